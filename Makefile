@@ -1,0 +1,65 @@
+# make run    set up, then the whole pipeline on the embedded default; ends with the address of its report
+# make test   set up, then the tests
+# Everything is installed into .venv; the system's Python is not touched.
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed
+NO_HUB  := HF_HUB_OFFLINE=1 GX_ANALYTICS_ENABLED=false DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1
+
+# uv takes PyTorch's CPU build from wherever pip was told to find it (PIP_FIND_LINKS or pip's configuration)
+UV      := UV_LINK_MODE=copy UV_FIND_LINKS="$${PIP_FIND_LINKS:-$$($(PYTHON) -m pip config get global.find-links 2>/dev/null)}" $(BIN)/uv pip
+INSTALL := $(UV) install --quiet --python $(BIN)/python
+LOCK    := $(UV) compile --quiet --python $(BIN)/python --prerelease=allow --no-header --no-annotate --no-emit-index-url
+
+.PHONY: run test check bench serve compile lock clean setup help
+
+help:            ## this list
+	@grep -E '^[a-z]+: .*##|^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/'
+
+setup: $(STAMP)  ## install into .venv
+
+$(STAMP): requirements/dev.txt requirements/no-deps.txt pyproject.toml
+	@command -v g++ >/dev/null && command -v gcc >/dev/null || { echo "gcc and g++ are needed to build madmom and vamp: apt-get install -y gcc g++ make"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, found `$(PYTHON) --version`. Name another with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "venv is missing: apt-get install -y python3-venv"; exit 1; }
+	@echo "Installing into $(VENV): a few minutes the first time ..."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/installer.txt
+	$(INSTALL) --prerelease=allow --compile-bytecode -r requirements/dev.txt
+	$(INSTALL) --no-deps --no-build-isolation-package vamp --compile-bytecode -r requirements/no-deps.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# make run SOURCE=path/to/music   your own songs, in runs/music
+# make run PROFILE=smoke          another size, in runs/smoke
+run: setup       ## the whole pipeline
+	@$(NO_HUB) $(BIN)/mf repro $(if $(PROFILE),--profile $(PROFILE)) $(if $(SOURCE),--source "$(SOURCE)")
+
+test: setup      ## the tests
+	@$(NO_HUB) $(BIN)/python -m pytest $(TESTS)
+
+check: setup     ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup     ## measure: MIR facts against truth, learning over three seeds; tables go to benchmarks/results
+	@$(NO_HUB) $(BIN)/python benchmarks/facts.py
+	@$(NO_HUB) $(BIN)/python benchmarks/learning.py
+
+serve: setup     ## serve the release on http://127.0.0.1:8080
+	@$(NO_HUB) $(BIN)/mf serve
+
+compile: setup   ## KFP YAML of the three pipelines into build/pipelines
+	@$(BIN)/python -m pipelines build/pipelines
+
+lock: setup      ## resolve requirements/*.in again into name==version pins
+	$(LOCK) requirements/base.in -o requirements/base.txt
+	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	sed -i 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements/base.txt requirements/dev.txt
+
+clean:           ## remove data, runs and builds; keeps .venv
+	rm -rf data runs build dvc.lock

@@ -1,0 +1,1 @@
+"""One folder a component: the stage as Kubeflow Pipelines sees it."""

@@ -1,0 +1,3 @@
+from components.backbone.component import backbone
+
+__all__ = ["backbone"]

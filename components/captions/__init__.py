@@ -1,0 +1,3 @@
+from components.captions.component import captions
+
+__all__ = ["captions"]

@@ -1,0 +1,42 @@
+"""Split the parameters of a run into one JSON text a stage, so that each stage is cached by its own alone."""
+
+from typing import NamedTuple
+
+from kfp.dsl import component
+
+from components.images import ANNOTATE_IMAGE
+
+
+@component(base_image=ANNOTATE_IMAGE, install_kfp_package=False)
+def configure(
+    params: str,
+) -> NamedTuple(  # type: ignore[valid-type]
+    "Configs",
+    [
+        ("ingest", str),
+        ("facts", str),
+        ("captions", str),
+        ("synthesize", str),
+        ("validate", str),
+        ("backbone", str),
+        ("sft", str),
+        ("reason", str),
+        ("warmup", str),
+        ("grpo", str),
+        ("evaluate", str),
+        ("release", str),
+        ("report", str),
+    ],
+):
+    """Split the parameters of a run into one JSON text a stage.
+
+    Args:
+        params: All parameters as JSON text (`mf params --json` prints it): {"facts": {...}, ...}.
+    """
+    import json
+
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.stages import ORDER
+
+    sections = json.loads(params)
+    return tuple(stage_json(sections, stage) for stage in ORDER)  # type: ignore[return-value]

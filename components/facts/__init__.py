@@ -1,0 +1,3 @@
+from components.facts.component import facts
+
+__all__ = ["facts"]

@@ -1,0 +1,3 @@
+from components.grpo.component import grpo
+
+__all__ = ["grpo"]

@@ -1,0 +1,3 @@
+from components.reason.component import reason
+
+__all__ = ["reason"]

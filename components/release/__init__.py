@@ -1,0 +1,3 @@
+from components.release.component import release
+
+__all__ = ["release"]

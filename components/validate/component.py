@@ -1,0 +1,41 @@
+"""Keep what agrees with the facts; file every reject under its reason."""
+
+from kfp.dsl import Artifact, Dataset, Input, Output, component
+
+from components.images import ANNOTATE_IMAGE
+
+
+@component(base_image=ANNOTATE_IMAGE, install_kfp_package=False)
+def validate(
+    config: str,
+    candidates: Input[Dataset],
+    facts: Input[Dataset],
+    tracks: Input[Dataset],
+    skills: Output[Dataset],
+    rejects: Output[Dataset],
+    data_docs: Output[Artifact],
+) -> None:
+    """Keep what agrees with the facts; file every reject under its reason.
+
+    Args:
+        config: The stage's parameters as JSON text (`mf params validate` prints them).
+    """
+    from pathlib import Path
+
+    from music_flamingo.core.stage import execute
+    from music_flamingo.stages import load
+
+    execute(
+        load("validate"),
+        config,
+        {
+            "candidates": Path(candidates.path),
+            "facts": Path(facts.path),
+            "tracks": Path(tracks.path),
+        },
+        {
+            "skills": Path(skills.path),
+            "rejects": Path(rejects.path),
+            "data_docs": Path(data_docs.path),
+        },
+    )

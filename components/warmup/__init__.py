@@ -1,0 +1,3 @@
+from components.warmup.component import warmup
+
+__all__ = ["warmup"]

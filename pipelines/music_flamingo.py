@@ -1,0 +1,53 @@
+"""The whole way: songs -> MF-Skills -> SFT -> MF-Think -> warm-up -> GRPO -> evaluation -> release -> report."""
+
+from kfp import dsl
+
+from components.configure import configure
+from components.evaluate import evaluate
+from components.release import release
+from components.report import report
+from pipelines.annotation import annotate
+from pipelines.parameters import default_params
+from pipelines.placement import place
+from pipelines.training import train
+
+
+@dsl.pipeline(name="music-flamingo", description="From a catalogue of songs to a model that reasons about music.")
+def music_flamingo(params: str = default_params()) -> None:
+    configs = place(configure(params=params))
+    made = annotate(configs)
+    tracks, truth = made.ingest.outputs["tracks"], made.ingest.outputs["truth"]
+    facts, skills = made.facts.outputs["facts"], made.validate.outputs["skills"]
+    trained = train(configs, skills=skills, facts=facts, tracks=tracks)
+    models = {
+        "sft_model": trained.sft.outputs["sft_model"],
+        "warmup_model": trained.warmup.outputs["warmup_model"],
+        "grpo_model": trained.grpo.outputs["grpo_model"],
+    }
+    graded = place(evaluate(config=configs.outputs["evaluate"], truth=truth, tracks=tracks, **models))
+    released = place(
+        release(
+            config=configs.outputs["release"],
+            scores=graded.outputs["scores"],
+            grpo_model=models["grpo_model"],
+        )
+    )
+    place(
+        report(
+            config=configs.outputs["report"],
+            tracks=tracks,
+            truth=truth,
+            facts=facts,
+            captions=made.captions.outputs["captions"],
+            candidates=made.synthesize.outputs["candidates"],
+            skills=skills,
+            rejects=made.validate.outputs["rejects"],
+            data_docs=made.validate.outputs["data_docs"],
+            think=trained.reason.outputs["think"],
+            think_rejects=trained.reason.outputs["think_rejects"],
+            predictions=graded.outputs["predictions"],
+            scores=graded.outputs["scores"],
+            release=released.outputs["release"],
+            **models,
+        )
+    )

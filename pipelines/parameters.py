@@ -1,0 +1,18 @@
+"""The parameters that a pipeline is compiled with: params.yaml under a profile, as one JSON text."""
+
+import json
+import os
+from pathlib import Path
+
+from music_flamingo.core.params import load_params
+from music_flamingo.workspace import profile_path
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def default_params() -> str:
+    """All parameters as JSON text; `PROFILE` of the environment names a profile to lay over params.yaml."""
+    profile = os.environ.get("PROFILE")
+    overlays = (profile_path(profile),) if profile else ()
+    # as one string: KFP turns the 4 of a dict into 4.0 and rounds large seeds
+    return json.dumps(load_params(_ROOT / "params.yaml", overlays), sort_keys=True)

@@ -1,0 +1,77 @@
+"""Training: MF-Skills become a model by SFT, chain-of-thought warm-up and GRPO."""
+
+from dataclasses import dataclass
+
+from kfp import dsl
+from kfp.dsl import Dataset, PipelineTask
+
+from components.backbone import backbone
+from components.configure import configure
+from components.grpo import grpo
+from components.reason import reason
+from components.sft import sft
+from components.warmup import warmup
+from pipelines.parameters import default_params
+from pipelines.placement import place
+
+
+@dataclass(frozen=True)
+class Training:
+    """The tasks of the training half."""
+
+    backbone: PipelineTask
+    sft: PipelineTask
+    reason: PipelineTask
+    warmup: PipelineTask
+    grpo: PipelineTask
+
+
+def train(configs: PipelineTask, skills: Dataset, facts: Dataset, tracks: Dataset) -> Training:
+    """Wire backbone -> sft -> reason -> warmup -> grpo."""
+    start = place(backbone(config=configs.outputs["backbone"], skills=skills))
+    tuned = place(
+        sft(
+            config=configs.outputs["sft"],
+            skills=skills,
+            tracks=tracks,
+            backbone_model=start.outputs["backbone_model"],
+        )
+    )
+    sft_model = tuned.outputs["sft_model"]
+    reasoned = place(
+        reason(config=configs.outputs["reason"], skills=skills, facts=facts, tracks=tracks, sft_model=sft_model)
+    )
+    think = reasoned.outputs["think"]
+    warm = place(warmup(config=configs.outputs["warmup"], think=think, tracks=tracks, sft_model=sft_model))
+    reinforced = place(
+        grpo(
+            config=configs.outputs["grpo"],
+            skills=skills,
+            think=think,
+            tracks=tracks,
+            warmup_model=warm.outputs["warmup_model"],
+        )
+    )
+    return Training(start, tuned, reasoned, warm, reinforced)
+
+
+@dsl.pipeline(name="training", description="MF-Skills become a model by SFT, chain-of-thought warm-up and GRPO.")
+def training(
+    skills_uri: str,
+    facts_uri: str,
+    tracks_uri: str,
+    params: str = default_params(),
+) -> None:
+    """Train on the finished ports of an annotation run.
+
+    Args:
+        skills_uri: Where the port `skills` lies, e.g. minio://mlpipeline/.../skills.
+        facts_uri: Where the port `facts` lies.
+        tracks_uri: Where the port `tracks` lies.
+        params: All parameters as JSON text.
+    """
+    ports = {
+        name: dsl.importer(artifact_uri=uri, artifact_class=Dataset, reimport=False).output
+        for name, uri in (("skills", skills_uri), ("facts", facts_uri), ("tracks", tracks_uri))
+    }
+    train(place(configure(params=params)), **ports)

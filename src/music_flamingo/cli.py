@@ -1,0 +1,189 @@
+"""mf: the one command. Every subcommand's help opens with a line that runs."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from music_flamingo import __version__
+
+QUIET_LIBRARIES = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "DO_NOT_TRACK": "1",
+    "ACCELERATE_USE_CPU": "1",
+    "DS_ACCELERATOR": "cpu",
+}
+"""No hub, no telemetry. What the environment already sets is kept."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse and run; gives the exit status. A UserError prints its message alone."""
+    arguments = build_parser().parse_args(argv)
+    for name, value in QUIET_LIBRARIES.items():
+        os.environ.setdefault(name, value)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("httpx", "matplotlib", "great_expectations", "kfp", "datasets", "numba"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    from music_flamingo.core.errors import UserError
+
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except UserError as error:
+        print(f"mf: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nmf: interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mf",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="mf repro\n\nFrom a catalogue of songs to a model that reasons about music.",
+    )
+    parser.add_argument("--version", action="version", version=f"mf {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = _add(commands, "run", _run, "run one stage", "mf run facts")
+    run.add_argument("stage", help="a stage; `mf stages` lists them")
+    _parameter_options(run)
+    run.add_argument("--data", type=Path, default=Path("data"), help="the folder of the ports (default: data)")
+
+    repro = _add(commands, "repro", _repro, "run the whole pipeline by DVC, doing only what is missing", "mf repro")
+    repro.add_argument("--profile", default=None, help="run a profile in runs/PROFILE, e.g. smoke")
+    repro.add_argument("--source", type=Path, default=None, help="a folder of your own songs")
+    repro.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
+    repro.add_argument("--workspace", type=Path, default=None, help="where to run (default: here, or runs/NAME)")
+
+    _add(commands, "stages", _stages, "list the stages and their ports", "mf stages")
+
+    params = _add(commands, "params", _params, "print the parameters in force", "mf params sft --profile smoke")
+    params.add_argument("stage", nargs="?", help="one stage alone")
+    _parameter_options(params)
+
+    verify = _add(commands, "verify", _verify, "check every file of the ports against its manifest", "mf verify")
+    verify.add_argument("--data", type=Path, default=Path("data"))
+
+    serve = _add(commands, "serve", _serve, "serve a release over HTTP (KServe, OpenAI chat route)", "mf serve")
+    serve.add_argument("--release", type=Path, default=Path("data/release"))
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    serve.add_argument("--port", type=int, default=8080)
+
+    ask = _add(commands, "ask", _ask, "ask a question about a song", 'mf ask song.mp3 "Are drums heard?"')
+    ask.add_argument("audio", type=Path)
+    ask.add_argument("question")
+    ask.add_argument("--release", type=Path, default=Path("data/release"), help="answer in this process")
+    ask.add_argument("--endpoint", default=None, help="ask a running server, e.g. http://127.0.0.1:8080")
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    summary: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"{example}\n\n{summary[0].upper()}{summary[1:]}.",
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _parameter_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameters (default: params.yaml)")
+    parser.add_argument("--profile", action="append", default=[], help="a profile laid over them: a name or a file")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
+
+
+def _resolved(arguments: argparse.Namespace) -> dict[str, object]:
+    from music_flamingo.core.params import load_params
+    from music_flamingo.workspace import profile_path
+
+    overlays = tuple(profile_path(name) for name in arguments.profile)
+    return load_params(arguments.params, overlays, tuple(arguments.settings))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from music_flamingo import stages
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.core.stage import execute
+
+    stage = stages.load(arguments.stage)
+    config = stage_json(_resolved(arguments), stage.name)
+    folder: Path = arguments.data
+    execute(stage, config, {p: folder / p for p in stage.inputs}, {p: folder / p for p in stage.outputs})
+    return 0
+
+
+def _repro(arguments: argparse.Namespace) -> int:
+    from music_flamingo.workspace import reproduce
+
+    return reproduce(arguments.profile, arguments.source, tuple(arguments.settings), arguments.workspace)
+
+
+def _stages(arguments: argparse.Namespace) -> int:
+    from music_flamingo import stages
+
+    for name in stages.ORDER:
+        stage = stages.load(name)
+        print(f"{name:11s} {', '.join(stage.inputs) or '(a source)'} -> {', '.join(stage.outputs)}")
+    return 0
+
+
+def _params(arguments: argparse.Namespace) -> int:
+    import yaml
+
+    from music_flamingo import stages
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.core.stage import parse_config
+
+    params = _resolved(arguments)
+    names = [arguments.stage] if arguments.stage else list(stages.ORDER)
+    for name in names:
+        parse_config(stages.load(name), stage_json(params, name))
+    print(yaml.safe_dump({n: params[n] for n in names}, sort_keys=False, allow_unicode=True), end="")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from music_flamingo.core.manifest import MANIFEST_NAME, verify
+
+    for path in sorted(arguments.data.glob(f"*/{MANIFEST_NAME}")):
+        manifest = verify(path.parent)
+        counted = "" if manifest.num_records is None else f"  {manifest.num_records} records"
+        print(f"{manifest.digest[:16]}  {manifest.port}{counted}")
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from music_flamingo.serving.server import serve
+
+    serve(arguments.release, arguments.host, arguments.port)
+    return 0
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from music_flamingo.serving.client import ask
+
+    print(ask(arguments.audio, arguments.question, endpoint=arguments.endpoint, release=arguments.release))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""Errors meant for people. Each names the thing, the value that was found, and the remedy."""
+
+
+class UserError(ValueError):
+    """Something the user can mend: the command line prints its message alone, without a traceback."""
+
+
+class ConfigError(UserError):
+    """A parameter is unknown, missing or of the wrong type."""
+
+
+class MissingInputError(UserError):
+    """An input port is absent or its stage did not finish."""
+
+
+class CorruptDataError(UserError):
+    """Bytes on disk are not what their manifest says."""
+
+
+class MissingToolError(UserError):
+    """An optional program, plugin or package is not installed."""

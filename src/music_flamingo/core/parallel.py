@@ -1,0 +1,69 @@
+"""Work over many items in a pool of processes, shard by shard, so that a killed run loses one shard at most."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from music_flamingo.core.ports import Table, Writer
+from music_flamingo.core.progress import Progress
+from music_flamingo.core.record import Record
+from music_flamingo.core.shards import shard_index
+
+A = TypeVar("A")
+B = TypeVar("B")
+In = TypeVar("In", bound=Record)
+Out = TypeVar("Out", bound=Record)
+
+_PR_SET_PDEATHSIG = 1
+
+
+@contextmanager
+def pool_map(workers: int) -> Iterator[Callable[[Callable[[A], B], Iterable[A]], Iterator[B]]]:
+    """An ordered map over processes; in this process when `workers` is 1."""
+    if workers <= 1:
+        yield map
+        return
+    # forkserver: no thread of torch or onnxruntime is alive in the process that forks
+    context = multiprocessing.get_context("forkserver")
+    with context.Pool(workers, initializer=_die_with_parent, initargs=(os.getpid(),)) as pool:
+        yield pool.imap
+
+
+def map_shards(
+    source: Table[In],
+    writer: Writer[Out],
+    work: Callable[[In], Sequence[Out]],
+    *,
+    workers: int,
+    label: str,
+    unit: str,
+    keep: Callable[[In], bool] = lambda record: record.is_ok,
+) -> None:
+    """Each shard of `source` becomes the shard of `writer` with the same number; `work` turns one record into several.
+
+    Records that `keep` refuses are passed over. Shards that an interrupted run left are not made again. `work` and
+    what it holds must be picklable when `workers` is more than 1.
+    """
+    indices = [shard_index(path) for path in source.shards]
+    pending = [i for i in indices if not writer.has(i)]
+    total = sum(1 for status in source.columns("status")["status"].to_pylist() if status == "ok")
+    with Progress(label, total, unit) as progress, pool_map(workers) as run_map:
+        if len(pending) < len(indices):
+            progress.total = sum(sum(map(keep, source.read_shard(i))) for i in pending)
+        for index in pending:
+            results: list[Out] = []
+            for made in run_map(work, [r for r in source.read_shard(index) if keep(r)]):
+                results.extend(made)
+                progress.advance()
+            writer.write(index, results)
+
+
+def _die_with_parent(parent: int) -> None:
+    """A worker ends when its parent is killed, and leaves Ctrl-C to the parent."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    del parent

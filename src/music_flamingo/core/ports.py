@@ -1,0 +1,109 @@
+"""Ports: what a stage reads and writes. A table is a folder of Parquet shards; a folder holds files of any kind."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from music_flamingo.core.manifest import WORK_NAME, Manifest
+from music_flamingo.core.record import Record, arrow_schema, read_parquet, write_parquet
+from music_flamingo.core.shards import shard_path, shard_paths
+
+R = TypeVar("R", bound=Record)
+
+
+class Folder:
+    """The type of a port that holds files rather than records: a model, a site, data docs."""
+
+
+@dataclass(frozen=True)
+class InputFolder:
+    """A finished folder port."""
+
+    root: Path
+    manifest: Manifest
+
+    @property
+    def digest(self) -> str:
+        return self.manifest.digest
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """A folder port being written. What lies under `work` is scratch: kept over an interruption, then removed."""
+
+    root: Path
+
+    @property
+    def work(self) -> Path:
+        path = self.root / WORK_NAME
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+@dataclass(frozen=True)
+class Table(Generic[R]):
+    """A finished table port. Iterating gives every record, quarantined ones too; `ok()` gives the good ones."""
+
+    root: Path
+    record: type[R]
+    manifest: Manifest
+
+    @property
+    def digest(self) -> str:
+        return self.manifest.digest
+
+    @property
+    def shards(self) -> list[Path]:
+        return shard_paths(self.root)
+
+    def __iter__(self) -> Iterator[R]:
+        for path in self.shards:
+            yield from read_parquet(path, self.record)
+
+    def __len__(self) -> int:
+        return self.manifest.num_records or 0
+
+    def ok(self) -> Iterator[R]:
+        return (r for r in self if r.is_ok)
+
+    def read_shard(self, index: int) -> list[R]:
+        return list(read_parquet(shard_path(self.root, index), self.record))
+
+    def columns(self, *names: str) -> pa.Table:
+        """The named columns of all shards as one Arrow table: the way to read a large table without its audio."""
+        schema = pa.schema([arrow_schema(self.record).field(n) for n in names])
+        parts = [pq.read_table(path, columns=list(names)) for path in self.shards]
+        return pa.concat_tables(parts) if parts else schema.empty_table()
+
+
+@dataclass(frozen=True)
+class Writer(Generic[R]):
+    """A table port being written, shard by shard. A shard present is a shard complete."""
+
+    root: Path
+    record: type[R]
+
+    def has(self, index: int) -> bool:
+        return shard_path(self.root, index).exists()
+
+    def write(self, index: int, records: Sequence[R]) -> None:
+        """Write shard `index`; records keep their order."""
+        write_parquet(shard_path(self.root, index), self.record, records)
+
+    def write_all(self, records: Sequence[R], shard_size: int) -> None:
+        """Write records as shards of `shard_size`, skipping those that an interrupted run left complete."""
+        for index, start in enumerate(range(0, max(len(records), 1), shard_size)):
+            if not self.has(index):
+                self.write(index, records[start : start + shard_size])
+
+    def status_counts(self) -> tuple[int, dict[str, int]]:
+        """(number of records, count of each status) over the shards on disk."""
+        counts: Counter[str] = Counter()
+        for path in shard_paths(self.root):
+            counts.update(pq.read_table(path, columns=["status"])["status"].to_pylist())
+        return counts.total(), dict(sorted(counts.items()))

@@ -1,0 +1,52 @@
+"""Atomic files. A name that exists is complete: data are written beside it, flushed to disk, then renamed."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SHARD_PATTERN = "part-{:05d}.parquet"
+
+
+def shard_path(root: Path, index: int) -> Path:
+    return root / SHARD_PATTERN.format(index)
+
+
+def shard_paths(root: Path) -> list[Path]:
+    return sorted(root.glob("part-*.parquet"))
+
+
+def shard_index(path: Path) -> int:
+    return int(path.stem.removeprefix("part-"))
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder; on success fsync and rename it to `path`, else remove it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as f:
+            os.fsync(f.fileno())
+        temporary.chmod(0o644)
+        temporary.rename(path)
+        _fsync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,197 @@
+"""A stage is a plain function with a typed configuration and named ports; `execute` is the one door to it.
+
+The command line, `kfp.local` and pods of a cluster all come in by `execute`: it validates the configuration,
+refuses inputs without a completion manifest, continues what an interrupted run left, runs the function, and
+writes the manifests last.
+"""
+
+import fcntl
+import json
+import logging
+import resource
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from music_flamingo.core import manifest as manifests
+from music_flamingo.core.errors import ConfigError
+from music_flamingo.core.hashing import code_digest, sha256_json
+from music_flamingo.core.manifest import Manifest
+from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table, Writer
+from music_flamingo.core.record import Record
+from music_flamingo.core.shards import write_atomic
+
+log = logging.getLogger(__name__)
+
+Metrics = dict[str, Any]
+"""Numbers a stage reports about its result: JSON values, no clocks."""
+
+PortType = type[Record] | type[Folder]
+
+NOT_IDENTITY = {"identity": False}
+"""`json_schema_extra` of a field that changes how fast a stage runs and never what it gives (workers, devices)."""
+
+
+class StageConfig(BaseModel):
+    """Parameters of a stage: frozen, strict, no unknown names, no scientific defaults (values live in params.yaml)."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    def identity(self) -> dict[str, Any]:
+        """The parameters that the result depends on."""
+        skip = {n for n, f in type(self).model_fields.items() if f.json_schema_extra == NOT_IDENTITY}
+        return self.model_dump(mode="json", exclude=skip)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One room of the pipeline. Port names are unique over the whole graph: a port lies in `<data>/<port>`."""
+
+    name: str
+    config: type[StageConfig]
+    inputs: Mapping[str, PortType]
+    outputs: Mapping[str, PortType]
+    run: Callable[..., Metrics]
+    code: tuple[str, ...]
+    """The source files and folders of this package that the result depends on."""
+    outside: Callable[[Any], str] | None = None
+    """Identity of what the stage reads beside its ports (a folder of songs), from its configuration."""
+
+    def key(self, config: StageConfig, input_digests: Mapping[str, str]) -> str:
+        return sha256_json(
+            {
+                "stage": self.name,
+                "config": config.identity(),
+                "inputs": dict(input_digests),
+                "code": code_digest(self.code),
+                "outside": self.outside(config) if self.outside else "",
+            }
+        )
+
+
+def parse_config(stage: Stage, config_json: str) -> StageConfig:
+    """The stage's configuration from JSON text. Raises ConfigError naming each field, its value and the rule."""
+    try:
+        return stage.config.model_validate_json(config_json)
+    except ValidationError as error:
+        lines = [
+            f"  {stage.name}.{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r})" for e in error.errors()
+        ]
+        raise ConfigError(
+            f"stage `{stage.name}` cannot use these parameters:\n"
+            + "\n".join(lines)
+            + f"\nMend them under `{stage.name}:` in params.yaml or in the profile."
+        ) from error
+
+
+def execute(stage: Stage, config_json: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> bool:
+    """Run a stage on the given port folders. Gives False when the outputs were already there for this very work."""
+    config = parse_config(stage, config_json)
+    _same_names(stage, "inputs", stage.inputs, inputs)
+    _same_names(stage, "outputs", stage.outputs, outputs)
+    read = {name: manifests.read_manifest(inputs[name]) for name in stage.inputs}
+    with _alone(stage, outputs):
+        return _execute(stage, config, read, inputs, outputs)
+
+
+def _execute(
+    stage: Stage,
+    config: StageConfig,
+    read: Mapping[str, Manifest],
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+) -> bool:
+    digests = {name: m.digest for name, m in read.items()}
+    key = stage.key(config, digests)
+    if all(manifests.finished_key(outputs[name]) == key for name in stage.outputs):
+        log.info("%s: up to date, nothing to do", stage.name)
+        return False
+    continued = [name for name in stage.outputs if manifests.begin(outputs[name], key)]
+    if continued:
+        log.info("%s: continuing an interrupted run (%s)", stage.name, ", ".join(continued))
+    started, cpu = time.monotonic(), _cpu_seconds()
+    metrics = stage.run(
+        config,
+        **{name: _open_input(stage.inputs[name], inputs[name], read[name]) for name in stage.inputs},
+        **{name: _open_output(port, outputs[name]) for name, port in stage.outputs.items()},
+    )
+    for name, port in stage.outputs.items():
+        manifests.complete(outputs[name], _describe(stage, name, port, outputs[name], key, config, digests, metrics))
+    _write_timing(stage, outputs, time.monotonic() - started, _cpu_seconds() - cpu)
+    return True
+
+
+@contextmanager
+def _alone(stage: Stage, outputs: Mapping[str, Path]) -> Iterator[None]:
+    """One run of a stage at a time on one data folder: a stage can outlive the driver that was killed above it."""
+    folder = next(iter(outputs.values())).parent / "_locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / stage.name).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: another run is writing here; waiting for it to end", stage.name)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _same_names(stage: Stage, kind: str, declared: Mapping[str, PortType], given: Mapping[str, Path]) -> None:
+    if set(declared) != set(given):
+        raise ConfigError(f"stage `{stage.name}` has the {kind} {sorted(declared)}, but was given {sorted(given)}.")
+
+
+def _open_input(port: PortType, root: Path, manifest: Manifest) -> Table[Any] | InputFolder:
+    return InputFolder(root, manifest) if issubclass(port, Folder) else Table(root, port, manifest)
+
+
+def _open_output(port: PortType, root: Path) -> Writer[Any] | OutputFolder:
+    return OutputFolder(root) if issubclass(port, Folder) else Writer(root, port)
+
+
+def _describe(
+    stage: Stage,
+    name: str,
+    port: PortType,
+    root: Path,
+    key: str,
+    config: StageConfig,
+    digests: Mapping[str, str],
+    metrics: Metrics,
+) -> Manifest:
+    num_records, status = (None, {}) if issubclass(port, Folder) else Writer(root, port).status_counts()
+    files = manifests.list_files(root)
+    return Manifest(
+        stage=stage.name,
+        port=name,
+        record="folder" if issubclass(port, Folder) else port.__name__,
+        key=key,
+        config=config.identity(),
+        inputs=dict(digests),
+        files=files,
+        num_records=num_records,
+        status=status,
+        metrics=metrics,
+        digest=manifests.files_digest(files),
+    )
+
+
+def _write_timing(stage: Stage, outputs: Mapping[str, Path], wall_s: float, cpu_s: float) -> None:
+    """Beside the ports, never inside: times differ from run to run, results do not."""
+    folder = next(iter(outputs.values())).parent / "_timing"
+    timing = {
+        "stage": stage.name,
+        "wall_s": round(wall_s, 1),
+        "cpu_s": round(cpu_s, 1),
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    write_atomic(folder / f"{stage.name}.json", json.dumps(timing) + "\n")
+
+
+def _cpu_seconds() -> float:
+    mine, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime

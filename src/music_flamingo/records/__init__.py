@@ -1,0 +1,48 @@
+"""The records that travel between stages, one file each. Units are in the names; times are seconds from the start."""
+
+from music_flamingo.records.caption import Caption, TeacherStamp
+from music_flamingo.records.chain import Chain, Step
+from music_flamingo.records.example import Category, Example, Reference
+from music_flamingo.records.facts import (
+    Beats,
+    Chords,
+    Dynamics,
+    Facts,
+    Key,
+    Lyrics,
+    Measured,
+    Sections,
+    Segment,
+    Sound,
+    Tempo,
+)
+from music_flamingo.records.prediction import Prediction, Score
+from music_flamingo.records.track import Audio, Loudness, Track
+from music_flamingo.records.truth import Truth
+
+__all__ = [
+    "Audio",
+    "Beats",
+    "Caption",
+    "Category",
+    "Chain",
+    "Chords",
+    "Dynamics",
+    "Example",
+    "Facts",
+    "Key",
+    "Loudness",
+    "Lyrics",
+    "Measured",
+    "Prediction",
+    "Reference",
+    "Score",
+    "Sections",
+    "Segment",
+    "Sound",
+    "Step",
+    "TeacherStamp",
+    "Tempo",
+    "Track",
+    "Truth",
+]

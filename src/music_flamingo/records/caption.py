@@ -1,0 +1,30 @@
+"""Caption: a teacher's first description of one stretch of a track."""
+
+from pydantic import model_validator
+
+from music_flamingo.core.record import Part, Record
+
+
+class TeacherStamp(Part):
+    """Who wrote a text, and from which prompt."""
+
+    kind: str
+    """`scripted` or `openai_compatible`."""
+    model: str
+    revision: str
+    prompt_id: str
+    prompt_sha256: str
+
+
+class Caption(Record):
+    track_id: str
+    start_s: float
+    end_s: float
+    text: str
+    teacher: TeacherStamp
+
+    @model_validator(mode="after")
+    def _forward(self) -> "Caption":
+        if not 0 <= self.start_s < self.end_s:
+            raise ValueError(f"a caption covers a stretch of time: {self.start_s} to {self.end_s}")
+        return self

@@ -1,0 +1,40 @@
+"""Chain: a question of MF-Skills with a chain of thought, checked step by step. MF-Think is a table of these."""
+
+from typing import Literal
+
+from music_flamingo.core.record import Part, Record
+from music_flamingo.records.caption import TeacherStamp
+from music_flamingo.records.track import Split
+
+
+class Step(Part):
+    """One sentence of a chain, and what the checking model made of it."""
+
+    text: str
+    family: str
+    """Which question family the sentence speaks of; empty for a sentence that claims nothing audible."""
+    claim: str
+    """The value it claims, in the family's terms; empty likewise."""
+    verdict: Literal["right", "wrong", "unchecked"]
+    confidence: float
+    """The checking model's probability of the claim."""
+    rewritten_from: str | None
+    """The sentence before it was rewritten."""
+
+
+class Chain(Record):
+    """`thinking` is the text of the steps joined: what goes between the think tags."""
+
+    example_id: str
+    track_id: str
+    work_id: str
+    split: Split
+    family: str
+    question: str
+    options: list[str]
+    answer: str
+    steps: list[Step]
+    thinking: str
+    difficulty: Literal["model_missed", "teacher_choice"]
+    """Why the example was chosen: the SFT model got it wrong, or the teacher finds it worth explaining."""
+    teacher: TeacherStamp

@@ -1,0 +1,138 @@
+"""Facts: what MIR tools measured on the original recording. Written by code, never by a language model."""
+
+import re
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import field_validator, model_validator
+
+from music_flamingo.core.record import Part, Record
+
+CHORD_LABEL = re.compile(r"^(N|X|[A-G][b#]?(:[a-z0-9()#b,*]+)?(/[b#]?\d+)?)$")
+
+
+def require_increasing(times_s: list[float], name: str) -> None:
+    for before, after in pairwise(times_s):
+        if after <= before:
+            raise ValueError(f"{name} must increase: {after} follows {before}")
+
+
+class Segment(Part):
+    """A labelled stretch of time."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+    @model_validator(mode="after")
+    def _forward(self) -> "Segment":
+        if not 0 <= self.start_s < self.end_s:
+            raise ValueError(f"a segment runs forward from 0 s on: {self.start_s} to {self.end_s}")
+        return self
+
+
+class Measured(Part):
+    """A fact and the tool it came from."""
+
+    tool: str
+    tool_version: str
+    confidence: float
+    """0 to 1, on the tool's own scale."""
+
+    @field_validator("confidence")
+    @classmethod
+    def _probability(cls, value: float) -> float:
+        if not 0 <= value <= 1:
+            raise ValueError(f"confidence lies in 0 to 1, not {value}")
+        return value
+
+
+class Tempo(Measured):
+    bpm: float
+
+
+class Beats(Measured):
+    """Beat k is at `beats_s[k]` and has position `positions[k]` in its bar, 1 for a downbeat."""
+
+    beats_s: list[float]
+    positions: list[int]
+    beats_per_bar: int
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Beats":
+        require_increasing(self.beats_s, "beats_s")
+        if len(self.positions) != len(self.beats_s):
+            raise ValueError(f"{len(self.beats_s)} beats but {len(self.positions)} positions")
+        return self
+
+    @property
+    def downbeats_s(self) -> list[float]:
+        return [t for t, position in zip(self.beats_s, self.positions, strict=True) if position == 1]
+
+
+class Key(Measured):
+    tonic: str
+    """`C`, `Db`, `F#` ..."""
+    mode: Literal["major", "minor"]
+
+    @property
+    def label(self) -> str:
+        return f"{self.tonic} {self.mode}"
+
+
+class Chords(Measured):
+    """mir_eval labels."""
+
+    segments: list[Segment]
+
+    @field_validator("segments")
+    @classmethod
+    def _labels(cls, segments: list[Segment]) -> list[Segment]:
+        for segment in segments:
+            if not CHORD_LABEL.match(segment.label):
+                raise ValueError(f"not a chord label: {segment.label!r}")
+        return segments
+
+
+class Sections(Measured):
+    """Equal labels mark repetition: A B A."""
+
+    segments: list[Segment]
+
+
+class Dynamics(Measured):
+    range_db: float
+    """Between the 95th and the 10th percentile of short-term loudness."""
+    trend: Literal["steady", "rising", "falling"]
+
+
+class Sound(Measured):
+    """What is heard of the players: by signal analysis, so coarse."""
+
+    has_drums: bool
+    texture: Literal["melody", "chords"]
+    """One line alone, or several notes together."""
+    lead_envelope: Literal["decaying", "sustained"]
+    """Struck and plucked notes die away; bowed, blown and organ notes are held."""
+
+
+class Lyrics(Measured):
+    available: bool
+    lines: list[Segment]
+    language: str | None
+
+
+class Facts(Record):
+    """`id` is the track's id. A fact is None when its tool could not give one; `problems` says why."""
+
+    work_id: str
+    duration_s: float | None
+    tempo: Tempo | None
+    beats: Beats | None
+    key: Key | None
+    chords: Chords | None
+    sections: Sections | None
+    dynamics: Dynamics | None
+    sound: Sound | None
+    lyrics: Lyrics | None
+    problems: list[str]

@@ -1,0 +1,40 @@
+"""Prediction: what a model answered, and how it was scored. Score: one cell of the results table."""
+
+from typing import Literal
+
+from music_flamingo.core.record import Record
+
+Condition = Literal["audio", "shuffled", "none"]
+"""The true audio; another track's audio with another answer; no audio (silence)."""
+
+
+class Prediction(Record):
+    model: str
+    """`sft`, `warmup`, `grpo`."""
+    condition: Condition
+    track_id: str
+    work_id: str
+    family: str
+    question: str
+    options: list[str]
+    reference: str
+    output: str
+    """The model's words, untouched."""
+    answer: str | None
+    """What the parser took from them; None when nothing could be parsed."""
+    correct: bool
+
+
+class Score(Record):
+    model: str
+    condition: Condition
+    family: str
+    num_items: int
+    num_works: int
+    accuracy: float
+    """0 to 1; an unparsed answer is wrong."""
+    low: float
+    high: float
+    """95 % bootstrap interval, resampling works."""
+    unparsed: float
+    """Fraction of outputs that gave no answer."""

@@ -1,0 +1,57 @@
+"""Track: one recording, where it came from, how it sounds in numbers, and its 16 kHz copy for the model."""
+
+from typing import Literal
+
+from music_flamingo.core.record import Part, Provenance, Record
+
+Split = Literal["train", "dev", "test"]
+
+
+class Audio(Part):
+    """The model's copy: FLAC, 16 kHz, mono. `datasets` reads this struct as an Audio feature."""
+
+    bytes: bytes
+    path: str
+
+
+class Loudness(Part):
+    integrated_lufs: float
+    """EBU R128 integrated loudness; -70 where the track is silent."""
+    range_lu: float
+    """EBU R128 loudness range."""
+    peak_dbfs: float
+    silence_fraction: float
+    """Fraction of 50 ms frames below -60 dBFS."""
+    clipped_fraction: float
+    """Fraction of samples at full scale, in runs of three or more."""
+
+
+class Track(Record):
+    """Title, artist, lyrics and tags are untrusted text: they enter prompts as JSON fields only."""
+
+    work_id: str
+    """The piece or song; all performances of a work share a split."""
+    split: Split
+    title: str | None
+    artist: str | None
+    tradition: str | None
+    language: str | None
+    lyrics: str | None
+    """The words that the source itself carries, or None."""
+    uri: str
+    """Where the source found it, e.g. `score:bach/bwv66.6?performance=2` or `file:///music/song.mp3`."""
+    original: str | None
+    """The original recording: a path inside the `originals` port, or a `file:` uri. MIR tools read this."""
+    source_sha256: str
+    """Of the original's bytes; whoever opens the original verifies it."""
+    audio_sha256: str | None
+    """Of the decoded 16 kHz samples; equal for the same recording in another lossless container."""
+    duration_s: float | None
+    original_rate_hz: int | None
+    num_channels: int | None
+    loudness: Loudness | None
+    fingerprint: list[int]
+    """Chromaprint, 32-bit words, about 8 a second."""
+    audio: Audio | None
+    """None when the track is quarantined before decoding."""
+    provenance: Provenance

@@ -1,0 +1,31 @@
+"""The stages in the order of one song's way. A stage's module is imported only when it is used."""
+
+from importlib import import_module
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.stage import Stage
+
+ORDER = (
+    "ingest",
+    "facts",
+    "captions",
+    "synthesize",
+    "validate",
+    "backbone",
+    "sft",
+    "reason",
+    "warmup",
+    "grpo",
+    "evaluate",
+    "release",
+    "report",
+)
+
+
+def load(name: str) -> Stage:
+    """The stage of that name. Raises UserError naming the stages there are."""
+    if name not in ORDER:
+        raise UserError(f"there is no stage `{name}`. Stages: {', '.join(ORDER)}.")
+    stage = import_module(f"music_flamingo.stages.{name}").STAGE
+    assert isinstance(stage, Stage)
+    return stage

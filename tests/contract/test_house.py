@@ -1,0 +1,174 @@
+"""One contract over all: stages, parameters, components, pipelines, dvc.yaml and tests say the same."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+from kfp.compiler import Compiler
+from kfp.dsl import Dataset, Model
+
+from components.configure import configure
+from music_flamingo import stages
+from music_flamingo.core.hashing import PACKAGE_ROOT
+from music_flamingo.core.params import load_params, stage_json
+from music_flamingo.core.ports import Folder
+from music_flamingo.core.stage import parse_config
+from pipelines.annotation import annotation
+from pipelines.music_flamingo import music_flamingo
+from pipelines.placement import PLACEMENTS
+from pipelines.training import training
+
+ROOT = Path(__file__).resolve().parents[2]
+PROFILES = sorted((ROOT / "pipelines/profiles").glob("*.yaml"))
+PRODUCER = {port: name for name in stages.ORDER for port in stages.load(name).outputs}
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+each_stage = pytest.mark.parametrize("name", stages.ORDER)
+
+
+def component(name: str):
+    module = __import__(f"components.{name}", fromlist=[name])
+    return getattr(module, name)
+
+
+@each_stage
+def test_a_stage_bears_the_name_of_its_file_and_explains_itself(name):
+    stage = stages.load(name)
+    assert stage.name == name
+    tree = ast.parse((PACKAGE_ROOT / f"stages/{name}.py").read_text())
+    assert len(ast.get_docstring(tree) or "") > 60
+
+
+@each_stage
+def test_every_input_port_is_given_by_an_earlier_stage_under_the_same_record(name):
+    for port, record in stages.load(name).inputs.items():
+        producer = PRODUCER[port]
+        assert stages.ORDER.index(producer) < stages.ORDER.index(name)
+        assert stages.load(producer).outputs[port] is record
+
+
+def test_port_names_are_unique_over_the_graph():
+    assert len(PRODUCER) == sum(len(stages.load(name).outputs) for name in stages.ORDER)
+
+
+@each_stage
+@pytest.mark.parametrize("profile", [None, *PROFILES], ids=lambda p: p.stem if p else "default")
+def test_parameters_of_every_profile_fit_the_stage(name, profile):
+    params = load_params(ROOT / "params.yaml", (profile,) if profile else ())
+    parse_config(stages.load(name), stage_json(params, name))
+    assert set(params) == set(stages.ORDER)
+
+
+@each_stage
+def test_configuration_classes_carry_no_values_of_their_own(name):
+    for model in _models(stages.load(name).config):
+        for field_name, field in model.model_fields.items():
+            assert field.is_required() or field_name == "kind", f"{model.__name__}.{field_name} has a default"
+
+
+def _models(model, seen=None):
+    seen = seen if seen is not None else set()
+    if model in seen:
+        return seen
+    seen.add(model)
+    for field in model.model_fields.values():
+        for inner in _classes(field.annotation):
+            _models(inner, seen)
+    return seen
+
+
+def _classes(annotation):
+    args = getattr(annotation, "__args__", ())
+    if args:
+        return [c for a in args for c in _classes(a)]
+    return [annotation] if hasattr(annotation, "model_fields") else []
+
+
+@each_stage
+def test_the_component_has_the_ports_of_the_stage(name):
+    stage, spec = stages.load(name), component(name).component_spec
+    assert set(spec.inputs) == {"config", *stage.inputs}
+    assert set(spec.outputs) == set(stage.outputs)
+    for port, record in [*stage.inputs.items(), *stage.outputs.items()]:
+        is_dataset = (spec.inputs.get(port) or spec.outputs.get(port)).type.startswith(Dataset.schema_title)
+        assert is_dataset != issubclass(record, Folder), port
+    assert not any(spec.inputs[p].type.startswith(Model.schema_title) for p in ("tracks",) if p in spec.inputs)
+
+
+@each_stage
+def test_the_component_has_a_readme_that_names_its_ports(name):
+    text = (ROOT / f"components/{name}/README.md").read_text()
+    for port in [*stages.load(name).inputs, *stages.load(name).outputs]:
+        assert f"`{port}`" in text
+
+
+@each_stage
+def test_dvc_runs_the_stage_on_its_ports_its_parameters_and_its_code(name):
+    stage, entry = stages.load(name), DVC[name]
+    assert entry["cmd"] == f"mf run {name}"
+    assert entry["params"] == [name]
+    ports = [d for d in entry["deps"] if d.startswith("data/")]
+    code = [d.removeprefix("src/music_flamingo/") for d in entry["deps"] if not d.startswith("data/")]
+    assert ports == [f"data/{p}" for p in stage.inputs]
+    assert sorted(code) == sorted(stage.code)
+    outs = {next(iter(o)): next(iter(o.values())) for o in entry["outs"]}
+    assert list(outs) == [f"data/{p}" for p in stage.outputs]
+    # an interrupted stage goes on from its shards, so DVC must not clear them
+    assert all(options["persist"] for options in outs.values())
+
+
+def test_dvc_knows_the_stages_and_no_others():
+    assert list(DVC) == list(stages.ORDER)
+
+
+@each_stage
+def test_a_stage_depends_on_the_code_it_imports(name):
+    """The packages that a stage's file imports, inside functions too, are among those its result depends on."""
+    stage = stages.load(name)
+    tree = ast.parse((PACKAGE_ROOT / f"stages/{name}.py").read_text())
+    imported = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+    for module in (m for m in imported if m.startswith("music_flamingo.")):
+        path = module.removeprefix("music_flamingo.").replace(".", "/")
+        if path.startswith("core"):
+            continue  # the door itself: a change there does not change what a stage gives
+        assert any(f"{path}.py".startswith(c) or path.startswith(c) for c in stage.code), module
+
+
+@each_stage
+def test_every_stage_has_a_placement_and_a_test(name):
+    assert name in PLACEMENTS
+    tests = list((ROOT / "tests").rglob(f"test_*{name}*.py")) or list((ROOT / "tests").rglob("test_training*.py"))
+    assert tests
+
+
+def test_configure_gives_one_text_a_stage():
+    assert list(configure.component_spec.outputs) == list(stages.ORDER)
+
+
+@pytest.mark.parametrize("pipeline", [annotation, training, music_flamingo], ids=lambda p: p.name)
+def test_pipelines_wire_each_port_to_the_stage_that_gives_it(pipeline, tmp_path):
+    path = tmp_path / "pipeline.yaml"
+    Compiler().compile(pipeline, str(path))
+    spec = next(yaml.safe_load_all(path.read_text()))
+    tasks = spec["root"]["dag"]["tasks"]
+    for task_name, task in tasks.items():
+        if task_name not in stages.ORDER:
+            continue
+        stage = stages.load(task_name)
+        given = task["inputs"]["artifacts"] if stage.inputs else {}
+        assert set(given) == set(stage.inputs)
+        for port, source in given.items():
+            output = source["taskOutputArtifact"]
+            imported = output["producerTask"].startswith("importer")
+            assert imported or (output["producerTask"], output["outputArtifactKey"]) == (PRODUCER[port], port)
+        config = task["inputs"]["parameters"]["config"]["taskOutputParameter"]
+        assert config == {"producerTask": "configure", "outputParameterKey": task_name}
+
+
+def test_the_whole_pipeline_has_every_stage(tmp_path):
+    path = tmp_path / "pipeline.yaml"
+    Compiler().compile(music_flamingo, str(path))
+    tasks = next(yaml.safe_load_all(path.read_text()))["root"]["dag"]["tasks"]
+    assert set(tasks) == {"configure", *stages.ORDER}
+    assert path.stat().st_size < 1_000_000
