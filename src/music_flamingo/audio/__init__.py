@@ -1,0 +1,1 @@
+"""Sound itself: decoding with caps, resampling, windows, loudness, fingerprints."""

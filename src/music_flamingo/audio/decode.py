@@ -1,0 +1,276 @@
+"""Decoding with caps. What a file claims is checked before decoding, what it holds while decoding.
+
+A small file can hold hours of sound (Opus at 6 kbit/s: 8.7 h in 25 MB) or claim an absurd rate: both are refused
+early, in bounded memory. FFmpeg may open no other file or address on a file's behalf (a playlist named song.mp3),
+and only formats that hold plain audio are tried.
+
+Shapes: block (C, n) float32 with C channels; mono (n,) float32.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from music_flamingo.audio.flac import MODEL_RATE_HZ
+
+FORMATS = "wav,w64,flac,mp3,aac,mov,mp4,m4a,ogg,matroska,webm,aiff"
+TRUNCATED_BELOW = 0.98
+"""A file that gives less than this of what it claims, and lacks half a second, was cut."""
+TRUNCATED_MISSING_S = 0.5
+MAX_DAMAGED = 0.02
+"""Of a file's packets."""
+STREAMED_WAV_SIZE = 0xFFFFFF00
+"""Programs that write to a pipe leave about this in the header for `unknown`."""
+BLOCK_S = 1.0
+"""Frames are gathered into blocks of about this length: filters run faster on few long blocks."""
+MAX_INT = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
+
+
+class Reason(StrEnum):
+    """Why a recording is quarantined."""
+
+    EMPTY = "empty"
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
+    TOO_LONG = "too_long"
+    TOO_SHORT = "too_short"
+    BAD_RATE = "bad_rate"
+    TOO_MANY_CHANNELS = "too_many_channels"
+    TAGS_TOO_LARGE = "tags_too_large"
+    TRUNCATED = "truncated"
+    NOT_A_NUMBER = "not_a_number"
+    SILENT = "silent"
+
+
+class BadAudioError(ValueError):
+    """A recording that cannot be used, and why."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+class DecodeLimits(BaseModel):
+    """What a recording may be. All caps hold before decoding by what the file claims, and again while decoding."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    max_bytes: int
+    min_duration_s: float
+    max_duration_s: float
+    """The model hears at most 20 minutes; longer recordings are quarantined, never cut."""
+    min_rate_hz: int
+    """Below this the sound lacks what the 16 kHz copy should hold."""
+    max_rate_hz: int
+    max_channels: int
+    max_tag_chars: int
+    """Of all tags together: longer ones are an attack or a mistake."""
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """An opened recording. `blocks()` decodes it once, from the beginning."""
+
+    rate_hz: int
+    num_channels: int
+    tags: dict[str, str]
+    """Names in lower case. Untrusted text."""
+    claimed_s: float | None
+    """Duration by its header, where the format states one."""
+    _container: Any
+    _limits: DecodeLimits
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Blocks (C, n) float32 of about a second. Raises BadAudioError when a cap is passed or the data are bad."""
+        gathered: list[np.ndarray] = []
+        num_samples, pending = 0, 0
+        for frame in self._frames():
+            num_samples += frame.shape[1]
+            if num_samples > self._limits.max_duration_s * self.rate_hz:
+                raise BadAudioError(Reason.TOO_LONG, f"it goes on after {self._limits.max_duration_s} s")
+            gathered.append(frame)
+            pending += frame.shape[1]
+            if pending >= BLOCK_S * self.rate_hz:
+                yield np.concatenate(gathered, axis=1)
+                gathered, pending = [], 0
+        if gathered:
+            yield np.concatenate(gathered, axis=1)
+        self._check_length(num_samples / self.rate_hz)
+
+    def _frames(self) -> Iterator[np.ndarray]:
+        """Frames as they are decoded. A packet that is damaged is passed over, as players do, unless many are."""
+        import av
+
+        num_packets = num_damaged = 0
+        for packet in self._packets():
+            num_packets += 1
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, EOFError):
+                num_damaged += 1
+                continue
+            for frame in frames:
+                if frame.sample_rate != self.rate_hz or frame.layout.nb_channels != self.num_channels:
+                    raise BadAudioError(Reason.BAD_RATE, "rate or channels change within the file")
+                if frame.samples:
+                    yield _to_float(frame.to_ndarray(), self.num_channels)
+        if num_damaged > 1 + MAX_DAMAGED * num_packets:
+            raise BadAudioError(Reason.UNREADABLE, f"{num_damaged} of {num_packets} packets are damaged")
+
+    def _packets(self) -> Iterator[Any]:
+        import av
+
+        try:
+            yield from self._container.demux(self._container.streams.audio[0])
+        except (av.error.FFmpegError, EOFError) as error:
+            raise BadAudioError(Reason.UNREADABLE, f"reading stopped: {error}") from error
+
+    def _check_length(self, decoded_s: float) -> None:
+        if decoded_s == 0:
+            raise BadAudioError(Reason.EMPTY, "it holds no sound")
+        missing_s = (self.claimed_s or 0.0) - decoded_s
+        if missing_s > TRUNCATED_MISSING_S and decoded_s < TRUNCATED_BELOW * (self.claimed_s or 0.0):
+            raise BadAudioError(Reason.TRUNCATED, f"it claims {self.claimed_s:.1f} s and holds {decoded_s:.1f} s")
+        if decoded_s < self._limits.min_duration_s:
+            raise BadAudioError(Reason.TOO_SHORT, f"{decoded_s:.2f} s; the shortest is {self._limits.min_duration_s} s")
+
+
+@contextmanager
+def open_audio(source: Path | bytes, limits: DecodeLimits) -> Iterator[AudioStream]:
+    """Open a recording whose claims are within the limits. Raises BadAudioError otherwise."""
+    import av
+
+    num_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if num_bytes == 0:
+        raise BadAudioError(Reason.EMPTY, "the file has no bytes")
+    if num_bytes > limits.max_bytes:
+        raise BadAudioError(Reason.TOO_LARGE, f"{num_bytes} bytes; the most is {limits.max_bytes}")
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        try:
+            container = av.open(
+                file, container_options={"format_whitelist": FORMATS}, metadata_errors="replace", timeout=None
+            )
+        except (av.error.FFmpegError, ValueError, EOFError) as error:
+            raise BadAudioError(Reason.UNREADABLE, f"no audio format that is known: {error}") from error
+        with container:
+            yield _check_claims(container, limits, _claimed_duration_s(container, source))
+
+
+def _check_claims(container: Any, limits: DecodeLimits, claimed_s: float | None) -> AudioStream:
+    if not container.streams.audio:
+        raise BadAudioError(Reason.UNREADABLE, "it has no audio stream")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise BadAudioError(Reason.UNREADABLE, "its codec is not known")
+    rate_hz, num_channels = stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels
+    if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
+        raise BadAudioError(
+            Reason.BAD_RATE, f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken"
+        )
+    if not 1 <= num_channels <= limits.max_channels:
+        raise BadAudioError(Reason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}")
+    if claimed_s is not None and claimed_s > limits.max_duration_s:
+        raise BadAudioError(Reason.TOO_LONG, f"{claimed_s:.0f} s; the longest is {limits.max_duration_s} s")
+    tags = {k.casefold(): v for k, v in {**stream.metadata, **container.metadata}.items()}
+    num_chars = sum(len(k) + len(v) for k, v in tags.items())
+    if num_chars > limits.max_tag_chars:
+        raise BadAudioError(Reason.TAGS_TOO_LARGE, f"{num_chars} characters; the most is {limits.max_tag_chars}")
+    return AudioStream(rate_hz, num_channels, tags, claimed_s, container, limits)
+
+
+def _claimed_duration_s(container: Any, source: Path | bytes) -> float | None:
+    """What the header states. None where FFmpeg can only guess: MP3 without a count of its frames, bare AAC."""
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        if container.format.name == "wav":
+            return wav_claim_s(file)
+        if container.format.name == "aac" or (container.format.name == "mp3" and not _counts_frames(file)):
+            return None
+    for stream in container.streams.audio[:1]:
+        if stream.duration is not None and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration is not None else None
+
+
+def _counts_frames(file: BinaryIO) -> bool:
+    """Whether an MP3's first frame holds encoder's marks with the number of frames."""
+    head = file.read(10)
+    size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
+    file.seek(10 + size if head[:3] == b"ID3" else 0)
+    first_frame = file.read(4096)
+    return any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def wav_claim_s(file: BinaryIO) -> float | None:
+    """Duration by the header of a WAV file, whatever of it is there; None for a header that leaves it open.
+
+    FFmpeg goes by the size of the file, and so takes one that was cut for whole.
+    """
+    file.seek(12)
+    byte_rate = 0
+    while len(head := file.read(8)) == 8:
+        name, size = head[:4], int.from_bytes(head[4:], "little")
+        if name == b"fmt " and size >= 16:
+            byte_rate = int.from_bytes(file.read(size)[8:12], "little")
+        elif name == b"data":
+            return size / byte_rate if byte_rate and 0 < size < STREAMED_WAV_SIZE else None
+        else:
+            file.seek(size + size % 2, io.SEEK_CUR)
+    return None
+
+
+def _to_float(samples: np.ndarray, num_channels: int) -> np.ndarray:
+    """FFmpeg's frame, planar (C, n) or packed (1, n * C), as (C, n) float32 in -1 to 1."""
+    if samples.shape[0] != num_channels:
+        samples = samples.reshape(-1, num_channels).T
+    if samples.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128.0) / 128.0
+    elif samples.dtype in MAX_INT:
+        samples = samples / np.float32(MAX_INT[samples.dtype])
+    samples = samples.astype(np.float32, copy=False)
+    if not np.isfinite(samples).all():
+        raise BadAudioError(Reason.NOT_A_NUMBER, "it holds samples that are no numbers")
+    return samples
+
+
+def to_mono(block: np.ndarray) -> np.ndarray:
+    """(C, n) -> (n,): the mean of the channels."""
+    return block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32)
+
+
+def decode_original(source: Path | bytes, limits: DecodeLimits) -> tuple[np.ndarray, int]:
+    """(mono float32 samples, rate in Hz) at the recording's own rate, for MIR tools. Raises BadAudioError."""
+    with open_audio(source, limits) as audio:
+        return np.concatenate([to_mono(block) for block in audio.blocks()]), audio.rate_hz
+
+
+def decode_model_copy(source: Path | bytes, limits: DecodeLimits) -> np.ndarray:
+    """Mono float32 samples at 16 kHz, as the model hears them. Raises BadAudioError."""
+    with open_audio(source, limits) as audio:
+        resample = Resampler(audio.rate_hz)
+        return np.concatenate([*(resample.feed(to_mono(block)) for block in audio.blocks()), resample.end()])
+
+
+class Resampler:
+    """Mono blocks of any rate to 16 kHz, by soxr, as one stream: the blocks' lengths leave no trace."""
+
+    def __init__(self, rate_hz: int) -> None:
+        import soxr
+
+        self._stream = None
+        if rate_hz != MODEL_RATE_HZ:
+            self._stream = soxr.ResampleStream(rate_hz, MODEL_RATE_HZ, 1, dtype="float32", quality="HQ")
+
+    def feed(self, mono: np.ndarray) -> np.ndarray:
+        return mono if self._stream is None else self._stream.resample_chunk(np.ascontiguousarray(mono))
+
+    def end(self) -> np.ndarray:
+        """What the filter still holds."""
+        nothing = np.zeros(0, np.float32)
+        return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)

@@ -1,0 +1,39 @@
+"""What one decoding of a recording gives: the copy for the model, its loudness and its plain facts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason, Resampler, open_audio, to_mono
+from music_flamingo.audio.loudness import LoudnessMeter
+from music_flamingo.records import Loudness
+
+SILENT_BELOW_DBFS = -60.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one decoding gives."""
+
+    model_copy: np.ndarray
+    loudness: Loudness
+    rate_hz: int
+    num_channels: int
+    duration_s: float
+
+
+def hear(path: Path, limits: DecodeLimits) -> Heard:
+    """Decode a recording once, in bounded memory. Raises BadAudioError."""
+    with open_audio(path, limits) as audio:
+        meter, resample = LoudnessMeter(audio.rate_hz, audio.num_channels), Resampler(audio.rate_hz)
+        pieces, num_samples = [], 0
+        for block in audio.blocks():
+            num_samples += block.shape[1]
+            meter.feed(block)
+            pieces.append(resample.feed(to_mono(block)))
+    loudness = meter.result()
+    if loudness.peak_dbfs < SILENT_BELOW_DBFS:
+        raise BadAudioError(Reason.SILENT, f"its peak is {loudness.peak_dbfs} dBFS")
+    samples = np.concatenate([*pieces, resample.end()])
+    return Heard(samples, loudness, audio.rate_hz, audio.num_channels, num_samples / audio.rate_hz)

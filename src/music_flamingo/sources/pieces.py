@@ -1,0 +1,69 @@
+"""The pieces of music21's corpus that the `scores` source performs: an explicit list, by tradition (pieces.yaml)."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from music_flamingo.core.errors import ConfigError
+
+LIST = Path(__file__).with_name("pieces.yaml")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One work of the corpus."""
+
+    source: str
+    """Path inside music21's corpus, with its suffix: `bach/bwv66.6.mxl`."""
+    number: int | None
+    """Which tune of a collection (its `X:` field), or None for a file that holds one work."""
+    tradition: str
+    language: str | None
+    """Of the words under the notes, where there are any."""
+    title: str | None
+    artist: str | None
+    """Where the file names them badly or not at all."""
+
+    @property
+    def work_id(self) -> str:
+        """`bach-bwv66.6`, `essenFolksong-han1-5`."""
+        stem = re.sub(r"\.(mxl|xml|musicxml|krn|abc)$", "", self.source)
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", stem).strip("-")
+        return name if self.number is None else f"{name}-{self.number}"
+
+
+@cache
+def all_pieces() -> tuple[Piece, ...]:
+    """Every piece, in order of tradition and source."""
+    pieces = []
+    for tradition, groups in sorted(yaml.safe_load(LIST.read_text()).items()):
+        for group in groups:
+            for number in group.get("numbers", [None]):
+                named = (group.get(name) for name in ("language", "title", "artist"))
+                pieces.append(Piece(group["source"], number, tradition, *named))
+    return tuple(sorted(pieces, key=lambda p: (p.tradition, p.source, p.number or 0)))
+
+
+def find_piece(work_id: str) -> Piece:
+    """The piece of that work id. Raises ConfigError for an unknown one."""
+    for piece in all_pieces():
+        if piece.work_id == work_id:
+            return piece
+    raise ConfigError(f"there is no piece `{work_id}` in {LIST.name}, e.g. {all_pieces()[0].work_id}.")
+
+
+def choose_pieces(count: int | None) -> list[Piece]:
+    """The first `count` pieces dealt round the traditions, so that a small set is as varied as a large one."""
+    pieces = list(all_pieces())
+    if count is None or count >= len(pieces):
+        return pieces
+    rounds: dict[str, int] = {}
+    order = []
+    for piece in pieces:
+        rounds[piece.tradition] = rounds.get(piece.tradition, -1) + 1
+        order.append((rounds[piece.tradition], piece.tradition, piece.work_id))
+    chosen = {work_id for _, _, work_id in sorted(order)[:count]}
+    return [p for p in pieces if p.work_id in chosen]
