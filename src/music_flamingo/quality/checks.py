@@ -1,0 +1,220 @@
+"""Checks of examples: each keeps an example (None) or gives the reason for which it is rejected.
+
+The checks know the measured facts and read texts anew; they share no code with the teachers that wrote them. The
+first reason counts. Reasons are counted, and rejects are kept under them.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from music_flamingo.quality.agreement import answer_agrees, text_contradicts
+from music_flamingo.records import Example, Facts
+from music_flamingo.scoring.normalise import normalise_answer, same_answer
+
+CONTROL_TOKEN = re.compile(
+    r"</?(think|answer|sound|audio|s|tool_call)>|<\|[^|>]{0,40}\|>|\[/?INST\]|<<SYS>>", re.IGNORECASE
+)
+"""What could pass for markup of a conversation: it never belongs into a text to train on."""
+
+RESTS_ON = {
+    "tempo_class": ("tempo", "sound"),
+    "bpm": ("tempo",),
+    "tempo_term": ("tempo",),
+    "meter": ("beats",),
+    "bar_count": ("beats",),
+    "bar_start": ("beats",),
+    "second_section_start": ("sections",),
+    "first_chord_change": ("chords",),
+    "drums": ("sound",),
+    "texture": ("sound",),
+    "lead_envelope": ("sound",),
+    "tone_production": ("sound",),
+    "vocal_sustain": ("sound",),
+    "dynamics_trend": ("dynamics",),
+    "dynamic_range": ("dynamics",),
+    "mode": ("key",),
+    "key": ("key",),
+    "relative_key": ("key",),
+    "first_chord": ("chords",),
+    "last_chord": ("chords",),
+    "chord_at_time": ("chords",),
+    "num_chords": ("chords",),
+    "roman_numeral": ("chords", "key"),
+    "cadence": ("chords", "key"),
+    "modal_mixture": ("chords", "key"),
+    "harmonic_rhythm": ("chords", "beats"),
+    "lyrics_first_line": ("lyrics",),
+    "lyrics_line_count": ("lyrics",),
+    "lyrics_line_start": ("lyrics",),
+    "lyrics_last_word": ("lyrics",),
+    "louder_half": ("dynamics",),
+    "busier_half": ("chords",),
+    "same_outer_chords": ("chords",),
+    "section_count": ("sections",),
+    "form": ("sections",),
+    "opening_returns": ("sections",),
+    "longest_section": ("sections",),
+    "short_caption": ("sound", "beats"),
+    "rich_caption": ("tempo", "beats", "key"),
+}
+"""Which facts an answer of a family rests on. A family that is not here rests on none that is checked."""
+FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics")
+
+
+class Limits(BaseModel):
+    """What the checks compare with."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    max_question_words: int = Field(ge=1)
+    max_answer_words: int = Field(ge=1)
+    """Of an answer to a question; captions have their own limit."""
+    max_caption_words: int = Field(ge=1)
+    """Paper: rich captions have 452 words on average."""
+    max_rationale_words: int = Field(ge=1)
+    max_characters: int = Field(ge=1)
+    """Of any text: a word may be of any length."""
+    min_distractors: int = Field(ge=1)
+    max_distractors: int = Field(ge=1)
+    """Paper: 3 to 8. Questions with options of their own (yes, no) are not held to the least."""
+    near_duplicate: float = Field(gt=0, le=1)
+    """Two examples of a track that share this part of their words say the same."""
+    min_confidence: dict[str, float]
+    """Fact or family -> the least confidence of the tool, on its own scale. A family's own entry goes before."""
+
+    @field_validator("min_confidence")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(set(value) - set(FACTS) - set(RESTS_ON)):
+            raise ValueError(f"neither facts nor families: {', '.join(unknown)}. Facts: {', '.join(FACTS)}.")
+        return value
+
+
+@dataclass
+class Song:
+    """What is known of the track an example speaks of, and the texts kept of it so far."""
+
+    facts: Facts
+    duration_s: float
+    limits: Limits
+    kept: list[frozenset[str]] = field(default_factory=list)
+
+
+Check = Callable[[Example, Song], str | None]
+
+
+def texts_of(example: Example) -> list[str]:
+    labels = [r.label for r in example.references if r.label]
+    values = [value for category in example.structured for value in category.values]
+    return [example.question, example.answer, example.rationale, *example.options, *labels, *values]
+
+
+def check_control_tokens(example: Example, song: Song) -> str | None:
+    return "control_tokens" if any(CONTROL_TOKEN.search(text) for text in texts_of(example)) else None
+
+
+def check_length(example: Example, song: Song) -> str | None:
+    limits = song.limits
+    if not example.question.strip() or not example.answer.strip():
+        return "empty_text"
+    most = limits.max_caption_words if example.type == "caption" else limits.max_answer_words
+    too_long = (
+        len(example.question.split()) > limits.max_question_words
+        or len(example.answer.split()) > most
+        or len(example.rationale.split()) > limits.max_rationale_words
+        or any(len(text) > limits.max_characters for text in texts_of(example))
+    )
+    return "overlong_text" if too_long else None
+
+
+def check_options(example: Example, song: Song) -> str | None:
+    """The right answer is there, once, also under another name (C# minor and Db minor)."""
+    options = example.options
+    if not options:
+        return "options_missing" if example.type == "multiple_choice" else None
+    if example.answer not in options:
+        return "answer_not_among_options"
+    if any(same_answer(one, other) for i, one in enumerate(options) for other in options[:i]):
+        return "options_mean_the_same"
+    if len(options) - 1 > song.limits.max_distractors:
+        return "too_many_options"
+    few = len(options) - 1 < song.limits.min_distractors and example.type == "multiple_choice"
+    return "too_few_options" if few and not names_its_options(example.question, options) else None
+
+
+def names_its_options(question: str, options: Sequence[str]) -> bool:
+    """True for a closed question (`slow, medium or fast?`): its options belong to it, in their order."""
+    return all(option.casefold() in question.casefold() for option in options)
+
+
+def check_references(example: Example, song: Song) -> str | None:
+    """References lie inside the recording (to a frame of a codec), and a chord cited is a chord heard there."""
+    for reference in example.references:
+        if not 0 <= reference.start_s <= reference.end_s <= song.duration_s + 0.1:
+            return "reference_outside"
+        if reference.kind == "chords" and not _sounds(reference.label, reference.start_s, reference.end_s, song.facts):
+            return "reference_wrong_chord"
+    return None
+
+
+def _sounds(label: str | None, start_s: float, end_s: float, facts: Facts) -> bool:
+    segments = facts.chords.segments if facts.chords else []
+    return any(s.label == label and s.start_s < end_s and s.end_s > start_s for s in segments)
+
+
+def check_confidence(example: Example, song: Song) -> str | None:
+    least = song.limits.min_confidence
+    for name, confidence in confidences(example.family, song.facts).items():
+        if confidence < least.get(example.family, least.get(name, 0.0)):
+            return "low_confidence"
+    return None
+
+
+def confidences(family: str, facts: Facts) -> dict[str, float]:
+    """Fact -> how sure its tool is, for the facts that a family's answer rests on."""
+    measured = {name: getattr(facts, name) for name in RESTS_ON.get(family, ())}
+    return {name: fact.confidence for name, fact in measured.items() if fact is not None}
+
+
+def check_answer(example: Example, song: Song) -> str | None:
+    return None if answer_agrees(example, song.facts) else "contradicts_facts"
+
+
+def check_text(example: Example, song: Song) -> str | None:
+    """`contradicts_key`, `contradicts_tempo`, ...: a text names another value than the facts do."""
+    texts = [example.answer, example.rationale] if example.type == "caption" else [example.rationale]
+    for text in texts:
+        if what := text_contradicts(text, song.facts, example.family):
+            return f"contradicts_{what}"
+    return None
+
+
+def check_duplicate(example: Example, song: Song) -> str | None:
+    """The first of two near equals stays; a caption and a question are never equals."""
+    words = frozenset(normalise_answer(f"{example.question} {example.answer}").split())
+    if any(len(words & other) >= song.limits.near_duplicate * len(words | other) for other in song.kept):
+        return "near_duplicate"
+    return None
+
+
+CHECKS: tuple[Check, ...] = (
+    check_control_tokens,
+    check_length,
+    check_options,
+    check_references,
+    check_answer,
+    check_text,
+    check_confidence,
+    check_duplicate,
+)
+
+
+def reason_against(example: Example, song: Song, checks: Sequence[Check] = CHECKS) -> str | None:
+    """The first reason to reject, or None; an example that is kept counts as seen."""
+    for check in checks:
+        if reason := check(example, song):
+            return reason
+    song.kept.append(frozenset(normalise_answer(f"{example.question} {example.answer}").split()))
+    return None

@@ -1,0 +1,206 @@
+"""synthesize: a teacher turns facts and first captions into a rich caption and questions (paper, MF-Skills, step 2).
+
+For each track: one caption of one sentence and one over six dimensions, each with its structured truth, and 12 to 20
+questions in five skills, where the facts allow as many. The order of options is drawn by seed, so that the place of
+an answer says nothing; options that belong to a question (yes, no) keep their order.
+"""
+
+import random
+from collections import Counter
+
+from pydantic import Field
+
+from music_flamingo.core.ports import Table, Writer
+from music_flamingo.core.progress import Progress
+from music_flamingo.core.shards import shard_index
+from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.records import Caption, Example, Facts, Track
+from music_flamingo.records.example import Skill
+from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.teachers import Teacher, TeacherConfig, ask, open_teacher, request_seed, stamp
+from music_flamingo.teachers.payloads import (
+    Asked,
+    DistractorsPayload,
+    DistractorsReply,
+    QuestionsReply,
+    SongFacts,
+    SongPayload,
+    StructuredPayload,
+    StructuredReply,
+    TextReply,
+    WindowText,
+    closed_questions,
+)
+
+SKILLS: tuple[Skill, ...] = ("temporal", "attribute", "harmony", "lyrics_vocal", "comparative")
+SHORT_REQUEST = "Describe this music in one sentence."
+RICH_REQUEST = "Describe this music in full: sound, instruments, words, form, theory and mood."
+
+
+class SynthesizeConfig(StageConfig):
+    teacher: TeacherConfig
+    min_questions: int = Field(ge=1)
+    """Tracks with fewer are counted (paper: 12): their facts allow no more."""
+    max_questions: int = Field(ge=1)
+    """Paper: 20. Questions that training asks for, and the only ones of their skill or type, stay first."""
+    min_distractors: int = Field(ge=1)
+    max_distractors: int = Field(ge=1)
+    """Wrong options of a multiple-choice question (paper: 3 to 8)."""
+    seed: int
+
+
+def write_track(
+    config: SynthesizeConfig, teacher: Teacher, track: Track, facts: Facts, captions: list[Caption]
+) -> list[Example]:
+    """All examples of one track: the two captions, then its questions by skill."""
+    assert track.duration_s is not None, "a track that is ok has a duration"
+    payload = SongPayload(
+        track_id=track.id,
+        facts=SongFacts.of(facts, track.duration_s),
+        closed=closed_questions(facts),
+        captions=[WindowText(start_s=c.start_s, end_s=c.end_s, text=c.text) for c in captions],
+        title=track.title,
+    )
+    examples = [
+        *_caption(config, teacher, track, payload, "short_caption", SHORT_REQUEST, "short"),
+        *_caption(config, teacher, track, payload, "rich_caption", RICH_REQUEST, "full"),
+    ]
+    asked = [
+        (skill, question)
+        for skill in SKILLS
+        for question in ask(teacher, f"qa_{skill}", payload, QuestionsReply, config.seed).questions
+    ]
+    chosen = choose(asked, config.max_questions, random.Random(request_seed(config.seed, "choose", [track.id])))
+    return examples + [_question(config, teacher, track, payload, skill, question) for skill, question in chosen]
+
+
+def choose(asked: list[tuple[Skill, Asked]], most: int, rng: random.Random) -> list[tuple[Skill, Asked]]:
+    """At most `most` questions: the audible families, then the first of each skill and type, then a draw."""
+    order = rng.sample(range(len(asked)), len(asked))
+    order.sort(key=lambda i: asked[i][1].family not in FAMILIES)
+    first: list[int] = []
+    for i in order:
+        seen = {asked[j][0] for j in first}, {asked[j][1].type for j in first}
+        if asked[i][1].family in FAMILIES or asked[i][0] not in seen[0] or asked[i][1].type not in seen[1]:
+            first.append(i)
+    kept = [*first, *(i for i in order if i not in first)][:most]
+    return [asked[i] for i in sorted(kept)]
+
+
+def _caption(
+    config: SynthesizeConfig,
+    teacher: Teacher,
+    track: Track,
+    payload: SongPayload,
+    family: str,
+    request: str,
+    detail: str,
+) -> list[Example]:
+    """One caption, or none where the facts leave nothing to say."""
+    wanted = StructuredPayload.model_validate({**dict(payload), "detail": detail})
+    truth = ask(teacher, "structured_truth", wanted, StructuredReply, config.seed, detail)
+    if not truth.categories:
+        return []
+    caption = Example(
+        id=f"{track.id}/{family}",
+        track_id=track.id,
+        work_id=track.work_id,
+        split=track.split,
+        skill="caption",
+        type="caption",
+        family=family,
+        question=request,
+        options=[],
+        answer=ask(teacher, family, payload, TextReply, config.seed).text,
+        rationale="",
+        references=[],
+        structured=truth.categories,
+        teacher=stamp(teacher, family),
+    )
+    return [caption]
+
+
+def _question(
+    config: SynthesizeConfig, teacher: Teacher, track: Track, payload: SongPayload, skill: Skill, asked: Asked
+) -> Example:
+    options = _with_distractors(config, teacher, payload, asked) if asked.wants_distractors else asked.options
+    return Example(
+        id=f"{track.id}/{asked.family}",
+        track_id=track.id,
+        work_id=track.work_id,
+        split=track.split,
+        skill=skill,
+        type=asked.type,
+        family=asked.family,
+        question=asked.question,
+        options=options,
+        answer=asked.answer,
+        rationale=asked.rationale,
+        references=asked.references,
+        structured=[],
+        teacher=stamp(teacher, f"qa_{skill}"),
+    )
+
+
+def _with_distractors(config: SynthesizeConfig, teacher: Teacher, payload: SongPayload, asked: Asked) -> list[str]:
+    wanted = DistractorsPayload(
+        track_id=payload.track_id,
+        facts=payload.facts,
+        family=asked.family,
+        question=asked.question,
+        answer=asked.answer,
+        least=config.min_distractors,
+        most=config.max_distractors,
+    )
+    reply = ask(teacher, "distractors", wanted, DistractorsReply, config.seed, asked.family)
+    options = [d for d in dict.fromkeys(reply.distractors) if d != asked.answer]
+    place = random.Random(request_seed(config.seed, "place", [payload.track_id, asked.family]))
+    options.insert(place.randint(0, len(options)), asked.answer)
+    return options
+
+
+def run(
+    config: SynthesizeConfig,
+    tracks: Table[Track],
+    facts: Table[Facts],
+    captions: Table[Caption],
+    candidates: Writer[Example],
+) -> Metrics:
+    teacher = open_teacher(config.teacher)
+    pending = [i for i in map(shard_index, tracks.shards) if not candidates.has(i)]
+    with Progress("synthesize", len(pending), "shards") as progress:
+        for index in pending:
+            known = {f.id: f for f in facts.read_shard(index) if f.is_ok}
+            described: dict[str, list[Caption]] = {}
+            for caption in captions.read_shard(index):
+                described.setdefault(caption.track_id, []).append(caption)
+            taught = [t for t in tracks.read_shard(index) if t.is_ok and t.id in known]
+            written = [write_track(config, teacher, t, known[t.id], described.get(t.id, [])) for t in taught]
+            candidates.write(index, [example for examples in written for example in examples])
+            progress.advance()
+    return _metrics(config, candidates)
+
+
+def _metrics(config: SynthesizeConfig, candidates: Writer[Example]) -> Metrics:
+    """How many questions each track got, and of which skill and type."""
+    columns = candidates.columns("track_id", "skill", "type").to_pydict()
+    rows = [row for row in zip(*columns.values(), strict=True) if row[1] != "caption"]
+    per_track = Counter(track_id for track_id, _, _ in rows)
+    return {
+        "teacher": config.teacher.kind,
+        "num_tracks": len(per_track),
+        "num_questions": len(rows),
+        "tracks_with_few_questions": sum(n < config.min_questions for n in per_track.values()),
+        "skills": dict(sorted(Counter(skill for _, skill, _ in rows).items())),
+        "types": dict(sorted(Counter(kind for _, _, kind in rows).items())),
+    }
+
+
+STAGE = Stage(
+    name="synthesize",
+    config=SynthesizeConfig,
+    inputs={"tracks": Track, "facts": Facts, "captions": Caption},
+    outputs={"candidates": Example},
+    run=run,
+    code=("core/record.py", "records", "scoring", "prompts", "teachers", "stages/synthesize.py"),
+)

@@ -1,0 +1,236 @@
+"""What a teacher is given and what it must give back: one payload and one reply for each use, as JSON by schema.
+
+Payloads carry facts that code has measured; texts from outside (lyrics, titles) sit in fields of their own. A reply
+that does not fit its schema is not a reply.
+"""
+
+from bisect import bisect_right
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from music_flamingo.core.record import Part
+from music_flamingo.records import Category, Facts, Reference, Segment
+from music_flamingo.records.example import QuestionType
+from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.teachers.theory import ChordSpan, KeyName, chord_spans
+
+ChainStyle = Literal["short", "full"]
+
+SHORTEST_CHORD_S = 0.25
+"""Chord changes shorter than this are passing notes more often than harmony."""
+
+
+class SongFacts(Part):
+    """The measured facts of a track, as far as there are any: what is None or empty is not to be spoken of."""
+
+    duration_s: float
+    tempo_bpm: float | None
+    beats_per_bar: int | None
+    downbeats_s: list[float]
+    key: str | None
+    chords: list[Segment]
+    sections: list[Segment]
+    dynamics_range_db: float | None
+    dynamics_trend: Literal["steady", "rising", "falling"] | None
+    has_drums: bool | None
+    texture: Literal["melody", "chords"] | None
+    lead_envelope: Literal["decaying", "sustained"] | None
+    lyrics: list[Segment]
+    """Untrusted: the words of the song, line by line."""
+    language: str | None
+
+    @classmethod
+    def of(cls, facts: Facts, duration_s: float) -> "SongFacts":
+        sound, words = facts.sound, facts.lyrics
+        return cls(
+            duration_s=round(duration_s, 2),
+            tempo_bpm=round(facts.tempo.bpm, 1) if facts.tempo else None,
+            beats_per_bar=facts.beats.beats_per_bar if facts.beats else None,
+            downbeats_s=[round(t, 2) for t in facts.beats.downbeats_s] if facts.beats else [],
+            key=facts.key.label if facts.key else None,
+            chords=facts.chords.segments if facts.chords else [],
+            sections=facts.sections.segments if facts.sections else [],
+            dynamics_range_db=round(facts.dynamics.range_db, 1) if facts.dynamics else None,
+            dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
+            has_drums=sound.has_drums if sound else None,
+            texture=sound.texture if sound else None,
+            lead_envelope=sound.lead_envelope if sound else None,
+            lyrics=words.lines if words and words.available else [],
+            language=words.language if words and words.available else None,
+        )
+
+    @property
+    def key_name(self) -> KeyName | None:
+        return KeyName.parse(self.key) if self.key else None
+
+    @property
+    def spans(self) -> list[ChordSpan]:
+        return chord_spans(self.chords, SHORTEST_CHORD_S)
+
+    @property
+    def num_bars(self) -> int:
+        return len(self.downbeats_s)
+
+    def bar_at(self, time_s: float) -> int:
+        """The number of the bar that sounds at a time, 1 for the first; 0 before it."""
+        return bisect_right(self.downbeats_s, time_s)
+
+
+class Closed(Part):
+    """A question with a fixed wording and fixed options, whose answer code has read from the facts."""
+
+    family: str
+    type: QuestionType
+    question: str
+    options: list[str]
+    answer: str
+
+
+def closed_questions(facts: Facts) -> list[Closed]:
+    """The audible families that the facts can answer, worded as training and evaluation word them."""
+    return [
+        Closed(family=f.name, type=f.type, question=f.question, options=list(f.options), answer=answer)
+        for f in FAMILIES.values()
+        if (answer := f.from_facts(facts)) is not None
+    ]
+
+
+class TrackPayload(Part):
+    """The least that every teacher call carries."""
+
+    track_id: str
+
+
+class WindowPayload(TrackPayload):
+    """For a first description: surface facts alone, so that nothing can be invented from key or tempo."""
+
+    start_s: float
+    end_s: float
+    has_drums: bool | None
+    texture: Literal["melody", "chords"] | None
+    lead_envelope: Literal["decaying", "sustained"] | None
+    dynamics_trend: Literal["steady", "rising", "falling"] | None
+
+
+class TextReply(Part):
+    text: str = Field(min_length=1)
+
+
+class WindowText(Part):
+    start_s: float
+    end_s: float
+    text: str
+
+
+class SongPayload(TrackPayload):
+    facts: SongFacts
+    closed: list[Closed]
+    captions: list[WindowText]
+    title: str | None
+    """Untrusted, and not to be repeated: it only keeps a teacher from confusing two songs."""
+
+
+class StructuredPayload(SongPayload):
+    detail: Literal["short", "full"]
+    """`short`: what one sentence has room for; `full`: all that is known."""
+
+
+class StructuredReply(Part):
+    categories: list[Category]
+
+
+class Asked(Part):
+    """A question as a teacher writes it."""
+
+    family: str
+    type: QuestionType
+    question: str = Field(min_length=1)
+    options: list[str]
+    """Options that belong to the question (yes, no); empty where there are none or distractors are still to come."""
+    answer: str = Field(min_length=1)
+    rationale: str = Field(min_length=1)
+    references: list[Reference]
+    wants_distractors: bool
+    """True for a multiple-choice question whose wrong options are written separately."""
+
+    @model_validator(mode="after")
+    def _answerable(self) -> "Asked":
+        if self.options and (self.answer not in self.options or len(set(self.options)) != len(self.options)):
+            raise ValueError(f"the answer {self.answer!r} is not one of distinct options {self.options}")
+        return self
+
+
+class QuestionsReply(Part):
+    questions: list[Asked]
+
+
+class DistractorsPayload(TrackPayload):
+    facts: SongFacts
+    family: str
+    question: str
+    answer: str
+    least: int
+    most: int
+
+
+class DistractorsReply(Part):
+    distractors: list[str]
+
+
+class DifficultyPayload(TrackPayload):
+    facts: SongFacts
+    family: str
+    question: str
+    answer: str
+
+
+class DifficultyReply(Part):
+    difficulty: int = Field(ge=1, le=5)
+    """5 for what needs listening through the whole song and theory to answer."""
+    reason: str
+
+
+class ChainPayload(TrackPayload):
+    """`closed` holds the audible facts that a step may claim; no title and no artist: a chain speaks of the sound."""
+
+    style: ChainStyle
+    facts: SongFacts
+    closed: list[Closed]
+    family: str
+    question: str
+    options: list[str]
+    answer: str
+    rationale: str
+    evidence: list[str]
+    """Families whose facts the chain may go through before it comes to the answer."""
+
+
+class SplitPayload(TrackPayload):
+    family: str
+    thinking: str
+    closed: list[Closed]
+
+
+class PlainStep(Part):
+    text: str = Field(min_length=1)
+    family: str
+    claim: str
+
+
+class StepsReply(Part):
+    steps: list[PlainStep]
+
+
+class RewritePayload(TrackPayload):
+    """A step that the checking model did not hear as it stands."""
+
+    style: ChainStyle
+    step: PlainStep
+    fact_confidence: float
+    """How sure the tool is of the fact behind the claim, on its own scale."""
+    heard: str
+    """What the checking model takes to be right."""
+    heard_probability: float
+    restate_above: float
+    """The checking model may overrule the tool from this probability on, where the tool is less sure."""

@@ -1,0 +1,44 @@
+"""How scripted writers put a question together."""
+
+from collections.abc import Sequence
+
+from music_flamingo.records import Reference
+from music_flamingo.records.example import QuestionType
+from music_flamingo.teachers.payloads import Asked, SongPayload
+from music_flamingo.teachers.scripted.claims import CLAIMS
+
+
+def asked(
+    family: str,
+    kind: QuestionType,
+    question: str,
+    answer: str,
+    rationale: str,
+    references: Sequence[Reference],
+    options: Sequence[str] = (),
+) -> Asked:
+    """A question; multiple choice without options of its own gets its wrong options later."""
+    return Asked(
+        family=family,
+        type=kind,
+        question=question,
+        options=list(options),
+        answer=answer,
+        rationale=rationale,
+        references=list(references),
+        wants_distractors=kind == "multiple_choice" and not options,
+    )
+
+
+def audible(payload: SongPayload, family: str, references: Sequence[Reference], because: str = "") -> list[Asked]:
+    """The closed question of an audible family, word for word, where the facts answer it."""
+    return [
+        asked(c.family, c.type, c.question, c.answer, _rationale(family, c.answer, because), references, c.options)
+        for c in payload.closed
+        if c.family == family
+    ]
+
+
+def _rationale(family: str, answer: str, because: str) -> str:
+    claim = CLAIMS[family][answer]
+    return f"{claim.short} {because or claim.full}"

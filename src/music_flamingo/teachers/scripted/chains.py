@@ -1,0 +1,44 @@
+"""Chains of thought: what is heard, fact by fact, up to the answer; split into steps; mended where a step was wrong."""
+
+import random
+import re
+
+from music_flamingo.teachers.payloads import (
+    ChainPayload,
+    PlainStep,
+    RewritePayload,
+    SplitPayload,
+    StepsReply,
+    TextReply,
+)
+from music_flamingo.teachers.scripted.claims import BY_SENTENCE, CLAIMS, UNCLEAR
+
+_SENTENCE = re.compile(r"[^.!?]+[.!?]+(?=\s|$)|\S[^.!?]*$")
+
+
+def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
+    """The evidence in the order given, as far as there are facts for it, then the step that holds the answer."""
+    answers = {c.family: c.answer for c in payload.closed}
+    said = [family for family in payload.evidence if family in answers and family != payload.family]
+    sentences = [CLAIMS[family][answers[family]].in_style(payload.style) for family in said]
+    if payload.family in CLAIMS:
+        sentences.append(CLAIMS[payload.family][payload.answer].in_style(payload.style))
+    elif payload.rationale:
+        sentences.append(payload.rationale)
+    return TextReply(text=" ".join(sentences) or "Listen to the whole piece.")
+
+
+def split_steps(payload: SplitPayload, rng: random.Random) -> StepsReply:
+    """One step a sentence; a sentence from the table of claims carries its claim."""
+    sentences = [s.strip() for s in _SENTENCE.findall(payload.thinking)]
+    steps = [(text, *BY_SENTENCE.get(text, ("", ""))) for text in sentences if text]
+    return StepsReply(steps=[PlainStep(text=text, family=family, claim=claim) for text, family, claim in steps])
+
+
+def rewrite_step(payload: RewritePayload, rng: random.Random) -> PlainStep:
+    """Restate a step as it was heard when the tool is the less sure of the two; else withdraw its claim."""
+    family = payload.step.family
+    if payload.heard_probability >= payload.restate_above and payload.fact_confidence < payload.heard_probability:
+        restated = CLAIMS[family][payload.heard]
+        return PlainStep(text=restated.in_style(payload.style), family=family, claim=payload.heard)
+    return PlainStep(text=UNCLEAR[family].in_style(payload.style), family="", claim="")

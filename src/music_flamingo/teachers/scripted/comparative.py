@@ -1,0 +1,92 @@
+"""Questions that compare: sections with each other, the first half with the second, the first chord with the last."""
+
+import random
+
+from music_flamingo.records import Segment
+from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
+from music_flamingo.teachers.scripted.asking import asked
+from music_flamingo.teachers.scripted.words import chord, seconds, stretch, whole
+from music_flamingo.teachers.theory import form_letters
+
+HALVES = ("first half", "second half", "both alike")
+CLEARLY_LONGER = 1.15
+"""A section is called the longest when it exceeds every other by this ratio."""
+
+
+def write_comparative(payload: SongPayload, rng: random.Random) -> QuestionsReply:
+    facts = payload.facts
+    questions = [*_louder_half(facts), *_busier_half(facts), *_outer_chords(facts)]
+    if facts.sections:
+        questions += _sections(facts, rng)
+    return QuestionsReply(questions=questions)
+
+
+def _louder_half(facts: SongFacts) -> list[Asked]:
+    if facts.dynamics_trend is None:
+        return []
+    answer = {"falling": HALVES[0], "rising": HALVES[1], "steady": HALVES[2]}[facts.dynamics_trend]
+    wording = "Which half is louder: first half, second half or both alike?"
+    rationale = f"From the beginning to the end the loudness is {facts.dynamics_trend}."
+    return [asked("louder_half", "comparison", wording, answer, rationale, [whole(facts)], HALVES)]
+
+
+def _busier_half(facts: SongFacts) -> list[Asked]:
+    spans, middle_s = facts.spans, facts.duration_s / 2
+    if len(spans) < 3:
+        return []
+    changes = [s.start_s for s in spans[1:]]
+    before, after = sum(t < middle_s for t in changes), sum(t >= middle_s for t in changes)
+    answer = HALVES[2] if before == after else HALVES[0 if before > after else 1]
+    wording = "In which half does the harmony change more often: first half, second half or both alike?"
+    rationale = f"There are {before} changes before {seconds(middle_s)} and {after} from there on."
+    shown = [stretch(0.0, middle_s, HALVES[0]), stretch(middle_s, facts.duration_s, HALVES[1])]
+    return [asked("busier_half", "comparison", wording, answer, rationale, shown, HALVES)]
+
+
+def _outer_chords(facts: SongFacts) -> list[Asked]:
+    spans = facts.spans
+    if len(spans) < 2:
+        return []
+    first, last = spans[0], spans[-1]
+    same = first.chord.harmony == last.chord.harmony
+    names = [s.chord.symbol(facts.key_name) for s in (first, last)]
+    wording = "Is the last chord the same as the first, yes or no?"
+    rationale = f"It begins on the chord {names[0]} and ends on the chord {names[1]}."
+    shown = [chord(first), chord(last)]
+    return [asked("same_outer_chords", "comparison", wording, "yes" if same else "no", rationale, shown, ("yes", "no"))]
+
+
+def _sections(facts: SongFacts, rng: random.Random) -> list[Asked]:
+    letters, sections = form_letters(facts.sections), facts.sections
+    shown = [stretch(s.start_s, s.end_s, letter) for letter, s in zip(letters, sections, strict=True)]
+    form = " ".join(letters)
+    wording = rng.choice(("How many sections does the piece have?", "Of how many sections is the music made?"))
+    starts = ", ".join(seconds(s.start_s) for s in sections)
+    questions = [asked("section_count", "count", wording, str(len(sections)), f"Sections begin at {starts}.", shown)]
+    if len(sections) < 2:
+        return questions
+    because = f"Sections that sound alike share a letter, which gives {form}."
+    questions.append(asked("form", "multiple_choice", "Which letters describe the form?", form, because, shown))
+    if len(sections) > 2:
+        back = letters[-1] == letters[0]
+        wording = "Does the first section come back at the end, yes or no?"
+        answer = "yes" if back else "no"
+        questions.append(asked("opening_returns", "comparison", wording, answer, because, shown, ("yes", "no")))
+    return questions + _longest(facts.sections)
+
+
+def _longest(sections: list[Segment]) -> list[Asked]:
+    if not 2 <= len(sections) <= len(ORDINALS):
+        return []
+    lengths = sorted(((s.end_s - s.start_s, i) for i, s in enumerate(sections)), reverse=True)
+    if lengths[0][0] < CLEARLY_LONGER * lengths[1][0]:
+        return []
+    length_s, index = lengths[0]
+    options = ORDINALS[: len(sections)]
+    shown = [stretch(s.start_s, s.end_s, name) for s, name in zip(sections, options, strict=True)]
+    wording = "Which section is the longest?"
+    rationale = f"It lasts {seconds(length_s)}, the next longest {seconds(lengths[1][0])}."
+    return [asked("longest_section", "comparison", wording, options[index], rationale, shown, options)]
+
+
+ORDINALS = ("the first", "the second", "the third", "the fourth", "the fifth", "the sixth", "the seventh", "the eighth")

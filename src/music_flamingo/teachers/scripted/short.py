@@ -1,0 +1,113 @@
+"""Short descriptions: the first caption of a stretch, the one-sentence caption, and the structured truth behind it."""
+
+import random
+
+from music_flamingo.records import Category
+from music_flamingo.scoring.families import meter_class, tempo_class
+from music_flamingo.teachers.payloads import (
+    SongFacts,
+    SongPayload,
+    StructuredPayload,
+    StructuredReply,
+    TextReply,
+    WindowPayload,
+)
+from music_flamingo.teachers.scripted.words import listed, sentence
+from music_flamingo.teachers.theory import form_letters, roman_numeral
+
+TEXTURES = {"melody": "one melody", "chords": "chords"}
+DRUMS = {True: "drums", False: "no drums"}
+DRUM_PHRASES = {True: ("a drum kit plays along", "drums mark the beat"), False: ("there are no drums",)}
+TRENDS = {"steady": "steady in level", "rising": "growing louder", "falling": "growing softer"}
+LONGEST_PROGRESSION = 8
+"""A progression is quoted by its first chords; more numerals in a row are not read by anyone."""
+
+
+def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextReply:
+    """What is heard on the surface of one stretch: no key, no tempo, no names."""
+    heard = []
+    if payload.texture == "melody":
+        heard.append(rng.choice(("a single line sounds alone", "one melody is heard by itself")))
+    elif payload.texture == "chords":
+        heard.append(rng.choice(("several notes sound together", "the notes come in chords")))
+    if payload.lead_envelope == "decaying":
+        heard.append(rng.choice(("the notes die away after they are struck", "each note fades after its attack")))
+    elif payload.lead_envelope == "sustained":
+        heard.append(rng.choice(("the notes are held at full level", "each note is sustained")))
+    if payload.has_drums is not None:
+        heard.append(rng.choice(DRUM_PHRASES[payload.has_drums]))
+    if payload.dynamics_trend in ("rising", "falling"):
+        heard.append("over the whole track it grows " + ("louder" if payload.dynamics_trend == "rising" else "softer"))
+    return TextReply(text=sentence(listed(heard) if heard else "music is heard"))
+
+
+def write_short_caption(payload: SongPayload, rng: random.Random) -> TextReply:
+    """`A fast piece in duple meter with chords, decaying notes and drums.` One pattern, so that little is to learn.
+
+    The tempo class stands where the audible family gives one; whatever has no fact is left out.
+    """
+    slots = _slots(payload)
+    opening = f"a {slots['tempo']} piece" if "tempo" in slots else "a piece"
+    if "meter" in slots:
+        opening += f" in {slots['meter']}"
+    heard = [slots[name] for name in ("texture", "envelope", "drums") if name in slots]
+    return TextReply(text=sentence(opening + (f" with {listed(heard)}" if heard else "")))
+
+
+def write_structured_truth(payload: StructuredPayload, rng: random.Random) -> StructuredReply:
+    """What a caption should name, by category; any of a category's values counts. No fact, no category."""
+    slots = _slots(payload)
+    values: dict[str, list[str]] = {}
+    if "tempo" in slots:
+        values["bpm"] = [slots["tempo"]]
+    if "meter" in slots:
+        values["meter"] = [slots["meter"]]
+    if "drums" in slots:
+        # `with drums` and `and drums` are no part of `no drums`
+        values["instruments"] = ["and drums", "with drums"] if payload.facts.has_drums else ["no drums"]
+    if "texture" in slots:
+        values["theory"] = [slots["texture"]]
+    if "envelope" in slots:
+        values["mix_notes"] = [slots["envelope"]]
+    if payload.detail == "full":
+        values |= _full_values(payload.facts)
+    return StructuredReply(categories=[Category(name=name, values=v) for name, v in values.items()])
+
+
+def _full_values(facts: SongFacts) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    if facts.tempo_bpm:
+        values["bpm"] = [f"{facts.tempo_bpm:.0f} BPM"]
+    if facts.key:
+        values["key"] = [facts.key]
+    if len(facts.sections) > 1:
+        values["structure"] = [" ".join(form_letters(facts.sections))]
+    if facts.dynamics_trend:
+        values["dynamics"] = [TRENDS[facts.dynamics_trend]]
+    if numerals := progression(facts):
+        values["theory"] = [" ".join(numerals)]
+    return values
+
+
+def progression(facts: SongFacts) -> list[str]:
+    """The opening harmonies as roman numerals."""
+    key = facts.key_name
+    return [roman_numeral(span.chord, key) for span in facts.spans[:LONGEST_PROGRESSION]] if key else []
+
+
+def _slots(payload: SongPayload) -> dict[str, str]:
+    facts = payload.facts
+    slots = {}
+    closed = {c.family: c.answer for c in payload.closed}
+    if "tempo_class" in closed and facts.tempo_bpm is not None:
+        slots["tempo"] = tempo_class(facts.tempo_bpm)
+    meter = meter_class(facts.beats_per_bar) if facts.beats_per_bar else None
+    if meter:
+        slots["meter"] = f"{meter} meter"
+    if facts.texture:
+        slots["texture"] = TEXTURES[facts.texture]
+    if facts.lead_envelope:
+        slots["envelope"] = f"{facts.lead_envelope} notes"
+    if facts.has_drums is not None:
+        slots["drums"] = DRUMS[facts.has_drums]
+    return slots

@@ -1,0 +1,91 @@
+"""Questions on time: tempo, meter, bars, when sections and chords set in."""
+
+import random
+
+from music_flamingo.scoring.families import FAST_ABOVE_BPM, SLOW_BELOW_BPM, tempo_class
+from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
+from music_flamingo.teachers.scripted.asking import asked, audible
+from music_flamingo.teachers.scripted.words import bars, chord, plural, seconds, stretch, whole
+from music_flamingo.teachers.theory import TEMPO_TERMS, tempo_term
+
+NEAR_BORDER = 0.03
+"""A tempo this close to the border of two terms (as a ratio) is not asked for by its term."""
+
+
+def write_temporal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
+    facts = payload.facts
+    return QuestionsReply(
+        questions=[*_tempo(payload, rng), *_meter(payload), *_bars(facts, rng), *_sections(facts), *_chords(facts, rng)]
+    )
+
+
+def _tempo(payload: SongPayload, rng: random.Random) -> list[Asked]:
+    facts = payload.facts
+    if facts.tempo_bpm is None:
+        return []
+    bpm = f"{facts.tempo_bpm:.0f} BPM"
+    pace, term = tempo_class(facts.tempo_bpm), tempo_term(facts.tempo_bpm)
+    rule = {
+        "slow": f"below {SLOW_BELOW_BPM:.0f}",
+        "medium": f"between {SLOW_BELOW_BPM:.0f} and {FAST_ABOVE_BPM:.0f}",
+        "fast": f"above {FAST_ABOVE_BPM:.0f}",
+    }[pace]
+    questions = audible(payload, "tempo_class", [whole(facts)], f"It runs at {bpm}, and {rule} is {pace}.")
+    wording = rng.choice(("What is the tempo in beats per minute?", "How many beats are there in a minute?"))
+    questions.append(asked("bpm", "open", wording, bpm, f"The beats follow each other at {bpm}.", [whole(facts)]))
+    borders = [border for border, _ in TEMPO_TERMS[:-1]]
+    if all(abs(facts.tempo_bpm / border - 1) > NEAR_BORDER for border in borders):
+        wording = "Which tempo term fits this music?"
+        rationale = f"At {bpm} the metronome's scale reads {term}."
+        questions.append(asked("tempo_term", "multiple_choice", wording, term, rationale, [whole(facts)]))
+    return questions
+
+
+def _meter(payload: SongPayload) -> list[Asked]:
+    facts = payload.facts
+    if not facts.beats_per_bar or not facts.downbeats_s:
+        return []
+    counted = plural(facts.beats_per_bar, "beat")
+    first = facts.downbeats_s[0]
+    second = facts.downbeats_s[1] if facts.num_bars > 1 else facts.duration_s
+    shown = [bars(facts, first, second)]
+    return audible(payload, "meter", shown, f"From one downbeat to the next there are {counted}.")
+
+
+def _bars(facts: SongFacts, rng: random.Random) -> list[Asked]:
+    if facts.num_bars < 2:
+        return []
+    wording = rng.choice(("How many bars begin in this recording?", "How many downbeats are heard?"))
+    rationale = (
+        f"The first downbeat is at {seconds(facts.downbeats_s[0])}, the last at {seconds(facts.downbeats_s[-1])}."
+    )
+    shown = bars(facts, facts.downbeats_s[0], facts.duration_s)
+    counted = asked("bar_count", "count", wording, str(facts.num_bars), rationale, [shown])
+    if facts.num_bars < 4:
+        return [counted]
+    bar = rng.randint(2, facts.num_bars - 1)
+    at_s = facts.downbeats_s[bar - 1]
+    spot = bars(facts, at_s, facts.downbeats_s[bar])
+    rationale = f"Downbeat number {bar} falls at {seconds(at_s)}."
+    return [counted, asked("bar_start", "time", f"When does bar {bar} begin?", seconds(at_s), rationale, [spot])]
+
+
+def _sections(facts: SongFacts) -> list[Asked]:
+    if len(facts.sections) < 2:
+        return []
+    start_s = facts.sections[1].start_s
+    rationale = f"The first section ends at {seconds(start_s)}, where the second takes over."
+    shown = stretch(start_s, facts.sections[1].end_s, "second section")
+    wording = "When does the second section begin?"
+    return [asked("second_section_start", "time", wording, seconds(start_s), rationale, [shown])]
+
+
+def _chords(facts: SongFacts, rng: random.Random) -> list[Asked]:
+    spans = facts.spans
+    if len(spans) < 2:
+        return []
+    before, after = (s.chord.symbol(facts.key_name) for s in spans[:2])
+    wording = rng.choice(("When does the harmony change for the first time?", "When is the second chord reached?"))
+    rationale = f"The chord {before} gives way to the chord {after} at {seconds(spans[1].start_s)}."
+    shown = [chord(spans[0]), chord(spans[1])]
+    return [asked("first_chord_change", "time", wording, seconds(spans[1].start_s), rationale, shown)]

@@ -1,0 +1,51 @@
+"""Small things that all scripted writers say alike: times, lists, numbers, references."""
+
+from collections.abc import Sequence
+
+from music_flamingo.records import Reference
+from music_flamingo.teachers.payloads import SongFacts
+from music_flamingo.teachers.theory import ChordSpan
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def seconds(time_s: float) -> str:
+    """`6.4 s`; `0.0 s` for the start."""
+    return f"{time_s:.1f} s"
+
+
+def number(value: int) -> str:
+    return NUMBERS[value] if 0 < value < len(NUMBERS) else str(value)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{number(count)} {noun}" + ("" if count == 1 else "s")
+
+
+def listed(items: Sequence[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
+
+
+def stretch(start_s: float, end_s: float, label: str | None = None) -> Reference:
+    return Reference(kind="seconds", start_s=round(start_s, 2), end_s=round(end_s, 2), label=label)
+
+
+def whole(facts: SongFacts) -> Reference:
+    return stretch(0.0, facts.duration_s)
+
+
+def bars(facts: SongFacts, start_s: float, end_s: float) -> Reference:
+    """The bars that a stretch of time touches, named `bars 2-4`."""
+    first, last = max(facts.bar_at(start_s), 1), max(facts.bar_at(max(end_s - 0.01, start_s)), 1)
+    label = f"bar {first}" if first == last else f"bars {first}-{last}"
+    return Reference(kind="bars", start_s=round(start_s, 2), end_s=round(end_s, 2), label=label)
+
+
+def chord(span: ChordSpan) -> Reference:
+    """A chord where it sounds, by its mir_eval label."""
+    return Reference(kind="chords", start_s=round(span.start_s, 2), end_s=round(span.end_s, 2), label=span.label)
