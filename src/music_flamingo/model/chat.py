@@ -1,0 +1,140 @@
+"""Words and sounds as the model takes them: conversations to token ids, samples to log-mel windows, both to batches.
+
+B batch, L tokens, W encoder windows (of all samples of a batch together), M mel bins, T mel frames.
+Text is tokenised with one audio mark, which then grows to as many audio tokens as the sound has: the ids equal the
+processor's own (a test holds them together), and neither text nor sound is worked on twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from transformers import MusicFlamingoProcessor
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' %}"
+    "{% generation %}"
+    "{% for part in message['content'] %}{{ part['text'] }}{% endfor %}{{ '<|im_end|>' }}"
+    "{% endgeneration %}"
+    "{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'audio' %}{{ '<sound>' }}{% endif %}{% endfor %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}"
+    "{{ '<|im_end|>' }}"
+    "{% endif %}"
+    "{{ '\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""Qwen's chat form, sound before words. `generation` marks the assistant's words: the only ones trained on."""
+
+IGNORED = -100
+"""The label of a token that is not trained on."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question and its answer; None where the model is to answer."""
+
+    question: str
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A stretch of audio as the encoder takes it."""
+
+    features_WMT: torch.Tensor
+    mask_WT: torch.Tensor
+    num_tokens: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A conversation about one sound. `is_answer` marks the assistant's words and the mark that ends each turn."""
+
+    ids: tuple[int, ...]
+    is_answer: tuple[bool, ...]
+
+
+def hear(processor: MusicFlamingoProcessor, samples: np.ndarray) -> Sound:
+    """Log-mel windows of float32 mono samples at the processor's rate, exactly as the processor gives them."""
+    extractor = processor.feature_extractor
+    heard = processor(text=[processor.audio_token], audio=[samples], sampling_rate=extractor.sampling_rate)
+    num_tokens = int((heard["input_ids"] == processor.audio_token_id).sum())
+    return Sound(heard["input_features"], heard["input_features_mask"], num_tokens)
+
+
+def messages_of(turns: Sequence[Turn], samples: np.ndarray | None = None) -> list[dict]:
+    """The conversation in chat form; the sound goes with the first question."""
+    messages: list[dict] = []
+    for turn in turns:
+        parts: list[dict] = [{"type": "text", "text": turn.question}]
+        if not messages:
+            parts.insert(0, {"type": "audio", "audio": samples})
+        messages.append({"role": "user", "content": parts})
+        if turn.answer is not None:
+            messages.append({"role": "assistant", "content": [{"type": "text", "text": turn.answer}]})
+    return messages
+
+
+def tokenise(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int) -> Tokens:
+    """Token ids of a conversation; with a last turn that lacks its answer, up to where the model goes on."""
+    ids, is_answer = _tokenise_text(processor, tuple(turns))
+    at = ids.index(processor.audio_token_id)
+    sound = (
+        processor.audio_bos_token_id,
+        *(processor.audio_token_id,) * num_audio_tokens,
+        processor.audio_eos_token_id,
+    )
+    return Tokens(
+        ids=(*ids[:at], *sound, *ids[at + 1 :]),
+        is_answer=(*is_answer[:at], *(False,) * len(sound), *is_answer[at + 1 :]),
+    )
+
+
+@lru_cache(maxsize=65536)
+def _tokenise_text(
+    processor: MusicFlamingoProcessor, turns: tuple[Turn, ...]
+) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    open_turn = turns[-1].answer is None
+    encoded = processor.tokenizer.apply_chat_template(
+        messages_of(turns),
+        chat_template=processor.chat_template,
+        add_generation_prompt=open_turn,
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=not open_turn or len(turns) > 1,
+    )
+    ids = tuple(encoded["input_ids"])
+    mask = encoded.get("assistant_masks") or [0] * len(ids)
+    return ids, tuple(bool(m) for m in mask)
+
+
+def batch_of(
+    processor: MusicFlamingoProcessor, tokens: Sequence[Tokens], sounds: Sequence[Sound], padding_side: str
+) -> dict[str, torch.Tensor]:
+    """input_ids, attention_mask (B, L), input_features (W, M, T), input_features_mask (W, T)."""
+    longest = max(len(t.ids) for t in tokens)
+    pad_id = processor.tokenizer.pad_token_id
+    return {
+        "input_ids": torch.tensor([pad(t.ids, longest, pad_id, padding_side) for t in tokens]),
+        "attention_mask": torch.tensor([pad((1,) * len(t.ids), longest, 0, padding_side) for t in tokens]),
+        **audio_of(sounds),
+    }
+
+
+def audio_of(sounds: Sequence[Sound]) -> dict[str, torch.Tensor]:
+    """The sounds of a batch, one for each conversation, as the model's keyword arguments."""
+    return {
+        "input_features": torch.cat([s.features_WMT for s in sounds]),
+        "input_features_mask": torch.cat([s.mask_WT for s in sounds]),
+    }
+
+
+def pad(values: Sequence, length: int, filler, side: str) -> list:
+    padding = [filler] * (length - len(values))
+    return padding + list(values) if side == "left" else list(values) + padding

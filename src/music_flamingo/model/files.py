@@ -1,0 +1,55 @@
+"""Model folders: `model/` with safetensors weights and the processor. Nothing else is ever loaded as weights."""
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import MusicFlamingoForConditionalGeneration, MusicFlamingoProcessor
+from transformers.utils import logging as transformers_logging
+
+from music_flamingo.core.errors import CorruptDataError, MissingInputError
+
+transformers_logging.disable_progress_bar()
+
+MODEL_FOLDER = "model"
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+def load_model(folder: Path) -> tuple[MusicFlamingoForConditionalGeneration, MusicFlamingoProcessor]:
+    """Model (float32, in evaluation mode) and processor of a folder that holds `model/`.
+
+    Raises MissingInputError when there is no model, CorruptDataError when weights come as pickles.
+    """
+    path = model_path(folder)
+    model = MusicFlamingoForConditionalGeneration.from_pretrained(
+        path, use_safetensors=True, local_files_only=True, dtype=torch.float32
+    )
+    processor = MusicFlamingoProcessor.from_pretrained(path, local_files_only=True)
+    return model.eval(), processor
+
+
+def model_path(folder: Path) -> Path:
+    """`folder/model`, checked to hold safetensors and no pickles."""
+    path = folder / MODEL_FOLDER
+    if not any(path.glob("*.safetensors")):
+        raise MissingInputError(f"{path} holds no *.safetensors: run the stage that gives `{folder.name}` first.")
+    for file in sorted(path.iterdir()):
+        if file.suffix in PICKLES:
+            raise CorruptDataError(f"{file} may hold a pickle, which can run code when loaded: delete it.")
+    return path
+
+
+def save_model(model: MusicFlamingoForConditionalGeneration, processor: MusicFlamingoProcessor, folder: Path) -> None:
+    """Write `folder/model`. The files say nothing of where they were made."""
+    path = folder / MODEL_FOLDER
+    model.config._name_or_path = ""
+    model.save_pretrained(path)
+    processor.save_pretrained(path)
+    _forget_paths(path / "tokenizer_config.json")
+
+
+def _forget_paths(config: Path) -> None:
+    values = json.loads(config.read_text())
+    for name in ("name_or_path", "local_files_only", "is_local"):
+        values.pop(name, None)
+    config.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
