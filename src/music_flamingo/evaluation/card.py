@@ -1,0 +1,105 @@
+"""The model card: what a stranger must know before using the model, with the whole results table."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from music_flamingo.evaluation.summary import Corpus, Evaluation
+from music_flamingo.evaluation.tables import difference_lines, markdown_table
+from music_flamingo.records import Score
+
+
+class ToolLicence(BaseModel):
+    """A tool or collection that the training labels come from."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    tool: str
+    licence: str
+
+
+def model_card(
+    name: str,
+    status: str,
+    reasons: Sequence[str],
+    scores: Sequence[Score],
+    evaluation: Evaluation,
+    questions: Mapping[str, str],
+    teacher: str,
+    licences: Sequence[ToolLicence],
+    max_audio_s: float,
+) -> str:
+    """Markdown. Its first line says whether the model was released, refused, or never evaluated."""
+    return "\n".join(
+        [
+            _first_line(name, status),
+            "",
+            f"# {name}",
+            "",
+            *(f"- Refused: {reason}." for reason in reasons),
+            *([""] if reasons else []),
+            "A MusicFlamingo model (transformers' own class) trained on a catalogue's own facts: fine-tuning, a "
+            "warm-up on chains of thought, then GRPO. It answers questions about music, thinking aloud first.",
+            "",
+            "## What it hears, against the truth",
+            "",
+            *_results(scores, evaluation),
+            "",
+            "## What it was trained on",
+            "",
+            *_training(evaluation.corpus, questions, teacher),
+            "",
+            "## Known limits",
+            "",
+            f"- It listens to {max_audio_s:g} s: the middle of a longer recording. What sounds outside is not heard.",
+            "- It learned the questions above, in those words. To any other question its answer is a guess.",
+            "- Its thoughts are learned sentences; each claim in them can be wrong even where the answer is right.",
+            "- Rendered scores are cleaner than recordings: expect less on real performances.",
+            "",
+            "## Licences of what the labels come from",
+            "",
+            *(f"- {entry.tool}: {entry.licence}" for entry in licences),
+            "",
+        ]
+    )
+
+
+def _first_line(name: str, status: str) -> str:
+    told = {
+        "released": f"> {name} passed the gate: with the music it answers better than without, on held-out pieces.",
+        "unevaluated": f"> **Not evaluated**: the source of {name} knows no truth to ask against. Nothing is promised.",
+        "refused": f"> **Refused**: {name} did not pass the gate. This folder holds no weights.",
+    }
+    return told[status]
+
+
+def _results(scores: Sequence[Score], evaluation: Evaluation) -> list[str]:
+    if not scores:
+        return [f"No scores: {evaluation.note}."]
+    return [
+        "Balanced accuracy in percent on held-out pieces [95 % interval, resampling works]. Questions are answered by "
+        "the scores themselves, not by the tools that made the training labels. `other audio` plays another work whose "
+        "true answer differs: a model that listens falls below chance there. `silence` plays nothing.",
+        "",
+        *markdown_table(scores, evaluation.chance).splitlines(),
+        "",
+        *(f"- {line}" for line in difference_lines(evaluation.differences, "grpo")),
+    ]
+
+
+def _training(corpus: Corpus, questions: Mapping[str, str], teacher: str) -> list[str]:
+    traditions = ", ".join(f"{name} {count}" for name, count in corpus.works_by_tradition.items())
+    return [
+        f"- Recordings: {corpus.train_tracks} of {corpus.train_works} works; {corpus.test_tracks} of "
+        f"{corpus.test_works} other works were held out.",
+        f"- Works by tradition (all splits): {traditions or 'unknown'}.",
+        f"- Words by teacher: {teacher}. " + _who(teacher),
+        "- Labels: measured on the audio by MIR tools, never taken from the scores' truth.",
+        *(f"- Question family `{family}`: {question}" for family, question in questions.items()),
+    ]
+
+
+def _who(teacher: str) -> str:
+    if teacher == "scripted":
+        return "Rules of music theory wrote every question, caption and chain; no language model did."
+    return "Its texts were checked by rules against the measured facts."

@@ -1,0 +1,71 @@
+"""Questions about held-out pieces, answered by the scores' truth and never by MIR output.
+
+Every family has a closed set of answers. Up to `per_family` tracks are asked about, as evenly over its answers and
+its works as the pieces allow; what imbalance is left is undone by weighting (intervals.py), so that guessing, or
+saying the same word every time, scores 1 / number of answers.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+
+from music_flamingo.core.hashing import sha256_json
+from music_flamingo.records import Truth
+from music_flamingo.scoring.families import FAMILIES, Family
+
+MIN_ANSWERS = 2
+"""A family whose held-out pieces all have one answer asks nothing of the ear."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question about one track."""
+
+    track_id: str
+    work_id: str
+    family: str
+    question: str
+    options: tuple[str, ...]
+    reference: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.family}/{self.track_id}"
+
+
+def choose_items(truths: Iterable[Truth], families: Sequence[str], per_family: int, seed: int) -> list[Item]:
+    """Questions of the named families, in order of family and track. A family with one answer only gives none."""
+    known = sorted(truths, key=lambda t: t.id)
+    return [item for name in families for item in _family_items(FAMILIES[name], known, per_family, seed)]
+
+
+def _family_items(family: Family, truths: Sequence[Truth], per_family: int, seed: int) -> list[Item]:
+    by_answer: dict[str, list[Truth]] = {}
+    for truth in truths:
+        answer = family.from_truth(truth)
+        if answer is not None:
+            by_answer.setdefault(answer, []).append(truth)
+    if len(by_answer) < MIN_ANSWERS:
+        return []
+    most = -(-per_family // len(family.options))
+    chosen = [
+        Item(truth.id, truth.work_id, family.name, family.question, family.options, answer)
+        for answer in sorted(by_answer)
+        for truth in _spread(by_answer[answer], rng_of(seed, family.name, answer))[:most]
+    ]
+    return sorted(chosen, key=lambda item: item.track_id)
+
+
+def _spread(truths: Sequence[Truth], rng: np.random.Generator) -> list[Truth]:
+    """In a drawn order in which every work comes once before any comes twice."""
+    by_work: dict[str, list[Truth]] = {}
+    for index in rng.permutation(len(truths)):
+        by_work.setdefault(truths[index].work_id, []).append(truths[index])
+    return [truth for turn in zip_longest(*by_work.values()) for truth in turn if truth is not None]
+
+
+def rng_of(seed: int, *names: str) -> np.random.Generator:
+    """A generator of its own for each use, so that adding a family changes no other family's questions."""
+    return np.random.default_rng(int(sha256_json([seed, *names])[:16], 16))

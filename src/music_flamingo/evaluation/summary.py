@@ -1,0 +1,154 @@
+"""From predictions to scores: one cell for each model, condition and family, and the differences that matter.
+
+`all` is the mean over families, each family counting the same. Differences are paired: the same questions, resampled
+together. They are written beside the scores (`evaluation.json`), so that a release is judged by them and not by
+whether two intervals happen to overlap.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from music_flamingo.core.errors import MissingInputError
+from music_flamingo.core.record import Part
+from music_flamingo.core.shards import write_atomic
+from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
+from music_flamingo.records import Prediction, Score
+from music_flamingo.records.prediction import Condition
+
+ALL = "all"
+CONDITIONS: tuple[Condition, ...] = ("audio", "shuffled", "none")
+CONTROLS: tuple[Condition, ...] = ("shuffled", "none")
+MODELS = ("sft", "warmup", "grpo")
+EVALUATION_FILE = "evaluation.json"
+NO_TRUTH = "no truth: evaluation skipped"
+
+Answers = Mapping[tuple[str, Condition], Sequence[Prediction]]
+"""(model, condition) -> its predictions, the same questions in the same order in each."""
+
+
+class Difference(Part):
+    """Balanced accuracy of `model` with the true audio, less that of `minus_model` under `minus_condition`."""
+
+    model: str
+    minus_model: str
+    minus_condition: Condition
+    family: str
+    difference: float
+    low: float
+    high: float
+
+
+class Corpus(Part):
+    """What the models learned from and were asked about, counted."""
+
+    train_tracks: int
+    train_works: int
+    test_tracks: int
+    test_works: int
+    works_by_tradition: dict[str, int]
+
+
+class Evaluation(Part):
+    """What the scores table alone does not say."""
+
+    note: str
+    """Empty, or why there are no scores."""
+    chance: dict[str, float]
+    """Family -> what guessing scores."""
+    differences: list[Difference]
+    corpus: Corpus
+
+
+def score_all(answers: Answers, resamples: int, seed: int) -> list[Score]:
+    """A score for every model and condition: each family, then `all`."""
+    return [
+        _score(model, condition, family, _of_family(predictions, family), resamples, seed)
+        for (model, condition), predictions in answers.items()
+        for family in [*_families(predictions), ALL]
+    ]
+
+
+def chance_of(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """What the same word every time scores in each family, by the answers that were asked for; `all` is their mean."""
+    answers: dict[str, set[str]] = {}
+    for prediction in predictions:
+        answers.setdefault(prediction.family, set()).add(prediction.reference)
+    chance = {family: 1 / len(found) for family, found in answers.items()}
+    return {**chance, ALL: sum(chance.values()) / len(chance)} if chance else {}
+
+
+def differences(answers: Answers, resamples: int, seed: int) -> list[Difference]:
+    """Each model against both of its controls, and each against every earlier stage of training, family by family."""
+    models = list(dict.fromkeys(model for model, _ in answers))
+    pairs = [(model, model, control) for model in models for control in CONTROLS]
+    pairs += [(later, earlier, "audio") for i, later in enumerate(models) for earlier in models[:i]]
+    return [
+        _difference(answers, model, minus_model, minus_condition, family, resamples, seed)
+        for model, minus_model, minus_condition in pairs
+        for family in [*_families(answers[model, "audio"]), ALL]
+    ]
+
+
+def read_evaluation(scores: Path) -> Evaluation:
+    """The summary beside the scores. Raises MissingInputError when there is none."""
+    path = scores / EVALUATION_FILE
+    if not path.is_file():
+        raise MissingInputError(f"{path} is missing: delete {scores} and rerun the stage `evaluate`.")
+    return Evaluation.model_validate_json(path.read_text())
+
+
+def write_evaluation(scores: Path, evaluation: Evaluation) -> None:
+    write_atomic(scores / EVALUATION_FILE, evaluation.model_dump_json(indent=1) + "\n")
+
+
+def _score(
+    model: str, condition: Condition, family: str, predictions: Sequence[Prediction], resamples: int, seed: int
+) -> Score:
+    interval = accuracy_interval(_marks(predictions), resamples, seed)
+    return Score(
+        id=f"{model}/{condition}/{family}",
+        model=model,
+        condition=condition,
+        family=family,
+        num_items=len(predictions),
+        num_works=len({p.work_id for p in predictions}),
+        accuracy=interval.value,
+        low=interval.low,
+        high=interval.high,
+        unparsed=sum(p.answer is None for p in predictions) / len(predictions),
+    )
+
+
+def _difference(
+    answers: Answers,
+    model: str,
+    minus_model: str,
+    minus_condition: Condition,
+    family: str,
+    resamples: int,
+    seed: int,
+) -> Difference:
+    ours = _marks(_of_family(answers[model, "audio"], family))
+    theirs = _marks(_of_family(answers[minus_model, minus_condition], family))
+    interval = difference_interval(ours, theirs, resamples, seed)
+    return Difference(
+        model=model,
+        minus_model=minus_model,
+        minus_condition=minus_condition,
+        family=family,
+        difference=interval.value,
+        low=interval.low,
+        high=interval.high,
+    )
+
+
+def _families(predictions: Sequence[Prediction]) -> list[str]:
+    return list(dict.fromkeys(p.family for p in predictions))
+
+
+def _of_family(predictions: Sequence[Prediction], family: str) -> list[Prediction]:
+    return [p for p in predictions if family in (ALL, p.family)]
+
+
+def _marks(predictions: Sequence[Prediction]) -> list[Mark]:
+    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in predictions]

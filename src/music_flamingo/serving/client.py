@@ -1,0 +1,137 @@
+"""`mf ask`: a question about a song, answered by a running server or by a release in this process."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.scoring.extract import split_thinking
+from music_flamingo.scoring.normalise import normalise_answer
+from music_flamingo.serving.bundle import TrainedQuestion, open_release
+from music_flamingo.serving.uploads import SUFFIXES, decode_file
+
+TIMEOUT_S = 300.0
+MAX_UPLOAD_BYTES = 18 * 2**20
+"""Larger files are sent as the 16 kHz copy that the model hears: base64 grows by a third, the limit is 25 MiB."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    text: str
+    """The model's words, untouched."""
+    thinking: str | None
+    answer: str | None
+    """None, as is `thinking`, when the words do not keep to think and answer tags."""
+    listened_s: tuple[float, float]
+    duration_s: float
+    notes: tuple[str, ...] = ()
+    """What the reader must know to judge the answer."""
+
+    def __str__(self) -> str:
+        start, end = self.listened_s
+        read = [("Thinking", self.thinking), ("Answer", self.answer)] if self.answer else [("Said", repr(self.text))]
+        lines = [
+            *(f"{title:8s}  {_printable(words)}" for title, words in read if words),
+            f"Heard     {start:.1f} to {end:.1f} s of {self.duration_s:.1f} s",
+            *(f"Note      {note}" for note in self.notes),
+        ]
+        return "\n".join(lines)
+
+
+def _printable(words: str) -> str:
+    """Without what a terminal would take for a command: a model may say any byte."""
+    return "".join(c if c.isprintable() else " " for c in words)
+
+
+def ask(audio: Path, question: str, *, endpoint: str | None, release: Path) -> Answer:
+    """Ask about a recording. With `endpoint` (e.g. http://127.0.0.1:8080) a server answers, else the release does.
+
+    Raises UserError for a missing or undecodable file, a release that may not be used, a server that refuses.
+    """
+    if not audio.is_file():
+        raise UserError(f"{audio} is not a file: give a recording (wav, flac, mp3, m4a, ogg, opus).")
+    return _ask_server(audio, question, endpoint.rstrip("/")) if endpoint else _ask_here(audio, question, release)
+
+
+def notes_on(question: str, status: str, trained: list[TrainedQuestion]) -> tuple[str, ...]:
+    """What to tell beside the answer: a model never evaluated, a question that it never learned."""
+    notes = []
+    if status == "unevaluated":
+        notes.append("this model was never evaluated: its source knows no truth to ask against.")
+    if normalise_answer(question) not in {normalise_answer(t.question or "") for t in trained}:
+        known = "; ".join(f"{t.family} ({t.question or 'in several wordings'})" for t in trained) or "none"
+        notes.append(
+            f"the model was not trained on this question, so the answer is a guess. It was trained on: {known}"
+        )
+    return tuple(notes)
+
+
+def _ask_here(audio: Path, question: str, release: Path) -> Answer:
+    info = open_release(release)
+    from music_flamingo.model.listener import Listener
+    from music_flamingo.serving.engine import Engine
+    from music_flamingo.serving.errors import ApiError
+
+    engine = Engine(Listener.load(release), info)
+    try:
+        samples = decode_file(audio)
+        heard = engine.answer_now([engine.prepare(samples, question)])[0]
+    except ApiError as error:
+        raise UserError(f"{audio}: {error.message}") from error
+    thinking, answer = split_thinking(heard.text)
+    duration_s = len(samples) / engine.listener.sample_rate_hz
+    return Answer(
+        heard.text, thinking, answer, heard.window_s, duration_s, notes_on(question, info.status, info.questions)
+    )
+
+
+def _ask_server(audio: Path, question: str, endpoint: str) -> Answer:
+    model = _call("GET", f"{endpoint}/openai/v1/models", None)["data"][0]
+    data, kind = _upload(audio)
+    part = {"type": "input_audio", "input_audio": {"data": base64.b64encode(data).decode(), "format": kind}}
+    content = [{"type": "text", "text": question}, part]
+    body = {"model": model["id"], "messages": [{"role": "user", "content": content}]}
+    told = _call("POST", f"{endpoint}/openai/v1/chat/completions", body)
+    message, heard = told["choices"][0]["message"], told["music_flamingo"]
+    known = model["music_flamingo"]
+    trained = [TrainedQuestion.model_validate(q) for q in known["questions"]]
+    start_s, end_s = heard["listened_s"]
+    return Answer(
+        text=message["content"],
+        thinking=message["reasoning_content"],
+        answer=heard["answer"],
+        listened_s=(start_s, end_s),
+        duration_s=heard["duration_s"],
+        notes=notes_on(question, known["status"], trained),
+    )
+
+
+def _upload(audio: Path) -> tuple[bytes, str]:
+    """(bytes, format): the file as it is, or the model's 16 kHz copy of one that is large or of a rare kind."""
+    kind = audio.suffix.lstrip(".").lower()
+    if kind in SUFFIXES and audio.stat().st_size <= MAX_UPLOAD_BYTES:
+        return audio.read_bytes(), kind
+    from music_flamingo.audio.flac import encode_flac
+
+    return encode_flac(decode_file(audio)), "flac"
+
+
+def _call(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    """The server's JSON. Raises UserError with its message when it refuses or cannot be reached."""
+    import httpx
+
+    try:
+        response = httpx.request(method, url, json=body, timeout=TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as error:
+        raise UserError(f"no answer from {url} ({error}): is `mf serve` running there?") from error
+    try:
+        told = response.json()
+        if response.is_success:
+            return dict(told)
+        message = told["error"]["message"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{url} answered {response.status_code} with no JSON that is known: is it `mf serve`?"
+        ) from error
+    raise UserError(f"{url} refused ({response.status_code}): {message}")

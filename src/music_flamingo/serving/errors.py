@@ -1,0 +1,27 @@
+"""What a client did wrong, in the shape OpenAI's clients know: {"error": {"message", "type", "param", "code"}}."""
+
+from dataclasses import dataclass
+
+MAX_ECHO_CHARS = 80
+
+
+@dataclass
+class ApiError(Exception):
+    """Answered with its HTTP status and nothing of our insides."""
+
+    status: int
+    message: str
+    code: str
+    param: str | None = None
+
+    @property
+    def type(self) -> str:
+        return "invalid_request_error" if self.status < 500 and self.status != 429 else "server_error"
+
+    def body(self) -> dict[str, dict[str, str | None]]:
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+def echo(text: str) -> str:
+    """A client's own words, short enough for a message."""
+    return repr(text if len(text) <= MAX_ECHO_CHARS else text[:MAX_ECHO_CHARS] + "...")

@@ -1,0 +1,117 @@
+"""The OpenAI routes on KServe's application, and errors in OpenAI's shape for everything below `/openai`."""
+
+import asyncio
+import logging
+import time
+import uuid
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from kserve.errors import InvalidInput, ModelNotFound
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from music_flamingo.serving.chat import chunks, completion, parse_chat, question_of, require_model
+from music_flamingo.serving.engine import Engine
+from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.limits import BodyLimit
+from music_flamingo.serving.uploads import decode_upload, random_seed
+
+PREFIX = "/openai/v1"
+
+log = logging.getLogger(__name__)
+
+
+def install_routes(app: FastAPI, engine: Engine) -> None:
+    """Before KServe adds its own: the first route that matches answers."""
+    app.include_router(_router(engine))
+    app.add_api_route("/v2/{path:path}", _no_tensors, methods=["POST"], include_in_schema=False)
+    app.add_middleware(BodyLimit)
+
+
+def install_errors(app: FastAPI) -> None:
+    """After KServe added its own: ours take the place of those that show a program's insides."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _our_fault)
+    for kind, status in ((InvalidInput, 400), (ModelNotFound, 404), (NotImplementedError, 501)):
+        app.add_exception_handler(kind, partial(_kserve_error, status))
+
+
+def _router(engine: Engine) -> APIRouter:
+    router = APIRouter(prefix=PREFIX, tags=["OpenAI"])
+
+    @router.get("/models")
+    async def models() -> dict[str, Any]:
+        info = engine.info
+        extension = {
+            "status": info.status,
+            "max_audio_s": info.max_audio_s,
+            "questions": [question.model_dump() for question in info.questions],
+        }
+        model = {"id": info.name, "object": "model", "created": 0, "owned_by": "music-flamingo"}
+        return {"object": "list", "data": [{**model, "music_flamingo": extension}]}
+
+    @router.post("/chat/completions", response_model=None)
+    async def chat(request: Request) -> Response:
+        return await _chat(engine, await request.body())
+
+    return router
+
+
+async def _chat(engine: Engine, body: bytes) -> Response:
+    # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
+    asked = await asyncio.to_thread(parse_chat, body)
+    require_model(asked.model, engine.info.name)
+    question = question_of(asked)
+    rate = engine.listener.sample_rate_hz
+    with engine.place():
+        samples = await asyncio.to_thread(decode_upload, question.audio, rate)
+        prepare = partial(
+            engine.prepare,
+            samples,
+            question.text,
+            asked.max_completion_tokens or asked.max_tokens,
+            asked.temperature or 0.0,
+            random_seed() if asked.seed is None else asked.seed,
+        )
+        heard = await engine.answer(prepare)
+    duration_s = len(samples) / rate
+    head = f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name
+    if not asked.stream:
+        return JSONResponse(completion(*head, heard, duration_s))
+    usage = asked.stream_options is not None and asked.stream_options.include_usage
+    return StreamingResponse(chunks(*head, heard, duration_s, usage), media_type="text/event-stream")
+
+
+async def _no_tensors() -> None:
+    # KServe's v2 routes take tensors, which do not suit a song, and one lets any caller unload the model
+    raise ApiError(404, f"no v2 inference here: use {PREFIX}/chat/completions or v1 predict.", "not_found")
+
+
+async def _api_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body(), error.status)
+
+
+async def _kserve_error(status: int, _: Request, error: Exception) -> JSONResponse:
+    """KServe's shape; its own handlers log a traceback for every mistyped name."""
+    return JSONResponse({"error": str(error)}, status)
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    """Unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    if not request.url.path.startswith(PREFIX.rsplit("/", 1)[0]):
+        return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    shaped = ApiError(error.status_code, f"{request.method} {request.url.path[:200]}: {error.detail}.", code)
+    return JSONResponse(shaped.body(), error.status_code, headers=error.headers)
+
+
+async def _our_fault(_: Request, error: Exception) -> JSONResponse:
+    log.error("a request failed", exc_info=error)
+    shaped = ApiError(500, "the server failed on this request; its log says why.", "internal_error")
+    return JSONResponse(shaped.body(), shaped.status)

@@ -1,0 +1,106 @@
+"""`mf serve`: a KServe model server on a release, with OpenAI's chat route for audio.
+
+KServe's own routes stay: `/` (alive), `/v1/models`, `/v1/models/NAME:predict`, `/v2/health/*`, `/metrics`. Its v2
+routes that take a body answer 404: tensors do not suit a song, and one of them lets any caller unload the model.
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.serving.bundle import ReleaseInfo, open_release
+
+if TYPE_CHECKING:
+    from kserve import ModelServer
+
+    from music_flamingo.serving.engine import Engine
+
+GRACE_S = 10
+"""How long a request in flight may take to end after SIGTERM."""
+
+log = logging.getLogger(__name__)
+
+
+def serve(release: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises UserError for a refused release or a port that is taken, CorruptDataError for a release that was changed.
+    """
+    info = open_release(release)
+    _require_free(host, port)
+    _tell(info, host, port)
+    from music_flamingo.model.listener import Listener
+    from music_flamingo.serving.engine import Engine
+
+    engine = Engine(Listener.load(release), info)
+    with _without_arguments():
+        server = _server(engine, host, port)
+    # two lines of timings for each request beside uvicorn's own, and KServe's use of an outdated response class
+    logging.getLogger("kserve.trace").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
+    from music_flamingo.serving.predictor import Predictor
+
+    server.start([Predictor(engine)])
+
+
+def _server(engine: "Engine", host: str, port: int) -> "ModelServer":
+    """KServe's server on one address (its own listens on all of them)."""
+    from kserve import Model, ModelServer, model_server
+    from kserve.protocol.rest.server import RESTServer
+
+    from music_flamingo.serving.routes import install_errors, install_routes
+
+    class OneAddressServer(ModelServer):  # type: ignore[misc]
+        def start(self, models: list[Model]) -> None:
+            self._register_and_check_atleast_one_model_is_ready(models)
+            rest = RESTServer(
+                "kserve.model_server:app",
+                self.dataplane,
+                self.model_repository_extension,
+                port,
+                grace_period=GRACE_S,
+            )
+            rest.config.host = host
+            install_routes(model_server.app, engine)
+            rest.create_application()
+            install_errors(model_server.app)
+            self.setup_event_loop()
+            self.register_signal_handler()
+            asyncio.run(rest._server.serve())
+
+    return OneAddressServer(http_port=port, enable_grpc=False, workers=1, grace_period=GRACE_S)
+
+
+@contextmanager
+def _without_arguments() -> Iterator[None]:
+    """kserve parses sys.argv when it is imported: the arguments of `mf serve` are none of its own."""
+    own, sys.argv = sys.argv, sys.argv[:1]
+    try:
+        yield
+    finally:
+        sys.argv = own
+
+
+def _require_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(
+                f"cannot listen on {host}:{port} ({error.strerror}): give another --host or --port."
+            ) from error
+
+
+def _tell(info: ReleaseInfo, host: str, port: int) -> None:
+    if info.status == "unevaluated":
+        log.warning("This model was never evaluated: its source knows no truth to ask against. Nothing is promised.")
+    log.info("Serving %s on http://%s:%d (OpenAI chat route: /openai/v1/chat/completions)", info.name, host, port)

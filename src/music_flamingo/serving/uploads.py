@@ -1,0 +1,82 @@
+"""Audio as it comes with a request: base64 or a data: URL, decoded under caps. Addresses are never opened.
+
+A server that fetches what a stranger names can be made to read its own network (server-side request forgery), so
+`audio_url` takes data: URLs alone.
+"""
+
+import base64
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason, decode_model_copy
+from music_flamingo.audio.flac import MODEL_RATE_HZ
+from music_flamingo.core.errors import UserError
+from music_flamingo.serving.errors import ApiError, echo
+
+SUFFIXES = ("wav", "mp3", "flac", "ogg", "oga", "opus", "m4a", "mp4", "aac", "webm")
+"""Formats that a request may name. What a file really is, its bytes say."""
+
+UPLOAD_LIMITS = DecodeLimits(
+    max_bytes=25 * 2**20,
+    min_duration_s=0.1,
+    max_duration_s=20 * 60.0,
+    min_rate_hz=4000,
+    max_rate_hz=192_000,
+    max_channels=8,
+    max_tag_chars=1_000_000,
+)
+FILE_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_bytes": 2 * 2**30})
+"""One's own file need not travel."""
+
+_DATA_URL = re.compile(r"data:(audio|video|application)/[\w.+-]+(;[\w-]+=[\w.\"-]+)*;base64,", re.IGNORECASE)
+_STATUS = {Reason.TOO_LARGE: 413, Reason.EMPTY: 400, Reason.UNREADABLE: 400, Reason.TRUNCATED: 400}
+"""The others are 422: a recording that is whole, but not what this model takes."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    base64: str
+
+    @classmethod
+    def of_url(cls, url: str) -> "Upload":
+        """Raises ApiError for an address that would have to be fetched."""
+        if match := _DATA_URL.match(url):
+            return cls(url[match.end() :])
+        message = (
+            f"audio_url {echo(url)} is not fetched: this server opens no addresses. Send the recording itself, as "
+            "`input_audio` or as a data: URL (data:audio/mpeg;base64,...)."
+        )
+        raise ApiError(400, message, "audio_url_not_allowed", "messages")
+
+
+def decode_upload(upload: Upload, rate_hz: int) -> np.ndarray:
+    """Mono float32 samples at the model's rate. Raises ApiError: 400 unreadable, 413 too large, 422 too long."""
+    assert rate_hz == MODEL_RATE_HZ, f"decoding gives {MODEL_RATE_HZ} Hz, the model hears {rate_hz} Hz"
+    try:
+        data = base64.b64decode(upload.base64, validate=True)
+    except ValueError as error:  # binascii.Error, or a character outside ASCII
+        raise ApiError(400, f"the recording is not base64: {error}.", "bad_base64", "messages") from error
+    try:
+        return decode_model_copy(data, UPLOAD_LIMITS)
+    except BadAudioError as error:
+        status = _STATUS.get(error.reason, 422)
+        raise ApiError(
+            status, f"the recording cannot be used: {error}.", f"audio_{error.reason}", "messages"
+        ) from error
+
+
+def decode_file(path: Path) -> np.ndarray:
+    """Mono float32 samples at 16 kHz of one's own file. Raises UserError naming it."""
+    try:
+        return decode_model_copy(path, FILE_LIMITS)
+    except BadAudioError as error:
+        raise UserError(f"{path} cannot be used: {error}. Give another recording.") from error
+
+
+def random_seed() -> int:
+    """For a sampled request that names no seed."""
+    return secrets.randbits(31)

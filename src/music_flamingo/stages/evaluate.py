@@ -1,0 +1,199 @@
+"""evaluate: what each stage of training hears on pieces nobody trained on (the small twin of the paper's ablation).
+
+Questions come from scoring/families, their answers from the scores' truth and never from MIR output. The models
+after SFT (asked plainly), warm-up and GRPO (asked to think) are each heard under three conditions: the true audio,
+another work's audio, silence. They listen to the middle of a track, as in serving. Answers are greedy; one that
+cannot be parsed is wrong. A source without truth (a folder of songs) has no scores, and the summary says so.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field, field_validator
+
+from music_flamingo.core.parallel import pool_map
+from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
+from music_flamingo.core.progress import Progress
+from music_flamingo.core.record import read_parquet
+from music_flamingo.core.shards import shard_path
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.evaluation.answering import Job, answer_job
+from music_flamingo.evaluation.controls import shuffled_tracks
+from music_flamingo.evaluation.items import Item, choose_items
+from music_flamingo.evaluation.summary import (
+    ALL,
+    CONDITIONS,
+    NO_TRUTH,
+    Corpus,
+    Evaluation,
+    chance_of,
+    differences,
+    score_all,
+    write_evaluation,
+)
+from music_flamingo.evaluation.tables import markdown_table
+from music_flamingo.records import Prediction, Score, Track, Truth
+from music_flamingo.records.prediction import Condition
+from music_flamingo.scoring.families import FAMILIES
+
+THINKS = {"sft": False, "warmup": True, "grpo": True}
+"""Model -> whether it is asked to think first, as it was trained."""
+
+log = logging.getLogger(__name__)
+
+
+class EvaluateConfig(StageConfig):
+    families: tuple[str, ...]
+    """Families of scoring/families that are asked about."""
+    per_family: int
+    """Questions a family, as evenly over its answers as the held-out pieces allow."""
+    batch_size: int
+    max_new_tokens: int
+    """Room for a chain and its answer; what runs longer is cut off and counts as unparsed."""
+    resamples: int
+    """Bootstrap resamples; 2,000 put the ends of a 95 % interval within about a point."""
+    seed: int
+    workers: int = Field(json_schema_extra=NOT_IDENTITY)
+
+    @field_validator("families")
+    @classmethod
+    def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in families if name not in FAMILIES]
+        if unknown or len(set(families)) != len(families):
+            raise ValueError(f"families are distinct and among {', '.join(FAMILIES)}")
+        return families
+
+
+def run(
+    config: EvaluateConfig,
+    truth: Table[Truth],
+    tracks: Table[Track],
+    sft_model: InputFolder,
+    warmup_model: InputFolder,
+    grpo_model: InputFolder,
+    predictions: Writer[Prediction],
+    scores: Writer[Score],
+) -> Metrics:
+    corpus, test_ids = _corpus(tracks)
+    items = choose_items((t for t in truth.ok() if t.id in test_ids), config.families, config.per_family, config.seed)
+    if not items:
+        note = NO_TRUTH if not len(truth) else "no held-out piece could be asked about: evaluation skipped"
+        log.warning("evaluate: %s", note)
+        return _write(predictions, scores, {}, [], Evaluation(note=note, chance={}, differences=[], corpus=corpus))
+    models = {"sft": sft_model, "warmup": warmup_model, "grpo": grpo_model}
+    answers = _answer_all(_jobs(config, items, models, tracks), predictions, config.workers)
+    rows = score_all(answers, config.resamples, config.seed)
+    evaluation = Evaluation(
+        note="",
+        chance=chance_of(answers["grpo", "audio"]),
+        differences=differences(answers, config.resamples, config.seed),
+        corpus=corpus,
+    )
+    log.info("\n%s", markdown_table(rows, evaluation.chance))
+    return _write(predictions, scores, answers, rows, evaluation)
+
+
+def _jobs(
+    config: EvaluateConfig, items: Sequence[Item], models: Mapping[str, InputFolder], tracks: Table[Track]
+) -> list[Job]:
+    """One for each model and condition, in the order of their shards."""
+    own = tuple(item.track_id for item in items)
+    heard: dict[Condition, tuple[str, ...]] = {
+        "audio": own,
+        "shuffled": tuple(shuffled_tracks(items, config.seed)),
+        "none": own,
+    }
+    return [
+        Job(
+            model=name,
+            folder=folder.root,
+            think=THINKS[name],
+            condition=condition,
+            items=tuple(items),
+            heard_track_ids=heard[condition],
+            tracks=tracks,
+            batch_size=config.batch_size,
+            max_new_tokens=config.max_new_tokens,
+        )
+        for name, folder in models.items()
+        for condition in CONDITIONS
+    ]
+
+
+def _answer_all(
+    jobs: Sequence[Job], predictions: Writer[Prediction], workers: int
+) -> dict[tuple[str, Condition], list[Prediction]]:
+    """Shard k holds job k's predictions; shards that an interrupted run left are read, not asked again."""
+    pending = [index for index in range(len(jobs)) if not predictions.has(index)]
+    total = sum(len(jobs[index].items) for index in pending)
+    with Progress("evaluate", total, "answers") as progress, pool_map(min(workers, len(pending))) as run_map:
+        for index, made in zip(pending, run_map(answer_job, [jobs[i] for i in pending]), strict=True):
+            predictions.write(index, made)
+            progress.advance(len(made))
+    return {(job.model, job.condition): _shard(predictions, index) for index, job in enumerate(jobs)}
+
+
+def _shard(predictions: Writer[Prediction], index: int) -> list[Prediction]:
+    return list(read_parquet(shard_path(predictions.root, index), Prediction))
+
+
+def _corpus(tracks: Table[Track]) -> tuple[Corpus, set[str]]:
+    """Counts of the usable tracks, and the ids of the held-out ones."""
+    rows = [
+        r for r in tracks.columns("id", "status", "split", "work_id", "tradition").to_pylist() if r["status"] == "ok"
+    ]
+    held_out = [r for r in rows if r["split"] == "test"]
+    train = [r for r in rows if r["split"] == "train"]
+    traditions = {r["work_id"]: r["tradition"] or "unknown" for r in rows}
+    corpus = Corpus(
+        train_tracks=len(train),
+        train_works=len({r["work_id"] for r in train}),
+        test_tracks=len(held_out),
+        test_works=len({r["work_id"] for r in held_out}),
+        works_by_tradition=dict(sorted(Counter(traditions.values()).items())),
+    )
+    return corpus, {r["id"] for r in held_out}
+
+
+def _write(
+    predictions: Writer[Prediction],
+    scores: Writer[Score],
+    answers: Mapping[tuple[str, Condition], Sequence[Prediction]],
+    rows: Sequence[Score],
+    evaluation: Evaluation,
+) -> Metrics:
+    if not answers:
+        predictions.write(0, [])
+    write_evaluation(scores.root, evaluation)
+    scores.write(0, rows)
+    overall = {s.model: s for s in rows if s.family == ALL and s.condition == "audio"}
+    metrics: Metrics = {"note": evaluation.note} if evaluation.note else {}
+    if overall:
+        metrics["questions"] = overall["grpo"].num_items
+        metrics["held_out_works"] = overall["grpo"].num_works
+        metrics["accuracy_percent"] = {model: round(100 * s.accuracy, 1) for model, s in overall.items()}
+    return metrics
+
+
+STAGE = Stage(
+    name="evaluate",
+    config=EvaluateConfig,
+    inputs={"truth": Truth, "tracks": Track, "sft_model": Folder, "warmup_model": Folder, "grpo_model": Folder},
+    outputs={"predictions": Prediction, "scores": Score},
+    run=run,
+    code=(
+        "core/record.py",
+        "records",
+        "audio",
+        "prompts",
+        "scoring",
+        "model",
+        "evaluation/answering.py",
+        "evaluation/controls.py",
+        "evaluation/intervals.py",
+        "evaluation/items.py",
+        "evaluation/summary.py",
+        "stages/evaluate.py",
+    ),
+)

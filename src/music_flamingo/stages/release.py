@@ -1,0 +1,169 @@
+"""release: the gate, the model card and the checksums. What passes is what `serve` and `ask` load.
+
+- released: GRPO beats both of its controls (evaluation/gate.py). Weights, processor, card, scores, checksums.
+- refused: it does not. The card and the reasons are kept, the weights are not; nothing can serve it.
+- unevaluated: the source knew no truth (a folder of songs), so there are no scores. Weights, and a card that says so
+  in its first line.
+
+A refused release completes like any other: the report shows why.
+"""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from music_flamingo.core.errors import MissingInputError
+from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
+from music_flamingo.core.record import Part
+from music_flamingo.core.shards import atomic_path, write_atomic
+from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.evaluation.card import ToolLicence, model_card
+from music_flamingo.evaluation.gate import Gate, margins, reasons_against
+from music_flamingo.evaluation.summary import Evaluation, read_evaluation
+from music_flamingo.prompts import load as load_prompt
+from music_flamingo.records import Score
+from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.serving.bundle import (
+    CARD_FILE,
+    EVALUATION_FILE,
+    MODEL_FOLDER,
+    RELEASE_FILE,
+    ReleaseInfo,
+    TrainedQuestion,
+    require_harmless,
+    seal,
+)
+
+QUESTION_PROMPT = "question"
+PLAN_FILE = "plan.json"
+"""What a training stage taught, and which families it left out."""
+Status = Literal["released", "unevaluated", "refused"]
+
+log = logging.getLogger(__name__)
+
+
+class ReleaseConfig(StageConfig):
+    name: str
+    """The model's name in requests and on its card."""
+    gate: Gate
+    families: tuple[str, ...]
+    """What fine-tuning, warm-up and GRPO taught; those that the training split could not teach are left out."""
+    requests: dict[str, str]
+    """The words in which training asked for families outside scoring/families (captions)."""
+    teacher: str
+    """Kind of the teacher that wrote the training texts."""
+    licences: tuple[ToolLicence, ...]
+    """Of the tools and collections that the labels come from; printed on the card."""
+    max_new_tokens: int
+    """Room for a chain and its answer when a request names no limit."""
+
+
+class ReleasedScores(Part):
+    """Every figure of the card, for programs."""
+
+    evaluation: Evaluation
+    scores: list[Score]
+
+
+def run(config: ReleaseConfig, scores: Table[Score], grpo_model: InputFolder, release: OutputFolder) -> Metrics:
+    rows, evaluation = list(scores.ok()), read_evaluation(scores.root)
+    reasons = reasons_against(rows, evaluation, config.gate) if rows else []
+    status: Status = "unevaluated" if not rows else "refused" if reasons else "released"
+    info = _info(config, status, reasons, scores, grpo_model)
+    if status != "refused":
+        _copy_model(grpo_model.root / MODEL_FOLDER, release.root / MODEL_FOLDER)
+    _write(release.root / RELEASE_FILE, info)
+    _write(release.root / EVALUATION_FILE, ReleasedScores(evaluation=evaluation, scores=rows))
+    write_atomic(release.root / CARD_FILE, _card(config, info, rows, evaluation))
+    seal(release.root)
+    _tell(status, reasons)
+    clear = margins(rows, evaluation.chance) if rows else {}
+    return {"status": status, "released": status == "released", "reasons": reasons, "margins": clear}
+
+
+def _info(
+    config: ReleaseConfig, status: Status, reasons: list[str], scores: Table[Score], grpo_model: InputFolder
+) -> ReleaseInfo:
+    return ReleaseInfo(
+        status=status,
+        reasons=reasons,
+        name=config.name,
+        think=True,
+        prompt_id=QUESTION_PROMPT,
+        prompt_sha256=load_prompt(QUESTION_PROMPT).sha256,
+        max_new_tokens=config.max_new_tokens,
+        max_audio_s=_max_audio_s(grpo_model.root / MODEL_FOLDER),
+        questions=_trained_questions(config, grpo_model.root / PLAN_FILE),
+        teacher=config.teacher,
+        parents={"scores": scores.digest, "grpo_model": grpo_model.digest},
+    )
+
+
+def _trained_questions(config: ReleaseConfig, plan: Path) -> list[TrainedQuestion]:
+    """The families of the configuration that training did not have to leave out."""
+    left_out = json.loads(plan.read_text()).get("left_out", {}) if plan.is_file() else {}
+    words = {**{name: family.question for name, family in FAMILIES.items()}, **config.requests}
+    return [TrainedQuestion(family=f, question=words.get(f)) for f in config.families if f not in left_out]
+
+
+def _max_audio_s(model: Path) -> float:
+    path = model / "processor_config.json"
+    if not path.is_file():
+        raise MissingInputError(f"{path} is missing: the model was saved without its processor. Rerun its stage.")
+    return float(json.loads(path.read_text())["max_audio_len"])
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    """Copy weights and processor. Raises CorruptDataError for a pickle, for code, for anything unexpected."""
+    for path in sorted(p for p in source.rglob("*") if not p.is_dir()):
+        require_harmless(path)
+        with atomic_path(target / path.relative_to(source)) as temporary:
+            shutil.copyfile(path, temporary)
+
+
+def _card(config: ReleaseConfig, info: ReleaseInfo, rows: list[Score], evaluation: Evaluation) -> str:
+    return model_card(
+        name=config.name,
+        status=info.status,
+        reasons=info.reasons,
+        scores=rows,
+        evaluation=evaluation,
+        questions={q.family: q.question or "in several wordings" for q in info.questions},
+        teacher=config.teacher,
+        licences=config.licences,
+        max_audio_s=info.max_audio_s,
+    )
+
+
+def _write(path: Path, part: Part) -> None:
+    write_atomic(path, part.model_dump_json(indent=1) + "\n")
+
+
+def _tell(status: Status, reasons: list[str]) -> None:
+    if status == "refused":
+        log.warning("release: REFUSED, no weights are released: %s", "; ".join(reasons))
+    else:
+        log.info("release: %s", status)
+
+
+STAGE = Stage(
+    name="release",
+    config=ReleaseConfig,
+    inputs={"scores": Score, "grpo_model": Folder},
+    outputs={"release": Folder},
+    run=run,
+    code=(
+        "core/record.py",
+        "records",
+        "prompts",
+        "scoring/families.py",
+        "evaluation/card.py",
+        "evaluation/gate.py",
+        "evaluation/summary.py",
+        "evaluation/tables.py",
+        "serving/bundle.py",
+        "stages/release.py",
+    ),
+)
