@@ -1,0 +1,193 @@
+"""The pipeline as a flow: each stage with what went in and out, told by the completion manifests alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from music_flamingo.core.manifest import Manifest
+from music_flamingo.core.record import OK, QUARANTINED
+from music_flamingo.report.charts import short
+
+STAGES: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "ingest",
+        "Annotation",
+        "Ingest",
+        "Decodes each recording once, measures loudness, fingerprints it, splits by work.",
+    ),
+    (
+        "facts",
+        "Annotation",
+        "Facts",
+        "Beats, tempo, key, chords, sections and sound, measured on the original recording.",
+    ),
+    ("captions", "Annotation", "Captions", "A teacher's description of every 30 seconds."),
+    (
+        "synthesize",
+        "Annotation",
+        "Synthesize",
+        "Rich captions and questions in five skills, written from facts and captions.",
+    ),
+    ("validate", "Annotation", "Validate", "Rules and expectations. What fails is kept under its reason."),
+    ("backbone", "Training", "Backbone", "The model that training starts from."),
+    ("sft", "Training", "Fine-tuning", "Audio, question and answer: the model learns to hear."),
+    (
+        "reason",
+        "Training",
+        "Reason",
+        "Chains of thought for what the model still misses, each step checked by listening.",
+    ),
+    ("warmup", "Training", "Warm-up", "The model learns to think aloud before it answers."),
+    ("grpo", "Training", "GRPO", "Several answers to each question; the rewards push the better ones."),
+    ("evaluate", "Judgement", "Evaluate", "Held-out pieces, with their audio, with another's, and with none."),
+    ("release", "Judgement", "Release", "The gate, the model card and the checksums."),
+)
+"""(stage, group, title, what it does), in the order of one song's way."""
+
+UNITS = {
+    "tracks": "track",
+    "truth": "score truth",
+    "facts": "fact sheet",
+    "captions": "caption",
+    "candidates": "candidate",
+    "skills": "example",
+    "rejects": "reject",
+    "think": "chain",
+    "think_rejects": "discarded chain",
+    "predictions": "prediction",
+    "scores": "score",
+}
+"""One record of a table, in words."""
+FOLDERS = {
+    "originals": "original recordings",
+    "data_docs": "data docs",
+    "backbone_model": "model",
+    "sft_model": "model",
+    "warmup_model": "model",
+    "grpo_model": "model",
+    "release": "release",
+}
+UNREAD = {"ingest": ("originals",), "backbone": ("backbone_model",)}
+"""Outputs that the report does not open; the stages that did recorded their digests."""
+
+DIGEST_LETTERS = 10
+
+
+@dataclass(frozen=True)
+class Reason:
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class PortView:
+    name: str
+    label: str
+    """`440 tracks`, `model, 4.3 MB`; the name alone when its manifest is not among the report's inputs."""
+    digest: str
+    num_ok: int
+    reasons: tuple[Reason, ...]
+
+    @property
+    def percent_ok(self) -> float:
+        return round(100 * self.num_ok / (self.num_ok + sum(r.count for r in self.reasons)), 1)
+
+
+@dataclass(frozen=True)
+class StageView:
+    name: str
+    group: str
+    title: str
+    what: str
+    takes: tuple[PortView, ...]
+    gives: tuple[PortView, ...]
+    metrics: tuple[tuple[str, str], ...]
+
+    @property
+    def reasons(self) -> tuple[tuple[PortView, Reason], ...]:
+        return tuple((port, reason) for port in self.gives for reason in port.reasons)
+
+
+def stage_views(manifests: Mapping[str, Manifest]) -> list[StageView]:
+    """Every stage that gave, or whose output fed, one of the ports."""
+    digests = _digests(manifests)
+    by_stage = {m.stage: m for m in manifests.values()}
+    views = []
+    for name, group, title, what in STAGES:
+        one = by_stage.get(name)
+        takes = sorted(one.inputs) if one else []
+        gives = [p for p, m in manifests.items() if m.stage == name]
+        gives += [p for p in UNREAD.get(name, ()) if p in digests]
+        if not gives:
+            continue
+        views.append(
+            StageView(
+                name,
+                group,
+                title,
+                what,
+                tuple(_port(p, digests[p], manifests.get(p)) for p in takes),
+                tuple(_port(p, digests[p], manifests.get(p)) for p in gives),
+                tuple(flat(one.metrics)) if one else (),
+            )
+        )
+    return views
+
+
+def reasons_of(manifest: Manifest) -> tuple[Reason, ...]:
+    """Quarantined records by reason, the most frequent first."""
+    found = [Reason(s.removeprefix(QUARANTINED), n) for s, n in manifest.status.items() if s != OK]
+    return tuple(sorted(found, key=lambda r: (-r.count, r.name)))
+
+
+def flat(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested metrics as (name, value) lines: {"a": {"b": 1}} -> ("a b", "1")."""
+    lines: list[tuple[str, str]] = []
+    for key, value in metrics.items():
+        name = f"{prefix} {key}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            lines.extend(flat(value, name))
+        elif isinstance(value, bool):
+            lines.append((name, "yes" if value else "no"))
+        elif isinstance(value, int | float):
+            lines.append((name, short(value)))
+        elif isinstance(value, list | tuple):
+            lines.append((name, ", ".join(map(str, value))))
+        else:
+            lines.append((name, "none" if value is None else str(value)))
+    return lines
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 track`, `1,200 tracks`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def human_bytes(num_bytes: int) -> str:
+    """`4.3 MB` (decimal)."""
+    size = float(num_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{short(size)} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("unreachable")
+
+
+def _digests(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """Digest of every port that is known: read here, or taken in by a stage whose output is read here."""
+    known: dict[str, str] = {}
+    for manifest in manifests.values():
+        known.update(manifest.inputs)
+    known.update({port: m.digest for port, m in manifests.items()})
+    return known
+
+
+def _port(name: str, digest: str, manifest: Manifest | None) -> PortView:
+    if manifest is None:
+        label = FOLDERS.get(name, name)
+    elif manifest.num_records is None:
+        label = f"{FOLDERS.get(name, name)}, {human_bytes(sum(f.num_bytes for f in manifest.files))}"
+    else:
+        label = count(manifest.num_records, UNITS.get(name, "record"))
+    reasons = reasons_of(manifest) if manifest else ()
+    return PortView(name, label, digest[:DIGEST_LETTERS], manifest.status.get(OK, 0) if manifest else 0, reasons)

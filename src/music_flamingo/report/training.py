@@ -1,0 +1,85 @@
+"""Training curves from each model folder's `log.jsonl`: one JSON object a logged step, numbers only."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from music_flamingo.core.errors import CorruptDataError
+from music_flamingo.core.ports import InputFolder
+from music_flamingo.report.charts import LineChart, Point, line_chart
+
+LOG_NAME = "log.jsonl"
+FEWEST_POINTS = 2
+
+TITLES = {
+    "loss": ("Loss", ""),
+    "accuracy": ("Right answers in training", "fraction"),
+    "reward": ("Reward, all parts", "points"),
+    "reward_format": ("Reward for the format", "points"),
+    "reward_accuracy": ("Reward for the answer", "points"),
+    "reward_structured": ("Reward for the caption's facts", "points"),
+    "reward_std": ("Spread of the reward in a group", "points"),
+    "no_spread": ("Groups without spread", "fraction"),
+    "kl": ("Distance from the reference (KL)", "nats"),
+    "entropy": ("Entropy of the next word", "nats"),
+    "mean_length": ("Length of an answer", "tokens"),
+    "unfinished": ("Answers cut off", "fraction"),
+    "clipped": ("Steps clipped", "fraction"),
+    "grad_norm": ("Gradient norm", ""),
+    "learning_rate": ("Learning rate", ""),
+}
+"""Name of a logged number -> what a person calls it, and its unit. The order is the order of the charts."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    model: str
+    title: str
+    charts: tuple[LineChart, ...]
+    constants: tuple[tuple[str, float], ...]
+    """Numbers that were logged but never changed."""
+    num_steps: int
+
+
+def curves(model: str, title: str, folder: InputFolder) -> Curves:
+    series = read_log(folder.root / LOG_NAME)
+    moving = {name: points for name, points in series.items() if len({y for _, y in points}) > 1}
+    still = {name: points[0][1] for name, points in series.items() if name not in moving and points}
+    last = max((points[-1][0] for points in series.values()), default=0)
+    charts = tuple(_chart(model, name, moving[name]) for name in sorted(moving, key=_place))
+    return Curves(model, title, charts, tuple(sorted(still.items())), int(last))
+
+
+def read_log(path: Path) -> dict[str, list[Point]]:
+    """{name: [(step, value)]}, finite values only; empty without a log.
+
+    Raises CorruptDataError naming the line that is not a JSON object with a step.
+    """
+    series: dict[str, list[Point]] = {}
+    lines = path.read_text().splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            step = float(row["step"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptDataError(f"{path}, line {number}: not a JSON object with a step ({error}).") from error
+        for name, value in row.items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if name not in ("step", "epoch") and is_number:
+                series.setdefault(name, []).append((step, float(value)))
+    return {name: points for name, points in series.items() if len(points) >= FEWEST_POINTS}
+
+
+def series_title(name: str) -> tuple[str, str]:
+    """What a person calls a logged number, and its unit; a number this page does not know keeps its name."""
+    return TITLES.get(name, (name.replace("/", " ").replace("_", " ").capitalize(), ""))
+
+
+def _chart(model: str, name: str, points: list[Point]) -> LineChart:
+    title, unit = series_title(name)
+    return line_chart(title, {title: (model, points)}, unit=unit)
+
+
+def _place(name: str) -> tuple[int, str]:
+    return ([*TITLES].index(name) if name in TITLES else len(TITLES)), name

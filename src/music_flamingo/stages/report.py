@@ -1,0 +1,203 @@
+"""report: one site that shows a run to people: counts, rejects, curves, scores, and tracks to listen to.
+
+The site opens from disk: every address is relative, nothing is fetched, titles and lyrics are escaped. It reads what
+the other stages gave and judges nothing itself; the truth of the scores is shown beside the facts and trains nothing.
+Units: seconds, beats a minute, percent.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from music_flamingo.core.ports import Folder, InputFolder, OutputFolder
+from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.evaluation.summary import Evaluation, read_evaluation
+from music_flamingo.records import Caption, Chain, Example, Facts, Prediction, Score, Track, Truth
+from music_flamingo.report.charts import SMOOTHING_POINTS, nice_values
+from music_flamingo.report.coverage import Coverage, coverage
+from music_flamingo.report.flow import flat, stage_views
+from music_flamingo.report.listening import Page, choose, listening_pages, with_audio
+from music_flamingo.report.results import ALL, MODELS, Results, asked, results, to_look_at
+from music_flamingo.report.run import Run, TrackRow, teachers, track_rows
+from music_flamingo.report.site import Site
+from music_flamingo.report.training import curves
+
+MODEL_CARD = "README.md"
+RULER_MARKS = 12
+PX_PER_MARK = 110.0
+"""A time axis bears about a dozen times; more where the track is long enough to scroll."""
+
+
+class ReportConfig(StageConfig):
+    num_listening_pages: int
+    """Tracks with a page of their own, in turn from every split and tradition."""
+    max_audio_mb: float
+    """All audio of the site together, in 10^6 bytes; a chosen track that no longer fits is left out and counted."""
+    waveform_bins_per_s: float
+    """Detail of the drawn waveform."""
+    px_per_s: float
+    """Least width of a second on the time axis; a longer track scrolls under the playhead."""
+    examples_per_reason: int
+    """Rejects shown for each reason."""
+    predictions_per_family: int
+    """Predictions shown for each kind of question, half of them wrong where there are so many."""
+    seed: int
+
+
+def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
+    made, out = Run(**ports), Site(site)
+    rows = track_rows(made.tracks)
+    chosen = choose(rows, _tracks_with_chain(made), config.num_listening_pages, config.seed)
+    heard = with_audio(made, chosen, int(1e6 * config.max_audio_mb))
+    pages = listening_pages(made, heard, config.waveform_bins_per_s)
+    evaluation = read_evaluation(made.scores.root)
+    scored = results(made.scores.ok(), evaluation.chance)
+    held = coverage(made, rows, config.examples_per_reason)
+    docs = _data_docs(made.data_docs)
+
+    _write_run(out, made, held, scored, evaluation.note, pages, docs)
+    _write_evaluation(config, out, made, rows, scored, evaluation, pages)
+    _write_training(out, made)
+    out.page("data.html", "data.html.j2", coverage=held, data_docs=docs)
+    _write_listening(config, out, pages, len(chosen) - len(heard))
+    _write_catalogue(out, made, rows, pages)
+    out.folder("data_docs", made.data_docs.root)
+    return {"listening_pages": len(pages), "left_out_for_size": len(chosen) - len(heard)}
+
+
+def _tracks_with_chain(made: Run) -> set[str]:
+    return set(made.think.columns("track_id")["track_id"].to_pylist())
+
+
+def _data_docs(folder: InputFolder) -> str | None:
+    """Address of the data docs' first page; None where validation wrote none."""
+    found = sorted(f.path for f in folder.manifest.files if f.path.endswith(".html"))
+    first = "index.html" if "index.html" in found else next(iter(found), None)
+    return f"data_docs/{first}" if first else None
+
+
+def _write_run(
+    out: Site, made: Run, held: Coverage, scored: Results, note: str, pages: Sequence[Page], data_docs: str | None
+) -> None:
+    writers = teachers(made)
+    card = made.release.root / MODEL_CARD
+    out.page(
+        "index.html",
+        "index.html.j2",
+        coverage=held,
+        results=scored,
+        note=note,
+        figures=_figures(made, held),
+        stages=stage_views(made.manifests),
+        teachers=writers,
+        pages=pages,
+        data_docs=data_docs,
+        release=made.release.manifest,
+        release_figures=flat(made.release.manifest.metrics),
+        model_card=card.read_text() if card.is_file() else None,
+    )
+
+
+def _figures(made: Run, held: Coverage) -> list[tuple[int, str]]:
+    """The run in six numbers."""
+    return [
+        (held.num_works, "pieces"),
+        (held.num_tracks, "recordings"),
+        (len(made.captions), "captions"),
+        (held.num_questions, f"of {len(made.candidates):,} examples kept"),
+        (held.chains.num_kept, f"of {held.chains.num_kept + held.chains.num_discarded:,} chains of thought kept"),
+        (len(made.predictions), "answers examined"),
+    ]
+
+
+def _write_evaluation(
+    config: ReportConfig,
+    out: Site,
+    made: Run,
+    rows: Sequence[TrackRow],
+    scored: Results,
+    evaluation: Evaluation,
+    pages: Sequence[Page],
+) -> None:
+    addresses = {p.track.id: p.address for p in pages}
+    model = scored.last_model or [*MODELS][-1]
+    looked_at = to_look_at(asked(made.predictions), model, addresses, config.predictions_per_family, config.seed)
+    out.page(
+        "evaluation.html",
+        "evaluation.html.j2",
+        results=scored,
+        note=evaluation.note,
+        overall=[d for d in evaluation.differences if d.family == ALL],
+        looked_at=looked_at,
+        addresses=addresses,
+        names={r.id: r.name for r in rows},
+    )
+
+
+def _write_training(out: Site, made: Run) -> None:
+    folders = {"sft": made.sft_model, "warmup": made.warmup_model, "grpo": made.grpo_model}
+    trainings = [curves(name, MODELS[name], folder) for name, folder in folders.items()]
+    settings = {name: flat(folder.manifest.config) for name, folder in folders.items()}
+    out.page("training.html", "training.html.j2", trainings=trainings, settings=settings, smoothing=SMOOTHING_POINTS)
+
+
+def _write_listening(config: ReportConfig, out: Site, pages: Sequence[Page], num_left_out: int) -> None:
+    out.page(
+        "listening.html",
+        "listening.html.j2",
+        pages=pages,
+        num_left_out=num_left_out,
+        max_audio_bytes=int(1e6 * config.max_audio_mb),
+    )
+    for page in pages:
+        assert page.track.audio is not None
+        duration_s = page.track.duration_s or 1.0
+        num_marks = max(RULER_MARKS, int(duration_s * config.px_per_s / PX_PER_MARK))
+        marks_s = [s for s in nice_values(0, duration_s, num_marks) if s == int(s) and s < duration_s - 0.4]
+        out.page(page.address, "listen.html.j2", page=page, marks_s=marks_s, px_per_s=config.px_per_s)
+        out.file(page.audio_address, page.track.audio.bytes)
+
+
+def _write_catalogue(out: Site, made: Run, rows: Sequence[TrackRow], pages: Sequence[Page]) -> None:
+    facts = {f["id"]: f for f in made.facts.columns("id", "tempo", "key").to_pylist()}
+    listed = []
+    for row in rows:
+        fact = facts.get(row.id, {"tempo": None, "key": None})
+        tempo_bpm = fact["tempo"]["bpm"] if fact["tempo"] else None
+        key = f"{fact['key']['tonic']} {fact['key']['mode']}" if fact["key"] else None
+        listed.append((row, tempo_bpm, key))
+    out.page("catalogue.html", "catalogue.html.j2", rows=listed, addresses={p.track.id: p.address for p in pages})
+
+
+STAGE = Stage(
+    name="report",
+    config=ReportConfig,
+    inputs={
+        "tracks": Track,
+        "facts": Facts,
+        "captions": Caption,
+        "candidates": Example,
+        "skills": Example,
+        "rejects": Example,
+        "think": Chain,
+        "think_rejects": Chain,
+        "sft_model": Folder,
+        "warmup_model": Folder,
+        "grpo_model": Folder,
+        "predictions": Prediction,
+        "scores": Score,
+        "truth": Truth,
+        "release": Folder,
+        "data_docs": Folder,
+    },
+    outputs={"site": Folder},
+    run=run,
+    code=(
+        "core/record.py",
+        "records",
+        "scoring/families.py",
+        "audio",
+        "evaluation/summary.py",
+        "report",
+        "stages/report.py",
+    ),
+)
