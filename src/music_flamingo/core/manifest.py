@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
 from music_flamingo.core.hashing import sha256_file, sha256_json
-from music_flamingo.core.shards import write_atomic
+from music_flamingo.core.shards import TEMPORARY_PATTERN, write_atomic
 
 MANIFEST_NAME = "_manifest.json"
 PROGRESS_NAME = "_progress.json"
@@ -101,6 +101,8 @@ def begin(root: Path, key: str) -> bool:
     """Open a port for writing. True when an interrupted run with the same key left shards to continue from."""
     progress = root / PROGRESS_NAME
     if progress.is_file() and _progress_key(progress) == key and not (root / MANIFEST_NAME).exists():
+        for torn in root.rglob(TEMPORARY_PATTERN):
+            torn.unlink()
         return True
     if root.exists():
         shutil.rmtree(root)

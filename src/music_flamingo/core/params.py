@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -39,10 +39,14 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        same_kind = both and value.get("kind", old.get("kind")) == old.get("kind")
-        merged[key] = merge(old, value) if both and same_kind else value
+        merged[key] = merge(old, value) if _same_kind(old, value) else value
     return merged
+
+
+def _same_kind(old: Any, new: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Both are mappings, and the new one does not name another `kind`."""
+    both = isinstance(old, Mapping) and isinstance(new, Mapping)
+    return both and new.get("kind", old.get("kind")) == old.get("kind")
 
 
 def parse_setting(setting: str) -> dict[str, Any]:

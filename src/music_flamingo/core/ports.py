@@ -76,9 +76,13 @@ class Table(Generic[R]):
 
     def columns(self, *names: str) -> pa.Table:
         """The named columns of all shards as one Arrow table: the way to read a large table without its audio."""
-        schema = pa.schema([arrow_schema(self.record).field(n) for n in names])
-        parts = [pq.read_table(path, columns=list(names)) for path in self.shards]
-        return pa.concat_tables(parts) if parts else schema.empty_table()
+        return _columns(self.shards, self.record, names)
+
+
+def _columns(shards: Sequence[Path], record: type[Record], names: Sequence[str]) -> pa.Table:
+    schema = pa.schema([arrow_schema(record).field(n) for n in names])
+    parts = [pq.read_table(path, columns=list(names)) for path in shards]
+    return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,17 @@ class Writer(Generic[R]):
         for index, start in enumerate(range(0, max(len(records), 1), shard_size)):
             if not self.has(index):
                 self.write(index, records[start : start + shard_size])
+
+    def columns(self, *names: str) -> pa.Table:
+        """The named columns of the shards written so far."""
+        return _columns(shard_paths(self.root), self.record, names)
+
+    @property
+    def work(self) -> Path:
+        """Scratch beside the shards: kept over an interruption, then removed."""
+        path = self.root / WORK_NAME
+        path.mkdir(parents=True, exist_ok=True)
+        return path
 
     def status_counts(self) -> tuple[int, dict[str, int]]:
         """(number of records, count of each status) over the shards on disk."""

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SHARD_PATTERN = "part-{:05d}.parquet"
+TEMPORARY_PATTERN = ".*.tmp"
+"""Files that were being written when a run was killed: no part of any result."""
 
 
 def shard_path(root: Path, index: int) -> Path:

@@ -33,7 +33,7 @@ Metrics = dict[str, Any]
 
 PortType = type[Record] | type[Folder]
 
-NOT_IDENTITY = {"identity": False}
+NOT_IDENTITY: dict[str, Any] = {"identity": False}
 """`json_schema_extra` of a field that changes how fast a stage runs and never what it gives (workers, devices)."""
 
 
@@ -43,7 +43,7 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     def identity(self) -> dict[str, Any]:
-        """The parameters that the result depends on."""
+        """What the result depends on beside its inputs; a configuration that reads a folder adds what lies there."""
         skip = {n for n, f in type(self).model_fields.items() if f.json_schema_extra == NOT_IDENTITY}
         return self.model_dump(mode="json", exclude=skip)
 
@@ -59,8 +59,6 @@ class Stage:
     run: Callable[..., Metrics]
     code: tuple[str, ...]
     """The source files and folders of this package that the result depends on."""
-    outside: Callable[[Any], str] | None = None
-    """Identity of what the stage reads beside its ports (a folder of songs), from its configuration."""
 
     def key(self, config: StageConfig, input_digests: Mapping[str, str]) -> str:
         return sha256_json(
@@ -69,7 +67,6 @@ class Stage:
                 "config": config.identity(),
                 "inputs": dict(input_digests),
                 "code": code_digest(self.code),
-                "outside": self.outside(config) if self.outside else "",
             }
         )
 

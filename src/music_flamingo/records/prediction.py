@@ -13,7 +13,10 @@ class Prediction(Record):
     """`sft`, `warmup`, `grpo`."""
     condition: Condition
     track_id: str
+    """The track that the question and its reference are about."""
     work_id: str
+    heard_track_id: str | None = None
+    """The track that was played: another one under `shuffled`, None for silence."""
     family: str
     question: str
     options: list[str]

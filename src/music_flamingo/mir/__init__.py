@@ -1,0 +1,83 @@
+"""What can be measured in a recording: one Protocol a fact, one adapter file a tool.
+
+Every tool reads the same decoded Signal and gives a record of `records.facts` with its name, version and confidence.
+A tool that hears nothing to measure raises NothingFoundError; a tool that is not installed raises MissingToolError
+and names the alternative.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from music_flamingo.records import Beats, Chords, Dynamics, Key, Lyrics, Sections, Sound, Tempo, Track
+
+RATE_HZ = 44100
+"""The tools' common rate: madmom's nets and Chordino were made for it (at 22 kHz Chordino loses .09)."""
+
+
+class NothingFoundError(ValueError):
+    """The tool ran and heard nothing to measure: no beat in silence, no chord in a drum solo."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One recording, decoded once for all tools."""
+
+    samples: np.ndarray
+    """float32, mono, 44.1 kHz. Shape (n,)."""
+
+    def __post_init__(self) -> None:
+        if self.samples.dtype != np.float32 or self.samples.ndim != 1 or not len(self.samples):
+            raise ValueError(
+                f"a signal is float32 of shape (n,), not {self.samples.dtype} of shape {self.samples.shape}"
+            )
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / RATE_HZ
+
+
+def to_signal(samples: np.ndarray, rate_hz: int) -> Signal:
+    """Mono float32 samples of any rate as a Signal. An MP3 of 48 kHz is resampled, a CD is not."""
+    if rate_hz != RATE_HZ:
+        import soxr
+
+        samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="HQ").astype(np.float32, copy=False)
+    return Signal(np.ascontiguousarray(samples))
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """Beats with their places in the bar, and the tempo that follows from them."""
+
+    beats: Beats
+    tempo: Tempo
+
+
+class BeatTracker(Protocol):
+    def track(self, signal: Signal) -> Rhythm: ...
+
+
+class KeyEstimator(Protocol):
+    def estimate(self, signal: Signal) -> Key: ...
+
+
+class ChordRecogniser(Protocol):
+    def recognise(self, signal: Signal) -> Chords: ...
+
+
+class SectionFinder(Protocol):
+    def find(self, signal: Signal) -> Sections: ...
+
+
+class SoundDescriber(Protocol):
+    def describe(self, signal: Signal) -> Sound: ...
+
+
+class DynamicsMeter(Protocol):
+    def measure(self, signal: Signal) -> Dynamics: ...
+
+
+class LyricsSource(Protocol):
+    def read(self, track: Track) -> Lyrics: ...

@@ -1,0 +1,26 @@
+"""Lyrics that the source itself carries. Nothing is transcribed: recognisers of speech get more words of a song wrong
+than right, and no lyrics are better than false ones."""
+
+from dataclasses import dataclass
+
+from music_flamingo.records import Lyrics, Segment, Track
+
+UNAVAILABLE = Lyrics(tool="source", tool_version="1", confidence=0.0, available=False, lines=[], language=None)
+
+
+@dataclass(frozen=True)
+class SourceLyrics:
+    """The words of `Track.lyrics`. They come without times: every line spans the whole recording."""
+
+    def read(self, track: Track) -> Lyrics:
+        lines = [line.strip() for line in (track.lyrics or "").splitlines() if line.strip()]
+        if not lines or not track.duration_s:
+            return UNAVAILABLE
+        return UNAVAILABLE.model_copy(
+            update={
+                "confidence": 1.0,
+                "available": True,
+                "lines": [Segment(start_s=0.0, end_s=track.duration_s, label=line) for line in lines],
+                "language": track.language,
+            }
+        )

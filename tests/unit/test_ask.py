@@ -1,0 +1,81 @@
+"""`mf ask`: what is printed, and what is told when the model never learned the question."""
+
+import pytest
+import soundfile
+from listening import RATE_HZ, heard_well, make_release, tone
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.serving.bundle import TrainedQuestion
+from music_flamingo.serving.client import Answer, ask, notes_on
+
+TRAINED = [
+    TrainedQuestion(family="mode", question="Is this piece in a major or a minor key?"),
+    TrainedQuestion(family="cadence", question=None),
+]
+
+
+def test_thinking_answer_and_stretch_are_printed():
+    answer = Answer("<think>a</think><answer>b</answer>", "It sounds dark.", "minor", (3.0, 9.0), 12.0)
+    assert str(answer).splitlines() == [
+        "Thinking  It sounds dark.",
+        "Answer    minor",
+        "Heard     3.0 to 9.0 s of 12.0 s",
+    ]
+
+
+def test_words_without_an_answer_are_printed_as_they_were_said():
+    answer = Answer("<think>It \x1b[31m", None, None, (3.0, 9.0), 12.0, ("a note",))
+    assert str(answer).splitlines() == [
+        "Said      '<think>It \\x1b[31m'",
+        "Heard     3.0 to 9.0 s of 12.0 s",
+        "Note      a note",
+    ]
+
+
+def test_a_terminal_takes_no_command_from_a_model():
+    assert "\x1b" not in str(Answer("", "It is \x1b[2J dark.\n", "minor", (3.0, 9.0), 12.0))
+
+
+def test_a_trained_question_needs_no_note_whatever_its_case():
+    assert notes_on("is this piece in a major or a minor key", "released", TRAINED) == ()
+
+
+def test_any_other_question_is_answered_with_a_note_of_what_was_trained():
+    (note,) = notes_on("Who sings?", "released", TRAINED)
+    assert "not trained on this question" in note
+    assert "mode (Is this piece in a major or a minor key?); cadence (in several wordings)" in note
+
+
+def test_a_model_that_was_never_evaluated_says_so_each_time():
+    assert "never evaluated" in notes_on(TRAINED[0].question, "unevaluated", TRAINED)[0]
+
+
+def test_a_song_is_answered_by_the_release_itself(tmp_path):
+    release = make_release(tmp_path, *heard_well())
+    soundfile.write(tmp_path / "song.mp3", tone(9.0), RATE_HZ)
+    answer = ask(tmp_path / "song.mp3", "Are drums heard?", endpoint=None, release=release)
+    assert answer.listened_s == pytest.approx((1.5, 7.5), abs=0.1)
+    assert answer == ask(tmp_path / "song.mp3", "Are drums heard?", endpoint=None, release=release)
+
+
+@pytest.mark.parametrize("question", [" ", "x" * 3000, "<sound>"])
+def test_a_question_that_is_none_is_refused_with_the_songs_name(tmp_path, question):
+    release = make_release(tmp_path, *heard_well())
+    soundfile.write(tmp_path / "song.wav", tone(9.0), RATE_HZ)
+    with pytest.raises(UserError, match=r"song\.wav: (a|the) question"):
+        ask(tmp_path / "song.wav", question, endpoint=None, release=release)
+
+
+def test_a_missing_or_unreadable_song_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nothing\.mp3 is not a file"):
+        ask(tmp_path / "nothing.mp3", "Drums?", endpoint=None, release=tmp_path)
+    (tmp_path / "text.mp3").write_text("no sound at all")
+    with pytest.raises(UserError, match=r"text\.mp3 cannot be used: unreadable"):
+        ask(tmp_path / "text.mp3", "Drums?", endpoint=None, release=make_release(tmp_path, *heard_well()))
+
+
+def test_a_refused_release_does_not_answer(tmp_path):
+    soundfile.write(tmp_path / "song.wav", tone(9.0), RATE_HZ)
+    release = make_release(tmp_path, *heard_well(low_shuffled=0.0))
+    with pytest.raises(UserError, match="was refused and holds no weights"):
+        ask(tmp_path / "song.wav", "Drums?", endpoint=None, release=release)

@@ -1,0 +1,74 @@
+"""The command line: light to start, plain in its errors, and its workspaces."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from music_flamingo import cli, stages
+from music_flamingo.core.errors import UserError
+from music_flamingo.workspace import prepare, profile_path
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "transformers", "kfp", "pydantic", "pyarrow", "librosa", "numpy")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom music_flamingo import cli\n"
+        "try:\n    cli.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"sys.exit(any(m in sys.modules for m in {HEAVY}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("name", stages.ORDER)
+def test_loading_a_stage_imports_no_heavy_library(name):
+    heavy = ("torch", "transformers", "librosa", "essentia", "madmom", "music21", "great_expectations", "kfp", "scipy")
+    code = (
+        f"import sys\nfrom music_flamingo import stages\nstages.load({name!r})\n"
+        f"found = [m for m in {heavy} if m in sys.modules]\nprint(found)\nsys.exit(bool(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_unknown_stage_is_answered_with_the_list(capsys):
+    assert cli.main(["run", "fact"]) == 2
+    assert "there is no stage `fact`. Stages: ingest, facts" in capsys.readouterr().err
+
+
+def test_every_help_opens_with_a_command_that_runs(capsys):
+    for command in ("run", "repro", "stages", "params", "verify", "serve", "ask"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        text = capsys.readouterr().out
+        example = text.split("\n\n")[1]
+        assert example.startswith(f"mf {command}"), example
+
+
+def test_a_missing_source_folder_is_named_with_the_remedy(capsys, tmp_path):
+    assert cli.main(["repro", "--source", str(tmp_path / "no")]) == 2
+    assert "Give a folder of wav, flac, mp3" in capsys.readouterr().err
+
+
+def test_an_unknown_profile_is_answered_with_the_list():
+    with pytest.raises(UserError, match=r"no profile `huge`.*smoke"):
+        profile_path("huge")
+
+
+def test_a_workspace_finds_the_code_from_where_it_lies(tmp_path):
+    folder = ROOT / "runs" / "test-workspace"
+    try:
+        prepare(ROOT, folder, None, ("sft.seed=77",))
+        assert yaml.safe_load((folder / "params.yaml").read_text())["sft"]["seed"] == 77
+        graph = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+        code = [d for entry in graph.values() for d in entry["deps"] if not d.startswith("data/")]
+        assert code
+        assert all((folder / d).exists() for d in code)
+    finally:
+        for path in sorted(folder.glob("*")):
+            path.unlink()
+        folder.rmdir()

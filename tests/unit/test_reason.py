@@ -1,0 +1,266 @@
+"""reason: hard questions get chains, every step is checked by the model, what is wrong is mended or discarded."""
+
+import json
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+import songs
+
+from music_flamingo.audio.flac import encode_flac
+from music_flamingo.core.manifest import Manifest, complete, files_digest, list_files, read_manifest
+from music_flamingo.core.ports import Table
+from music_flamingo.core.shards import shard_path
+from music_flamingo.quality.choice import Candidate, Choice, choose
+from music_flamingo.quality.steps import Heard, StepLimits, judge, reason_to_discard
+from music_flamingo.records import Audio, Chain, Example, Facts, Step, Track
+from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.stages.reason import STAGE, ReasonConfig, write_chain
+from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
+from music_flamingo.teachers import open_teacher
+
+LIMITS = StepLimits(right_above=0.3, answer_right_above=0.05, restate_above=0.8, max_wrong_fraction=0.3, max_words=250)
+TRACK_FACTS = songs.make_facts()
+
+
+def config(**changes) -> ReasonConfig:
+    return ReasonConfig.model_validate_json(json.dumps(songs.params("reason") | changes))
+
+
+def examples_of(track, facts) -> list[Example]:
+    synthesize = SynthesizeConfig.model_validate_json(json.dumps(songs.params("synthesize")))
+    return write_track(synthesize, open_teacher(synthesize.teacher), track, facts, [])
+
+
+AUDIBLE = {e.family: e for e in examples_of(songs.make_track(), TRACK_FACTS) if e.family in FAMILIES}
+
+
+def heard(**right) -> dict[str, Heard]:
+    """The model's probability of the right answer by family, .9 where nothing is said; the rest goes to one option."""
+    return {
+        e.id: Heard(
+            {o: right.get(e.family, 0.9) if o == e.answer else 1 - right.get(e.family, 0.9) for o in e.options[:2]}
+            | {e.answer: right.get(e.family, 0.9)}
+        )
+        for e in AUDIBLE.values()
+    }
+
+
+def written(family="tempo_class", facts=TRACK_FACTS, **right) -> Chain:
+    settings = config(limits=LIMITS.model_dump())
+    teacher = open_teacher(settings.teacher)
+    return write_chain(
+        settings, teacher, AUDIBLE[family], facts, list(AUDIBLE.values()), heard(**right), "teacher_choice"
+    )
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def step(family, claim, text="Drums play.") -> Step:
+    return Step(text=text, family=family, claim=claim, verdict="unchecked", confidence=0.0, rewritten_from=None)
+
+
+def test_a_step_is_right_when_the_model_hears_its_claim():
+    hearing = {"drums": Heard({"yes": 0.3, "no": 0.7})}
+    judged = judge([step("drums", "yes"), step("drums", "no"), step("", "")], "meter", hearing, LIMITS)
+    assert [(s.verdict, s.confidence) for s in judged] == [("right", 0.3), ("right", 0.7), ("unchecked", 0.0)]
+    hearing = {"drums": Heard({"yes": 0.299, "no": 0.701})}
+    assert judge([step("drums", "yes")], "meter", hearing, LIMITS)[0].verdict == "wrong"
+
+
+def test_the_answer_itself_is_held_to_the_lenient_threshold():
+    hearing = {"drums": Heard({"yes": 0.06, "no": 0.94})}
+    assert judge([step("drums", "yes")], "drums", hearing, LIMITS)[0].verdict == "right"
+    hearing = {"drums": Heard({"yes": 0.04, "no": 0.96})}
+    assert judge([step("drums", "yes")], "drums", hearing, LIMITS)[0].verdict == "wrong"
+
+
+def test_a_claim_that_is_no_option_is_wrong():
+    hearing = {"drums": Heard({"yes": 0.5, "no": 0.5})}
+    assert judge([step("drums", "perhaps")], "meter", hearing, LIMITS)[0].verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "steps", "reason"), [(0, 4, None), (1, 4, None), (3, 10, None), (1, 3, "too_many_wrong_steps")]
+)
+def test_more_than_thirty_percent_wrong_steps_are_too_many(wrong, steps, reason):
+    judged = [step("drums", "no").model_copy(update={"verdict": "wrong"})] * wrong
+    judged += [step("drums", "yes").model_copy(update={"verdict": "right"})] * (steps - wrong)
+    assert reason_to_discard(judged, "meter", LIMITS) == reason
+
+
+def test_a_chain_of_250_words_is_too_long_and_one_of_249_is_not():
+    assert reason_to_discard([step("", "", "word " * 250)], "meter", LIMITS) == "too_long"
+    assert reason_to_discard([step("", "", "word " * 249)], "meter", LIMITS) is None
+
+
+# --- chains -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_chain_whose_steps_are_heard_is_kept_as_it_was_written():
+    chain = written()
+    assert chain.is_ok and chain.thinking == "Drums play. Chords sound. Notes are decaying. The beat is medium."
+    assert [s.verdict for s in chain.steps] == ["right"] * 4 and chain.teacher.kind == "scripted"
+
+
+def test_one_wrong_step_of_four_is_withdrawn_where_the_tool_is_sure():
+    chain = written(texture=0.1)
+    assert chain.is_ok and "Texture is unclear." in chain.thinking
+    mended = chain.steps[1]
+    assert (mended.rewritten_from, mended.claim, mended.verdict) == ("Chords sound.", "", "unchecked")
+
+
+def test_one_wrong_step_of_four_is_restated_where_the_model_is_surer_than_the_tool_and_checked_again():
+    sound = TRACK_FACTS.sound.model_copy(update={"confidence": 0.6})
+    chain = written(facts=songs.make_facts(sound=sound), texture=0.1)
+    mended = chain.steps[1]
+    assert (mended.text, mended.rewritten_from) == ("One melody sounds.", "Chords sound.")
+    assert (mended.verdict, mended.confidence) == ("right", 0.9)
+
+
+def test_two_wrong_steps_of_four_discard_the_chain():
+    chain = written(texture=0.1, drums=0.1)
+    assert chain.status == "quarantined:too_many_wrong_steps"
+    assert [s.verdict for s in chain.steps] == ["wrong", "wrong", "right", "right"]
+
+
+def test_an_answer_that_the_model_rules_out_discards_the_chain():
+    assert written(tempo_class=0.06).is_ok, "a missed question has a doubtful answer"
+    assert written(tempo_class=0.01).status == "quarantined:answer_contradicted"
+
+
+def test_chains_name_neither_title_nor_track():
+    assert "Song" not in written().thinking and "w1" not in written().thinking
+
+
+# --- choice -----------------------------------------------------------------------------------------------------------
+
+
+def candidates(missed=10, heard=30):
+    return [
+        Candidate(f"{family}/{answer}/{k}", family, answer, True, 0.1 if k < missed else 0.9, k % 5 + 1)
+        for family, answers in (("drums", ("yes", "no")), ("tempo_class", ("slow", "medium", "fast")))
+        for answer in answers
+        for k in range(missed + heard)
+    ]
+
+
+def test_families_and_their_answers_share_the_number_equally():
+    chosen = choose(candidates(), Choice(60, 0.5, 0.4), random.Random(1))
+    counted = Counter(tuple(i.split("/")[:2]) for i in chosen)
+    assert {c for (family, _), c in counted.items() if family == "drums"} == {15}
+    assert {c for (family, _), c in counted.items() if family == "tempo_class"} == {10}
+
+
+def test_missed_questions_come_up_to_their_share_and_the_hardest_of_the_rest_follow():
+    chosen = choose(candidates(), Choice(60, 0.5, 0.4), random.Random(1))
+    drums = {i: d for i, d in chosen.items() if i.startswith("drums/yes")}
+    assert Counter(drums.values()) == {"model_missed": 6, "teacher_choice": 9}
+    ratings = {c.example_id: c.rating for c in candidates()}
+    assert min(ratings[i] for i, d in drums.items() if d == "teacher_choice") >= 4
+
+
+def test_more_missed_questions_fill_a_cell_that_has_nothing_else():
+    chosen = choose(candidates(missed=10, heard=2), Choice(60, 0.5, 0.4), random.Random(1))
+    assert Counter(d for i, d in chosen.items() if i.startswith("drums/yes")) == {
+        "model_missed": 10,
+        "teacher_choice": 2,
+    }
+
+
+# --- stage ------------------------------------------------------------------------------------------------------------
+
+
+def sound_of(seed: int) -> Audio:
+    rng = np.random.default_rng(seed)
+    return Audio(bytes=encode_flac(rng.normal(0, 0.1, 3 * 16000).astype(np.float32)), path=f"{seed}.flac")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Eight training tracks and a test track in two shards, and a tiny model that has learned nothing."""
+    root = tmp_path_factory.mktemp("data")
+    shards: list[tuple[list[Track], list[Facts], list[Example]]] = []
+    for shard in range(2):
+        tracks = [songs.make_track(f"w{shard}{k}/0", f"w{shard}{k}", audio=sound_of(k)) for k in range(4)]
+        tracks.append(songs.make_track(f"t{shard}/0", f"t{shard}", "test", audio=sound_of(9)))
+        sounds = [TRACK_FACTS.sound.model_copy(update={"has_drums": k % 2 == 0}) for k in range(5)]
+        facts = [songs.make_facts(t.id, t.work_id, sound=s) for t, s in zip(tracks, sounds, strict=True)]
+        shards.append((tracks, facts, [e for t, f in zip(tracks, facts, strict=True) for e in examples_of(t, f)]))
+    for port, record, column in (("tracks", Track, 0), ("facts", Facts, 1), ("skills", Example, 2)):
+        songs.write_port(root / port, record, [shard[column] for shard in shards])
+    write_model(root / "sft_model", [e.question + " " + e.rationale for *_, examples in shards for e in examples])
+    return root
+
+
+def write_model(root, corpus):
+    from music_flamingo.model.files import save_model
+    from music_flamingo.model.size import TinySize
+    from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
+
+    size = TinySize(
+        width=32,
+        encoder_layers=1,
+        language_layers=1,
+        heads=2,
+        key_value_heads=2,
+        feed_forward=64,
+        vocabulary=400,
+        mel_bins=32,
+        fft_samples=512,
+        hop_samples=320,
+        window_s=2,
+        max_audio_s=2,
+        context_tokens=512,
+        init_std=0.08,
+    )
+    processor = build_processor(build_tokenizer(corpus, size.vocabulary), size, 16000)
+    save_model(build_model(processor, size, seed=0), processor, root)
+    files = list_files(root)
+    manifest = {"stage": "sft", "port": "sft_model", "record": "folder", "key": "by hand", "config": {}, "inputs": {}}
+    manifest |= {"files": files, "num_records": None, "status": {}, "metrics": {}, "digest": files_digest(files)}
+    complete(root, Manifest.model_validate(manifest))
+
+
+def settings(**changes):
+    return songs.params("reason") | {"num_examples": 24, "max_tracks": 6} | changes
+
+
+def chains(data, port) -> list[Chain]:
+    return list(Table(data / port, Chain, read_manifest(data / port)))
+
+
+def test_the_stage_asks_training_tracks_alone_and_files_every_chain(data):
+    manifests = songs.run_stage(STAGE, settings(), data)
+    kept, discarded = chains(data, "think"), chains(data, "think_rejects")
+    assert kept and {c.split for c in kept + discarded} == {"train"}
+    assert len({c.track_id for c in kept + discarded}) <= 6
+    metrics = manifests["think"].metrics
+    assert metrics["num_kept"] == len(kept) and sum(metrics["reasons"].values()) == len(discarded)
+    assert sum(metrics["by_difficulty"].values()) == len(kept)
+    assert {c.family for c in kept} <= set(FAMILIES)
+    assert all(0 < s.confidence < 1 for c in kept for s in c.steps if s.verdict != "unchecked")
+
+
+def test_an_interrupted_run_repeats_no_finished_listening_and_gives_the_same_digests(data):
+    first = {port: m.digest for port, m in songs.run_stage(STAGE, settings(), data).items()}
+    key = read_manifest(data / "think").key
+    work = data / "think" / "_work"
+    for port in STAGE.outputs:
+        (data / port / "_manifest.json").unlink()
+        (data / port / "_progress.json").write_text(json.dumps({"key": key}))
+    shard_path(data / "think_rejects", 1).unlink()
+    assert not work.exists(), "scratch is not part of the result"
+    assert {port: m.digest for port, m in songs.run_stage(STAGE, settings(), data).items()} == first
+
+
+def test_questions_without_options_are_asked_in_the_models_own_words(data):
+    manifests = songs.run_stage(STAGE, settings(families=["cadence", "mode"], num_examples=8, style="full"), data)
+    assert manifests["think"].metrics["num_asked"] > 0
+    open_families = settings(families=["num_chords", "mode"], num_examples=8, style="full", max_new_tokens=4)
+    songs.run_stage(STAGE, open_families, data)
+    counted = [c for c in chains(data, "think") if c.family == "num_chords"]
+    assert counted and all(c.difficulty == "model_missed" for c in counted), "an untrained model names no count"
+    assert all(c.thinking for c in counted)

@@ -1,0 +1,139 @@
+"""validate: rejects are kept under their reasons, the whole is held against expectations, docs carry no clock."""
+
+import json
+import re
+
+import pyarrow as pa
+import pytest
+import songs
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.manifest import read_manifest
+from music_flamingo.core.ports import Table
+from music_flamingo.core.shards import shard_path
+from music_flamingo.quality.expectations import COLUMNS, Expected, find, require
+from music_flamingo.records import Example, Facts, Track
+from music_flamingo.records.example import QuestionType, Skill
+from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
+from music_flamingo.stages.validate import STAGE
+from music_flamingo.teachers import open_teacher
+
+NUM_SHARDS, PER_SHARD = 2, 3
+
+
+def ids(shard):
+    return [(f"w{shard * PER_SHARD + k}/0", f"w{shard * PER_SHARD + k}") for k in range(PER_SHARD)]
+
+
+@pytest.fixture
+def data(tmp_path):
+    config = SynthesizeConfig.model_validate_json(json.dumps(songs.params("synthesize")))
+    teacher = open_teacher(config.teacher)
+    tracks = [[songs.make_track(t, w) for t, w in ids(shard)] for shard in range(NUM_SHARDS)]
+    facts = [[songs.make_facts(t, w, lyrics=songs.with_lyrics()) for t, w in ids(s)] for s in range(NUM_SHARDS)]
+    written = [
+        [example for t, f in zip(*pair, strict=True) for example in write_track(config, teacher, t, f, [])]
+        for pair in zip(tracks, facts, strict=True)
+    ]
+    # what a careless teacher writes
+    written[0][2] = written[0][2].model_copy(update={"rationale": "It runs at 60 BPM."})
+    written[1][5] = written[1][5].model_copy(update={"question": "<think>Listen</think>"})
+    songs.write_port(tmp_path / "tracks", Track, tracks)
+    songs.write_port(tmp_path / "facts", Facts, facts)
+    songs.write_port(tmp_path / "candidates", Example, written)
+    return tmp_path
+
+
+def table(data, port) -> list[Example]:
+    return list(Table(data / port, Example, read_manifest(data / port)))
+
+
+def test_nothing_is_lost_between_candidates_skills_and_rejects(data):
+    songs.run_stage(STAGE, songs.params("validate"), data)
+    kept, rejected = table(data, "skills"), table(data, "rejects")
+    assert sorted(e.id for e in kept + rejected) == sorted(e.id for e in table(data, "candidates"))
+    assert all(e.is_ok for e in kept)
+    assert {e.status for e in rejected} == {"quarantined:contradicts_tempo", "quarantined:control_tokens"}
+
+
+def test_the_manifest_counts_rejects_by_reason_and_skills_by_name(data):
+    manifests = songs.run_stage(STAGE, songs.params("validate"), data)
+    metrics = manifests["skills"].metrics
+    assert metrics["reasons"] == {"contradicts_tempo": 1, "control_tokens": 1}
+    assert set(metrics["by_skill"]) == set(Skill.__args__) and set(metrics["by_type"]) == set(QuestionType.__args__)
+    assert manifests["rejects"].status == {"quarantined:contradicts_tempo": 1, "quarantined:control_tokens": 1}
+    assert metrics["expectations"].keys() <= {"passed", "failed_warning"}
+
+
+def test_data_docs_stand_alone_and_hold_no_clock_and_no_markup_from_texts(data):
+    songs.run_stage(STAGE, songs.params("validate"), data)
+    page = (data / "data_docs" / "index.html").read_text()
+    assert "expect_column_values_to_be_unique" in page and "contradicts_tempo" in page
+    assert "&lt;think&gt;" in page and "<think>" not in page
+    assert not re.search(r"https?://|<script|20\d\d-\d\d|20\d{6}T", page)
+    found = json.loads((data / "data_docs" / "expectations.json").read_text())
+    assert len(found) >= 20 and all(f["success"] for f in found if f["severity"] == "critical")
+
+
+def test_equal_inputs_give_equal_bytes_and_an_interrupted_run_goes_on(data):
+    config = songs.params("validate")
+    first = {port: m.digest for port, m in songs.run_stage(STAGE, config, data).items()}
+    for port in STAGE.outputs:
+        key = read_manifest(data / port).key
+        (data / port / "_manifest.json").unlink()
+        (data / port / "_progress.json").write_text(json.dumps({"key": key}))
+    shard_path(data / "skills", 1).unlink()
+    assert {port: m.digest for port, m in songs.run_stage(STAGE, config, data).items()} == first
+
+
+def columns(data):
+    return Table(data / "candidates", Example, read_manifest(data / "candidates")).columns(*COLUMNS)
+
+
+def expected(**changes) -> Expected:
+    return Expected.model_validate(songs.params("validate")["expected"] | changes)
+
+
+def failed(findings) -> set[tuple[str, str | None]]:
+    return {(f.table, f.column) for f in findings if not f.success and f.severity == "critical"}
+
+
+def test_a_failed_critical_expectation_stops_the_stage_and_is_named(data):
+    config = songs.params("validate")
+    config["limits"]["max_question_words"] = 3
+    with pytest.raises(UserError, match=r"expect_column_mean_to_be_between on candidates\.kept .*most candidates"):
+        songs.run_stage(STAGE, config, data)
+    assert (data / "data_docs" / "index.html").is_file(), "the docs are there to be read"
+    assert not (data / "skills" / "_manifest.json").exists()
+
+
+def test_examples_that_occur_twice_fail_the_expectation_of_unique_ids(data):
+    rows = columns(data)
+    doubled = rows.slice(0, 1)
+    assert ("skills", "id") in failed(find(pa.concat_tables([rows, doubled]), expected()))
+
+
+def test_answers_that_always_come_first_fail_once_there_are_enough_of_them(data):
+    rows = columns(data).to_pylist()
+    for row in rows:
+        if row["family"] in ("key", "cadence", "form"):
+            row["options"] = [row["answer"], *(o for o in row["options"] if o != row["answer"])]
+    unfair = pa.Table.from_pylist(rows, schema=columns(data).schema)
+    assert ("drawn options", "place") in failed(find(unfair, expected(balance_from_rows=5)))
+    few = find(unfair, expected(balance_from_rows=10_000))
+    assert ("drawn options", "place") not in failed(few)
+    assert [f.success for f in few if f.table == "drawn options"] == [False], "still shown as a warning"
+
+
+def test_a_work_in_two_splits_fails(data):
+    rows = columns(data).to_pylist()
+    rows[0]["split"] = "test"
+    findings = find(pa.Table.from_pylist(rows, schema=columns(data).schema), expected())
+    assert ("skills", "splits_of_work") in failed(findings)
+    with pytest.raises(UserError, match="no piece in two splits"):
+        require(findings, "the docs")
+
+
+def test_nothing_kept_is_an_error_and_not_an_empty_data_set(data):
+    rows = columns(data).slice(0, 0)
+    assert ("skills", None) in failed(find(rows, expected()))
