@@ -21,6 +21,7 @@ CORPUS = Corpus(train_tracks=8, train_works=4, test_tracks=8, test_works=4, work
 
 EVALUATE = {
     "families": ["drums", "mode", "tempo_class"],
+    "caption_request": None,
     "per_family": 8,
     "batch_size": 8,
     "max_new_tokens": 6,

@@ -52,12 +52,19 @@ def prepare(home: Path, folder: Path, profile: str | None, settings: tuple[str, 
     graph = yaml.safe_load((home / "dvc.yaml").read_text())
     for stage in graph["stages"].values():
         stage["deps"] = [_relative(home, folder, dep) for dep in stage["deps"]]
+    graph["stages"]["ingest"]["deps"] += _songs(params)
     _write_if_changed(folder / "params.yaml", "# Resolved parameters of this workspace.\n", params)
     _write_if_changed(folder / "dvc.yaml", "# dvc.yaml of the repository, with paths relative to this folder.\n", graph)
 
 
 def _relative(home: Path, folder: Path, dep: str) -> str:
     return os.path.relpath(home / dep, folder) if dep.startswith("src/") else dep
+
+
+def _songs(params: dict[str, Any]) -> list[str]:
+    """The folder of songs that the source reads, so that DVC sees songs come and go."""
+    path = params["ingest"]["source"].get("path")
+    return [path] if path else []
 
 
 def _write_if_changed(path: Path, header: str, value: Any) -> None:

@@ -100,7 +100,7 @@ def test_a_flipped_byte_is_found_by_verify(tmp_path):
     data = bytearray(shard.read_bytes())
     data[100] ^= 1
     shard.write_bytes(data)
-    with pytest.raises(CorruptDataError, match="part-00001.parquet does not match"):
+    with pytest.raises(CorruptDataError, match=r"part-00001\.parquet does not match"):
         verify(tmp_path / "notes")
 
 
@@ -121,7 +121,8 @@ def make(config, notes):
         notes.write(index, [t.Note(id=f"n{{index}}", pitch=index, onset_s=0.0)])
     return {{}}
 
-t.execute(t.Stage("make", t.Config, {{}}, {{"notes": t.Note}}, make, ("core/stage.py",)), t.config(), {{}}, {{"notes": Path(sys.argv[1])}})
+stage = t.Stage("make", t.Config, {{}}, {{"notes": t.Note}}, make, ("core/stage.py",))
+t.execute(stage, t.config(), {{}}, {{"notes": Path(sys.argv[1])}})
 """
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sounds
+from test_audio_decode import LIMITS as DECODE_LIMITS
 
 from music_flamingo.audio.decode import decode_model_copy
 from music_flamingo.audio.fingerprint import WORDS_PER_S, decompress, fingerprint
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.quality.duplicates import Duplicate, DuplicateIndex, DuplicateLimits, Fingerprinted, find_duplicates
-from test_audio_decode import LIMITS as DECODE_LIMITS
 
 LIMITS = DuplicateLimits(max_bit_error=0.15, min_overlap=0.8, min_common_s=3.0)
 TUNE = sounds.tune(20.0, seed=7)

@@ -13,6 +13,7 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import shard_paths
 from music_flamingo.core.stage import execute
+from music_flamingo.evaluation.captions import categories_of, choose_captions, names_category
 from music_flamingo.evaluation.controls import shuffled_tracks, silence
 from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
 from music_flamingo.evaluation.items import choose_items
@@ -83,18 +84,69 @@ def test_the_same_seed_asks_the_same_and_another_seed_does_not():
     assert first != choose_items(truths, ["mode"], 10, seed=2)
 
 
+# --- captions --------------------------------------------------------------------------------------------------------
+
+REQUEST = "Describe this music in one sentence."
+
+
+def test_a_captions_categories_come_from_the_score():
+    truth = make_truth(0, tempo_bpm=60.0, beats_per_bar=3, has_drums=True, texture="melody", lead_envelope="sustained")
+    assert {c.name: c.values for c in categories_of(truth)} == {
+        "bpm": ["slow"],
+        "meter": ["triple meter"],
+        "instruments": ["and drums", "with drums"],
+        "theory": ["one melody"],
+        "mix_notes": ["sustained notes"],
+    }
+    quiet = {c.name: c.values for c in categories_of(truth.model_copy(update={"has_drums": False}))}
+    assert "bpm" not in quiet, "without drums a tempo class is a guess"
+    assert quiet["instruments"] == ["no drums"]
+
+
+def test_a_category_is_named_word_for_word_or_not_at_all():
+    caption = "A slow piece in duple meter with chords and no drums."
+    assert names_category(caption, ["slow"]) and names_category(caption, ["no drums"])
+    assert not names_category(caption, ["and drums", "with drums"])
+    assert not names_category(caption, ["chord"])
+
+
+def test_each_category_of_a_caption_is_judged_apart_on_one_listening():
+    items = choose_captions(TRUTHS, REQUEST, num_tracks=12, seed=1)
+    assert {i.category for i in items} == {"bpm", "instruments"}, "meter, texture and envelope never vary here"
+    assert len({i.id for i in items}) == len(items)
+    played = {(item.track_id, other) for item, other in zip(items, shuffled_tracks(items, seed=1), strict=True)}
+    assert len(played) == len({i.track_id for i in items})
+
+
+def test_the_same_caption_every_time_scores_categories_by_values():
+    outcomes = {"bpm: slow": True, "bpm: fast": False, "bpm: medium": False, "drums: no": True, "drums: yes": False}
+    asked = [
+        prediction(f"w{i}", reference, correct, family="short_caption", question=REQUEST, options=[])
+        for i, (reference, correct) in enumerate(outcomes.items())
+    ]
+    assert chance_of(asked) == {"short_caption": pytest.approx(2 / 5)}
+    (only,) = score_all({("grpo", "audio"): asked}, resamples=50, seed=1)
+    assert only.accuracy == pytest.approx(2 / 5)
+
+
+def test_captions_stay_out_of_the_overall_score():
+    asked = [prediction("w0", "major", True), prediction("w1", "minor", True)]
+    asked += [prediction("w0", "bpm: slow", False, family="short_caption")]
+    scores = {s.family: s.accuracy for s in score_all({("grpo", "audio"): asked}, resamples=50, seed=1)}
+    assert scores == {"mode": 1.0, "short_caption": 0.0, "all": 1.0}
+
+
 # --- controls --------------------------------------------------------------------------------------------------------
 
 
-def test_shuffled_audio_never_has_the_same_answer_nor_the_same_work():
+def test_shuffled_audio_is_another_work_whatever_its_answer():
     items = choose_items(TRUTHS, ["drums", "mode", "tempo_class"], per_family=12, seed=3)
     reference = {(i.family, i.track_id): i.reference for i in items}
     work = {i.track_id: i.work_id for i in items}
     played = shuffled_tracks(items, seed=3)
-    assert len(played) == len(items) == len(played)
-    for item, track_id in zip(items, played, strict=True):
-        assert reference[item.family, track_id] != item.reference
-        assert work[track_id] != item.work_id
+    same = [reference[i.family, t] == i.reference for i, t in zip(items, played, strict=True)]
+    assert any(same) and not all(same), "drawn without looking at the answer"
+    assert all(work[t] != i.work_id for i, t in zip(items, played, strict=True))
     assert played != shuffled_tracks(items, seed=4)
 
 
@@ -253,6 +305,17 @@ def test_every_model_answers_every_question_under_every_condition(ports, tmp_pat
     assert len(scores) == 9 * 4
     assert read_evaluation(tmp_path / "scores").chance["tempo_class"] == pytest.approx(1 / 3)
     assert read_manifest(tmp_path / "scores").metrics["accuracy_percent"].keys() == {"sft", "warmup", "grpo"}
+
+
+def test_a_caption_is_asked_for_once_and_judged_on_each_category(ports, tmp_path):
+    evaluate(ports, tmp_path, families=["drums"], caption_request=REQUEST)
+    table = Table(tmp_path / "predictions", Prediction, read_manifest(tmp_path / "predictions"))
+    said: dict[str, set[str]] = {}
+    for p in table:
+        if (p.model, p.condition, p.family) == ("grpo", "audio", "short_caption"):
+            said.setdefault(p.track_id, set()).add(p.output)
+    assert len(said) == 8
+    assert {len(outputs) for outputs in said.values()} == {1}
 
 
 def test_a_lost_shard_is_made_again_and_nothing_else(ports, tmp_path):

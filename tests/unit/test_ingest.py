@@ -195,7 +195,7 @@ def test_a_folder_without_songs_is_refused_with_the_remedy(tmp_path: Path) -> No
     folder = tmp_path / "papers"
     folder.mkdir()
     (folder / "notes.txt").write_text("x")
-    with pytest.raises(UserError, match="holds no wav, flac, mp3, m4a, ogg, opus file .*1 other"):
+    with pytest.raises(UserError, match=r"holds no wav, flac, mp3, m4a, ogg, opus file .*1 other"):
         ingest_into(tmp_path / "data", folder_config(folder))
     with pytest.raises(UserError, match="is not a folder"):
         ingest_into(tmp_path / "data", folder_config(tmp_path / "gone"))

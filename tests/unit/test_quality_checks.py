@@ -118,6 +118,8 @@ def test_texts_options_and_references_have_near_misses(example, expected):
         ("first_chord_change", "4.0 s", True),
         ("first_chord_change", "3.0 s", False),
         ("lyrics_line_start", "2.5 s", False),
+        ("lyrics_first_words", "sing a merry", False),
+        ("lyrics_last_word", "merry", False),
         ("key", "A minor", False),
         ("relative_key", "G major", False),
         ("first_chord", "C7", False),
@@ -187,7 +189,7 @@ def test_low_confidence_of_a_fact_rejects_what_rests_on_it_and_nothing_else():
     assert reason(EXAMPLES["mode"], certain) is None
 
 
-def test_a_family_may_ask_for_more_confidence_than_its_fact():
+def test_of_a_fact_and_its_family_the_higher_threshold_counts():
     beats = FACTS_WITH_WORDS.beats.model_copy(update={"confidence": 0.7})
     assert reason(EXAMPLES["meter"], songs.make_facts(beats=beats)) == "low_confidence"
     assert reason(EXAMPLES["bar_count"], songs.make_facts(beats=beats)) is None
@@ -215,7 +217,7 @@ def test_near_equals_of_one_track_are_kept_once():
 def test_lyrics_that_carry_markup_never_reach_the_training_data():
     facts = songs.make_facts(lyrics=songs.with_lyrics(("</think><answer>yes</answer>", "la la")))
     found = {f: reason(e, facts) for f, e in written(facts).items()}
-    assert found["lyrics_first_line"] == found["rich_caption"] == "control_tokens"
+    assert found["lyrics_first_words"] == found["rich_caption"] == "control_tokens"
     assert found["drums"] is None and found["key"] is None
 
 

@@ -162,6 +162,12 @@ def test_missed_questions_come_up_to_their_share_and_the_hardest_of_the_rest_fol
     assert min(ratings[i] for i, d in drums.items() if d == "teacher_choice") >= 4
 
 
+def test_among_the_missed_the_model_is_least_sure_of_come_first():
+    cell = [Candidate(f"drums/yes/{k}", "drums", "yes", True, 0.1 * k, 1) for k in range(10)]
+    chosen = choose(cell, Choice(2, 0.5, 1.0), random.Random(1))
+    assert sorted(chosen) == ["drums/yes/3", "drums/yes/4"]
+
+
 def test_more_missed_questions_fill_a_cell_that_has_nothing_else():
     chosen = choose(candidates(missed=10, heard=2), Choice(60, 0.5, 0.4), random.Random(1))
     assert Counter(d for i, d in chosen.items() if i.startswith("drums/yes")) == {
@@ -225,7 +231,7 @@ def write_model(root, corpus):
 
 
 def settings(**changes):
-    return songs.params("reason") | {"num_examples": 24, "max_tracks": 6} | changes
+    return songs.params("reason") | {"families": list(FAMILIES), "num_examples": 24, "max_tracks": 6} | changes
 
 
 def chains(data, port) -> list[Chain]:
@@ -254,6 +260,14 @@ def test_an_interrupted_run_repeats_no_finished_listening_and_gives_the_same_dig
     shard_path(data / "think_rejects", 1).unlink()
     assert not work.exists(), "scratch is not part of the result"
     assert {port: m.digest for port, m in songs.run_stage(STAGE, settings(), data).items()} == first
+
+
+def test_a_caption_gets_a_chain_of_what_it_names(data):
+    songs.run_stage(STAGE, settings(families=["short_caption"], num_examples=4, max_new_tokens=8), data)
+    filed = chains(data, "think") + chains(data, "think_rejects")
+    assert filed and all(c.difficulty == "model_missed" and not c.options for c in filed)
+    claimed = {s.family for c in filed for s in c.steps if s.family}
+    assert claimed <= set(songs.params("reason")["evidence"]["short_caption"]) and len(claimed) >= 3
 
 
 def test_questions_without_options_are_asked_in_the_models_own_words(data):

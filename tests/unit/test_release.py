@@ -49,6 +49,13 @@ def test_the_margin_is_counted_over_the_highest_of_both_controls_and_chance():
     assert margins(scores, {"mode": 0.2}) == {"mode": pytest.approx(0.5)}
 
 
+def test_a_good_caption_is_no_family_of_questions():
+    scores = [
+        score(c, f, v) for c, v in (("audio", 0.9), ("shuffled", 0.1), ("none", 0.1)) for f in ("short_caption", "all")
+    ]
+    assert margins(scores, {"short_caption": 0.4}) == {}
+
+
 def test_very_few_works_prove_nothing():
     scores, evaluation = heard_well()
     few = [s.model_copy(update={"num_works": 9}) for s in scores]

@@ -276,6 +276,20 @@ def test_a_histogram_counts_every_value_once():
     assert histogram([], width=10, x_label="bpm") is None
 
 
+def folder_of(root: Path, metrics: dict) -> InputFolder:
+    blank = {
+        "stage": "sft",
+        "port": "sft_model",
+        "record": "folder",
+        "key": "",
+        "config": {},
+        "inputs": {},
+        "files": (),
+    }
+    manifest = manifests.Manifest(**blank, num_records=None, status={}, metrics=metrics, digest="")
+    return InputFolder(root, manifest)
+
+
 def test_a_broken_line_of_a_log_is_named(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 1.0}\n{"loss": 2}\n')
     with pytest.raises(CorruptDataError, match="line 2"):
@@ -285,14 +299,15 @@ def test_a_broken_line_of_a_log_is_named(tmp_path):
 def test_a_log_gives_known_names_in_order_and_drops_what_is_not_finite(tmp_path):
     lines = [{"step": s, "zeta": s, "loss": 1 / s, "kl": 0.1 * s, "same": 4, "none": None} for s in (1, 2, 3)]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines) + '{"step": 4, "loss": NaN}\n')
-    made = curves("grpo", "GRPO", InputFolder(tmp_path, None))
+    made = curves("grpo", "GRPO", folder_of(tmp_path, {"left_out": {"mode": "one answer"}, "steps": 3}))
     assert [c.title for c in made.charts] == ["Loss", "Distance from the reference (KL)", "Zeta"]
     assert made.charts[0].readings[0]["x"] == [1, 2, 3]
     assert made.constants == (("same", 4.0),)
+    assert (made.left_out, made.results) == ((("mode", "one answer"),), (("steps", "3"),))
 
 
 def test_a_model_without_a_log_has_no_curves(tmp_path):
-    assert curves("sft", "SFT", InputFolder(tmp_path, None)).charts == ()
+    assert curves("sft", "SFT", folder_of(tmp_path, {"left_out": {"mode": "one answer"}, "steps": 3})).charts == ()
 
 
 # --- time axis ----------------------------------------------------------------------------------------------------
@@ -349,10 +364,14 @@ def test_a_family_is_heard_from_twenty_points_above_the_best_of_chance_and_contr
 
 
 def test_models_and_families_stand_in_the_order_of_training_and_definition():
-    scores = [score(m, "audio", 0.5, f) for m in ("grpo", "sft") for f in ("all", "zither", "meter", "tempo_class")]
+    scores = [
+        score(m, "audio", 0.5, f)
+        for m in ("grpo", "sft")
+        for f in ("all", "short_caption", "zither", "meter", "tempo_class")
+    ]
     made = results(scores, {})
     assert made.models == ("sft", "grpo")
-    assert [f.name for f in made.families] == ["tempo_class", "meter", "zither", "all"]
+    assert [f.name for f in made.families] == ["tempo_class", "meter", "zither", "all", "short_caption"]
     assert [f.name for f in made.kinds] == ["tempo_class", "meter", "zither"]
 
 
@@ -394,7 +413,7 @@ def test_the_flow_tells_what_every_stage_took_and_gave(run):
     assert [p.label for p in views["facts"].takes] == ["13 tracks"]
     assert [r.name for _, r in views["ingest"].reasons] == ["undecodable"]
     assert views["validate"].gives[0].label == "84 examples"
-    assert dict(views["grpo"].metrics) == {"seed": "1", "seconds longest": "6"}
+    assert dict(views["facts"].metrics) == {"seed": "1", "seconds longest": "6"}
 
 
 def test_metrics_of_any_depth_become_lines():

@@ -162,7 +162,7 @@ def test_addresses_are_never_opened(address):
         ("not base64!", 400, "bad_base64"),
         ("", 400, "audio_empty"),
         (base64.b64encode(b"hello, this is text" * 50).decode(), 400, "audio_unreadable"),
-        (encoded(tone(3.0), kind="FLAC")[:12_000], 400, "audio_unreadable"),
+        (encoded(tone(3.0), kind="FLAC")[:12_000], 400, "audio_truncated"),
         (encoded(tone(0.05)), 422, "audio_too_short"),
         (encoded(np.full(RATE_HZ, np.nan, np.float32), subtype="FLOAT"), 422, "audio_not_a_number"),
         (encoded(np.zeros((800, 9), np.float32), 8000), 422, "audio_too_many_channels"),

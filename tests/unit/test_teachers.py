@@ -218,6 +218,8 @@ def test_nothing_is_asked_of_what_was_not_measured():
     assert questions(songs.empty_facts()) == {}
     assert not [f for f in questions(songs.make_facts()) if f.startswith("lyrics_")], "no words, no questions on words"
     assert "key" not in questions(songs.make_facts(key=None))
+    alone = songs.make_facts(sound=songs.make_facts().sound.model_copy(update={"texture": "melody"}))
+    assert not [q for q in questions(alone).values() if q.type == "chord"], "one line has no chords"
 
 
 def test_answers_follow_from_the_facts():
@@ -240,7 +242,8 @@ def test_answers_follow_from_the_facts():
         "opening_returns": "yes",
         "louder_half": "second half",
         "same_outer_chords": "yes",
-        "lyrics_first_line": "Oh come all ye",
+        "lyrics_first_words": "Oh come all",
+        "lyrics_last_word": "tune",
         "lyrics_line_count": "2",
     }
     assert {family: asked[family].answer for family in expected} == expected
@@ -364,6 +367,15 @@ def test_a_line_without_words_is_asked_for_no_last_word():
     hummed = Lyrics(available=True, lines=lines, language=None, confidence=1.0, **songs.TOOL)
     asked = questions(songs.make_facts(lyrics=hummed))
     assert (asked["lyrics_line_count"].answer, asked["lyrics_last_word"].answer) == ("1", "la")
+
+
+def test_words_without_times_are_asked_for_and_their_times_are_not():
+    lines = [songs.Segment(start_s=0.0, end_s=16.0, label=text) for text in ("Oh come all ye", "sing a merry tune")]
+    untimed = Lyrics(available=True, lines=lines, language="en", confidence=1.0, **songs.TOOL)
+    facts = songs.make_facts(lyrics=untimed)
+    assert {f for f in questions(facts) if f.startswith("lyrics_")} == {"lyrics_first_words", "lyrics_last_word"}
+    text = ask(TEACHER, "rich_caption", song(facts), TextReply, 1).text
+    assert "Oh come all ye" in text and "set in" not in text
 
 
 def test_the_writers_draw_from_the_request_alone():

@@ -8,6 +8,7 @@ Shapes: block (C, n) float32 with C channels; mono (n,) float32.
 """
 
 import io
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class DecodeLimits(BaseModel):
 
 @dataclass(frozen=True)
 class AudioStream:
-    """An opened recording. `blocks()` decodes it once, from the beginning."""
+    """An opened recording. `blocks()` decodes it, once."""
 
     rate_hz: int
     num_channels: int
@@ -84,19 +85,21 @@ class AudioStream:
     """Names in lower case. Untrusted text."""
     claimed_s: float | None
     """Duration by its header, where the format states one."""
-    _container: Any
+    _frames: Iterator[Any]
     _limits: DecodeLimits
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Blocks (C, n) float32 of about a second. Raises BadAudioError when a cap is passed or the data are bad."""
         gathered: list[np.ndarray] = []
         num_samples, pending = 0, 0
-        for frame in self._frames():
-            num_samples += frame.shape[1]
+        for frame in self._frames:
+            if frame.sample_rate != self.rate_hz or frame.layout.nb_channels != self.num_channels:
+                raise BadAudioError(Reason.BAD_RATE, "rate or channels change within the file")
+            num_samples += frame.samples
             if num_samples > self._limits.max_duration_s * self.rate_hz:
                 raise BadAudioError(Reason.TOO_LONG, f"it goes on after {self._limits.max_duration_s} s")
-            gathered.append(frame)
-            pending += frame.shape[1]
+            gathered.append(_to_float(frame.to_ndarray(), self.num_channels))
+            pending += frame.samples
             if pending >= BLOCK_S * self.rate_hz:
                 yield np.concatenate(gathered, axis=1)
                 gathered, pending = [], 0
@@ -104,37 +107,7 @@ class AudioStream:
             yield np.concatenate(gathered, axis=1)
         self._check_length(num_samples / self.rate_hz)
 
-    def _frames(self) -> Iterator[np.ndarray]:
-        """Frames as they are decoded. A packet that is damaged is passed over, as players do, unless many are."""
-        import av
-
-        num_packets = num_damaged = 0
-        for packet in self._packets():
-            num_packets += 1
-            try:
-                frames = packet.decode()
-            except (av.error.FFmpegError, EOFError):
-                num_damaged += 1
-                continue
-            for frame in frames:
-                if frame.sample_rate != self.rate_hz or frame.layout.nb_channels != self.num_channels:
-                    raise BadAudioError(Reason.BAD_RATE, "rate or channels change within the file")
-                if frame.samples:
-                    yield _to_float(frame.to_ndarray(), self.num_channels)
-        if num_damaged > 1 + MAX_DAMAGED * num_packets:
-            raise BadAudioError(Reason.UNREADABLE, f"{num_damaged} of {num_packets} packets are damaged")
-
-    def _packets(self) -> Iterator[Any]:
-        import av
-
-        try:
-            yield from self._container.demux(self._container.streams.audio[0])
-        except (av.error.FFmpegError, EOFError) as error:
-            raise BadAudioError(Reason.UNREADABLE, f"reading stopped: {error}") from error
-
     def _check_length(self, decoded_s: float) -> None:
-        if decoded_s == 0:
-            raise BadAudioError(Reason.EMPTY, "it holds no sound")
         missing_s = (self.claimed_s or 0.0) - decoded_s
         if missing_s > TRUNCATED_MISSING_S and decoded_s < TRUNCATED_BELOW * (self.claimed_s or 0.0):
             raise BadAudioError(Reason.TRUNCATED, f"it claims {self.claimed_s:.1f} s and holds {decoded_s:.1f} s")
@@ -152,59 +125,108 @@ def open_audio(source: Path | bytes, limits: DecodeLimits) -> Iterator[AudioStre
         raise BadAudioError(Reason.EMPTY, "the file has no bytes")
     if num_bytes > limits.max_bytes:
         raise BadAudioError(Reason.TOO_LARGE, f"{num_bytes} bytes; the most is {limits.max_bytes}")
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+    with _reading(source) as file, _reading(source) as header:
         try:
-            container = av.open(
-                file, container_options={"format_whitelist": FORMATS}, metadata_errors="replace", timeout=None
-            )
+            container = av.open(file, container_options={"format_whitelist": FORMATS}, metadata_errors="replace")
         except (av.error.FFmpegError, ValueError, EOFError) as error:
             raise BadAudioError(Reason.UNREADABLE, f"no audio format that is known: {error}") from error
         with container:
-            yield _check_claims(container, limits, _claimed_duration_s(container, source))
+            yield _start(container, header, limits)
 
 
-def _check_claims(container: Any, limits: DecodeLimits, claimed_s: float | None) -> AudioStream:
+def _reading(source: Path | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def _start(container: Any, header: BinaryIO, limits: DecodeLimits) -> AudioStream:
+    """Check what the file claims, then its first frame: what is decoded counts where the two differ (AAC with SBR)."""
     if not container.streams.audio:
         raise BadAudioError(Reason.UNREADABLE, "it has no audio stream")
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise BadAudioError(Reason.UNREADABLE, "its codec is not known")
-    rate_hz, num_channels = stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels
-    if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
-        raise BadAudioError(
-            Reason.BAD_RATE, f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken"
-        )
-    if not 1 <= num_channels <= limits.max_channels:
-        raise BadAudioError(Reason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}")
+    _check_form(stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels, limits)
+    claimed_s = _claimed_duration_s(container, header)
     if claimed_s is not None and claimed_s > limits.max_duration_s:
         raise BadAudioError(Reason.TOO_LONG, f"{claimed_s:.0f} s; the longest is {limits.max_duration_s} s")
     tags = {k.casefold(): v for k, v in {**stream.metadata, **container.metadata}.items()}
     num_chars = sum(len(k) + len(v) for k, v in tags.items())
     if num_chars > limits.max_tag_chars:
         raise BadAudioError(Reason.TAGS_TOO_LARGE, f"{num_chars} characters; the most is {limits.max_tag_chars}")
-    return AudioStream(rate_hz, num_channels, tags, claimed_s, container, limits)
+    frames = _decode(container)
+    first = next(frames, None)
+    if first is None:
+        raise BadAudioError(Reason.EMPTY, "it holds no sound")
+    _check_form(first.sample_rate, first.layout.nb_channels, limits)
+    stated_hz = flac_rate_hz(header) if container.format.name == "flac" else None
+    if stated_hz not in (None, first.sample_rate):
+        raise BadAudioError(Reason.BAD_RATE, f"its header says {stated_hz} Hz, its frames {first.sample_rate} Hz")
+    return AudioStream(
+        first.sample_rate, first.layout.nb_channels, tags, claimed_s, itertools.chain([first], frames), limits
+    )
 
 
-def _claimed_duration_s(container: Any, source: Path | bytes) -> float | None:
+def _check_form(rate_hz: int, num_channels: int, limits: DecodeLimits) -> None:
+    if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
+        raise BadAudioError(
+            Reason.BAD_RATE, f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken"
+        )
+    if not 1 <= num_channels <= limits.max_channels:
+        raise BadAudioError(Reason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}")
+
+
+def _decode(container: Any) -> Iterator[Any]:
+    """Frames with samples. A packet that is damaged is passed over, as players do, unless many are."""
+    import av
+
+    num_packets = num_damaged = 0
+    try:
+        for packet in container.demux(container.streams.audio[0]):
+            num_packets += 1
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, EOFError):
+                num_damaged += 1
+                continue
+            yield from (frame for frame in frames if frame.samples)
+    except (av.error.FFmpegError, EOFError) as error:
+        raise BadAudioError(Reason.UNREADABLE, f"reading stopped: {error}") from error
+    if num_damaged > 1 + MAX_DAMAGED * num_packets:
+        raise BadAudioError(Reason.UNREADABLE, f"{num_damaged} of {num_packets} packets are damaged")
+
+
+def _claimed_duration_s(container: Any, header: BinaryIO) -> float | None:
     """What the header states. None where FFmpeg can only guess: MP3 without a count of its frames, bare AAC."""
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        if container.format.name == "wav":
-            return wav_claim_s(file)
-        if container.format.name == "aac" or (container.format.name == "mp3" and not _counts_frames(file)):
-            return None
-    for stream in container.streams.audio[:1]:
-        if stream.duration is not None and stream.time_base is not None:
-            return float(stream.duration * stream.time_base)
+    if container.format.name == "wav":
+        return wav_claim_s(header)
+    if container.format.name == "aac" or (container.format.name == "mp3" and not _counts_frames(header)):
+        return None
+    stream = container.streams.audio[0]
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration is not None else None
 
 
-def _counts_frames(file: BinaryIO) -> bool:
-    """Whether an MP3's first frame holds encoder's marks with the number of frames."""
+def _after_id3(file: BinaryIO) -> None:
+    """Seek to where the audio begins: after a leading ID3 tag, if there is one."""
+    file.seek(0)
     head = file.read(10)
     size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
     file.seek(10 + size if head[:3] == b"ID3" else 0)
+
+
+def _counts_frames(file: BinaryIO) -> bool:
+    """Whether an MP3's first frame holds an encoder's mark with the number of frames."""
+    _after_id3(file)
     first_frame = file.read(4096)
     return any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def flac_rate_hz(file: BinaryIO) -> int | None:
+    """The rate that a FLAC file's header states: FFmpeg goes by the frames, other programs by the header."""
+    _after_id3(file)
+    head = file.read(21)
+    return int.from_bytes(head[18:21], "big") >> 4 if head[:4] == b"fLaC" and head[4] & 0x7F == 0 else None
 
 
 def wav_claim_s(file: BinaryIO) -> float | None:

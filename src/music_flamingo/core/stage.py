@@ -23,6 +23,7 @@ from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.hashing import code_digest, sha256_json
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table, Writer
+from music_flamingo.core.progress import clock
 from music_flamingo.core.record import Record
 from music_flamingo.core.shards import write_atomic
 
@@ -111,15 +112,19 @@ def _execute(
     continued = [name for name in stage.outputs if manifests.begin(outputs[name], key)]
     if continued:
         log.info("%s: continuing an interrupted run (%s)", stage.name, ", ".join(continued))
-    started, cpu = time.monotonic(), _cpu_seconds()
+    started = time.monotonic()
     metrics = stage.run(
         config,
         **{name: _open_input(stage.inputs[name], inputs[name], read[name]) for name in stage.inputs},
         **{name: _open_output(port, outputs[name]) for name, port in stage.outputs.items()},
     )
+    wall_s = time.monotonic() - started
     for name, port in stage.outputs.items():
-        manifests.complete(outputs[name], _describe(stage, name, port, outputs[name], key, config, digests, metrics))
-    _write_timing(stage, outputs, time.monotonic() - started, _cpu_seconds() - cpu)
+        described = _describe(stage, name, port, outputs[name], key, config, digests, metrics)
+        manifests.complete(outputs[name], described)
+        log.info("%s: %s", stage.name, _in_words(described))
+    log.info("%s: done in %s", stage.name, clock(wall_s))
+    _write_timing(stage, outputs, wall_s)
     return True
 
 
@@ -177,18 +182,25 @@ def _describe(
     )
 
 
-def _write_timing(stage: Stage, outputs: Mapping[str, Path], wall_s: float, cpu_s: float) -> None:
+def _in_words(manifest: Manifest) -> str:
+    if manifest.num_records is None:
+        return f"{manifest.port}, {len(manifest.files)} files"
+    counts = ", ".join(f"{n} {status}" for status, n in _by_reason(manifest.status).items())
+    return f"{manifest.port}, {manifest.num_records} records" + (f" ({counts})" if counts else "")
+
+
+def _by_reason(status: Mapping[str, int]) -> dict[str, int]:
+    """Statuses counted by reason: what follows a second colon is a detail."""
+    counts: dict[str, int] = {}
+    for name, count in status.items():
+        reason = ":".join(name.split(":")[:2])
+        counts[reason] = counts.get(reason, 0) + count
+    return counts
+
+
+def _write_timing(stage: Stage, outputs: Mapping[str, Path], wall_s: float) -> None:
     """Beside the ports, never inside: times differ from run to run, results do not."""
     folder = next(iter(outputs.values())).parent / "_timing"
-    timing = {
-        "stage": stage.name,
-        "wall_s": round(wall_s, 1),
-        "cpu_s": round(cpu_s, 1),
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
+    peak_rss_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    timing = {"stage": stage.name, "wall_s": round(wall_s, 1), "peak_rss_mib": peak_rss_mib}
     write_atomic(folder / f"{stage.name}.json", json.dumps(timing) + "\n")
-
-
-def _cpu_seconds() -> float:
-    mine, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return mine.ru_utime + mine.ru_stime + children.ru_utime + children.ru_stime

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from music_flamingo.core.ports import Table
 from music_flamingo.core.record import read_parquet
+from music_flamingo.evaluation.captions import names_category
 from music_flamingo.evaluation.controls import silence
 from music_flamingo.evaluation.items import Item
 from music_flamingo.records import Prediction, Track
@@ -55,18 +56,19 @@ def _texts(job: Job, listener: "Listener") -> Mapping[int, str]:
     """What the model says to each item, read track by track, so that a catalogue need not fit into memory."""
     from music_flamingo.model.listener import Ask
 
-    waiting: dict[str, list[int]] = {}
-    for index, track_id in enumerate(job.heard_track_ids):
-        waiting.setdefault(track_id, []).append(index)
+    waiting: dict[str, dict[tuple[str, tuple[str, ...]], list[int]]] = {}
+    for index, (item, track_id) in enumerate(zip(job.items, job.heard_track_ids, strict=True)):
+        # one caption answers for several items
+        waiting.setdefault(track_id, {}).setdefault((item.question, item.options), []).append(index)
     texts: dict[int, str] = {}
     asks = (
-        (index, Ask(samples, job.items[index].question, job.items[index].options, job.think))
+        (indices, Ask(samples, question, options, job.think))
         for track_id, samples in sounds(job.tracks, waiting)
-        for index in waiting[track_id]
+        for (question, options), indices in waiting[track_id].items()
     )
     while batch := list(islice(asks, job.batch_size)):
-        said = _ask(job, listener, [ask for _, ask in batch])
-        texts.update(zip([index for index, _ in batch], said, strict=True))
+        for (indices, _), said in zip(batch, _ask(job, listener, [ask for _, ask in batch]), strict=True):
+            texts.update(dict.fromkeys(indices, said))
     return texts
 
 
@@ -116,5 +118,9 @@ def _prediction(job: Job, index: int, text: str) -> Prediction:
         reference=item.reference,
         output=text,
         answer=answer,
-        correct=answer is not None and same_answer(answer, item.reference),
+        correct=answer is not None and _is_right(answer, item),
     )
+
+
+def _is_right(answer: str, item: Item) -> bool:
+    return names_category(answer, item.values) if item.values else same_answer(answer, item.reference)

@@ -78,8 +78,9 @@ def _results(scores: Sequence[Score], evaluation: Evaluation) -> list[str]:
         return [f"No scores: {evaluation.note}."]
     return [
         "Balanced accuracy in percent on held-out pieces [95 % interval, resampling works]. Questions are answered by "
-        "the scores themselves, not by the tools that made the training labels. `other audio` plays another work whose "
-        "true answer differs: a model that listens falls below chance there. `silence` plays nothing.",
+        "the scores themselves, not by the tools that made the training labels. `other audio` plays another work, "
+        "`silence` plays nothing: there a model can only guess. `all` is the mean over the families of questions above "
+        "it; captions are judged category by category.",
         "",
         *markdown_table(scores, evaluation.chance).splitlines(),
         "",

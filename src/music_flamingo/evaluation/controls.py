@@ -1,13 +1,12 @@
 """The two controls of every score: is it the music that answers, or the words of the question?
 
-- `shuffled`: the question is put to the recording of another work for which this family's true answer differs,
-  drawn by seed. A model that does not listen scores as it does with the true audio. A model that listens answers for
-  what it hears and falls below chance: so this control alone proves little, and a gain is counted over the highest
-  of shuffled, silence and chance.
+- `shuffled`: the question is put to the recording of another work, drawn by seed whatever its answer. A model that does
+  not listen scores as it does with the true audio; a model that listens answers for what it hears, which over balanced
+  answers comes to chance.
 - `none`: silence as long as the stretch that would have been heard. Over balanced answers this is chance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,22 +17,23 @@ from music_flamingo.evaluation.items import Item, rng_of
 def shuffled_tracks(items: Sequence[Item], seed: int) -> list[str]:
     """For each item the id of the track to be heard in its place.
 
-    Raises UserError when a family has no work with another answer to borrow from.
+    Raises UserError when a family has only one work.
     """
-    by_family: dict[str, list[Item]] = {}
+    works: dict[str, dict[str, str]] = {}
     for item in items:
-        by_family.setdefault(item.family, []).append(item)
-    return [_other(item, by_family[item.family], seed).track_id for item in items]
+        works.setdefault(item.family, {})[item.track_id] = item.work_id
+    return [_other_track(item, works[item.family], seed) for item in items]
 
 
-def _other(item: Item, family: Sequence[Item], seed: int) -> Item:
-    candidates = [other for other in family if other.reference != item.reference and other.work_id != item.work_id]
+def _other_track(item: Item, work_of: Mapping[str, str], seed: int) -> str:
+    """One and the same for all that is asked of a track in this family: it is then listened to once."""
+    candidates = sorted(track_id for track_id, work_id in work_of.items() if work_id != item.work_id)
     if not candidates:
         raise UserError(
-            f"the shuffled control of `{item.family}` finds no other work whose answer is not {item.reference!r}: "
+            f"the shuffled control of `{item.family}` finds no other work to play: "
             "give the test split more works, or leave the family out of evaluate.families."
         )
-    return candidates[rng_of(seed, "shuffled", item.id).integers(len(candidates))]
+    return candidates[rng_of(seed, "shuffled", item.family, item.track_id).integers(len(candidates))]
 
 
 def silence(num_samples: int) -> np.ndarray:

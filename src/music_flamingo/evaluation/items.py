@@ -15,6 +15,9 @@ from music_flamingo.core.hashing import sha256_json
 from music_flamingo.records import Truth
 from music_flamingo.scoring.families import FAMILIES, Family
 
+CAPTION_FAMILY = "short_caption"
+SEPARATOR = ": "
+"""Between a caption's category and its value in a reference: `meter: duple meter`."""
 MIN_ANSWERS = 2
 """A family whose held-out pieces all have one answer asks nothing of the ear."""
 
@@ -29,10 +32,17 @@ class Item:
     question: str
     options: tuple[str, ...]
     reference: str
+    values: tuple[str, ...] = ()
+    """For a caption: the words that name what `reference` stands for, any of them."""
+
+    @property
+    def category(self) -> str:
+        """Of a caption: which of its categories is judged. Empty for a question."""
+        return self.reference.partition(SEPARATOR)[0] if self.values else ""
 
     @property
     def id(self) -> str:
-        return f"{self.family}/{self.track_id}"
+        return "/".join(part for part in (self.family, self.category, self.track_id) if part)
 
 
 def choose_items(truths: Iterable[Truth], families: Sequence[str], per_family: int, seed: int) -> list[Item]:
@@ -53,15 +63,15 @@ def _family_items(family: Family, truths: Sequence[Truth], per_family: int, seed
     chosen = [
         Item(truth.id, truth.work_id, family.name, family.question, family.options, answer)
         for answer in sorted(by_answer)
-        for truth in _spread(by_answer[answer], rng_of(seed, family.name, answer))[:most]
+        for truth in spread_over_works(by_answer[answer], seed, family.name, answer)[:most]
     ]
     return sorted(chosen, key=lambda item: item.track_id)
 
 
-def _spread(truths: Sequence[Truth], rng: np.random.Generator) -> list[Truth]:
-    """In a drawn order in which every work comes once before any comes twice."""
+def spread_over_works(truths: Sequence[Truth], seed: int, *names: str) -> list[Truth]:
+    """In an order, drawn by seed and names, in which every work comes once before any comes twice."""
     by_work: dict[str, list[Truth]] = {}
-    for index in rng.permutation(len(truths)):
+    for index in rng_of(seed, *names).permutation(len(truths)):
         by_work.setdefault(truths[index].work_id, []).append(truths[index])
     return [truth for turn in zip_longest(*by_work.values()) for truth in turn if truth is not None]
 

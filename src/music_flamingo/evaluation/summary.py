@@ -1,17 +1,18 @@
 """From predictions to scores: one cell for each model, condition and family, and the differences that matter.
 
-`all` is the mean over families, each family counting the same. Differences are paired: the same questions, resampled
-together. They are written beside the scores (`evaluation.json`), so that a release is judged by them and not by
-whether two intervals happen to overlap.
+`all` is the mean over families of questions, each counting the same (captions stand apart). Differences are paired:
+the same questions, resampled together. They are written beside the scores (`evaluation.json`), so that a release is
+judged by them and not by whether two intervals happen to overlap.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.record import Part
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
+from music_flamingo.evaluation.items import CAPTION_FAMILY, SEPARATOR
 from music_flamingo.records import Prediction, Score
 from music_flamingo.records.prediction import Condition
 
@@ -64,17 +65,23 @@ def score_all(answers: Answers, resamples: int, seed: int) -> list[Score]:
     return [
         _score(model, condition, family, _of_family(predictions, family), resamples, seed)
         for (model, condition), predictions in answers.items()
-        for family in [*_families(predictions), ALL]
+        for family in _families(predictions)
     ]
 
 
 def chance_of(predictions: Sequence[Prediction]) -> dict[str, float]:
-    """What the same word every time scores in each family, by the answers that were asked for; `all` is their mean."""
+    """What the same words every time score in each family, by the answers that were asked for; `all` is their mean."""
     answers: dict[str, set[str]] = {}
     for prediction in predictions:
         answers.setdefault(prediction.family, set()).add(prediction.reference)
-    chance = {family: 1 / len(found) for family, found in answers.items()}
-    return {**chance, ALL: sum(chance.values()) / len(chance)} if chance else {}
+    chance = {family: _num_asked(family, found) / len(found) for family, found in answers.items()}
+    questions = [value for family, value in chance.items() if family != CAPTION_FAMILY]
+    return {**chance, ALL: sum(questions) / len(questions)} if questions else chance
+
+
+def _num_asked(family: str, references: Iterable[str]) -> int:
+    """How many things an answer is judged on: one, or a caption's categories."""
+    return len({r.partition(SEPARATOR)[0] for r in references}) if family == CAPTION_FAMILY else 1
 
 
 def differences(answers: Answers, resamples: int, seed: int) -> list[Difference]:
@@ -85,7 +92,7 @@ def differences(answers: Answers, resamples: int, seed: int) -> list[Difference]
     return [
         _difference(answers, model, minus_model, minus_condition, family, resamples, seed)
         for model, minus_model, minus_condition in pairs
-        for family in [*_families(answers[model, "audio"]), ALL]
+        for family in _families(answers[model, "audio"])
     ]
 
 
@@ -143,11 +150,13 @@ def _difference(
 
 
 def _families(predictions: Sequence[Prediction]) -> list[str]:
-    return list(dict.fromkeys(p.family for p in predictions))
+    """Those that were asked about, then `all` where there are questions."""
+    names = list(dict.fromkeys(p.family for p in predictions))
+    return [*names, ALL] if set(names) - {CAPTION_FAMILY} else names
 
 
 def _of_family(predictions: Sequence[Prediction], family: str) -> list[Prediction]:
-    return [p for p in predictions if family in (ALL, p.family)]
+    return [p for p in predictions if p.family == family or (family == ALL and p.family != CAPTION_FAMILY)]
 
 
 def _marks(predictions: Sequence[Prediction]) -> list[Mark]:

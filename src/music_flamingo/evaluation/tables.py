@@ -1,10 +1,12 @@
 """The results table: families by models, each model beside its two controls. The small twin of the paper's ablation.
 
-A cell reads `72 [64, 80]`: balanced accuracy in percent and its 95 % interval.
+A cell reads `72 [64, 80]`: balanced accuracy in percent and its 95 % interval. `all` is the mean over the families
+above it; captions, judged category by category, stand below it.
 """
 
 from collections.abc import Mapping, Sequence
 
+from music_flamingo.evaluation.items import CAPTION_FAMILY
 from music_flamingo.evaluation.summary import ALL, CONDITIONS, Difference
 from music_flamingo.records import Score
 from music_flamingo.records.prediction import Condition
@@ -46,7 +48,7 @@ def difference_lines(differences: Sequence[Difference], model: str, family: str 
 
 def _families(scores: Sequence[Score]) -> list[str]:
     names = dict.fromkeys(s.family for s in scores)
-    return [n for n in names if n != ALL] + [n for n in names if n == ALL]
+    return sorted(names, key=lambda name: (name == CAPTION_FAMILY, name == ALL))
 
 
 def _title(model: str, condition: Condition) -> str:

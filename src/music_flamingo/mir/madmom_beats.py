@@ -17,7 +17,7 @@ import numpy as np
 
 from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Rhythm, Signal
-from music_flamingo.mir.pulse import accents, beats_per_pulse, percussive_rises, tempo_bpm
+from music_flamingo.mir.pulse import accents, beats_per_pulse, rises_db, tempo_bpm
 from music_flamingo.mir.spectrum import filtered
 from music_flamingo.records import Beats, Tempo
 
@@ -68,7 +68,7 @@ class MadmomBeatTracker:
         beats = self._decode(activations, self.beats_per_bar, self.min_bpm, self.max_bpm)
         if len(beats) < 2:
             raise NothingFoundError(f"madmom hears {len(beats)} beats")
-        strength = accents(percussive_rises(signal.samples, RATE_HZ), beats[:, 0])
+        strength = accents(rises_db(signal.samples, RATE_HZ), beats[:, 0])
         bpm = tempo_bpm(beats[:, 0])
         pulse = beats_per_pulse(strength, bpm)
         if pulse > 1:

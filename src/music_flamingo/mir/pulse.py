@@ -17,9 +17,14 @@ RANGE_DB = 70.0
 """What lies deeper below the loudest moment is noise."""
 REACH_FRAMES = 4
 """A hit within 40 ms counts for the beat."""
+NUM_HIGH_BANDS = 2
 DOUBLED_ABOVE, TRIPLED_ABOVE = 1.75, 2.0
-"""How much stronger the struck beats are than the others. Right levels lay below 1.5, wrong ones above 1.9 and 3.6."""
+"""How much stronger the struck beats are than the others: right levels lay below 1.6, wrong ones above 2.2 and 3.6."""
+PERCUSSIVE_ABOVE_DB = 18.0
+"""The struck beats must rise by this much more above 5 kHz: a melody's own accents do not halve the beat."""
 SLOWEST_BPM = 40.0
+MIN_PULSES = 3
+"""Fewer show no pattern."""
 
 
 def tempo_bpm(beats_s: np.ndarray) -> float:
@@ -33,8 +38,8 @@ def tempo_bpm(beats_s: np.ndarray) -> float:
     return float(60.0 * span / np.median(beats_s[span:] - beats_s[:-span]))
 
 
-def percussive_rises(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """How fast the level rises at each moment, summed over bands, in dB over 30 ms. Shape (T,), 100 a second."""
+def rises_db(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """How much the level rises within 30 ms at each moment, 100 a second: (of all bands, of the high bands). (T, 2)."""
     frequencies_hz = np.fft.rfftfreq(FRAME_SIZE, 1 / rate_hz)
     bank = np.stack([(frequencies_hz >= low) & (frequencies_hz < high) for low, high in BANDS_HZ], axis=1)
     bank = bank.astype(np.float32)
@@ -43,23 +48,24 @@ def percussive_rises(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     level_db = np.maximum(level_db, level_db.max() - RANGE_DB)
     rises = np.zeros_like(level_db)
     rises[RISE_FRAMES - 1 : -1] = np.maximum(level_db[RISE_FRAMES:] - level_db[:-RISE_FRAMES], 0)
-    return rises.sum(axis=1)
+    return np.stack([rises.sum(axis=1), rises[:, -NUM_HIGH_BANDS:].sum(axis=1)], axis=1)
 
 
 def accents(rises: np.ndarray, beats_s: np.ndarray) -> np.ndarray:
-    """The strongest rise around each beat. Shape (number of beats,)."""
+    """The strongest rises around each beat. Shape (number of beats, 2)."""
     frames = np.round(beats_s * 100).astype(int)
-    return np.array([rises[max(0, f - REACH_FRAMES) : f + REACH_FRAMES + 1].max(initial=0.0) for f in frames])
+    near = (rises[max(0, f - REACH_FRAMES) : f + REACH_FRAMES + 1] for f in frames)
+    return np.array([window.max(axis=0, initial=0.0) for window in near])
 
 
 def beats_per_pulse(strength: np.ndarray, bpm: float) -> int:
     """How many tracked beats make one beat of the percussion: 1, 2 or 3."""
-    if len(strength) >= 8 and bpm / 2 >= SLOWEST_BPM:
-        strong, weak = sorted((strength[0::2].mean(), strength[1::2].mean()), reverse=True)
-        if strong > DOUBLED_ABOVE * weak:
-            return 2
-    if len(strength) >= 9 and bpm / 3 >= SLOWEST_BPM:
-        third = sorted((strength[i::3].mean() for i in range(3)), reverse=True)
-        if third[0] > TRIPLED_ABOVE * third[1]:
-            return 3
+    for pulse, ratio in ((2, DOUBLED_ABOVE), (3, TRIPLED_ABOVE)):
+        if len(strength) < MIN_PULSES * pulse or bpm / pulse < SLOWEST_BPM:
+            continue
+        means = np.array([strength[phase::pulse].mean(axis=0) for phase in range(pulse)])
+        struck = int(means[:, 0].argmax())
+        others = np.delete(means, struck, axis=0).max(axis=0)
+        if means[struck, 0] > ratio * others[0] and means[struck, 1] > others[1] + PERCUSSIVE_ABOVE_DB:
+            return pulse
     return 1

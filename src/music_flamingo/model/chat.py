@@ -96,7 +96,7 @@ def tokenise(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio
     )
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def _tokenise_text(
     processor: MusicFlamingoProcessor, turns: tuple[Turn, ...]
 ) -> tuple[tuple[int, ...], tuple[bool, ...]]:

@@ -40,16 +40,24 @@ def model_path(folder: Path) -> Path:
 
 
 def save_model(model: MusicFlamingoForConditionalGeneration, processor: MusicFlamingoProcessor, folder: Path) -> None:
-    """Write `folder/model`. The files say nothing of where they were made."""
+    """Write `folder/model`. The files say nothing of where they were made, nor of what was called before."""
     path = folder / MODEL_FOLDER
     model.config._name_or_path = ""
+    for config in (model.config, model.config.audio_config, model.config.text_config):
+        config.dtype = model.dtype
     model.save_pretrained(path)
     processor.save_pretrained(path)
-    _forget_paths(path / "tokenizer_config.json")
+    _forget_history(path / "tokenizer_config.json")
 
 
-def _forget_paths(config: Path) -> None:
+PASSING = (
+    *("name_or_path", "local_files_only", "is_local"),
+    *("max_length", "pad_to_multiple_of", "pad_token_type_id", "padding_side"),
+)
+"""Keys in which a tokenizer remembers its folder and its last call."""
+
+
+def _forget_history(config: Path) -> None:
     values = json.loads(config.read_text())
-    for name in ("name_or_path", "local_files_only", "is_local"):
-        values.pop(name, None)
-    config.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    kept = {name: value for name, value in values.items() if name not in PASSING}
+    config.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")

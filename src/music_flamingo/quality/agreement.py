@@ -55,8 +55,8 @@ def text_contradicts(text: str, facts: Facts, family: str) -> str | None:
 def _is_heard(symbol: tuple[int, str], facts: Facts) -> bool:
     """A chord as it was measured, or its triad: Bdim where Bm7b5 is heard."""
     labels = [s.label for s in facts.chords.segments] if facts.chords else []
-    triads = {"m": "minor", "dim": "dim", "aug": "aug", "sus": "sus"}
-    return symbol in map(_read, labels) or (symbol[0], triads.get(symbol[1])) in map(_triad, labels)
+    triad = {"m": "minor", "dim": "dim", "aug": "aug", "sus": "sus"}.get(symbol[1])
+    return any(_read(label) == symbol or (triad and _triad(label) == (symbol[0], triad)) for label in labels)
 
 
 def _wrong_meter(text: str, facts: Facts) -> bool:
@@ -196,6 +196,16 @@ def _lines_with_words(facts: Facts) -> list[str]:
     return [s.label for s in lines if any(map(str.isalnum, s.label))]
 
 
+def _opens_the_text(example: Example, facts: Facts) -> bool:
+    lines = _lines_with_words(facts)
+    return bool(lines) and " ".join(lines[0].split()).startswith(example.answer)
+
+
+def _ends_the_text(example: Example, facts: Facts) -> bool:
+    lines = _lines_with_words(facts)
+    return bool(lines) and lines[-1].split()[-1].strip(".,;:!?\"'()").endswith(example.answer)
+
+
 RULES: dict[str, Callable[[Example, Facts], bool]] = {
     "bpm": _near(lambda f: f.tempo.bpm if f.tempo else None, BPM_TOLERANCE),
     "dynamic_range": _near(lambda f: f.dynamics.range_db if f.dynamics else None, 1.0),
@@ -207,6 +217,8 @@ RULES: dict[str, Callable[[Example, Facts], bool]] = {
     "second_section_start": _one_of(_starts_at_second),
     "first_chord_change": _one_of(lambda f: [s.start_s for s in f.chords.segments] if f.chords else []),
     "lyrics_line_start": _one_of(lambda f: [s.start_s for s in f.lyrics.lines] if f.lyrics else []),
+    "lyrics_first_words": _opens_the_text,
+    "lyrics_last_word": _ends_the_text,
     "key": _is_key,
     "relative_key": _is_relative,
     "first_chord": _is_cited_chord,

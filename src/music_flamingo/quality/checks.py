@@ -46,7 +46,7 @@ RESTS_ON = {
     "cadence": ("chords", "key"),
     "modal_mixture": ("chords", "key"),
     "harmonic_rhythm": ("chords", "beats"),
-    "lyrics_first_line": ("lyrics",),
+    "lyrics_first_words": ("lyrics",),
     "lyrics_line_count": ("lyrics",),
     "lyrics_line_start": ("lyrics",),
     "lyrics_last_word": ("lyrics",),
@@ -82,7 +82,7 @@ class Limits(BaseModel):
     near_duplicate: float = Field(gt=0, le=1)
     """Two examples of a track that share this part of their words say the same."""
     min_confidence: dict[str, float]
-    """Fact or family -> the least confidence of the tool, on its own scale. A family's own entry goes before."""
+    """Fact or family -> the least confidence of the tool, on its own scale. Where both are named the higher counts."""
 
     @field_validator("min_confidence")
     @classmethod
@@ -166,10 +166,9 @@ def _sounds(label: str | None, start_s: float, end_s: float, facts: Facts) -> bo
 
 def check_confidence(example: Example, song: Song) -> str | None:
     least = song.limits.min_confidence
-    for name, confidence in confidences(example.family, song.facts).items():
-        if confidence < least.get(example.family, least.get(name, 0.0)):
-            return "low_confidence"
-    return None
+    found = confidences(example.family, song.facts)
+    doubtful = any(c < max(least.get(name, 0.0), least.get(example.family, 0.0)) for name, c in found.items())
+    return "low_confidence" if doubtful else None
 
 
 def confidences(family: str, facts: Facts) -> dict[str, float]:

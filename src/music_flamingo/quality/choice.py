@@ -32,8 +32,9 @@ class Choice:
 def choose(candidates: Sequence[Candidate], choice: Choice, rng: random.Random) -> dict[str, Difficulty]:
     """Example id -> why it is chosen. Families share the number equally, and so do the answers of a closed family.
 
-    In each cell the surest misses come first, up to `max_missed_fraction`; then what the teacher rates hardest, in an
-    order drawn among equals; then further misses, where nothing else is left.
+    In each cell the misses come first, up to `max_missed_fraction`, beginning with those the model is least sure of:
+    what it misses with certainty is often labelled wrong. Then comes what the teacher rates hardest, in an order drawn
+    among equals; then further misses, where nothing else is left.
     """
     cells: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in sorted(candidates, key=lambda c: c.example_id):
@@ -50,7 +51,7 @@ def _from_cell(cell: list[Candidate], quota: int, choice: Choice, rng: random.Ra
     draw = {c.example_id: rng.random() for c in cell}
     missed = sorted(
         (c for c in cell if c.answer_probability < choice.missed_below),
-        key=lambda c: (c.answer_probability, c.example_id),
+        key=lambda c: (-c.answer_probability, c.example_id),
     )
     others = sorted((c for c in cell if c not in missed), key=lambda c: (-c.rating, draw[c.example_id]))
     num_missed = max(round(quota * choice.max_missed_fraction), quota - len(others))

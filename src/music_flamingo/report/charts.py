@@ -88,15 +88,20 @@ class Histogram:
 
 
 def line_chart(
-    title: str, series: Mapping[str, tuple[str, Sequence[Point]]], *, unit: str = "", x_label: str = "step"
+    title: str,
+    series: Mapping[str, tuple[str, Sequence[Point]]],
+    *,
+    unit: str = "",
+    x_label: str = "step",
+    noisy: bool = True,
 ) -> LineChart:
-    """A chart of {name: (tone, points)}. Needs at least one point in all."""
+    """A chart of {name: (tone, points)}, with running means where it is `noisy`. Needs at least one point in all."""
     every = [p for _, points in series.values() for p in points]
     x_low, x_high = _span([x for x, _ in every])
     y_low, y_high, y_values = _axis([y for _, y in every])
     across, up = _scale(x_low, x_high), _scale(y_low, y_high)
     lines = [
-        Line(name, tone, tuple(points), _path(points, across, up), _smooth(points, across, up))
+        Line(name, tone, tuple(points), _path(points, across, up), _smooth(points, across, up) if noisy else None)
         for name, (tone, points) in series.items()
     ]
     return LineChart(

@@ -61,10 +61,10 @@ UNITS = {
 FOLDERS = {
     "originals": "original recordings",
     "data_docs": "data docs",
-    "backbone_model": "model",
-    "sft_model": "model",
-    "warmup_model": "model",
-    "grpo_model": "model",
+    "backbone_model": "backbone",
+    "sft_model": "fine-tuned model",
+    "warmup_model": "warm-up model",
+    "grpo_model": "GRPO model",
     "release": "release",
 }
 UNREAD = {"ingest": ("originals",), "backbone": ("backbone_model",)}

@@ -15,8 +15,14 @@ CONDITIONS = {"audio": "the piece itself", "shuffled": "another piece's audio", 
 CONTROLS = ("shuffled", "none")
 
 ALL = "all"
-"""The score over every family, each counting the same."""
-TITLES = {ALL: "All kinds", "bpm": "Tempo in BPM", "num_chords": "Number of chords"}
+"""The score over every family of questions, each counting the same."""
+CAPTION = "short_caption"
+"""Captions are judged category by category and stand apart."""
+TITLES = {ALL: "All questions", CAPTION: "Short caption", "bpm": "Tempo in BPM", "num_chords": "Number of chords"}
+NOTES = {
+    ALL: "The mean of the above, each kind counting the same.",
+    CAPTION: "What one sentence tells right, category by category.",
+}
 CLEAR_LEAD_POINTS = 20.0
 """A family counts as clearly heard when the model is this far above chance and both of its controls."""
 
@@ -80,8 +86,8 @@ class Results:
 
     @property
     def kinds(self) -> tuple[FamilyResult, ...]:
-        """The families without the one over all."""
-        return tuple(f for f in self.families if f.name != ALL)
+        """The families of questions, one by one."""
+        return tuple(f for f in self.families if f.name not in (ALL, CAPTION))
 
     @property
     def heard(self) -> tuple[FamilyResult, ...]:
@@ -96,7 +102,7 @@ class Results:
 
     @property
     def num_answers(self) -> int:
-        return sum(c.num_items for f in self.kinds for c in f.cells.values())
+        return sum(c.num_items for f in self.families if f.name != ALL for c in f.cells.values())
 
     @property
     def headline(self) -> list[IntervalRow]:
@@ -123,7 +129,8 @@ def results(scores: Iterable[Score], chance: Mapping[str, float]) -> Results:
             100 * s.accuracy, 100 * s.low, 100 * s.high, s.num_items, s.num_works, 100 * s.unparsed
         )
     pairs = {pair for one in cells.values() for pair in one}
-    names = [n for n in _ordered([*FAMILIES], cells) if n != ALL] + [n for n in cells if n == ALL]
+    last = [n for n in (ALL, CAPTION) if n in cells]
+    names = _ordered([*FAMILIES], set(cells) - set(last)) + last
     return Results(
         families=tuple(_family(name, chance.get(name), cells[name]) for name in names),
         models=tuple(_ordered([*MODELS], {m for m, _ in pairs})),
@@ -132,7 +139,7 @@ def results(scores: Iterable[Score], chance: Mapping[str, float]) -> Results:
 
 
 def _family(name: str, chance: float | None, cells: dict[tuple[str, str], Cell]) -> FamilyResult:
-    question = FAMILIES[name].question if name in FAMILIES else ""
+    question = FAMILIES[name].question if name in FAMILIES else NOTES.get(name, "")
     return FamilyResult(name, family_title(name), question, None if chance is None else 100 * chance, cells)
 
 
@@ -157,10 +164,10 @@ class Asked:
 
 def asked(predictions: Iterable[Prediction]) -> list[Asked]:
     """Predictions with the true audio, gathered by track and question."""
-    found: dict[tuple[str, str, str], Asked] = {}
+    found: dict[tuple[str, str, str, str], Asked] = {}
     for p in predictions:
         if p.condition == "audio" and p.is_ok:
-            key = (p.family, p.track_id, p.question)
+            key = (p.family, p.track_id, p.question, p.reference)
             found.setdefault(key, Asked(p.track_id, p.family, p.question, p.reference, {})).answers[p.model] = p
     return list(found.values())
 
@@ -174,7 +181,9 @@ def to_look_at(
     """
 
     def order(one: Asked) -> tuple[bool, str]:
-        return one.track_id not in prefer, sha256_bytes(f"{seed}:{one.track_id}:{one.question}".encode())
+        return one.track_id not in prefer, sha256_bytes(
+            f"{seed}:{one.track_id}:{one.question}:{one.reference}".encode()
+        )
 
     chosen: dict[str, list[Asked]] = {}
     for family in _ordered([*FAMILIES], {a.family for a in every}):

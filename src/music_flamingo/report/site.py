@@ -11,9 +11,9 @@ from music_flamingo.core.ports import OutputFolder
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.report.charts import short
 from music_flamingo.report.coverage import SKILLS, SPLITS, TYPES
-from music_flamingo.report.flow import count, human_bytes
+from music_flamingo.report.flow import UNITS, count, human_bytes
 from music_flamingo.report.results import CONDITIONS, MODELS, family_title
-from music_flamingo.report.timeline import key_symbol
+from music_flamingo.report.timeline import chord_symbol, key_symbol
 
 FOLDER = Path(__file__).parent
 
@@ -79,6 +79,8 @@ def _environment() -> Environment:
         signed=signed,
         reason=plain_reason,
         key=key_symbol,
+        chord=chord_symbol,
+        records=records,
     )
     environment.globals.update(
         navigation=NAVIGATION, model_names=MODELS, conditions=CONDITIONS, skills=SKILLS, types=TYPES, splits=SPLITS
@@ -92,6 +94,11 @@ def clock(seconds: float, decimals: int = 0) -> str:
     minutes, rest = divmod(tenths, 60 * 10**decimals)
     width = 2 if decimals == 0 else 3 + decimals
     return f"{minutes}:{rest / 10**decimals:0{width}.{decimals}f}"
+
+
+def records(number: int, port: str) -> str:
+    """`406 chains` for the port `think`."""
+    return count(number, UNITS[port])
 
 
 def signed(value: float) -> str:

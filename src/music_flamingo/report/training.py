@@ -8,6 +8,7 @@ from pathlib import Path
 from music_flamingo.core.errors import CorruptDataError
 from music_flamingo.core.ports import InputFolder
 from music_flamingo.report.charts import LineChart, Point, line_chart
+from music_flamingo.report.flow import flat
 
 LOG_NAME = "log.jsonl"
 FEWEST_POINTS = 2
@@ -32,6 +33,10 @@ TITLES = {
 """Name of a logged number -> what a person calls it, and its unit. The order is the order of the charts."""
 
 
+SCHEDULED = ("learning_rate",)
+"""Numbers that are set and not measured: they are drawn as they are."""
+
+
 @dataclass(frozen=True)
 class Curves:
     model: str
@@ -40,6 +45,10 @@ class Curves:
     constants: tuple[tuple[str, float], ...]
     """Numbers that were logged but never changed."""
     num_steps: int
+    left_out: tuple[tuple[str, str], ...]
+    """(family, why it was not taught)."""
+    results: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
 
 
 def curves(model: str, title: str, folder: InputFolder) -> Curves:
@@ -48,7 +57,18 @@ def curves(model: str, title: str, folder: InputFolder) -> Curves:
     still = {name: points[0][1] for name, points in series.items() if name not in moving and points}
     last = max((points[-1][0] for points in series.values()), default=0)
     charts = tuple(_chart(model, name, moving[name]) for name in sorted(moving, key=_place))
-    return Curves(model, title, charts, tuple(sorted(still.items())), int(last))
+    metrics = dict(folder.manifest.metrics)
+    left_out = metrics.pop("left_out", {})
+    return Curves(
+        model=model,
+        title=title,
+        charts=charts,
+        constants=tuple(sorted(still.items())),
+        num_steps=int(last),
+        left_out=tuple(sorted(left_out.items())),
+        results=tuple(flat(metrics)),
+        settings=tuple(flat(folder.manifest.config)),
+    )
 
 
 def read_log(path: Path) -> dict[str, list[Point]]:
@@ -78,7 +98,7 @@ def series_title(name: str) -> tuple[str, str]:
 
 def _chart(model: str, name: str, points: list[Point]) -> LineChart:
     title, unit = series_title(name)
-    return line_chart(title, {title: (model, points)}, unit=unit)
+    return line_chart(title, {title: (model, points)}, unit=unit, noisy=name not in SCHEDULED)
 
 
 def _place(name: str) -> tuple[int, str]:

@@ -6,7 +6,7 @@ are regular, at most MAX_QUARTERS long and a whole number of bars: it can be rep
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def read_score(piece: Piece) -> Score:
     metadata = stream.metadata
     return Score(
         piece=piece,
-        title=piece.title or _text(metadata.title if metadata else None),
+        title=piece.title or _text(metadata.title or metadata.movementName if metadata else None),
         artist=piece.artist or _text(metadata.composer if metadata else None),
         meter=signature.ratioString,
         bar_q=bar_q,
@@ -117,7 +117,7 @@ def _parse(piece: Piece) -> Any:
         # no pickles of earlier runs: they lie in a shared temporary folder
         reader.parseFile(path, number=piece.number, forceSource=True, storePickle=False)
     stream: Any = reader.stream
-    if stream.atSoundingPitch is not True:
+    if any(i.transposition is not None for i in stream.recurse().getElementsByClass("Instrument")):
         stream = stream.toSoundingPitch()
     return stream
 
@@ -151,16 +151,32 @@ def _section_starts(measure: Any, start_q: float, end_q: float) -> list[float]:
 
 
 def _notes(parts: list[Any], length_q: float) -> tuple[Note, ...]:
-    notes = []
-    for index, part in enumerate(parts):
-        for element in part.stripTies().flatten().notes:
-            if element.offset >= length_q or element.duration.isGrace or not hasattr(element, "pitches"):
+    notes = {note for index, part in enumerate(parts) for note in _part_notes(index, part, length_q)}
+    return tuple(sorted(notes, key=lambda n: (n.start_q, n.part, n.pitch, n.end_q)))
+
+
+def _part_notes(index: int, part: Any, length_q: float) -> list[Note]:
+    """Notes of a part, tied ones joined, without grace notes and chord symbols."""
+    notes: list[Note] = []
+    tied: dict[int, int] = {}  # pitch -> which note waits for its continuation
+    for element in part.flatten().notes:
+        start_q = float(element.offset)
+        if start_q >= length_q or element.duration.isGrace or "ChordSymbol" in element.classes:
+            continue
+        end_q = min(float(element.offset + element.quarterLength), length_q)
+        for single in element.notes if hasattr(element, "notes") else [element]:
+            if not hasattr(single, "pitch"):
                 continue
-            if "ChordSymbol" in element.classes:
-                continue
-            start_q, end_q = float(element.offset), float(element.offset + element.quarterLength)
-            notes += [Note(index, start_q, min(end_q, length_q), p.midi) for p in element.pitches]
-    return tuple(sorted(set(notes), key=lambda n: (n.start_q, n.part, n.pitch, n.end_q)))
+            pitch, tie = single.pitch.midi, single.tie.type if single.tie else None
+            before = tied.pop(pitch, None)
+            if before is not None and tie in ("stop", "continue") and abs(notes[before].end_q - start_q) < EPSILON_Q:
+                notes[before] = replace(notes[before], end_q=end_q)
+            else:
+                before = len(notes)
+                notes.append(Note(index, start_q, end_q, pitch))
+            if tie in ("start", "continue"):
+                tied[pitch] = before
+    return notes
 
 
 def _harmonies(stream: Any, notes: tuple[Note, ...], length_q: float) -> tuple[tuple[Harmony, ...], bool]:

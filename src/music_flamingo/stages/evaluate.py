@@ -19,6 +19,7 @@ from music_flamingo.core.record import read_parquet
 from music_flamingo.core.shards import shard_path
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.evaluation.answering import Job, answer_job
+from music_flamingo.evaluation.captions import choose_captions
 from music_flamingo.evaluation.controls import shuffled_tracks
 from music_flamingo.evaluation.items import Item, choose_items
 from music_flamingo.evaluation.summary import (
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 class EvaluateConfig(StageConfig):
     families: tuple[str, ...]
     """Families of scoring/families that are asked about."""
+    caption_request: str | None
+    """The words in which training asked for a one-sentence caption; null: none is asked for."""
     per_family: int
     """Questions a family, as evenly over its answers as the held-out pieces allow."""
     batch_size: int
@@ -76,7 +79,7 @@ def run(
     scores: Writer[Score],
 ) -> Metrics:
     corpus, test_ids = _corpus(tracks)
-    items = choose_items((t for t in truth.ok() if t.id in test_ids), config.families, config.per_family, config.seed)
+    items = _items(config, [t for t in truth.ok() if t.id in test_ids])
     if not items:
         note = NO_TRUTH if not len(truth) else "no held-out piece could be asked about: evaluation skipped"
         log.warning("evaluate: %s", note)
@@ -92,6 +95,13 @@ def run(
     )
     log.info("\n%s", markdown_table(rows, evaluation.chance))
     return _write(predictions, scores, answers, rows, evaluation)
+
+
+def _items(config: EvaluateConfig, truths: Sequence[Truth]) -> list[Item]:
+    items = choose_items(truths, config.families, config.per_family, config.seed)
+    if config.caption_request is not None:
+        items += choose_captions(truths, config.caption_request, config.per_family, config.seed)
+    return items
 
 
 def _jobs(
@@ -189,11 +199,18 @@ STAGE = Stage(
         "prompts",
         "scoring",
         "model",
+        "teachers/payloads.py",
+        "teachers/theory.py",
+        "teachers/scripted/short.py",
+        "teachers/scripted/words.py",
+        "rewards/structured.py",
         "evaluation/answering.py",
+        "evaluation/captions.py",
         "evaluation/controls.py",
         "evaluation/intervals.py",
         "evaluation/items.py",
         "evaluation/summary.py",
+        "evaluation/tables.py",
         "stages/evaluate.py",
     ),
 )

@@ -26,7 +26,7 @@ def run(
 
     hard = {chain.example_id for chain in think.ok()}
     examples = [e for e in skills.ok() if e.split == "train" and e.family in config.families]
-    return reinforce(config, examples, hard, tracks, warmup_model, grpo_model)
+    return reinforce("grpo", config, examples, hard, tracks, warmup_model, grpo_model)
 
 
 STAGE = Stage(

@@ -136,8 +136,7 @@ def _write_evaluation(
 def _write_training(out: Site, made: Run) -> None:
     folders = {"sft": made.sft_model, "warmup": made.warmup_model, "grpo": made.grpo_model}
     trainings = [curves(name, MODELS[name], folder) for name, folder in folders.items()]
-    settings = {name: flat(folder.manifest.config) for name, folder in folders.items()}
-    out.page("training.html", "training.html.j2", trainings=trainings, settings=settings, smoothing=SMOOTHING_POINTS)
+    out.page("training.html", "training.html.j2", trainings=trainings, smoothing=SMOOTHING_POINTS)
 
 
 def _write_listening(config: ReportConfig, out: Site, pages: Sequence[Page], num_left_out: int) -> None:
@@ -195,7 +194,8 @@ STAGE = Stage(
         "core/record.py",
         "records",
         "scoring/families.py",
-        "audio",
+        "audio/flac.py",
+        "audio/windows.py",
         "evaluation/summary.py",
         "report",
         "stages/report.py",

@@ -65,7 +65,15 @@ class SongFacts(Part):
         return KeyName.parse(self.key) if self.key else None
 
     @property
+    def lyrics_are_timed(self) -> bool:
+        """False where every line spans the whole recording: the words are known then, and not when they are sung."""
+        return any(line.start_s > 0 or line.end_s < 0.98 * self.duration_s for line in self.lyrics)
+
+    @property
     def spans(self) -> list[ChordSpan]:
+        """The harmonies in order. None where one line sounds alone: chords read into it are guesses."""
+        if self.texture == "melody":
+            return []
         return chord_spans(self.chords, SHORTEST_CHORD_S)
 
     @property

@@ -7,7 +7,6 @@ its own `rollout_func`; the log-probabilities are computed here, from the same s
 
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,21 +153,16 @@ def dataset_of(prompts: Sequence[Prompt]) -> Dataset:
     )
 
 
-def train(
+def trainer_of(
     model,
     processor,
     prompts: Sequence[Prompt],
     bank: SoundBank,
     config: Reinforcing,
-    *,
     work: Path,
     label: str,
-) -> list[Line]:
-    """Train the policy in place on the prompts, in order and each once; gives the trainer's log history.
-
-    `model` must be loaded from a folder: the reference is loaded from the same one. Goes on from the last whole
-    checkpoint in `work`.
-    """
+) -> AudioGRPOTrainer:
+    """The trainer of one run. `model` must be loaded from a folder: the reference is loaded from the same one."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # `rollout_func` warns that it may change; versions are pinned
     args = GRPOConfig(
         output_dir=str(work),
@@ -188,19 +182,28 @@ def train(
         **COMMON_ARGUMENTS,
         **config.optimiser.arguments(len(prompts) // (config.prompts_per_step * config.optimiser.accumulation)),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        trainer = AudioGRPOTrainer(
-            model=model,
-            args=args,
-            train_dataset=dataset_of(prompts),
-            reward_funcs=reward_functions(config.structured_form),
-            processor=processor,
-            prompts=prompts,
-            bank=bank,
-            callbacks=[ShowProgress(label), StopOnSigterm()],
-        )
+    trainer = AudioGRPOTrainer(
+        model=model,
+        args=args,
+        train_dataset=dataset_of(prompts),
+        reward_funcs=reward_functions(config.structured_form),
+        processor=processor,
+        prompts=prompts,
+        bank=bank,
+        callbacks=[ShowProgress(label), StopOnSigterm()],
+    )
     trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def train(
+    model, processor, prompts: Sequence[Prompt], bank: SoundBank, config: Reinforcing, *, work: Path, label: str
+) -> list[Line]:
+    """Train the policy in place on the prompts, in order and each once; gives the trainer's log history.
+
+    Goes on from the last whole checkpoint in `work`.
+    """
+    trainer = trainer_of(model, processor, prompts, bank, config, work, label)
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return list(trainer.state.log_history)

@@ -4,6 +4,7 @@ A group of answers that all earn the same teaches nothing. So more candidates ar
 sure it is of the options of each, and the least sure ones are kept.
 """
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +37,7 @@ def draw_prompts(
     drawn: dict[str, list[Prompt]] = {}
     for family in present:
         mine = _even_over_answers([item for item in items if item.family == family], hard, rng)
-        wanted = round(count * shares[family] / total)
+        wanted = math.ceil(count * shares[family] / total)
         drawn[family] = [
             Prompt(rng.choice(draw_windows(item.track_id, num_samples[item.track_id], hearing, windows, rng)), item)
             for item in (mine[i % len(mine)] for i in range(wanted))

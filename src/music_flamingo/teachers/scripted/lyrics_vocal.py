@@ -1,4 +1,4 @@
-"""Questions on words and voice: asked only where the words are known, and on the singing manner of the lead."""
+"""Questions on words and voice: on words where they are known, on times where those are, on how the lead sings."""
 
 import random
 import re
@@ -6,13 +6,20 @@ import re
 from music_flamingo.records import Segment
 from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
 from music_flamingo.teachers.scripted.asking import asked
-from music_flamingo.teachers.scripted.words import seconds, stretch, whole
+from music_flamingo.teachers.scripted.words import first_words, seconds, stretch, whole
+
+OPENING_WORDS = 3
 
 
 def write_lyrics_vocal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     facts = payload.facts
     sung = [line for line in facts.lyrics if _bare(line.label)]
-    return QuestionsReply(questions=_cantabile(facts) + (_lines(sung, rng) if sung else []))
+    questions = _cantabile(facts)
+    if sung:
+        questions += _text(sung, rng)
+    if sung and facts.lyrics_are_timed:
+        questions += _lines(sung, rng)
+    return QuestionsReply(questions=questions)
 
 
 def _bare(text: str) -> str:
@@ -30,25 +37,40 @@ def _cantabile(facts: SongFacts) -> list[Asked]:
     return [asked("vocal_sustain", "technique", wording, answer, rationale, [whole(facts)], ("yes", "no"))]
 
 
-def _lines(lines: list[Segment], rng: random.Random) -> list[Asked]:
-    first, line = lines[0], rng.choice(lines)
-    opening = stretch(first.start_s, first.end_s, "first line")
+def _text(lines: list[Segment], rng: random.Random) -> list[Asked]:
+    first, last = lines[0], lines[-1]
+    opening = first_words(first.label, OPENING_WORDS)
+    ending = _bare(_bare(last.label).split()[-1])
     return [
         asked(
-            "lyrics_first_line",
+            "lyrics_first_words",
             "open",
-            rng.choice(("What is the first line of the words?", "With which line do the words begin?")),
-            first.label,
-            f"The first line begins at {seconds(first.start_s)}.",
-            [opening],
+            rng.choice(("With which words does the text begin?", "What are the first words of the text?")),
+            opening,
+            f'The first line of the text begins with "{opening}".',
+            [stretch(first.start_s, first.end_s, "first line")],
         ),
+        asked(
+            "lyrics_last_word",
+            "open",
+            rng.choice(("Which is the last word of the text?", "On which word does the text end?")),
+            ending,
+            f'The last line of the text ends with "{ending}".',
+            [stretch(last.start_s, last.end_s, "last line")],
+        ),
+    ]
+
+
+def _lines(lines: list[Segment], rng: random.Random) -> list[Asked]:
+    line = rng.choice(lines)
+    return [
         asked(
             "lyrics_line_count",
             "count",
             "How many lines of words are there?",
             str(len(lines)),
             f"The last line ends at {seconds(lines[-1].end_s)}.",
-            [stretch(first.start_s, lines[-1].end_s)],
+            [stretch(lines[0].start_s, lines[-1].end_s)],
         ),
         asked(
             "lyrics_line_start",
@@ -56,14 +78,6 @@ def _lines(lines: list[Segment], rng: random.Random) -> list[Asked]:
             f'When does the line "{line.label}" begin?',
             seconds(line.start_s),
             f"The line lies between {seconds(line.start_s)} and {seconds(line.end_s)}.",
-            [stretch(line.start_s, line.end_s)],
-        ),
-        asked(
-            "lyrics_last_word",
-            "open",
-            f"Which is the last word of the line that begins at {seconds(line.start_s)}?",
-            _bare(_bare(line.label).split()[-1]),
-            f"The line lies between {seconds(line.start_s)} and {seconds(line.end_s)}, and this word ends it.",
             [stretch(line.start_s, line.end_s)],
         ),
     ]

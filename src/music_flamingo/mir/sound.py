@@ -1,0 +1,85 @@
+"""Drums, texture and envelope by signal analysis: three logistic regressions over the same features.
+
+Their weights (sound_model.json) were fitted on rendered performances of training pieces; `benchmarks/calibrate_sound.py`
+makes them anew and prints how they do on the other pieces.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
+from music_flamingo.mir.sound_features import describe
+from music_flamingo.records import Sound
+
+MODEL = Path(__file__).with_name("sound_model.json")
+WINDOW_S = 12.0
+"""What the weights were fitted on. Longer recordings are described window by window; the verdicts are averaged."""
+SILENT_BELOW = 1e-4
+CLAIMS = ("drums", "chords", "decaying")
+
+
+@dataclass(frozen=True)
+class SoundModel:
+    """Standardisation and weights: the log odds of each claim are `bias + weights @ (features - mean) / scale`."""
+
+    version: str
+    features: tuple[str, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+    weights: np.ndarray
+    """Shape (claims, features)."""
+    bias: np.ndarray
+
+    def log_odds(self, features: dict[str, float]) -> np.ndarray:
+        """One number a claim, in the order of CLAIMS."""
+        values = np.array([features[name] for name in self.features])
+        # features far outside what was seen in fitting would drown the others
+        standard = np.clip((values - self.mean) / self.scale, -4, 4)
+        return self.bias + self.weights @ standard
+
+
+class SoundAnalyst:
+    """Gives whether there are drums, one line or several, and whether notes die away or are held."""
+
+    def describe(self, signal: Signal) -> Sound:
+        """Raises NothingFoundError in silence. The confidence is that of the least certain of the three claims."""
+        model = load_model()
+        audible = [part for part in excerpts(signal.samples) if np.abs(part).max() > SILENT_BELOW]
+        if not audible:
+            raise NothingFoundError("the recording is silent")
+        log_odds = np.mean([model.log_odds(describe(part)) for part in audible], axis=0)
+        drums, chords, decaying = (bool(x > 0) for x in log_odds)
+        return Sound(
+            tool="sound_features",
+            tool_version=model.version,
+            confidence=round(float(1 / (1 + np.exp(-np.abs(log_odds).min()))), 4),
+            has_drums=drums,
+            texture="chords" if chords else "melody",
+            lead_envelope="decaying" if decaying else "sustained",
+        )
+
+
+def excerpts(samples: np.ndarray) -> list[np.ndarray]:
+    """Windows of 12 s; a rest shorter than half of one belongs to the window before."""
+    size = round(WINDOW_S * RATE_HZ)
+    count = max(1, round(len(samples) / size))
+    ends = [size * (i + 1) for i in range(count - 1)] + [len(samples)]
+    return [samples[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+@lru_cache(maxsize=1)
+def load_model() -> SoundModel:
+    stored = json.loads(MODEL.read_text())
+    assert tuple(stored["claims"]) == CLAIMS
+    return SoundModel(
+        version=stored["version"],
+        features=tuple(stored["features"]),
+        mean=np.array(stored["mean"]),
+        scale=np.array(stored["scale"]),
+        weights=np.array(stored["weights"]),
+        bias=np.array(stored["bias"]),
+    )

@@ -1,0 +1,163 @@
+"""facts: what MIR tools measure on the original recording (section 3 of the paper: beat, key, chord and lyric tools).
+
+Each track is decoded once, from its original at 44.1 kHz (verified by its SHA-256), and heard by all tools in one
+process. Code writes these facts, never a language model. A tool that fails on a track leaves that fact empty and says
+why under `problems`; the track and its other facts stay.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field
+
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, decode_original
+from music_flamingo.audio.originals import open_original
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.parallel import map_shards
+from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.mir import Signal, to_signal
+from music_flamingo.mir.choices import (
+    AnalysedSound,
+    ChordinoChords,
+    EssentiaKeys,
+    LibrosaForm,
+    LyricsOfSource,
+    MadmomBeats,
+    MeasuredDynamics,
+)
+from music_flamingo.records import Facts, Track
+
+T = TypeVar("T")
+
+TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
+"""What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
+FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics")
+
+
+class FactsConfig(StageConfig):
+    """The tool of each fact; null leaves the fact out."""
+
+    beats: MadmomBeats | None
+    """Gives beats, their places in the bar, and the tempo."""
+    key: EssentiaKeys | None
+    chords: ChordinoChords | None
+    sections: LibrosaForm | None
+    dynamics: MeasuredDynamics | None
+    sound: AnalysedSound | None
+    lyrics: LyricsOfSource | None
+    limits: DecodeLimits
+    """As at ingest: what was taken in is within them."""
+    workers: int = Field(json_schema_extra=NOT_IDENTITY)
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """The tools of a configuration, loaded."""
+
+    beats: Any
+    key: Any
+    chords: Any
+    sections: Any
+    dynamics: Any
+    sound: Any
+    lyrics: Any
+
+
+@lru_cache(maxsize=1)
+def open_toolbox(config_json: str) -> Toolbox:
+    """Loaded once a process: nets and plugins take a second or two."""
+    config = FactsConfig.model_validate_json(config_json)
+    names = Toolbox.__dataclass_fields__
+    choices = {name: getattr(config, name) for name in names}
+    return Toolbox(**{name: choice.open() if choice else None for name, choice in choices.items()})
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The work on one track. Picklable: the tools are loaded where it runs."""
+
+    config_json: str
+    originals_root: Path
+
+    def __call__(self, track: Track) -> list[Facts]:
+        from threadpoolctl import threadpool_limits
+
+        config = FactsConfig.model_validate_json(self.config_json)
+        path = open_original(track, self.originals_root)
+        try:
+            signal = to_signal(*decode_original(path, config.limits))
+        except BadAudioError as error:
+            return [_nothing(track, f"decoding: {error}").quarantined(error.reason)]
+        # one thread: two processes share two cores, and sums keep their order
+        with threadpool_limits(limits=1):
+            return [measure(track, signal, open_toolbox(self.config_json))]
+
+
+def measure(track: Track, signal: Signal, tools: Toolbox) -> Facts:
+    """All facts of one track."""
+    problems: list[str] = []
+
+    def ask(name: str, tool: Any, question: Callable[[Any], T]) -> T | None:
+        if tool is None:
+            return None
+        try:
+            return question(tool)
+        except UserError:
+            raise
+        except TOOL_FAILURES as error:
+            problems.append(f"{name}: {type(error).__name__}: {error}")
+            return None
+
+    rhythm = ask("beats", tools.beats, lambda tool: tool.track(signal))
+    return Facts(
+        id=track.id,
+        work_id=track.work_id,
+        duration_s=round(signal.duration_s, 4),
+        tempo=rhythm.tempo if rhythm else None,
+        beats=rhythm.beats if rhythm else None,
+        key=ask("key", tools.key, lambda tool: tool.estimate(signal)),
+        chords=ask("chords", tools.chords, lambda tool: tool.recognise(signal)),
+        sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
+        dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
+        sound=ask("sound", tools.sound, lambda tool: tool.describe(signal)),
+        lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track)),
+        problems=problems,
+    )
+
+
+def _nothing(track: Track, problem: str) -> Facts:
+    missing = dict.fromkeys(FACTS)
+    return Facts(id=track.id, work_id=track.work_id, duration_s=None, **missing, problems=[problem])
+
+
+def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts: Writer[Facts]) -> Metrics:
+    work = Measure(config.model_dump_json(), originals.root)
+    map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks")
+    return _count(facts)
+
+
+def _count(facts: Writer[Facts]) -> Metrics:
+    """How many tracks each fact was found for, and which tools had problems how often."""
+    table = facts.columns("duration_s", "problems", *FACTS)
+    seconds = sum(s for s in table["duration_s"].to_pylist() if s is not None)
+    problems = Counter(p.partition(":")[0] for track in table["problems"].to_pylist() for p in track)
+    return {
+        "audio_minutes": round(seconds / 60, 2),
+        "found": {name: len(table) - table[name].null_count for name in FACTS},
+        "problems": dict(sorted(problems.items())),
+    }
+
+
+STAGE = Stage(
+    name="facts",
+    config=FactsConfig,
+    inputs={"tracks": Track, "originals": Folder},
+    outputs={"facts": Facts},
+    run=run,
+    code=("core/record.py", "records", "audio", "mir", "stages/facts.py"),
+)

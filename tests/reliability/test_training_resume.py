@@ -1,0 +1,120 @@
+"""Training that is killed goes on to the same bits (numbers 7 and 8 of what must hold under faults)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny_world as world
+
+from music_flamingo.core.manifest import WORK_NAME
+from music_flamingo.training.checkpoints import COMPLETE, checkpoints, is_whole, last_good
+
+pytestmark = pytest.mark.reliability
+
+TESTS = Path(__file__).parents[1]
+LONG = {"sft": {"steps": 40, "checkpoint_every": 5}, "grpo": {"steps": 16, "checkpoint_every": 3}}
+DEADLINE_S = 120
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A data folder in which every stage ran through, and the digest of each."""
+    data = tmp_path_factory.mktemp("undisturbed") / "data"
+    world.write_ports(data)
+    digests = {}
+    for name in ("backbone", "sft", "warmup", "grpo"):
+        manifest = world.run(name, data, **LONG.get(name, {}))[f"{name}_model"]
+        digests[name] = manifest.digest
+    return data, digests
+
+
+@pytest.fixture
+def data(undisturbed, tmp_path) -> Path:
+    """The same inputs, nothing trained yet."""
+    source, _ = undisturbed
+    for port in ("tracks", "skills", "think", "backbone_model", "warmup_model"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / port).symlink_to(source / port)
+    return tmp_path / "data"
+
+
+def start(stage: str, data: Path) -> subprocess.Popen:
+    code = (
+        "import json, sys; from pathlib import Path; import tiny_world; "
+        "tiny_world.run(sys.argv[1], Path(sys.argv[2]), **json.loads(sys.argv[3]))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, stage, str(data), json.dumps(LONG[stage])],
+        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def folder(stage: str, data: Path) -> Path:
+    return data / f"{stage}_model" / WORK_NAME / "checkpoints"
+
+
+def stop_after(stage: str, data: Path, step: int, number: signal.Signals) -> int:
+    """Start the stage, send the signal once a checkpoint of `step` or later is whole; gives the exit status."""
+    process, deadline = start(stage, data), time.monotonic() + DEADLINE_S
+    while not any(_step(c) >= step and (c / COMPLETE).exists() for c in checkpoints(folder(stage, data))):
+        assert process.poll() is None, "it ended before it could be stopped"
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.005)
+    process.send_signal(number)
+    return process.wait(timeout=DEADLINE_S)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def test_sft_killed_twice_ends_in_the_same_bits(undisturbed, data):
+    for step in (10, 25):
+        assert stop_after("sft", data, step, signal.SIGKILL) == -signal.SIGKILL
+        assert not (data / "sft_model" / "model").exists()
+    assert world.run("sft", data, **LONG["sft"])["sft_model"].digest == undisturbed[1]["sft"]
+
+
+def test_grpo_interrupted_three_times_uses_every_prompt_once(undisturbed, data):
+    """Equal logs: each line holds the digest of the prompts of its step, in order."""
+    for step in (3, 6, 9):
+        stop_after("grpo", data, step, signal.SIGKILL)
+    manifest = world.run("grpo", data, **LONG["grpo"])["grpo_model"]
+    logs = [(d / "grpo_model" / "log.jsonl").read_text() for d in (undisturbed[0], data)]
+    assert logs[0] == logs[1]
+    assert len(logs[0].splitlines()) == 16
+    assert manifest.digest == undisturbed[1]["grpo"]
+
+
+def test_sigterm_leaves_a_checkpoint_of_that_very_step(undisturbed, data):
+    assert stop_after("sft", data, 5, signal.SIGTERM) == 128 + signal.SIGTERM
+    last = last_good(folder("sft", data))
+    assert last is not None
+    assert 5 <= _step(last) < 40
+    assert world.run("sft", data, **LONG["sft"])["sft_model"].digest == undisturbed[1]["sft"]
+
+
+def test_a_checkpoint_cut_in_writing_is_passed_over(undisturbed, data):
+    stop_after("sft", data, 15, signal.SIGKILL)
+    *_, older, newest = [c for c in checkpoints(folder("sft", data)) if is_whole(c)]
+    with (newest / "optimizer.pt").open("r+b") as file:
+        file.truncate(1000)
+    assert last_good(folder("sft", data)) == older
+    assert not newest.exists()
+    assert world.run("sft", data, **LONG["sft"])["sft_model"].digest == undisturbed[1]["sft"]
+
+
+def test_a_checkpoint_without_its_last_file_is_passed_over(data):
+    stop_after("sft", data, 10, signal.SIGKILL)
+    newest = checkpoints(folder("sft", data))[-1]
+    (newest / COMPLETE).unlink(missing_ok=True)
+    found = last_good(folder("sft", data))
+    assert found is not None
+    assert _step(found) < _step(newest)

@@ -1,0 +1,191 @@
+"""A model small enough for tests, tracks that differ in one audible way, and the items about them."""
+
+import random
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from unit.songs import make_track, run_stage, write_port
+
+from music_flamingo import stages
+from music_flamingo.audio.flac import encode_flac
+from music_flamingo.core.manifest import Manifest
+from music_flamingo.model.context import Hearing
+from music_flamingo.model.size import TinySize
+from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
+from music_flamingo.records import Audio, Category, Chain, Example, TeacherStamp, Track
+from music_flamingo.training.items import Item, curriculum
+
+RATE_HZ = 16000
+SIZE = TinySize(
+    width=32,
+    encoder_layers=1,
+    language_layers=1,
+    heads=4,
+    key_value_heads=2,
+    feed_forward=64,
+    vocabulary=512,
+    mel_bins=32,
+    fft_samples=1024,
+    hop_samples=320,
+    window_s=2,
+    max_audio_s=4,
+    context_tokens=1024,
+    init_std=0.08,
+)
+QUESTION = "Is the tone low or high?"
+OPTIONS = ("low", "high")
+CORPUS = (
+    QUESTION,
+    "low",
+    "high",
+    " low",
+    " high",
+    "<think>It is low.</think><answer>low</answer>",
+    "user assistant",
+) * 3
+
+
+@cache
+def processor():
+    return build_processor(build_tokenizer(CORPUS, SIZE.vocabulary), SIZE, RATE_HZ)
+
+
+def model(seed: int = 1):
+    return build_model(processor(), SIZE, seed)
+
+
+def hearing() -> Hearing:
+    return Hearing.of(processor(), model().config)
+
+
+def tone(hertz: float, seconds: float, seed: int = 0) -> np.ndarray:
+    """A tone in a little noise."""
+    noise = np.random.default_rng(seed).normal(0, 0.01, round(seconds * RATE_HZ))
+    return (0.3 * np.sin(2 * np.pi * hertz * np.arange(len(noise)) / RATE_HZ) + noise).astype(np.float32)
+
+
+def tracks(count: int = 8, seconds: float = 3.0) -> list[Track]:
+    """Even ones are low, odd ones high."""
+    made = []
+    for i in range(count):
+        samples = tone(200 + 20 * i if i % 2 == 0 else 3000 + 100 * i, seconds, seed=i)
+        # only what training reads
+        made.append(Track.model_construct(id=f"t{i}", audio=Audio(bytes=encode_flac(samples), path=f"t{i}.flac")))
+    return made
+
+
+def item(track: Track, family: str = "tone", think: bool = False) -> Item:
+    answer = OPTIONS[int(track.id[1:]) % 2]
+    return Item(
+        id=f"{track.id}/{family}",
+        track_id=track.id,
+        family=family,
+        question=QUESTION,
+        prompt=f"{QUESTION}{' Think.' if think else ''}",
+        target=f"<think>It is {answer}.</think><answer>{answer}</answer>" if think else answer,
+        reference=answer,
+        options=OPTIONS,
+        structured=(),
+        is_caption=False,
+    )
+
+
+def taught(of: list[Track], think: bool = False):
+    return curriculum([item(t, think=think) for t in of], {"tone": 1.0}, "sft")
+
+
+def generator(seed: int = 0) -> random.Random:
+    return random.Random(seed)
+
+
+def write_ports(data: Path, count: int = 8) -> None:
+    """The ports `skills`, `think` and `tracks` about the tracks: a question, a caption and a chain each."""
+    stamp = TeacherStamp(kind="scripted", model="test", revision="1", prompt_id="none", prompt_sha256="0" * 64)
+    common = {"split": "train", "question": QUESTION, "options": list(OPTIONS), "teacher": stamp}
+    full, examples, chains = [], [], []
+    for track in tracks(count):
+        answer = OPTIONS[int(track.id[1:]) % 2]
+        full.append(make_track(track.id, f"work-{track.id}", audio=track.audio))
+        about = {**common, "track_id": track.id, "work_id": f"work-{track.id}"}
+        plain = {"skill": "attribute", "type": "multiple_choice", "family": "tone", "answer": answer}
+        empty = {"rationale": "", "references": [], "structured": []}
+        examples.append(Example.model_validate({**about, **plain, **empty, "id": f"{track.id}/tone"}))
+        words = {"question": "Describe it.", "options": [], "answer": f"A {answer} tone.", "skill": "caption"}
+        truth = [Category(name="theory", values=[answer])]
+        examples.append(
+            Example.model_validate(
+                {
+                    **about,
+                    **empty,
+                    **words,
+                    "type": "caption",
+                    "family": "words",
+                    "structured": truth,
+                    "id": f"{track.id}/words",
+                }
+            )
+        )
+        thought = {"steps": [], "thinking": f"It is {answer}.", "difficulty": "teacher_choice"}
+        tone_chain = {"family": "tone", "answer": answer, "example_id": f"{track.id}/tone", "id": f"{track.id}/tone"}
+        chains.append(Chain.model_validate({**about, **thought, **tone_chain}))
+    write_port(data / "tracks", Track, [full])
+    write_port(data / "skills", Example, [examples])
+    write_port(data / "think", Chain, [chains])
+
+
+OPTIMISER = {
+    "learning_rate": 0.003,
+    "schedule": {"kind": "constant", "warmup_steps": 2},
+    "weight_decay": 0.0,
+    "beta2": 0.98,
+    "max_grad_norm": 1.0,
+    "accumulation": 1,
+}
+WINDOWS = {"rule": "random", "per_track": 2, "max_s": 2.0}
+TEACHING = {
+    "seed": 3,
+    "threads": 1,
+    "families": {"tone": 1.0, "words": 0.5},
+    "steps": 8,
+    "batch_size": 4,
+    "max_turns": 2,
+    "branch_weight": 5.0,
+    "windows": WINDOWS,
+    "optimiser": OPTIMISER,
+    "checkpoint_every": 3,
+}
+CONFIGS: dict[str, dict] = {
+    "backbone": {
+        "model": {"kind": "scratch", "seed": 1, "sample_rate_hz": RATE_HZ, "size": SIZE.model_dump()},
+    },
+    "sft": TEACHING,
+    "warmup": {**TEACHING, "caption_families": ["words"]},
+    "grpo": {
+        "seed": 4,
+        "threads": 1,
+        "families": {"tone": 2.0, "words": 1.0},
+        "steps": 6,
+        "prompts_per_step": 3,
+        "num_generations": 4,
+        "candidates": 1.5,
+        "beta": 0.05,
+        "epsilon": 0.2,
+        "temperature": 1.0,
+        "max_completion_tokens": 16,
+        "weight_format": 1.0,
+        "weight_accuracy": 1.0,
+        "weight_structured": 1.0,
+        "structured_form": "matched_categories",
+        "scale_rewards": "group",
+        "windows": WINDOWS,
+        "optimiser": OPTIMISER,
+        "batch_size": 8,
+        "checkpoint_every": 2,
+    },
+}
+
+
+def run(stage_name: str, data: Path, **changes: object) -> dict[str, Manifest]:
+    """The stage with its ports in `data`; gives the outputs' manifests."""
+    return run_stage(stages.load(stage_name), {**CONFIGS[stage_name], **changes}, data)
