@@ -35,6 +35,19 @@ class MadmomBeats(Choice):
         return MadmomBeatTracker(self.beats_per_bar, self.min_bpm, self.max_bpm)
 
 
+class LibrosaBeats(Choice):
+    kind: Literal["librosa"]
+    beats_per_bar: tuple[int, ...]
+    """Bar lengths it may hear; librosa knows no downbeats, so accents decide."""
+    min_bpm: float
+    max_bpm: float
+
+    def open(self) -> BeatTracker:
+        from music_flamingo.mir.librosa_beats import LibrosaBeatTracker
+
+        return LibrosaBeatTracker(self.beats_per_bar, self.min_bpm, self.max_bpm)
+
+
 class EssentiaKeys(Choice):
     kind: Literal["essentia"]
     profiles: tuple[str, ...]
@@ -46,6 +59,15 @@ class EssentiaKeys(Choice):
         return EssentiaKey(self.profiles)
 
 
+class LibrosaKeys(Choice):
+    kind: Literal["librosa"]
+
+    def open(self) -> KeyEstimator:
+        from music_flamingo.mir.librosa_harmony import LibrosaHarmony
+
+        return LibrosaHarmony()
+
+
 class ChordinoChords(Choice):
     kind: Literal["chordino"]
 
@@ -55,17 +77,28 @@ class ChordinoChords(Choice):
         return Chordino()
 
 
+class LibrosaChords(Choice):
+    kind: Literal["librosa"]
+
+    def open(self) -> ChordRecogniser:
+        from music_flamingo.mir.librosa_harmony import LibrosaHarmony
+
+        return LibrosaHarmony()
+
+
 class LibrosaForm(Choice):
     kind: Literal["librosa"]
-    seconds_per_section: float
-    """A recording is first cut into sections of this length on average, then like neighbours are joined."""
-    merge_below: float
-    """Sections closer than this, in standard deviations a feature, are one section or get one letter."""
+    min_section_s: float
+    """No section is shorter."""
+    min_novelty: float
+    """A boundary stands out by this much, of the most novel moment's height."""
+    alike_above: float
+    """Sections whose harmony correlates by more than this get one letter: A B A."""
 
     def open(self) -> SectionFinder:
         from music_flamingo.mir.librosa_sections import LibrosaSections
 
-        return LibrosaSections(self.seconds_per_section, self.merge_below)
+        return LibrosaSections(self.min_section_s, self.min_novelty, self.alike_above)
 
 
 class AnalysedSound(Choice):

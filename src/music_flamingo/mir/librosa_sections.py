@@ -1,7 +1,7 @@
-"""Sections by librosa: bottom-up clustering of neighbouring moments (McFee and Ellis, 2014), then equal letters for
-sections that sound alike.
+"""Sections by what is repeated (Serrà et al.: Unsupervised Music Structure Annotation by Time Series Structure Features,
+2014), with librosa's recurrence matrix; then equal letters for sections that go alike.
 
-T moments, two a second; D features: 12 of harmony, 12 of timbre.
+T moments, five a second; C = 12 pitch classes; L lags.
 """
 
 import string
@@ -11,26 +11,31 @@ from typing import Any
 import numpy as np
 
 from music_flamingo.core.errors import MissingToolError
-from music_flamingo.mir import RATE_HZ, Signal
+from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
 from music_flamingo.mir.spectrum import magnitudes
 from music_flamingo.records import Sections, Segment
 
-FRAME_SIZE = 4096
-HOP_SIZE = RATE_HZ // 10
-FRAMES_PER_MOMENT = 5
-MOMENT_S = FRAMES_PER_MOMENT * HOP_SIZE / RATE_HZ
-NUM_MELS, NUM_TIMBRE, NUM_CHROMA = 64, 12, 12
-LEVEL = 0.1
+FRAME_SIZE, HOP_SIZE = 8192, RATE_HZ // 10
+FRAMES_PER_MOMENT, MOMENTS_PER_S = 2, 5
+PHRASE = 2 * MOMENTS_PER_S
+"""Moments are compared with the two seconds around them."""
+NEIGHBOURS = 0.03
+"""Share of a recording's moments that count as the same: those most alike."""
+TIME_SPREAD, LAG_SPREAD = 1.0 * MOMENTS_PER_S, 0.5 * MOMENTS_PER_S
+SHIFTS = range(-3, 4)
+"""Sections are laid upon each other within 0.6 s."""
+SILENT_BELOW = 1e-4
 
 
 @dataclass
 class LibrosaSections:
-    seconds_per_section: float
-    """A recording is first cut into this many seconds' worth of sections, on average."""
-    merge_below: float
-    """Neighbours closer than this (in standard deviations a feature) are one section, and others get one letter."""
+    min_section_s: float
+    min_novelty: float
+    """A boundary stands out by this much, of the most novel moment's height."""
+    alike_above: float
+    """Sections whose harmony correlates by more than this get one letter."""
     _librosa: Any = field(init=False, repr=False)
-    _banks: tuple[np.ndarray, np.ndarray] = field(init=False, repr=False)
+    _bank: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         try:
@@ -41,94 +46,89 @@ class LibrosaSections:
                 "Or set facts.sections to null."
             ) from error
         self._librosa = librosa
-        chroma = librosa.filters.chroma(sr=RATE_HZ, n_fft=FRAME_SIZE, n_chroma=NUM_CHROMA)
-        mel = librosa.filters.mel(sr=RATE_HZ, n_fft=FRAME_SIZE, n_mels=NUM_MELS, fmax=11025)
-        self._banks = (chroma.T.astype(np.float32), mel.T.astype(np.float32))
+        bank = librosa.filters.chroma(sr=RATE_HZ, n_fft=FRAME_SIZE, n_chroma=12, octwidth=2)
+        self._bank = bank.T.astype(np.float32)
 
     def find(self, signal: Signal) -> Sections:
-        """At least one section, A, over the whole recording."""
-        moments = self._moments(signal.samples)
-        wanted = max(1, round(signal.duration_s / self.seconds_per_section))
-        starts = [0]
-        if wanted > 1 and len(moments) > wanted:
-            starts = sorted(int(s) for s in self._librosa.segment.agglomerative(moments.T, wanted))
-        starts = _merge_alike(moments, starts, self.merge_below)
-        labels, clearness = _letters(moments, starts, self.merge_below)
-        times_s = [round(s * MOMENT_S, 4) for s in starts] + [round(signal.duration_s, 4)]
+        """At least one section, A, over the whole recording. Raises NothingFoundError in silence."""
+        if float(np.abs(signal.samples).max()) < SILENT_BELOW:
+            raise NothingFoundError("the recording is silent")
+        chroma = self._chroma(signal.samples)
+        novelty = self._novelty(unit(chroma))
+        boundaries = find_peaks(novelty, round(self.min_section_s * MOMENTS_PER_S), self.min_novelty)
+        chroma -= chroma.mean(axis=0)
+        labels = letters(unit(chroma), [0, *boundaries], self.alike_above)
+        times_s = [0.0, *(b / MOMENTS_PER_S for b in boundaries), round(signal.duration_s, 4)]
         return Sections(
             tool="librosa",
             tool_version=self._librosa.__version__,
-            confidence=round(clearness, 4),
+            confidence=round(float(np.mean(novelty[boundaries])), 4) if boundaries else 0.5,
             segments=[
                 Segment(start_s=start_s, end_s=end_s, label=label)
                 for start_s, end_s, label in zip(times_s[:-1], times_s[1:], labels, strict=True)
             ],
         )
 
-    def _moments(self, samples: np.ndarray) -> np.ndarray:
-        """Standardised harmony and timbre of each half second. Shape (T, D)."""
-        level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-        samples = samples * np.float32(LEVEL / max(level, 1e-9))
-        chroma_bank, mel_bank = self._banks
-        chroma, mel = [], []
-        for block in magnitudes(samples, FRAME_SIZE, HOP_SIZE):
-            chroma.append(np.sqrt(block) @ chroma_bank)
-            mel.append(np.square(block) @ mel_bank)
-        harmony = _by_moments(np.concatenate(chroma))
-        timbre = self._librosa.feature.mfcc(
-            S=10 * np.log10(_by_moments(np.concatenate(mel)).T + 1e-3), n_mfcc=NUM_TIMBRE + 1
-        ).T[:, 1:]
-        harmony /= np.maximum(np.linalg.norm(harmony, axis=1, keepdims=True), 1e-6)
-        return np.hstack([_standard(harmony), _standard(timbre)])
+    def _chroma(self, samples: np.ndarray) -> np.ndarray:
+        """Shares of the pitch classes at each moment. Shape (T, C)."""
+        frames = np.concatenate([np.sqrt(b) @ self._bank for b in magnitudes(samples, FRAME_SIZE, HOP_SIZE)])
+        size = min(FRAMES_PER_MOMENT, len(frames))
+        chroma = frames[: len(frames) // size * size].reshape(-1, size, 12).mean(axis=1)
+        return chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9)
+
+    def _novelty(self, harmony: np.ndarray) -> np.ndarray:
+        """How much the pattern of repetitions changes at each moment, 0 to 1. Shape (T,)."""
+        from scipy.ndimage import gaussian_filter
+
+        if len(harmony) < 2 * PHRASE:
+            return np.zeros(len(harmony))
+        padded = np.pad(harmony, ((PHRASE // 2, PHRASE - PHRASE // 2 - 1), (0, 0)), mode="edge")
+        phrases = np.hstack([padded[i : i + len(harmony)] for i in range(PHRASE)])
+        recurrence = self._librosa.segment.recurrence_matrix(
+            phrases.T, k=max(2, round(NEIGHBOURS * len(harmony))), width=1, sym=True, mode="connectivity"
+        )
+        lags = self._librosa.segment.recurrence_to_lag(recurrence.astype(np.float32), pad=True)  # (L, T)
+        smooth = gaussian_filter(lags, (LAG_SPREAD, TIME_SPREAD))
+        change = np.concatenate([[0.0], np.sqrt(np.square(np.diff(smooth, axis=1)).sum(axis=0))])
+        return (change - change.min()) / max(float(np.ptp(change)), 1e-9)
 
 
-def _by_moments(frames: np.ndarray) -> np.ndarray:
-    """Means of five frames; a rest joins the last moment."""
-    count = max(1, len(frames) // FRAMES_PER_MOMENT)
-    ends = [FRAMES_PER_MOMENT * (i + 1) for i in range(count - 1)] + [len(frames)]
-    return np.stack([frames[a:b].mean(axis=0) for a, b in zip([0, *ends[:-1]], ends, strict=True)])
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
-def _standard(features: np.ndarray) -> np.ndarray:
-    """Zero mean, and unit variance over all features together: what varies most counts most."""
-    centred = features - features.mean(axis=0)
-    return centred / max(float(centred.std()), 1e-6)
+def find_peaks(novelty: np.ndarray, distance: int, least: float) -> list[int]:
+    """Moments more novel than all others within `distance`, no nearer to the ends than half of it."""
+    return [
+        t
+        for t in range(distance // 2, len(novelty) - distance // 2)
+        if novelty[t] > least and novelty[t] == novelty[max(0, t - distance) : t + distance + 1].max()
+    ]
 
 
-def _means(moments: np.ndarray, starts: list[int]) -> np.ndarray:
-    ends = [*starts[1:], len(moments)]
-    return np.stack([moments[a:b].mean(axis=0) for a, b in zip(starts, ends, strict=True)])
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((a - b) ** 2)))
-
-
-def _merge_alike(moments: np.ndarray, starts: list[int], closest: float) -> list[int]:
-    """Join the two most alike neighbours until none is closer than `closest`."""
-    starts = list(starts)
-    while len(starts) > 1:
-        means = _means(moments, starts)
-        gaps = [_distance(a, b) for a, b in zip(means[:-1], means[1:], strict=True)]
-        nearest = int(np.argmin(gaps))
-        if gaps[nearest] >= closest:
-            break
-        del starts[nearest + 1]
-    return starts
-
-
-def _letters(moments: np.ndarray, starts: list[int], closest: float) -> tuple[list[str], float]:
-    """A letter for each section, the same for those that sound alike; and how clear of the border they lie."""
-    means = _means(moments, starts)
+def letters(harmony: np.ndarray, starts: list[int], alike_above: float) -> list[str]:
+    """A letter for each section, the letter of the first section that it goes like."""
+    sections = [harmony[a:b] for a, b in zip(starts, [*starts[1:], len(harmony)], strict=True)]
     kinds: list[np.ndarray] = []
-    labels, margins = [], []
-    for mean in means:
-        distances = [_distance(mean, kind) for kind in kinds]
-        if distances and min(distances) < closest:
-            kind = int(np.argmin(distances))
+    labels = []
+    for section in sections:
+        likeness = [_likeness(section, kind) for kind in kinds]
+        if likeness and max(likeness) > alike_above:
+            kind = int(np.argmax(likeness))
         else:
             kind = len(kinds)
-            kinds.append(mean)
+            kinds.append(section)
         labels.append(string.ascii_uppercase[min(kind, 25)])
-        margins += [min(1.0, abs(min(distances) - closest) / closest)] if distances else []
-    return labels, float(np.mean(margins)) if margins else 0.5
+    return labels
+
+
+def _likeness(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean correlation of two sections moment by moment, laid upon each other as well as a small shift allows."""
+    best = -1.0
+    for shift in SHIFTS:
+        ours, theirs = a[max(0, shift) :], b[max(0, -shift) :]
+        size = min(len(ours), len(theirs))
+        if size:
+            best = max(best, float((ours[:size] * theirs[:size]).sum(axis=1).mean()))
+    return best

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -25,7 +25,10 @@ from music_flamingo.mir.choices import (
     AnalysedSound,
     ChordinoChords,
     EssentiaKeys,
+    LibrosaBeats,
+    LibrosaChords,
     LibrosaForm,
+    LibrosaKeys,
     LyricsOfSource,
     MadmomBeats,
     MeasuredDynamics,
@@ -33,6 +36,10 @@ from music_flamingo.mir.choices import (
 from music_flamingo.records import Facts, Track
 
 T = TypeVar("T")
+
+BeatsChoice = Annotated[MadmomBeats | LibrosaBeats, Field(discriminator="kind")]
+KeyChoice = Annotated[EssentiaKeys | LibrosaKeys, Field(discriminator="kind")]
+ChordsChoice = Annotated[ChordinoChords | LibrosaChords, Field(discriminator="kind")]
 
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
@@ -42,10 +49,10 @@ FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "ly
 class FactsConfig(StageConfig):
     """The tool of each fact; null leaves the fact out."""
 
-    beats: MadmomBeats | None
+    beats: BeatsChoice | None
     """Gives beats, their places in the bar, and the tempo."""
-    key: EssentiaKeys | None
-    chords: ChordinoChords | None
+    key: KeyChoice | None
+    chords: ChordsChoice | None
     sections: LibrosaForm | None
     dynamics: MeasuredDynamics | None
     sound: AnalysedSound | None
