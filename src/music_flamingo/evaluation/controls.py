@@ -1,12 +1,12 @@
 """The two controls of every score: is it the music that answers, or the words of the question?
 
-- `shuffled`: the question is put to the recording of another work, drawn by seed whatever its answer. A model that does
-  not listen scores as it does with the true audio; a model that listens answers for what it hears, which over balanced
-  answers comes to chance.
+- `shuffled`: the question is put to the recording of another work, drawn by seed so that pieces of each answer are
+  replaced by pieces of every answer equally often. A model that does not listen scores as it does with the true audio; one
+  that listens answers for what it hears, which comes to chance.
 - `none`: silence as long as the stretch that would have been heard. Over balanced answers this is chance.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,23 +17,41 @@ from music_flamingo.evaluation.items import Item, rng_of
 def shuffled_tracks(items: Sequence[Item], seed: int) -> list[str]:
     """For each item the id of the track to be heard in its place.
 
+    A track has one replacement in a family, whatever is asked of it there, so that it is listened to once.
     Raises UserError when a family has only one work.
     """
-    works: dict[str, dict[str, str]] = {}
+    families: dict[str, dict[str, Item]] = {}
     for item in items:
-        works.setdefault(item.family, {})[item.track_id] = item.work_id
-    return [_other_track(item, works[item.family], seed) for item in items]
+        families.setdefault(item.family, {})[item.track_id] = item
+    played = {name: _replacements(list(asked.values()), seed) for name, asked in families.items()}
+    return [played[item.family][item.track_id] for item in items]
 
 
-def _other_track(item: Item, work_of: Mapping[str, str], seed: int) -> str:
-    """One and the same for all that is asked of a track in this family: it is then listened to once."""
-    candidates = sorted(track_id for track_id, work_id in work_of.items() if work_id != item.work_id)
-    if not candidates:
+def _replacements(asked: Sequence[Item], seed: int) -> dict[str, str]:
+    answers = sorted({_answer(item) for item in asked})
+    played = {}
+    for answer in answers:
+        mine = sorted((item for item in asked if _answer(item) == answer), key=lambda item: item.track_id)
+        rng = rng_of(seed, "shuffled", asked[0].family, answer)
+        for turn, index in enumerate(rng.permutation(len(mine))):
+            played[mine[index].track_id] = _other(mine[index], asked, answers[turn % len(answers)], rng)
+    return played
+
+
+def _answer(item: Item) -> str:
+    """A caption has no single answer: any other piece replaces it."""
+    return "" if item.category else item.reference
+
+
+def _other(item: Item, asked: Sequence[Item], answer: str, rng: np.random.Generator) -> str:
+    others = sorted((o for o in asked if o.work_id != item.work_id), key=lambda o: o.track_id)
+    if not others:
         raise UserError(
             f"the shuffled control of `{item.family}` finds no other work to play: "
             "give the test split more works, or leave the family out of evaluate.families."
         )
-    return candidates[rng_of(seed, "shuffled", item.family, item.track_id).integers(len(candidates))]
+    wanted = [o for o in others if _answer(o) == answer] or others
+    return wanted[rng.integers(len(wanted))].track_id
 
 
 def silence(num_samples: int) -> np.ndarray:
