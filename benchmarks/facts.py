@@ -5,7 +5,8 @@
                                               data, against data/truth, by split
 
 Scores by mir_eval: beat and downbeat F (70 ms, from 5 s on), tempo Acc1/Acc2 (4 %), weighted key score, chord majmin
-WCSR, section boundaries F within 3 s. Cost in CPU-seconds a minute of audio. Writes a dated table to benchmarks/results.
+WCSR, section boundaries F within 3 s. Cost in CPU-seconds a minute of audio.
+Writes a dated table to benchmarks/results.
 Rendered scores are a regression baseline, not a promise for recordings.
 """
 

@@ -1,8 +1,8 @@
 """The two controls of every score: is it the music that answers, or the words of the question?
 
 - `shuffled`: the question is put to the recording of another work, drawn by seed so that pieces of each answer are
-  replaced by pieces of every answer equally often. A model that does not listen scores as it does with the true audio; one
-  that listens answers for what it hears, which comes to chance.
+  replaced by pieces of every answer equally often. A model that does not listen scores as it does with the true audio;
+  one that listens answers for what it hears, which comes to chance.
 - `none`: silence as long as the stretch that would have been heard. Over balanced answers this is chance.
 """
 

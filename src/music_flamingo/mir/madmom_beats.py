@@ -100,7 +100,7 @@ class MadmomBeatTracker:
         found = np.zeros((0, 2))
         for start, beats in windows:
             start_s = start / FRAMES_PER_S
-            found = join_beats(found, beats + [start_s, 0], start_s + OVERLAP_S / 2 if start else 0.0)
+            found = join_beats(found, beats + np.array([start_s, 0.0]), start_s + OVERLAP_S / 2 if start else 0.0)
         return found
 
     def _rhythm(self, beats: np.ndarray, activations: np.ndarray) -> Rhythm:

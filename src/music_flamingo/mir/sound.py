@@ -1,7 +1,7 @@
 """Drums, texture and envelope by signal analysis: three logistic regressions over the same features.
 
-Their weights (sound_model.json) were fitted on rendered performances of training pieces; `benchmarks/calibrate_sound.py`
-makes them anew and prints how they do on the other pieces.
+Their weights (sound_model.json) were fitted on rendered performances of training pieces;
+`benchmarks/calibrate_sound.py` makes them anew and prints how they do on the other pieces.
 """
 
 import json

@@ -8,6 +8,7 @@ T frames, B bands, F bins, K notes.
 """
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def blows(samples: np.ndarray) -> dict[str, float]:
     power = np.concatenate([np.square(b) for b in _spectra(samples, BLOW_FRAME, HOP_SIZE)])
     frequencies_hz = np.fft.rfftfreq(BLOW_FRAME, 1 / RATE_HZ)
     edges = np.searchsorted(frequencies_hz, BLOW_EDGES_HZ)
-    bands = np.stack([power[:, a:b].sum(axis=1) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    bands = np.stack([power[:, a:b].sum(axis=1) for a, b in pairwise(edges)])
     level_db = 10 * np.log10(bands + 1e-10)
     rises_db = np.maximum(level_db[:, 2:] - level_db[:, :-2], 0)
     broad_db = np.sort(rises_db[1:], axis=0)[1]  # all bands but one rise at least this much
