@@ -1,6 +1,7 @@
 """Sections by what is repeated.
 
-After Serrà et al., Unsupervised Music Structure Annotation by Time Series Structure Features (2014), with librosa's recurrence matrix; then equal letters for sections that go alike.
+After Serrà et al., Unsupervised Music Structure Annotation by Time Series Structure Features (2014), with
+librosa's recurrence matrix; then equal letters for sections that go alike.
 
 T moments, five a second; C = 12 pitch classes; L lags.
 """
