@@ -8,7 +8,6 @@ controls. Each seed's folders are kept under --work, so that an interrupted run 
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import subprocess
@@ -150,11 +149,6 @@ def _cpu_info() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def cpu_seconds(work: Path) -> str:
-    spent = {name: json.loads((work / "_timing" / f"{name}.json").read_text()) for name in LEARNING}
-    return ", ".join(f"{name} {timing['cpu_s']:.0f}" for name, timing in spent.items() if "cpu_s" in timing)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
@@ -176,7 +170,6 @@ def main() -> None:
         f"{table(cells)}\n\n"
         f"- command: `python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`\n"
         f"- commit: {commit.strip() or 'none'}; hardware: {hardware()}\n"
-        f"- CPU seconds of seed {options.seeds[0]}: {cpu_seconds(options.work / str(options.seeds[0]))}\n"
     )
     print(text)
     results = ROOT / "benchmarks" / "results"
