@@ -31,7 +31,7 @@ def configure(
     """Split the parameters of a run into one JSON text a stage.
 
     Args:
-        params: All parameters as JSON text (`mf params --json` prints it): {"facts": {...}, ...}.
+        params: All parameters as JSON text: {"facts": {...}, ...}.
     """
     import json
 

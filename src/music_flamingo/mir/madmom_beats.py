@@ -1,8 +1,8 @@
 """Beats, downbeats, meter and tempo by madmom: an ensemble of recurrent nets and a dynamic Bayesian network.
 
 Böck, Krebs and Widmer: Joint Beat and Downbeat Tracking with Recurrent Neural Networks (ISMIR 2016). The spectra that
-feed the nets are computed here, a block of frames at a time: the same numbers as madmom's own (a test compares them)
-for a fifth of its time. The models are CC BY-NC-SA 4.0.
+feed the nets are computed here, a block of frames at a time: the same spectra as madmom's own, shared
+by both nets. The models are CC BY-NC-SA 4.0.
 
 T frames, 100 a second.
 """
