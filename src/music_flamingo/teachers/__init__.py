@@ -5,7 +5,8 @@ JSON, a reply that is validated. The scripted teacher is such a provider too: de
 same payload. What it writes is stamped `scripted` everywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -18,6 +19,16 @@ from music_flamingo.records import TeacherStamp
 from music_flamingo.teachers.payloads import TrackPayload
 
 Reply = TypeVar("Reply", bound=Part)
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+class TeacherFailedError(RuntimeError):
+    """A call that ended without a usable reply. `reason` is what its record is quarantined for: `teacher_timeout`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ScriptedConfig(BaseModel):
@@ -39,6 +50,8 @@ class Request(Generic[Reply]):
     payload: TrackPayload
     reply: type[Reply]
     seed: int
+    audio: bytes | None = None
+    """What the teacher is to hear, as a FLAC or WAV file; None for a call about text alone."""
 
     def messages(self) -> list[dict[str, str]]:
         """The chat messages; all that came from outside is inside the payload's JSON."""
@@ -61,8 +74,12 @@ class Teacher(Protocol):
     kind: str
     model: str
     revision: str
+    concurrency: int
+    """Calls it may be asked at once; 1 for one that runs in this process."""
 
-    def ask(self, request: Request[Reply]) -> Reply: ...
+    def ask(self, request: Request[Reply]) -> Reply:
+        """Raises TeacherFailedError when no try gave a usable reply."""
+        ...
 
 
 def open_teacher(config: TeacherConfig) -> Teacher:
@@ -78,9 +95,38 @@ def request_seed(seed: int, prompt_id: str, parts: Sequence[str]) -> int:
     return int(sha256_bytes("\x1f".join([str(seed), prompt_id, *parts]).encode())[:12], 16)
 
 
-def ask(teacher: Teacher, prompt_id: str, payload: TrackPayload, reply: type[Reply], seed: int, *parts: str) -> Reply:
+def ask(
+    teacher: Teacher,
+    prompt_id: str,
+    payload: TrackPayload,
+    reply: type[Reply],
+    seed: int,
+    *parts: str,
+    audio: bytes | None = None,
+) -> Reply:
     """One call with its own seed, drawn from the stage's seed, the prompt, the track and `parts`."""
-    return teacher.ask(Request(prompt_id, payload, reply, request_seed(seed, prompt_id, [payload.track_id, *parts])))
+    own_seed = request_seed(seed, prompt_id, [payload.track_id, *parts])
+    return teacher.ask(Request(prompt_id, payload, reply, own_seed, audio))
+
+
+def concurrently(
+    teacher: Teacher,
+    items: Sequence[Item],
+    work: Callable[[Item], Made],
+    failed: Callable[[Item, TeacherFailedError], Made],
+) -> list[Made]:
+    """`work` of each item, in order, with as many at once as the teacher takes; `failed` where its calls fail."""
+
+    def one(item: Item) -> Made:
+        try:
+            return work(item)
+        except TeacherFailedError as error:
+            return failed(item, error)
+
+    if teacher.concurrency == 1:
+        return [one(item) for item in items]
+    with ThreadPoolExecutor(teacher.concurrency) as pool:
+        return list(pool.map(one, items))
 
 
 def stamp(teacher: Teacher, prompt_id: str) -> TeacherStamp:

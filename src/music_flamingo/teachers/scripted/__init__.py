@@ -46,6 +46,7 @@ class ScriptedTeacher:
     kind = "scripted"
     model = "scripted"
     revision = __version__
+    concurrency = 1
 
     def ask(self, request: Request[Reply]) -> Reply:
         reply = WRITERS[request.prompt_id](request.payload, random.Random(request.seed))
