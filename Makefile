@@ -59,6 +59,7 @@ compile: setup   ## KFP YAML of the three pipelines into build/pipelines
 lock: setup      ## resolve requirements/*.in again into name==version pins
 	$(LOCK) requirements/base.in -o requirements/base.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/object-store.in -o requirements/object-store.txt
 	sed -i 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements/base.txt requirements/dev.txt
 
 clean:           ## remove data, runs and builds; keeps .venv
