@@ -242,3 +242,22 @@ class RewritePayload(TrackPayload):
     heard_probability: float
     restate_above: float
     """The checking model may overrule the tool from this probability on, where the tool is less sure."""
+
+
+class JudgePayload(TrackPayload):
+    """A text to be rated by whoever hears the recording; title and lyrics are left out: they would give it away."""
+
+    kind: Literal["question", "caption"]
+    family: str
+    question: str
+    options: list[str]
+    answer: str
+    """Of a caption its text."""
+    measured: list[Closed]
+    """What tools read from the sound. A judge that hears overrules it; a scripted one has nothing else to go by."""
+
+
+class JudgeReply(Part):
+    correctness: int = Field(ge=1, le=5)
+    """5: all agrees with what is heard. 3: cannot be told. 1: what decides the answer is wrong."""
+    reason: str = Field(min_length=1)

@@ -1,0 +1,18 @@
+"""A judge that hears nothing: it compares with what tools measured, and rates in the middle what it cannot compare."""
+
+import random
+
+from music_flamingo.teachers.payloads import JudgePayload, JudgeReply
+
+RIGHT, UNKNOWN, WRONG = 5, 3, 1
+
+
+def judge_example(payload: JudgePayload, rng: random.Random) -> JudgeReply:
+    """5 or 1 for a closed question, by its measured answer; 3 for everything else."""
+    known = {c.family: c.answer for c in payload.measured}
+    if payload.kind == "caption" or payload.family not in known:
+        return JudgeReply(correctness=UNKNOWN, reason="A scripted judge hears nothing and has no fact to compare.")
+    measured = known[payload.family]
+    if payload.answer == measured:
+        return JudgeReply(correctness=RIGHT, reason=f"The measured answer is {measured} too.")
+    return JudgeReply(correctness=WRONG, reason=f"The measured answer is {measured}.")
