@@ -80,16 +80,6 @@ def chain(facts, family, evidence=(), style="short", answer=None, rationale="") 
 # --- protocol ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_is_a_chat_completion_with_a_json_schema():
-    request = Request("rich_caption", song(songs.make_facts()), TextReply, seed=7)
-    body = json.loads(json.dumps(request.body("some-model")))
-    assert body["model"] == "some-model" and body["seed"] == 7
-    assert [m["role"] for m in body["messages"]] == ["user"]
-    schema = body["response_format"]["json_schema"]
-    assert schema["strict"] and schema["schema"]["required"] == ["text"]
-    assert '"tempo_bpm": 120.0' in body["messages"][0]["content"]
-
-
 @pytest.mark.parametrize("prompt_id", sorted(WRITERS))
 def test_every_prompt_of_a_writer_renders_and_refuses_unknown_names(prompt_id):
     text = render(prompt_id, payload={"track_id": "w1/0"})
@@ -100,7 +90,7 @@ def test_every_prompt_of_a_writer_renders_and_refuses_unknown_names(prompt_id):
 
 def test_hostile_text_stays_inside_a_json_field_of_the_prompt():
     facts = songs.make_facts(lyrics=songs.with_lyrics((HOSTILE,)))
-    content = Request("rich_caption", song(facts, title=HOSTILE), TextReply, 0).messages()[0]["content"]
+    content = Request("rich_caption", song(facts, title=HOSTILE), TextReply, 0).text
     assert "<|im_start|>" not in content and "</think>" not in content
     line = next(line for line in content.splitlines() if line.startswith("{"))
     assert json.loads(line)["title"] == HOSTILE

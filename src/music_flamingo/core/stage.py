@@ -45,8 +45,19 @@ class StageConfig(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """What the result depends on beside its inputs; a configuration that reads a folder adds what lies there."""
-        skip = {n for n, f in type(self).model_fields.items() if f.json_schema_extra == NOT_IDENTITY}
-        return self.model_dump(mode="json", exclude=skip)
+        return self.model_dump(mode="json", exclude=_not_identity(self))
+
+
+def _not_identity(config: BaseModel) -> dict[str, Any]:
+    """The fields marked NOT_IDENTITY, of the configuration and of those inside it, as pydantic's `exclude`."""
+    skip: dict[str, Any] = {}
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if field.json_schema_extra == NOT_IDENTITY:
+            skip[name] = True
+        elif isinstance(value, BaseModel) and (inner := _not_identity(value)):
+            skip[name] = inner
+    return skip
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Candidate:
     answer_probability: float
     """The model's, of the right answer."""
     rating: int
-    """The teacher's, 1 to 5."""
+    """The teacher's, 1 to 5; 0 where it gave none."""
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,8 @@ def listening_pages(run: Run, tracks: Sequence[Track], bins_per_s: float) -> lis
     truths = {t.id: t for t in of_tracks(run.truth, "id", ids)}
     made = {t.id: _page(t, facts.get(t.id), truths.get(t.id), bins_per_s) for t in tracks}
     for caption in of_tracks(run.captions, "track_id", ids):
-        made[caption.track_id].captions.append(caption)
+        if caption.is_ok:
+            made[caption.track_id].captions.append(caption)
     for example in of_tracks(run.skills, "track_id", ids):
         made[example.track_id].examples.append(example)
     for example in of_tracks(run.rejects, "track_id", ids):

@@ -1,18 +1,35 @@
 """captions: a teacher's first description of each 30 s of a track (paper, section on MF-Skills, step 1).
 
 Surface facts alone: what is heard, without tempo, key or chords, so that nothing invented here is carried on. A track
-is cut into windows of equal length; the last one is shorter. Times are seconds from the start of the track.
+is cut into windows of equal length; the last one is shorter. Times are seconds from the start of the track. A teacher
+that hears is sent the window's sound. A window whose call fails is kept without words, under its reason.
 """
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
 
 from pydantic import Field
 
+from music_flamingo.audio.clips import cut
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.records import Caption, Facts, Track
-from music_flamingo.teachers import Teacher, TeacherConfig, ask, open_teacher, stamp
+from music_flamingo.teachers import (
+    Request,
+    Teacher,
+    TeacherConfig,
+    TeacherFailedError,
+    is_settled,
+    over_shards,
+    request_seed,
+    stamp,
+    teaching,
+)
+from music_flamingo.teachers.config import AudioFormat
 from music_flamingo.teachers.payloads import TextReply, WindowPayload
 
 PROMPT = "initial_caption"
@@ -35,41 +52,71 @@ def windows(duration_s: float, window_s: float, shortest_s: float) -> list[tuple
     return list(zip(starts, [*starts[1:], duration_s], strict=True))
 
 
-def describe(config: CaptionsConfig, teacher: Teacher, track: Track, facts: Facts) -> list[Caption]:
-    assert track.duration_s is not None, "a track that is ok has a duration"
-    captions = []
-    for index, (start_s, end_s) in enumerate(windows(track.duration_s, config.window_s, config.shortest_s)):
-        payload = WindowPayload(
-            track_id=track.id,
-            start_s=round(start_s, 2),
-            end_s=round(end_s, 2),
-            has_drums=facts.sound.has_drums if facts.sound else None,
-            texture=facts.sound.texture if facts.sound else None,
-            lead_envelope=facts.sound.lead_envelope if facts.sound else None,
-            dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
-        )
-        reply = ask(teacher, PROMPT, payload, TextReply, config.seed, str(index))
-        captions.append(
-            Caption(
-                id=f"{track.id}/{index}",
-                track_id=track.id,
-                start_s=start_s,
-                end_s=end_s,
-                text=reply.text,
-                teacher=stamp(teacher, PROMPT),
-            )
-        )
-    return captions
+@dataclass(frozen=True)
+class Window:
+    """One stretch of a track, to be described."""
+
+    track: Track
+    facts: Facts
+    index: int
+    start_s: float
+    end_s: float
+
+
+def windows_of(config: CaptionsConfig, tracks: Iterable[Track], facts: Iterable[Facts]) -> list[Window]:
+    """The windows of the tracks that have facts, in order."""
+    known = {f.id: f for f in facts if f.is_ok}
+    found = []
+    for track in (t for t in tracks if t.is_ok and t.id in known):
+        assert track.duration_s is not None, "a track that is ok has a duration"
+        times = windows(track.duration_s, config.window_s, config.shortest_s)
+        found += [Window(track, known[track.id], index, *time) for index, time in enumerate(times)]
+    return found
+
+
+def request(config: CaptionsConfig, window: Window, form: AudioFormat | None) -> Request[TextReply]:
+    """The call that describes a window; `form` is that in which the teacher hears, or None."""
+    facts, track = window.facts, window.track
+    payload = WindowPayload(
+        track_id=track.id,
+        start_s=round(window.start_s, 2),
+        end_s=round(window.end_s, 2),
+        has_drums=facts.sound.has_drums if facts.sound else None,
+        texture=facts.sound.texture if facts.sound else None,
+        lead_envelope=facts.sound.lead_envelope if facts.sound else None,
+        dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
+    )
+    seed = request_seed(config.seed, PROMPT, [track.id, str(window.index)])
+    sound = cut(track.audio.bytes, window.start_s, window.end_s, form) if form and track.audio else None
+    return Request(PROMPT, payload, TextReply, seed, sound)
+
+
+def describe(config: CaptionsConfig, teacher: Teacher, window: Window) -> Caption:
+    """The caption of a window; one without words, under its reason, where the call failed."""
+    caption = Caption(
+        id=f"{window.track.id}/{window.index}",
+        track_id=window.track.id,
+        start_s=window.start_s,
+        end_s=window.end_s,
+        text="",
+        teacher=stamp(teacher, PROMPT),
+    )
+    try:
+        text = teacher.ask(request(config, window, teacher.audio)).text
+    except TeacherFailedError as error:
+        return caption.quarantined(error.reason)
+    return caption.model_copy(update={"text": text})
 
 
 def run(config: CaptionsConfig, tracks: Table[Track], facts: Table[Facts], captions: Writer[Caption]) -> Metrics:
-    teacher = open_teacher(config.teacher)
-    pending = [i for i in map(shard_index, tracks.shards) if not captions.has(i)]
-    with Progress("captions", len(pending), "shards") as progress:
-        for index in pending:
-            known = {f.id: f for f in facts.read_shard(index) if f.is_ok}
-            described = [t for t in tracks.read_shard(index) if t.is_ok and t.id in known]
-            captions.write(index, [c for t in described for c in describe(config, teacher, t, known[t.id])])
+    pending = [i for i in map(shard_index, tracks.shards) if not is_settled(captions, i)]
+    shards = ((i, windows_of(config, tracks.read_shard(i), facts.read_shard(i))) for i in pending)
+    with (
+        teaching(config.teacher, "captions", captions.root) as teacher,
+        Progress("captions", len(pending), "shards") as progress,
+    ):
+        for index, written in over_shards(teacher.concurrency, shards, partial(describe, config, teacher)):
+            captions.write(index, written)
             progress.advance()
     return {"teacher": config.teacher.kind, "tracks_without_facts": len(_ok_ids(tracks) - _ok_ids(facts))}
 
@@ -85,5 +132,5 @@ STAGE = Stage(
     inputs={"tracks": Track, "facts": Facts},
     outputs={"captions": Caption},
     run=run,
-    code=("core/record.py", "records", "scoring", "prompts", "teachers", "stages/captions.py"),
+    code=("core/record.py", "records", "audio/clips.py", "audio/flac.py", "scoring", "prompts", "teachers", "stages/captions.py"),
 )

@@ -3,7 +3,8 @@
 1. The model after SFT answers the training questions; how sure it is of the right answer is kept (`heard`).
 2. Questions it misses and questions a teacher finds hard are chosen, balanced over families and answers.
 3. A teacher writes a chain for each, which is split into steps; the model checks each claim against the audio.
-4. A few wrong steps are rewritten and checked again; chains with more are discarded under their reason.
+4. A few wrong steps are rewritten and checked again; chains with more are discarded under their reason, and so is a
+   chain for which a call failed.
 """
 
 import random
@@ -24,7 +25,16 @@ from music_flamingo.quality.steps import Heard, StepLimits, judge, reason_to_dis
 from music_flamingo.records import Chain, Example, Facts, Step, Track
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.scoring.normalise import same_answer
-from music_flamingo.teachers import Teacher, TeacherConfig, open_teacher, request_seed, stamp
+from music_flamingo.teachers import (
+    Teacher,
+    TeacherConfig,
+    TeacherFailedError,
+    is_settled,
+    over_shards,
+    request_seed,
+    stamp,
+    teaching,
+)
 from music_flamingo.teachers.payloads import ChainStyle
 from music_flamingo.teachers.thinking import draft, mend, rate
 
@@ -52,6 +62,10 @@ class ReasonConfig(StageConfig):
     seed: int
 
 
+Topic = tuple[Example, Facts, list[Example]]
+"""An example to write a chain for, its track's facts, and the audible questions of the track."""
+
+
 class Asked(Record):
     """What the model made of one question; scratch between the listening and the choice."""
 
@@ -68,21 +82,27 @@ def run(
     think: Writer[Chain],
     think_rejects: Writer[Chain],
 ) -> Metrics:
-    teacher = open_teacher(config.teacher)
     _listen_to_all(config, skills, tracks, sft_model, think)
     heard = {
         a.id: Heard(dict(zip(a.options, a.probabilities, strict=True)))
         for path in sorted(think.work.glob("part-*.parquet"))
         for a in read_parquet(path, Asked)
     }
-    chosen = _choose(config, teacher, skills, facts, heard)
-    pending = [i for i in map(shard_index, skills.shards) if not (think.has(i) and think_rejects.has(i))]
-    with Progress("reason: chains", len(pending), "shards") as progress:
-        for index in pending:
-            chains = _write_shard(config, teacher, skills.read_shard(index), facts.read_shard(index), heard, chosen)
-            think_rejects.write(index, [c for c in chains if not c.is_ok])
-            think.write(index, [c for c in chains if c.is_ok])
-            progress.advance()
+    with teaching(config.teacher, "reason", think.root) as teacher:
+        chosen = _choose(config, teacher, skills, facts, heard)
+        pending = [
+            i for i in map(shard_index, skills.shards) if not (think.has(i) and is_settled(think_rejects, i))
+        ]
+        shards = ((i, _topics(skills.read_shard(i), facts.read_shard(i), chosen)) for i in pending)
+
+        def write(topic: Topic) -> Chain:
+            return write_chain(config, teacher, *topic, heard, chosen[topic[0].id])
+
+        with Progress("reason: chains", len(pending), "shards") as progress:
+            for index, chains in over_shards(teacher.concurrency, shards, write):
+                think_rejects.write(index, [c for c in chains if not c.is_ok])
+                think.write(index, [c for c in chains if c.is_ok])
+                progress.advance()
     return _metrics(config, len(heard), think, think_rejects)
 
 
@@ -136,43 +156,44 @@ def _ask_model(config: ReasonConfig, listener, examples: list[Example], samples:
 def _choose(
     config: ReasonConfig, teacher: Teacher, skills: Table[Example], facts: Table[Facts], heard: dict[str, Heard]
 ) -> dict[str, Difficulty]:
-    candidates = []
-    for index in map(shard_index, skills.shards):
+    def to_rate(index: int) -> list[tuple[Example, Facts]]:
         known = {f.id: f for f in facts.read_shard(index)}
-        for example in skills.read_shard(index):
-            if example.family in config.families and example.id in heard:
-                candidates.append(
-                    Candidate(
-                        example_id=example.id,
-                        family=example.family,
-                        answer=example.answer,
-                        is_closed=example.family in FAMILIES,
-                        answer_probability=heard[example.id].probabilities[example.answer],
-                        rating=rate(teacher, example, known[example.track_id], config.seed),
-                    )
-                )
+        asked = (e for e in skills.read_shard(index) if e.family in config.families and e.id in heard)
+        return [(e, known[e.track_id]) for e in asked]
+
+    def rated(item: tuple[Example, Facts]) -> Candidate:
+        example, about = item
+        return Candidate(
+            example_id=example.id,
+            family=example.family,
+            answer=example.answer,
+            is_closed=example.family in FAMILIES,
+            answer_probability=heard[example.id].probabilities[example.answer],
+            rating=_rating(teacher, example, about, config.seed),
+        )
+
+    shards = ((index, to_rate(index)) for index in map(shard_index, skills.shards))
+    candidates = [c for _, made in over_shards(teacher.concurrency, shards, rated) for c in made]
     choice = Choice(config.num_examples, config.missed_below, config.max_missed_fraction)
     return choose(candidates, choice, random.Random(request_seed(config.seed, "choice", [])))
 
 
-def _write_shard(
-    config: ReasonConfig,
-    teacher: Teacher,
-    examples: list[Example],
-    facts: list[Facts],
-    heard: dict[str, Heard],
-    chosen: dict[str, Difficulty],
-) -> list[Chain]:
+def _rating(teacher: Teacher, example: Example, facts: Facts, seed: int) -> int:
+    """1 to 5; 0, and so chosen last, where the call fails: the question itself is none the worse."""
+    try:
+        return rate(teacher, example, facts, seed)
+    except TeacherFailedError:
+        return 0
+
+
+def _topics(examples: list[Example], facts: list[Facts], chosen: dict[str, Difficulty]) -> list[Topic]:
+    """The chosen examples of a shard, with their facts and the audible questions of their tracks."""
     known = {f.id: f for f in facts}
     audible: dict[str, list[Example]] = {}
     for example in examples:
         if example.family in FAMILIES:
             audible.setdefault(example.track_id, []).append(example)
-    return [
-        write_chain(config, teacher, e, known[e.track_id], audible.get(e.track_id, []), heard, chosen[e.id])
-        for e in examples
-        if e.id in chosen
-    ]
+    return [(e, known[e.track_id], audible.get(e.track_id, [])) for e in examples if e.id in chosen]
 
 
 def write_chain(
@@ -186,14 +207,10 @@ def write_chain(
 ) -> Chain:
     """One chain, written, checked, mended where that is allowed; `status` says whether it stands."""
     hearing = {e.family: heard[e.id] for e in audible if e.id in heard}
-    evidence = config.evidence.get(example.family, ())
-    drafted = draft(teacher, example, facts, audible, evidence, config.style, config.seed)
-    steps = judge(drafted, example.family, hearing, config.limits)
-    reason = reason_to_discard(steps, example.family, config.limits)
-    if reason is None and any(step.verdict == "wrong" for step in steps):
-        mended = [_mend(config, teacher, s, example, facts, hearing) if s.verdict == "wrong" else s for s in steps]
-        steps = judge(mended, example.family, hearing, config.limits)
-        reason = "wrong_after_rewrite" if any(step.verdict == "wrong" for step in steps) else None
+    try:
+        steps, reason = _checked_steps(config, teacher, example, facts, audible, hearing)
+    except TeacherFailedError as error:
+        steps, reason = [], error.reason
     chain = Chain(
         id=f"{example.id}/chain",
         example_id=example.id,
@@ -210,6 +227,26 @@ def write_chain(
         teacher=stamp(teacher, "chain"),
     )
     return chain.quarantined(reason) if reason else chain
+
+
+def _checked_steps(
+    config: ReasonConfig,
+    teacher: Teacher,
+    example: Example,
+    facts: Facts,
+    audible: list[Example],
+    hearing: dict[str, Heard],
+) -> tuple[list[Step], str | None]:
+    """(steps, reason to discard them or None) after at most one rewrite."""
+    evidence = config.evidence.get(example.family, ())
+    drafted = draft(teacher, example, facts, audible, evidence, config.style, config.seed)
+    steps = judge(drafted, example.family, hearing, config.limits)
+    reason = reason_to_discard(steps, example.family, config.limits)
+    if reason is None and any(step.verdict == "wrong" for step in steps):
+        mended = [_mend(config, teacher, s, example, facts, hearing) if s.verdict == "wrong" else s for s in steps]
+        steps = judge(mended, example.family, hearing, config.limits)
+        reason = "wrong_after_rewrite" if any(step.verdict == "wrong" for step in steps) else None
+    return steps, reason
 
 
 def _mend(

@@ -2,22 +2,34 @@
 
 For each track: one caption of one sentence and one over six dimensions, each with its structured truth, and 12 to 20
 questions in five skills, where the facts allow as many. The order of options is drawn by seed, so that the place of
-an answer says nothing; options that belong to a question (yes, no) keep their order.
+an answer says nothing; options that belong to a question (yes, no) keep their order. A call that fails leaves an
+example without words under its reason; the others of the track stand.
 """
 
 import random
 from collections import Counter
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.records import Caption, Example, Facts, Track
 from music_flamingo.records.example import Skill
 from music_flamingo.scoring.families import FAMILIES
-from music_flamingo.teachers import Teacher, TeacherConfig, ask, open_teacher, request_seed, stamp
+from music_flamingo.teachers import (
+    Teacher,
+    TeacherConfig,
+    TeacherFailedError,
+    ask,
+    is_settled,
+    over_shards,
+    request_seed,
+    stamp,
+    teaching,
+)
 from music_flamingo.teachers.payloads import (
     Asked,
     DistractorsPayload,
@@ -58,20 +70,35 @@ def write_track(
         track_id=track.id,
         facts=SongFacts.of(facts, track.duration_s),
         closed=closed_questions(facts),
-        captions=[WindowText(start_s=c.start_s, end_s=c.end_s, text=c.text) for c in captions],
+        captions=[WindowText(start_s=c.start_s, end_s=c.end_s, text=c.text) for c in captions if c.is_ok],
         title=track.title,
     )
     examples = [
         *_caption(config, teacher, track, payload, "short_caption", SHORT_REQUEST, "short"),
         *_caption(config, teacher, track, payload, "rich_caption", RICH_REQUEST, "full"),
     ]
-    asked = [
-        (skill, question)
-        for skill in SKILLS
-        for question in ask(teacher, f"qa_{skill}", payload, QuestionsReply, config.seed).questions
-    ]
+    asked: list[tuple[Skill, Asked]] = []
+    for skill in SKILLS:
+        try:
+            reply = ask(teacher, f"qa_{skill}", payload, QuestionsReply, config.seed)
+        except TeacherFailedError as error:
+            examples.append(_failed(teacher, track, skill, f"qa_{skill}", error.reason))
+        else:
+            asked += [(skill, question) for question in reply.questions]
     chosen = choose(asked, config.max_questions, random.Random(request_seed(config.seed, "choose", [track.id])))
-    return examples + [_question(config, teacher, track, payload, skill, question) for skill, question in chosen]
+    examples += [_question(config, teacher, track, payload, skill, question) for skill, question in chosen]
+    return _with_own_ids(examples)
+
+
+def _with_own_ids(examples: list[Example]) -> list[Example]:
+    """A family that comes twice gets a number: a model may give two questions one name."""
+    seen: Counter[str] = Counter()
+    named = []
+    for example in examples:
+        seen[example.id] += 1
+        number = seen[example.id]
+        named.append(example if number == 1 else example.model_copy(update={"id": f"{example.id}_{number}"}))
+    return named
 
 
 def choose(asked: list[tuple[Skill, Asked]], most: int, rng: random.Random) -> list[tuple[Skill, Asked]]:
@@ -98,9 +125,13 @@ def _caption(
 ) -> list[Example]:
     """One caption, or none where the facts leave nothing to say."""
     wanted = StructuredPayload.model_validate({**dict(payload), "detail": detail})
-    truth = ask(teacher, "structured_truth", wanted, StructuredReply, config.seed, detail)
-    if not truth.categories:
-        return []
+    try:
+        truth = ask(teacher, "structured_truth", wanted, StructuredReply, config.seed, detail)
+        if not truth.categories:
+            return []
+        text = ask(teacher, family, payload, TextReply, config.seed).text
+    except TeacherFailedError as error:
+        return [_failed(teacher, track, "caption", family, error.reason)]
     caption = Example(
         id=f"{track.id}/{family}",
         track_id=track.id,
@@ -111,7 +142,7 @@ def _caption(
         family=family,
         question=request,
         options=[],
-        answer=ask(teacher, family, payload, TextReply, config.seed).text,
+        answer=text,
         rationale="",
         references=[],
         structured=truth.categories,
@@ -120,26 +151,56 @@ def _caption(
     return [caption]
 
 
-def _question(
-    config: SynthesizeConfig, teacher: Teacher, track: Track, payload: SongPayload, skill: Skill, asked: Asked
-) -> Example:
-    options = _with_distractors(config, teacher, payload, asked) if asked.wants_distractors else asked.options
-    return Example(
-        id=f"{track.id}/{asked.family}",
+def _failed(teacher: Teacher, track: Track, skill: Skill, prompt_id: str, reason: str) -> Example:
+    """What stands for the examples that a failed call would have given: no words; prompt id, skill and reason."""
+    empty = Example(
+        id=f"{track.id}/{prompt_id}",
         track_id=track.id,
         work_id=track.work_id,
         split=track.split,
         skill=skill,
-        type=asked.type,
-        family=asked.family,
-        question=asked.question,
-        options=options,
-        answer=asked.answer,
-        rationale=asked.rationale,
-        references=asked.references,
+        type="caption" if skill == "caption" else "open",
+        family=prompt_id,
+        question="",
+        options=[],
+        answer="",
+        rationale="",
+        references=[],
         structured=[],
-        teacher=stamp(teacher, f"qa_{skill}"),
+        teacher=stamp(teacher, prompt_id),
     )
+    return empty.quarantined(reason)
+
+
+def _question(
+    config: SynthesizeConfig, teacher: Teacher, track: Track, payload: SongPayload, skill: Skill, asked: Asked
+) -> Example:
+    options, reason = asked.options, None
+    if asked.wants_distractors:
+        try:
+            options = _with_distractors(config, teacher, payload, asked)
+        except TeacherFailedError as error:
+            options, reason = [asked.answer], error.reason
+    try:
+        example = Example(
+            id=f"{track.id}/{asked.family}",
+            track_id=track.id,
+            work_id=track.work_id,
+            split=track.split,
+            skill=skill,
+            type=asked.type,
+            family=asked.family,
+            question=asked.question,
+            options=options,
+            answer=asked.answer,
+            rationale=asked.rationale,
+            references=asked.references,
+            structured=[],
+            teacher=stamp(teacher, f"qa_{skill}"),
+        )
+    except ValidationError:  # a model may call a question multiple choice and give it no options
+        return _failed(teacher, track, skill, f"qa_{skill}", "unanswerable")
+    return example.quarantined(reason) if reason else example
 
 
 def _with_distractors(config: SynthesizeConfig, teacher: Teacher, payload: SongPayload, asked: Asked) -> list[str]:
@@ -166,25 +227,38 @@ def run(
     captions: Table[Caption],
     candidates: Writer[Example],
 ) -> Metrics:
-    teacher = open_teacher(config.teacher)
-    pending = [i for i in map(shard_index, tracks.shards) if not candidates.has(i)]
-    with Progress("synthesize", len(pending), "shards") as progress:
-        for index in pending:
-            known = {f.id: f for f in facts.read_shard(index) if f.is_ok}
-            described: dict[str, list[Caption]] = {}
-            for caption in captions.read_shard(index):
-                described.setdefault(caption.track_id, []).append(caption)
-            taught = [t for t in tracks.read_shard(index) if t.is_ok and t.id in known]
-            written = [write_track(config, teacher, t, known[t.id], described.get(t.id, [])) for t in taught]
+    pending = [i for i in map(shard_index, tracks.shards) if not is_settled(candidates, i)]
+    shards = ((i, _songs(tracks.read_shard(i), facts.read_shard(i), captions.read_shard(i))) for i in pending)
+    with (
+        teaching(config.teacher, "synthesize", candidates.root) as teacher,
+        Progress("synthesize", len(pending), "shards") as progress,
+    ):
+
+        def write(song: tuple[Track, Facts, list[Caption]]) -> list[Example]:
+            return write_track(config, teacher, *song)
+
+        for index, written in over_shards(teacher.concurrency, shards, write):
             candidates.write(index, [example for examples in written for example in examples])
             progress.advance()
     return _metrics(config, candidates)
 
 
+def _songs(
+    tracks: list[Track], facts: list[Facts], captions: list[Caption]
+) -> list[tuple[Track, Facts, list[Caption]]]:
+    """The tracks of a shard that have facts, each with its first descriptions."""
+    known = {f.id: f for f in facts if f.is_ok}
+    described: dict[str, list[Caption]] = {}
+    for caption in captions:
+        described.setdefault(caption.track_id, []).append(caption)
+    return [(t, known[t.id], described.get(t.id, [])) for t in tracks if t.is_ok and t.id in known]
+
+
 def _metrics(config: SynthesizeConfig, candidates: Writer[Example]) -> Metrics:
     """How many questions each track got, and of which skill and type."""
-    columns = candidates.columns("track_id", "skill", "type").to_pydict()
-    rows = [row for row in zip(*columns.values(), strict=True) if row[1] != "caption"]
+    columns = candidates.columns("track_id", "skill", "type", "status").to_pydict()
+    made = [row[:3] for row in zip(*columns.values(), strict=True) if row[3] == OK]
+    rows = [row for row in made if row[1] != "caption"]
     per_track = Counter(track_id for track_id, _, _ in rows)
     return {
         "teacher": config.teacher.kind,

@@ -34,6 +34,9 @@ def sort_out(
     songs = {f.id: Song(f, durations_s[f.id], limits) for f in facts if f.id in durations_s}
     kept, rejected = [], []
     for example in candidates:
+        if not example.is_ok:
+            rejected.append(example)  # its teacher's call failed, and it says so
+            continue
         song = songs.get(example.track_id)
         reason = reason_against(example, song) if song else "track_unknown"
         if reason is None:

@@ -49,8 +49,15 @@ class ScriptedTeacher:
     model = "scripted"
     revision = __version__
     concurrency = 1
+    audio = None
 
     def ask(self, request: Request[Reply]) -> Reply:
         reply = WRITERS[request.prompt_id](request.payload, random.Random(request.seed))
         assert isinstance(reply, request.reply), f"{request.prompt_id} wrote a {type(reply).__name__}"
         return reply
+
+    def end(self) -> None:
+        """Nothing can have failed."""
+
+    def close(self) -> None:
+        """Nothing is open."""

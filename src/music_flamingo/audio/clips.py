@@ -1,0 +1,26 @@
+"""A stretch of a track's 16 kHz copy as a file of its own: what a teacher that hears is sent."""
+
+import io
+from typing import Literal
+
+from music_flamingo.audio.flac import MODEL_RATE_HZ
+
+
+def cut(flac: bytes, start_s: float, end_s: float, form: Literal["wav", "flac"]) -> bytes:
+    """The samples from `start_s` to `end_s` of a FLAC of the training set, 16 kHz mono, 16 bits.
+
+    The same stretch gives the same bytes. Raises ValueError for a stretch that holds no sample.
+    """
+    import soundfile
+
+    with soundfile.SoundFile(io.BytesIO(flac)) as source:
+        if source.samplerate != MODEL_RATE_HZ:
+            raise ValueError(f"the model's copy has {MODEL_RATE_HZ} Hz, not {source.samplerate}")
+        first, last = round(start_s * MODEL_RATE_HZ), min(round(end_s * MODEL_RATE_HZ), source.frames)
+        if not 0 <= first < last:
+            raise ValueError(f"no sample lies between {start_s} and {end_s} s of {source.frames / MODEL_RATE_HZ} s")
+        source.seek(first)
+        samples = source.read(last - first, dtype="int16")
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, MODEL_RATE_HZ, format=form.upper(), subtype="PCM_16")
+    return buffer.getvalue()

@@ -1,0 +1,90 @@
+"""Many calls at once, in bounded number, with their results in the order of the items."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import pyarrow.parquet as pq
+
+from music_flamingo.core.ports import Writer
+from music_flamingo.core.record import QUARANTINED, Record
+from music_flamingo.core.shards import shard_path
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+R = TypeVar("R", bound=Record)
+
+FAILED_PREFIX = "teacher_"
+"""Every reason for which a call fails begins so."""
+
+
+class TeacherFailedError(RuntimeError):
+    """A call that ended without a usable reply. `reason` is what its record is quarantined for: `teacher_timeout`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def over_shards(
+    concurrency: int, shards: Iterable[tuple[int, Sequence[Item]]], work: Callable[[Item], Made]
+) -> Iterator[tuple[int, list[Made]]]:
+    """(shard number, `work` of each item in order), shard by shard, `concurrency` items at once.
+
+    Later shards are begun while the last items of one are still waited for, so that a slow call holds up no other. An
+    error of `work` ends it all: what is running is waited for, what is not begun never begins.
+    """
+    if concurrency == 1:
+        yield from ((index, [work(item) for item in items]) for index, items in shards)
+        return
+    waiting: deque[tuple[int, list[Future[Made]]]] = deque()
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        for index, items in shards:
+            waiting.append((index, [pool.submit(work, item) for item in items]))
+            while waiting and _is_enough(waiting, concurrency):
+                yield _finish(waiting)
+        while waiting:
+            yield _finish(waiting)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _is_enough(waiting: Iterable[tuple[int, list[Future[Made]]]], concurrency: int) -> bool:
+    """Every worker has something to do and something to do next."""
+    return sum(not f.done() for _, futures in waiting for f in futures) >= 2 * concurrency
+
+
+def _finish(waiting: deque[tuple[int, list[Future[Made]]]]) -> tuple[int, list[Made]]:
+    index, futures = waiting.popleft()
+    return index, [f.result() for f in futures]
+
+
+class _Asked(Protocol):
+    concurrency: int
+
+
+def concurrently(
+    teacher: _Asked,
+    items: Sequence[Item],
+    work: Callable[[Item], Made],
+    failed: Callable[[Item, TeacherFailedError], Made],
+) -> list[Made]:
+    """`work` of each item, in order, with as many at once as the teacher takes; `failed` where its calls fail."""
+
+    def one(item: Item) -> Made:
+        try:
+            return work(item)
+        except TeacherFailedError as error:
+            return failed(item, error)
+
+    return next(over_shards(teacher.concurrency, [(0, items)], one))[1]
+
+
+def is_settled(writer: Writer[R], index: int) -> bool:
+    """The shard is there and holds no failed call. An interrupted run that goes on asks once more what had failed."""
+    if not writer.has(index):
+        return False
+    statuses = pq.read_table(shard_path(writer.root, index), columns=["status"])["status"].to_pylist()
+    return not any(status.startswith(QUARANTINED + FAILED_PREFIX) for status in statuses)

@@ -1,0 +1,57 @@
+"""Failures in bounds: a call that fails is one record's matter until too many do; then the stage stops."""
+
+import threading
+from collections import Counter, deque
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.teachers.config import FailureLimit
+
+
+class TeacherUnusableError(UserError):
+    """The teacher fails too often to go on."""
+
+
+class FailureWatch:
+    """Remembers how the last calls ended; threads share it."""
+
+    def __init__(self, limit: FailureLimit, teacher: str) -> None:
+        self._limit, self._teacher = limit, teacher
+        self._last: deque[str | None] = deque(maxlen=limit.window_calls)
+        self._lock = threading.Lock()
+        self._num_good = 0
+
+    def check(self) -> None:
+        """Raises TeacherUnusableError when more of the last calls failed than may."""
+        with self._lock:
+            reasons = Counter(reason for reason in self._last if reason is not None)
+            num_calls = len(self._last)
+        if num_calls == self._limit.window_calls and reasons.total() > self._limit.max_failed_fraction * num_calls:
+            allowed = f"more than {100 * self._limit.max_failed_fraction:g} %"
+            raise TeacherUnusableError(self._message(reasons, num_calls, allowed))
+
+    def succeeded(self) -> None:
+        with self._lock:
+            self._last.append(None)
+            self._num_good += 1
+
+    def failed(self, reason: str) -> None:
+        """Raises TeacherUnusableError when this was one too many."""
+        with self._lock:
+            self._last.append(reason)
+        self.check()
+
+    def end(self) -> None:
+        """Raises TeacherUnusableError when calls were made and not one of them succeeded, however few they were."""
+        with self._lock:
+            reasons = Counter(reason for reason in self._last if reason is not None)
+            none_good = reasons.total() > 0 and self._num_good == 0
+        if none_good:
+            raise TeacherUnusableError(self._message(reasons, reasons.total(), "all of them"))
+
+    def _message(self, reasons: Counter[str], num_calls: int, allowed: str) -> str:
+        counted = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+        return (
+            f"{reasons.total()} of the last {num_calls} calls of {self._teacher} failed ({counted}), {allowed}. "
+            "Look at the server and its address, key and model; the same command then goes on, and repeats no "
+            "finished call."
+        )

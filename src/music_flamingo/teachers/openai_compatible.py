@@ -1,0 +1,192 @@
+"""A teacher behind OpenAI's chat completions: a text model (gpt-oss on vLLM) or one that hears (Music Flamingo).
+
+A call is answered by the cache or asked of the server, at most `max_tries` times in all: busy and broken servers are
+waited for, a reply of the wrong shape is asked for again under the next seed. A call that fails for good is a
+TeacherFailedError with its reason; too many of them end the stage with a TeacherUnusableError.
+"""
+
+import base64
+from pathlib import Path
+from typing import Any, Generic
+
+from pydantic import ValidationError
+
+from music_flamingo.core.hashing import sha256_bytes, sha256_json
+from music_flamingo.core.http import Content, Failed, JsonClient
+from music_flamingo.prompts import load
+from music_flamingo.teachers.cache import CallCache, Finished, Tokens
+from music_flamingo.teachers.calling import FAILED_PREFIX, TeacherFailedError
+from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig
+from music_flamingo.teachers.failures import FailureWatch, TeacherUnusableError
+from music_flamingo.teachers.requests import Reply, Request
+from music_flamingo.teachers.schema import strict_schema
+from music_flamingo.teachers.usage import Meter, new_path
+
+NEVER = ("http_401", "http_403", "http_404")
+"""The whole endpoint refuses: a wrong key, a wrong address, a model that it does not serve."""
+THOUGHT_ENDS = "</think>"
+
+
+class OpenAICompatibleTeacher:
+    """Asks one model of one server; threads share it. Close it, or open it by `teaching`."""
+
+    kind = "openai_compatible"
+
+    def __init__(self, config: OpenAICompatibleConfig, stage: str, data: Path | None) -> None:
+        """`data`: the folder of the ports, beside which usage is written; None writes none."""
+        self.model, self.revision = config.model, config.revision
+        self.concurrency, self.audio = config.concurrency, config.audio
+        self._config = config
+        self._client = JsonClient(config.endpoint, seed=0)
+        self._cache = CallCache(Path(config.cache)) if config.cache is not None else None
+        self._watch = FailureWatch(config.stop, f"{config.model} at {config.endpoint.base_url}")
+        self.meter = Meter(stage, config.model, config.prices, new_path(data, stage) if data else None)
+
+    def ask(self, request: Request[Reply]) -> Reply:
+        key = call_key(self._config, request)
+        kept = self._kept(key, request)
+        return self._asked(key, request) if kept is None else kept
+
+    def has(self, request: Request[Reply]) -> bool:
+        """The cache holds a usable answer."""
+        return self._usable(call_key(self._config, request), request) is not None
+
+    def end(self) -> None:
+        """Raises TeacherUnusableError where nothing that was asked succeeded."""
+        self._watch.end()
+
+    def close(self) -> None:
+        self.meter.close()
+        self._client.close()
+        if self._cache is not None:
+            self._cache.close()
+
+    def _kept(self, key: str, request: Request[Reply]) -> Reply | None:
+        usable = self._usable(key, request)
+        if usable is None:
+            return None
+        self.meter.from_cache(request.prompt_id, usable[1].tokens)
+        return usable[0]
+
+    def _usable(self, key: str, request: Request[Reply]) -> tuple[Reply, Finished] | None:
+        found = self._cache.get(key) if self._cache is not None else None
+        if found is None:
+            return None
+        try:
+            return request.reply.model_validate_json(found.content), found
+        except ValidationError:  # what code checks beyond the schema has changed since
+            return None
+
+    def _asked(self, key: str, request: Request[Reply]) -> Reply:
+        self._watch.check()
+        call = _Call(self._config, request)
+        outcome = self._client.post("/chat/completions", call.content, call.read)
+        if isinstance(outcome, Failed):
+            raise self._failed(request, outcome, call)
+        reply, finished = outcome.value
+        if self._cache is not None:
+            self._cache.put(key, self.model, request.prompt_id, finished)
+        self.meter.answered(request.prompt_id, outcome.num_tries, call.spent)
+        self._watch.succeeded()
+        return reply
+
+    def _failed(self, request: Request[Reply], failed: Failed, call: "_Call[Reply]") -> TeacherFailedError:
+        reason = FAILED_PREFIX + (call.trouble if failed.reason == "wrong_shape" else failed.reason)
+        self.meter.failed(reason, failed.num_tries, call.spent)
+        if failed.reason in NEVER:
+            raise TeacherUnusableError(
+                f"{self.model} cannot be asked: {failed.message}. Mend endpoint, model or the key of the teacher."
+            )
+        self._watch.failed(reason)
+        return TeacherFailedError(reason, f"{request.prompt_id}: {failed.message} ({failed.num_tries} tries)")
+
+
+class _Call(Generic[Reply]):
+    """One call over its tries: what is sent, what came back, what it cost."""
+
+    def __init__(self, config: OpenAICompatibleConfig, request: Request[Reply]) -> None:
+        self._request, self._body = request, body(config, request)
+        self._num_bad = 0
+        self.trouble = "wrong_shape"
+        """What was wrong with the last reply that came."""
+        self.spent = Tokens()
+
+    def content(self, attempt: int) -> Content:
+        """A reply that was bad is asked for under another seed; after a busy server the call is the same."""
+        del attempt
+        return Content(json={**self._body, "seed": self._request.seed + self._num_bad})
+
+    def read(self, answer: Any) -> tuple[Reply, Finished]:
+        """The reply in a chat completion. Raises ValueError, KeyError, IndexError or TypeError for a bad one."""
+        self._num_bad += 1
+        self.trouble = "wrong_shape"
+        counted = answer.get("usage") or {}
+        tokens = Tokens(int(counted.get("prompt_tokens") or 0), int(counted.get("completion_tokens") or 0))
+        self.spent = Tokens(self.spent.prompt + tokens.prompt, self.spent.completion + tokens.completion)
+        choice = answer["choices"][0]
+        text, reasoning = self._words(choice)
+        return self._request.reply.model_validate_json(text), Finished(text, reasoning, tokens)
+
+    def _words(self, choice: dict[str, Any]) -> tuple[str, str]:
+        """(reply, reasoning) of a choice; raises ValueError where the model did not come to an end."""
+        message = choice["message"]
+        if choice.get("finish_reason") == "length":
+            self.trouble = "truncated"
+            raise ValueError("the reply is longer than max_tokens")
+        if message.get("refusal") or not message.get("content"):
+            self.trouble = "refused" if message.get("refusal") else "empty"
+            raise ValueError(f"the model gave no reply: {str(message.get('refusal'))[:200]}")
+        # vLLM calls it reasoning, and reasoning_content before 0.11
+        apart = str(message.get("reasoning") or message.get("reasoning_content") or "")
+        thought, closed, text = str(message["content"]).rpartition(THOUGHT_ENDS)
+        return unfenced(text), apart or (thought.removeprefix("<think>").strip() if closed else "")
+
+
+def unfenced(text: str) -> str:
+    """JSON without the Markdown fence that models like to put around it."""
+    stripped = text.strip()
+    if stripped.startswith("```") and stripped.endswith("```") and "\n" in stripped:
+        return stripped.partition("\n")[2].removesuffix("```").strip()
+    return stripped
+
+
+def body(config: OpenAICompatibleConfig, request: Request[Any]) -> dict[str, Any]:
+    """A call in the shape of OpenAI's chat completions, but for its seed."""
+    text = request.text
+    content = text if request.audio is None else [_audio_part(request.audio, config.audio), {"type": "text", "text": text}]
+    sent: dict[str, Any] = {
+        "model": config.model,
+        "messages": [{"role": "user", "content": content}],
+        "temperature": config.temperature,
+        "max_tokens": config.max_tokens,
+    }
+    if config.reasoning_effort is not None:
+        sent["reasoning_effort"] = config.reasoning_effort
+    schema = strict_schema(request.reply)
+    if config.structured == "response_format":
+        held = {"name": request.reply.__name__, "strict": True, "schema": schema}
+        sent["response_format"] = {"type": "json_schema", "json_schema": held}
+    elif config.structured == "structured_outputs":
+        sent["structured_outputs"] = {"json": schema}
+    return sent
+
+
+def _audio_part(audio: bytes, form: AudioFormat | None) -> dict[str, Any]:
+    assert form is not None, "sound is given to teachers that hear"
+    return {"type": "input_audio", "input_audio": {"data": base64.b64encode(audio).decode("ascii"), "format": form}}
+
+
+def call_key(config: OpenAICompatibleConfig, request: Request[Any]) -> str:
+    """What a reply depends on: model, prompt with its facts, schema, sampling, sound. Not where the server is."""
+    return sha256_json(
+        {
+            "model": config.model,
+            "revision": config.revision,
+            "prompt": [request.prompt_id, load(request.prompt_id).sha256],
+            "text": request.text,
+            "schema": strict_schema(request.reply),
+            "sampling": [config.temperature, config.max_tokens, config.reasoning_effort, config.structured],
+            "seed": request.seed,
+            "audio": None if request.audio is None else sha256_bytes(request.audio),
+        }
+    )
