@@ -132,5 +132,14 @@ STAGE = Stage(
     inputs={"tracks": Track, "facts": Facts},
     outputs={"captions": Caption},
     run=run,
-    code=("core/record.py", "records", "audio/clips.py", "audio/flac.py", "scoring", "prompts", "teachers", "stages/captions.py"),
+    code=(
+        "core/record.py",
+        "records",
+        "audio/clips.py",
+        "audio/flac.py",
+        "scoring",
+        "prompts",
+        "teachers",
+        "stages/captions.py",
+    ),
 )

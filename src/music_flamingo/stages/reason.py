@@ -90,9 +90,7 @@ def run(
     }
     with teaching(config.teacher, "reason", think.root) as teacher:
         chosen = _choose(config, teacher, skills, facts, heard)
-        pending = [
-            i for i in map(shard_index, skills.shards) if not (think.has(i) and is_settled(think_rejects, i))
-        ]
+        pending = [i for i in map(shard_index, skills.shards) if not (think.has(i) and is_settled(think_rejects, i))]
         shards = ((i, _topics(skills.read_shard(i), facts.read_shard(i), chosen)) for i in pending)
 
         def write(topic: Topic) -> Chain:

@@ -80,7 +80,7 @@ class OpenAICompatibleTeacher:
     def _asked(self, key: str, request: Request[Reply]) -> Reply:
         self._watch.check()
         call = _Call(self._config, request)
-        outcome = self._client.post("/chat/completions", call.content, call.read)
+        outcome = self._client.post("/chat/completions", call.content, call.read, call=key)
         if isinstance(outcome, Failed):
             raise self._failed(request, outcome, call)
         reply, finished = outcome.value
@@ -153,7 +153,9 @@ def unfenced(text: str) -> str:
 def body(config: OpenAICompatibleConfig, request: Request[Any]) -> dict[str, Any]:
     """A call in the shape of OpenAI's chat completions, but for its seed."""
     text = request.text
-    content = text if request.audio is None else [_audio_part(request.audio, config.audio), {"type": "text", "text": text}]
+    content = (
+        text if request.audio is None else [_audio_part(request.audio, config.audio), {"type": "text", "text": text}]
+    )
     sent: dict[str, Any] = {
         "model": config.model,
         "messages": [{"role": "user", "content": content}],

@@ -13,9 +13,13 @@ from music_flamingo.core.record import Part
 KEPT = frozenset({"type", "items", "enum", "const", "anyOf", "description"} | {"minimum", "maximum"})
 
 
-@cache
 def strict_schema(reply: type[Part]) -> dict[str, Any]:
     """The schema of a reply for `response_format` with `strict`. Raises TypeError for a reply it cannot express."""
+    return _strict_schema(reply)
+
+
+@cache
+def _strict_schema(reply: type[Part]) -> dict[str, Any]:
     whole = reply.model_json_schema()
     schema = _strict(whole, reply.__name__)
     if "$defs" in whole:

@@ -120,7 +120,7 @@ def read_all(data: Path) -> list[Usage]:
 
 
 def _add(one: Usage, other: Usage) -> Usage:
-    added = {}
+    added: dict[str, object] = {}
     for name in Usage.model_fields:
         a, b = getattr(one, name), getattr(other, name)
         if isinstance(a, dict):

@@ -10,6 +10,7 @@ from typing import Any
 from music_flamingo import __version__
 from music_flamingo.core.record import Part
 from music_flamingo.teachers import Reply, Request
+from music_flamingo.teachers.config import AudioFormat
 from music_flamingo.teachers.scripted.attribute import write_attribute
 from music_flamingo.teachers.scripted.chains import rewrite_step, split_steps, write_chain
 from music_flamingo.teachers.scripted.comparative import write_comparative
@@ -49,7 +50,7 @@ class ScriptedTeacher:
     model = "scripted"
     revision = __version__
     concurrency = 1
-    audio = None
+    audio: AudioFormat | None = None
 
     def ask(self, request: Request[Reply]) -> Reply:
         reply = WRITERS[request.prompt_id](request.payload, random.Random(request.seed))
