@@ -8,7 +8,7 @@ import pytest
 
 from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import NothingFoundError, Signal, to_signal
-from music_flamingo.mir.chordino import Chordino, certainty, to_mir_eval, to_segments
+from music_flamingo.mir.chordino import PARAMETERS, PLUGIN, Chordino, certainty, to_mir_eval, to_segments
 from music_flamingo.mir.essentia_key import EssentiaKey
 from music_flamingo.mir.keys import pitch_class, spell_tonic
 from music_flamingo.mir.librosa_harmony import LibrosaHarmony
@@ -126,6 +126,16 @@ def test_chordino_hears_four_triads(triads):
 def test_chordino_on_a_chorale_scores_above_0_75(chorale):
     signal, truth = chorale
     assert recall(truth.chords, Chordino().recognise(signal)) > 0.75
+
+
+def test_our_spectra_give_the_chords_of_vamps_own_host(chorale):
+    import vamp
+
+    signal = chorale[0]
+    chordino = Chordino()
+    hosted = vamp.collect(signal.samples, RATE_HZ, PLUGIN, "simplechord", PARAMETERS)["list"]
+    theirs = to_segments([(float(c["timestamp"]), to_mir_eval(c["label"])) for c in hosted], signal.duration_s)
+    assert chordino.recognise(signal).segments == theirs
 
 
 def test_silence_has_no_chords():

@@ -1,34 +1,29 @@
 """Beats, downbeats, meter and tempo by madmom: an ensemble of recurrent nets and a dynamic Bayesian network.
 
 Böck, Krebs and Widmer: Joint Beat and Downbeat Tracking with Recurrent Neural Networks (ISMIR 2016). The spectra that
-feed the nets are computed here, a block of frames at a time: the same spectra as madmom's own, shared
-by both nets. The models are CC BY-NC-SA 4.0.
+feed the nets are computed here, a block of frames at a time: the same spectra as madmom's own. The network is decoded
+by `bar_network`, with madmom's beats at a quarter of the cost. The models are CC BY-NC-SA 4.0.
 
 T frames, 100 a second.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Rhythm, Signal
+from music_flamingo.mir.bar_network import FRAMES_PER_S, BarNetwork
 from music_flamingo.mir.pulse import accents, beats_per_pulse, rises_db, tempo_bpm
 from music_flamingo.mir.spectrum import filtered
 from music_flamingo.records import Beats, Tempo
 
-FRAMES_PER_S = 100
 HOP_SIZE = RATE_HZ // FRAMES_PER_S
 BANDS_PER_OCTAVE = {1024: 3, 2048: 6, 4096: 12}
 """Frame size -> filters an octave: what the nets were trained on."""
 LOWEST_HZ, HIGHEST_HZ = 30, 17000
-WINDOW_S, OVERLAP_S = 90.0, 12.0
-"""The Bayesian network's memory grows with length (6 MB a second): longer recordings are decoded in windows that
-overlap, and the beats change over in the middle of the overlap."""
 NARROW = 1.12
 """A second pass at the percussion's level looks this far to both sides of its tempo."""
 
@@ -65,14 +60,14 @@ class MadmomBeatTracker:
     def track(self, signal: Signal) -> Rhythm:
         """Raises NothingFoundError where no beat is heard."""
         activations = self.activations(signal.samples)
-        beats = self._decode(activations, self.beats_per_bar, self.min_bpm, self.max_bpm)
+        beats = self._decode(activations, self.min_bpm, self.max_bpm)
         if len(beats) < 2:
             raise NothingFoundError(f"madmom hears {len(beats)} beats")
         strength = accents(rises_db(signal.samples, RATE_HZ), beats[:, 0])
         bpm = tempo_bpm(beats[:, 0])
         pulse = beats_per_pulse(strength, bpm)
         if pulse > 1:
-            slower = self._decode(activations, self.beats_per_bar, bpm / pulse / NARROW, bpm / pulse * NARROW)
+            slower = self._decode(activations, bpm / pulse / NARROW, bpm / pulse * NARROW)
             beats = slower if len(slower) >= 2 else beats
         return self._rhythm(beats, activations)
 
@@ -90,18 +85,9 @@ class MadmomBeatTracker:
             columns += [spectrum, rises]
         return np.hstack(columns)
 
-    def _decode(self, activations: np.ndarray, bars: Sequence[int], min_bpm: float, max_bpm: float) -> np.ndarray:
-        """(time in s, position in the bar) of each beat. Shape (beats, 2). All windows get the same bar length."""
-        network = _network(tuple(bars), min_bpm, max_bpm)
-        windows = [(start, np.asarray(network(part))) for start, part in _windows(activations)]
-        heard = Counter(int(beats[:, 1].max()) for _, beats in windows if len(beats))
-        if len(heard) > 1:
-            return self._decode(activations, [heard.most_common(1)[0][0]], min_bpm, max_bpm)
-        found = np.zeros((0, 2))
-        for start, beats in windows:
-            start_s = start / FRAMES_PER_S
-            found = join_beats(found, beats + np.array([start_s, 0.0]), start_s + OVERLAP_S / 2 if start else 0.0)
-        return found
+    def _decode(self, activations: np.ndarray, min_bpm: float, max_bpm: float) -> np.ndarray:
+        """(time in s, position in the bar) of each beat. Shape (beats, 2)."""
+        return BarNetwork(tuple(self.beats_per_bar), min_bpm, max_bpm).decode(activations).beats
 
     def _rhythm(self, beats: np.ndarray, activations: np.ndarray) -> Rhythm:
         times, positions = beats[:, 0], beats[:, 1].astype(int)
@@ -117,28 +103,6 @@ class MadmomBeatTracker:
             ),
             Tempo(**stamp, bpm=round(tempo_bpm(times), 2)),
         )
-
-
-@lru_cache(maxsize=4)
-def _network(bars: tuple[int, ...], min_bpm: float, max_bpm: float) -> Any:
-    from madmom.features.downbeats import DBNDownBeatTrackingProcessor
-
-    return DBNDownBeatTrackingProcessor(beats_per_bar=list(bars), min_bpm=min_bpm, max_bpm=max_bpm, fps=FRAMES_PER_S)
-
-
-def _windows(activations: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """(first frame, activations) of each window. A rest shorter than the overlap belongs to the window before."""
-    step, overlap = int((WINDOW_S - OVERLAP_S) * FRAMES_PER_S), int(OVERLAP_S * FRAMES_PER_S)
-    for start in range(0, max(len(activations) - overlap, 1), step):
-        yield start, activations[start : start + step + overlap]
-
-
-def join_beats(before: np.ndarray, after: np.ndarray, seam_s: float) -> np.ndarray:
-    """Beats of one window up to the seam, of the next from there on, without two beats closer than half a period."""
-    left, right = before[before[:, 0] < seam_s], after[after[:, 0] >= seam_s]
-    if len(left) and len(right) > 1 and right[0, 0] - left[-1, 0] < np.diff(right[:, 0]).min() / 2:
-        right = right[1:]
-    return np.concatenate([left, right])
 
 
 def _filter_bank(frame_size: int, bands_per_octave: int) -> np.ndarray:
