@@ -1,0 +1,55 @@
+"""Every benchmark of the paper's table, one file each: BENCHMARKS maps a name to what it is."""
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.evaluation.benchmarks import (
+    gtzan,
+    medley_solos,
+    mmar,
+    mmau,
+    mmau_pro,
+    muchomusic,
+    musdb18_lyrics,
+    music_avqa,
+    music_instruct,
+    musiccaps,
+    nsynth,
+    opencpop,
+    rul_muchomusic,
+    songcaps,
+)
+from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, Grade, JudgeTask, Measure
+
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark
+    for benchmark in (
+        mmau.MINI,
+        mmau.FULL,
+        mmau_pro.CLOSED,
+        mmau_pro.OPEN,
+        muchomusic.BENCHMARK,
+        rul_muchomusic.BENCHMARK,
+        mmar.BENCHMARK,
+        music_instruct.LONG,
+        music_instruct.SHORT,
+        music_avqa.AUDIO,
+        music_avqa.ALL,
+        songcaps.BENCHMARK,
+        nsynth.SOURCE,
+        nsynth.INSTRUMENT,
+        gtzan.BENCHMARK,
+        medley_solos.BENCHMARK,
+        musiccaps.BENCHMARK,
+        opencpop.BENCHMARK,
+        musdb18_lyrics.BENCHMARK,
+    )
+}
+
+
+def find(name: str) -> Benchmark:
+    """The benchmark of that name. Raises UserError listing all of them."""
+    if name not in BENCHMARKS:
+        raise UserError(f"there is no benchmark `{name}`. Benchmarks: {', '.join(BENCHMARKS)}.")
+    return BENCHMARKS[name]
+
+
+__all__ = ["BENCHMARKS", "Benchmark", "BenchmarkItem", "Grade", "JudgeTask", "Measure", "find"]

@@ -1,0 +1,254 @@
+"""What a benchmark is: where it comes from, how its files are read, how it asks, and how an answer is graded.
+
+A benchmark is data and plain functions. Each lives in one file beside this one and reads the original files as they
+are distributed. It grades every answer twice: `official`, as the published scorer does, slips included, and `strict`,
+deterministic, where what cannot be parsed is wrong and every item stays in the denominator.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from music_flamingo.core.errors import MissingInputError, UserError
+from music_flamingo.core.hashing import sha256_json
+from music_flamingo.prompts import render
+from music_flamingo.scoring.choices import final_answer, parse_choice
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".au", ".aiff")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class BenchmarkItem:
+    """One question about one recording."""
+
+    id: str
+    audio: tuple[str, ...]
+    """Files relative to the benchmark's folder; several are heard one after another."""
+    question: str
+    options: tuple[str, ...] = ()
+    reference: str | None = None
+    """The right answer; None where the benchmark withholds it."""
+    answer_index: int | None = None
+    """Place of the right option."""
+    groups: tuple[tuple[str, str], ...] = ()
+    """(kind, name) pairs the score is broken down by: ("category", "Reasoning"), ("skill", "Instrumentation")."""
+    source_ids: tuple[str, ...] = ()
+    """What the recording is called elsewhere (a YouTube id, a file name): looked for in training data."""
+    order: tuple[int, ...] = ()
+    """For each option shown, its place in the file, where the benchmark has them shuffled."""
+
+    @property
+    def cluster(self) -> str:
+        """Questions about one recording are resampled together."""
+        return "|".join(self.audio) or self.id
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One item's part of a rate: the rate is the sum of values over the sum of weights."""
+
+    value: float
+    """1 for a right answer; edits of a transcript; a judge's points."""
+    weight: float = 1.0
+    """1; words of the reference; 0 for what is left out of the rate (and counted)."""
+
+
+@dataclass(frozen=True)
+class JudgeTask:
+    """A question to a judging language model about one answer."""
+
+    name: str
+    prompt_id: str
+    low: float
+    high: float
+
+
+Replies = Mapping[str, str]
+"""Judge task -> the judge's words about this answer; empty where no judge was asked."""
+Scorer = Callable[[BenchmarkItem, str, Replies], Grade | None]
+"""None: not graded here (no judge, no embeddings, no reference)."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    name: str
+    kind: Literal["official", "strict"]
+    score: Scorer
+    rule: str
+    """One sentence: how an output becomes a grade."""
+    scale: float = 100.0
+    """The rate is shown times this."""
+    lower_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    name: str
+    title: str
+    task: Literal["choice", "open", "caption", "transcript"]
+    source: str
+    """Where the files are published, and which of them are read."""
+    licence: str
+    citation: str
+    counts: tuple[int, ...]
+    """Items in the published files; empty where they are not public. Another number is reported as such."""
+    items: Callable[[Path], list[BenchmarkItem]]
+    prompt_id: str
+    measures: tuple[Measure, ...]
+    judges: tuple[JudgeTask, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    embeds_answers: bool = False
+    """The published scorer compares embeddings of the answer and of the options."""
+    submission: Callable[[Path, Sequence[BenchmarkItem], Mapping[str, str]], object] | None = None
+    """(folder, items, item id -> output) -> the JSON that the benchmark's own server or scorer takes."""
+
+    def prompt(self, item: BenchmarkItem) -> str:
+        """The words put to the model beside the audio."""
+        lettered = [f"({letter}) {option}" for letter, option in zip(LETTERS, item.options, strict=False)]
+        return render(self.prompt_id, question=item.question, options=lettered)
+
+    def parse(self, item: BenchmarkItem, output: str) -> str | None:
+        """What the strict reading takes from an output; None when nothing can be taken."""
+        if item.options:
+            place = parse_choice(output, item.options, self.aliases)
+            return None if place is None else item.options[place]
+        return final_answer(output)
+
+    def measure(self, name: str) -> Measure:
+        return next(m for m in self.measures if m.name == name)
+
+
+# --- scorers that several benchmarks share ----------------------------------------------------------------------------
+
+
+def strict_choice(aliases: Mapping[str, str] | None = None) -> Measure:
+    def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
+        if item.answer_index is None:
+            return None
+        place = parse_choice(output, item.options, aliases)
+        # two options may have the same words
+        return Grade(float(place is not None and item.options[place] == item.reference))
+
+    return Measure(
+        "strict",
+        "strict",
+        score,
+        "the one option that the answer names by its words, its letter or both (scoring/choices); else wrong",
+    )
+
+
+def plain_match(aliases: Mapping[str, str]) -> Measure:
+    """The rule of papers that publish no scorer: the whole output, in lower case without marks, is the label."""
+
+    def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
+        said = label_words(output)
+        return Grade(float(aliases.get(said, said) == label_words(item.reference or "")))
+
+    return Measure("official", "official", score, "no scorer is published: exact match of the label in lower case")
+
+
+def label_words(text: str) -> str:
+    return " ".join(text.lower().replace("_", " ").replace("-", " ").strip(" .!?\"'\n\t").split())
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AudioIndex:
+    """The audio files below a folder, found by path or by name without suffix."""
+
+    folder: Path
+
+    @cached_property
+    def by_stem(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix.lower() in AUDIO_SUFFIXES:
+                found.setdefault(_stem(path.name), path.relative_to(self.folder).as_posix())
+        return found
+
+    def find(self, path: str, *stems: str) -> str:
+        """The file at `path`, else one of that name or of one of `stems`, else `path` itself: it will be missed."""
+        relative = path.removeprefix("./").lstrip("/")
+        if (self.folder / relative).is_file():
+            return relative
+        for stem in (_stem(Path(relative).name), *stems):
+            if stem in self.by_stem:
+                return self.by_stem[stem]
+        return relative
+
+
+def _stem(name: str) -> str:
+    """`song.stem.mp4` and `song.wav` are both `song`; the dots of `blues.00029.wav` stay."""
+    stem = name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in AUDIO_SUFFIXES else name
+    return stem.removesuffix(".stem")
+
+
+def require_file(folder: Path, *names: str) -> Path:
+    """The first of `names` that lies in the folder. Raises MissingInputError naming all of them."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise MissingInputError(f"{folder} holds none of {', '.join(names)}: --data is the folder of the published files.")
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}. Fetch it again.") from error
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON, one object a line: {error}. Fetch it again.") from error
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def require_fields(row: Mapping[str, Any], names: Iterable[str], path: Path) -> None:
+    missing = [name for name in names if name not in row]
+    if missing:
+        raise UserError(f"{path} lacks {', '.join(missing)} (it has {', '.join(row)}): is it the published file?")
+
+
+def index_of(reference: str, options: Sequence[str], item_id: str) -> int:
+    """Place of the right option. Raises UserError when it is not among them."""
+    if reference not in options:
+        raise UserError(f"item {item_id}: the answer {reference!r} is none of its options {list(options)}.")
+    return list(options).index(reference)
+
+
+def is_true(text: str) -> bool:
+    return str(text).strip().lower() in ("true", "1")
+
+
+# --- the order of options ---------------------------------------------------------------------------------------------
+
+
+def permuted(item: BenchmarkItem, seed: int, *use: str) -> BenchmarkItem:
+    """The same question with its options in an order drawn by seed, item and use."""
+    if len(item.options) < 2:
+        return item
+    rng = np.random.default_rng(int(sha256_json([seed, item.id, *use])[:16], 16))
+    order = [int(i) for i in rng.permutation(len(item.options))]
+    before = item.order or tuple(range(len(item.options)))
+    return replace(
+        item,
+        options=tuple(item.options[i] for i in order),
+        order=tuple(before[i] for i in order),
+        answer_index=None if item.answer_index is None else order.index(item.answer_index),
+    )

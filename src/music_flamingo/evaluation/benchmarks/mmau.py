@@ -1,0 +1,93 @@
+"""MMAU, music: multiple choice over 10 skills (Sakshi et al. 2024; version v05.15.25 of the questions).
+
+`mmau_music_mini` has answers. `mmau_music_full` has none: it writes the submission that the benchmark's server scores.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from music_flamingo.evaluation.benchmarks.base import (
+    AudioIndex,
+    Benchmark,
+    BenchmarkItem,
+    Grade,
+    Measure,
+    Replies,
+    index_of,
+    read_json,
+    require_fields,
+    require_file,
+    strict_choice,
+)
+from music_flamingo.scoring.official import mmau_right
+
+FILES = {"mini": "mmau-test-mini.json", "full": "mmau-test.json"}
+_FIELDS = ("id", "audio_id", "question", "choices", "task", "category", "sub-category", "difficulty")
+
+
+def read(folder: Path, part: str) -> list[BenchmarkItem]:
+    path = require_file(folder, FILES[part])
+    audio = AudioIndex(folder)
+    return [_item(row, audio, path) for row in read_json(path) if row.get("task") == "music"]
+
+
+def _item(row: dict[str, Any], audio: AudioIndex, path: Path) -> BenchmarkItem:
+    require_fields(row, _FIELDS, path)
+    answer = row.get("answer") or None
+    return BenchmarkItem(
+        id=row["id"],
+        audio=(audio.find(row["audio_id"], row["id"]),),
+        question=row["question"],
+        options=tuple(row["choices"]),
+        reference=answer,
+        answer_index=None if answer is None else index_of(answer, row["choices"], row["id"]),
+        groups=(
+            ("category", row["category"]),
+            ("skill", row["sub-category"]),
+            ("difficulty", row["difficulty"]),
+        ),
+        source_ids=(row["id"],),
+    )
+
+
+def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
+    if item.reference is None:
+        return None
+    return Grade(float(mmau_right(output, item.reference, item.options)))
+
+
+OFFICIAL = Measure(
+    "official",
+    "official",
+    official,
+    "MMAU's evaluation.py: every word of the answer occurs and no word that only wrong options have",
+)
+
+
+def submission(folder: Path, items: Sequence[BenchmarkItem], outputs: Mapping[str, str]) -> object:
+    """The published file's music questions with the model's words, under the name that the scorer's code reads
+    (`model_output`) and the one that its README gives (`model_prediction`)."""
+    rows = [row for row in read_json(require_file(folder, FILES["full"])) if row["id"] in outputs]
+    return [{**row, "model_output": outputs[row["id"]], "model_prediction": outputs[row["id"]]} for row in rows]
+
+
+def _benchmark(part: str, title: str, counts: tuple[int, ...]) -> Benchmark:
+    return Benchmark(
+        name=f"mmau_music_{part}",
+        title=title,
+        task="choice",
+        source=f"github.com/Sakshi113/MMAU, {FILES[part]} and its audio folder; task = music",
+        licence="Apache-2.0 (questions); audio under the terms of its sources",
+        citation="Sakshi et al., MMAU: A Massive Multi-Task Audio Understanding and Reasoning Benchmark, 2024",
+        counts=counts,
+        items=partial(read, part=part),
+        prompt_id="benchmark_choice",
+        measures=(OFFICIAL, strict_choice()),
+        submission=submission if part == "full" else None,
+    )
+
+
+MINI = _benchmark("mini", "MMAU-Music (mini)", (334,))
+FULL = _benchmark("full", "MMAU-Music (full)", ())

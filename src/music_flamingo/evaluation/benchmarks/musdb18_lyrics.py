@@ -1,0 +1,92 @@
+"""MUSDB18 with its lyrics extension, test songs in English (Schulze-Forster et al. 2021): corpus WER over whole songs.
+
+A lyrics file has a line `start end kind words` for each stretch, times in seconds or m:ss; kind a (solo), b (several
+voices), c (several, different words) or d (no words). `*` stands for a word that could not be made out, `?` after one
+marks doubt: both marks are dropped from the reference.
+"""
+
+import re
+from pathlib import Path
+
+from music_flamingo.core.errors import MissingInputError, UserError
+from music_flamingo.evaluation.benchmarks.base import (
+    AudioIndex,
+    Benchmark,
+    BenchmarkItem,
+    Grade,
+    Measure,
+    Replies,
+)
+from music_flamingo.scoring.choices import final_answer
+from music_flamingo.scoring.transcripts import plain_words, published_words, word_errors
+
+QUESTION = "Write down the words that are sung, and nothing else."
+LYRICS = ("lyrics/test", "test_lyrics", "lyrics")
+_LINE = re.compile(r"(?P<start>[\d:.]+)\s+(?P<end>[\d:.]+)\s+(?P<kind>[abcd])(?:\s+(?P<words>.*))?")
+
+
+def read(folder: Path) -> list[BenchmarkItem]:
+    lyrics = next((folder / name for name in LYRICS if (folder / name).is_dir()), None)
+    if lyrics is None:
+        raise MissingInputError(f"{folder} holds none of the folders {', '.join(LYRICS)} with a .txt a song.")
+    audio, items = AudioIndex(folder), []
+    for path in sorted(lyrics.glob("*.txt")):
+        words = song_words(path)
+        if words:
+            song = path.stem
+            stems = AudioIndex(folder / "test" / song)
+            mixture = f"test/{song}/{stems.find('mixture.wav')}"  # MUSDB18-HQ has a folder a song
+            found = mixture if (folder / mixture).is_file() else audio.find(f"test/{song}.stem.mp4", song)
+            items.append(BenchmarkItem(id=song, audio=(found,), question=QUESTION, reference=words, source_ids=(song,)))
+    return items
+
+
+def song_words(path: Path) -> str:
+    """All words of a song in order. Raises UserError for a line of another form."""
+    words = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        found = _LINE.fullmatch(line.strip())
+        if found is None:
+            raise UserError(f"{path}, line {number}: {line!r} is not `start end kind words`.")
+        if found["kind"] != "d" and found["words"]:
+            words.append(found["words"])
+    return " ".join(" ".join(words).replace("*", " ").replace("?", " ").split())
+
+
+def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
+    return Grade(*word_errors(item.reference or "", output, published_words))
+
+
+def strict(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
+    return Grade(*word_errors(item.reference or "", final_answer(output) or "", plain_words))
+
+
+BENCHMARK = Benchmark(
+    name="musdb18_lyrics",
+    title="MUSDB18 (English lyrics)",
+    task="transcript",
+    source="MUSDB18 or MUSDB18-HQ in test/, its lyrics extension (Zenodo 3989267) in lyrics/test/*.txt",
+    licence="audio non-commercial, by its songs; lyrics extension for research",
+    citation="Schulze-Forster et al., Phoneme Level Lyrics Alignment and Text-Informed Singing Voice Separation, 2021",
+    counts=(45,),
+    items=read,
+    prompt_id="benchmark_open",
+    measures=(
+        Measure(
+            "official",
+            "official",
+            official,
+            "corpus word error rate of the whole output: lower case, ASCII punctuation removed",
+            lower_is_better=True,
+        ),
+        Measure(
+            "strict",
+            "strict",
+            strict,
+            "the same of the answer after the thoughts: NFKC, apostrophes kept, all other marks dropped",
+            lower_is_better=True,
+        ),
+    ),
+)

@@ -1,0 +1,81 @@
+"""Opencpop test set: sung Mandarin, one utterance a clip (Wang et al. 2022).
+
+`official`: errors over characters as words (what papers call its WER), other scripts by word. `strict`: the character
+error rate over letters and digits alone. Both are corpus rates by jiwer; an answer that is not there misses them all.
+"""
+
+from pathlib import Path
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.evaluation.benchmarks.base import (
+    AudioIndex,
+    Benchmark,
+    BenchmarkItem,
+    Grade,
+    Measure,
+    Replies,
+    require_file,
+)
+from music_flamingo.scoring.choices import final_answer
+from music_flamingo.scoring.transcripts import character_words, characters, word_errors
+
+QUESTION = "Write down the words that are sung, in Chinese characters, and nothing else."
+NUM_FIELDS = 7
+
+
+def read(folder: Path) -> list[BenchmarkItem]:
+    path = require_file(folder, "segments/test.txt", "test.txt")
+    audio, items = AudioIndex(folder), []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        fields = line.split("|")
+        if len(fields) != NUM_FIELDS:
+            raise UserError(f"{path}, line {number}: {len(fields)} fields between `|`, not {NUM_FIELDS}.")
+        name, text = fields[0].strip(), fields[1].strip()
+        items.append(
+            BenchmarkItem(
+                id=name,
+                audio=(audio.find(f"segments/wavs/{name.removesuffix('.wav')}.wav"),),
+                question=QUESTION,
+                reference=text,
+                groups=(("song", name[:4]),),
+                source_ids=(name,),
+            )
+        )
+    return items
+
+
+def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
+    return Grade(*word_errors(item.reference or "", output, character_words))
+
+
+def strict(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
+    return Grade(*word_errors(item.reference or "", final_answer(output) or "", characters))
+
+
+BENCHMARK = Benchmark(
+    name="opencpop",
+    title="Opencpop (Chinese lyrics)",
+    task="transcript",
+    source="wenet.org.cn/opencpop (on request), segments/test.txt and segments/wavs/",
+    licence="CC BY-NC-ND 4.0",
+    citation="Wang et al., Opencpop: A High-Quality Open Source Chinese Popular Song Corpus, Interspeech 2022",
+    counts=(206,),
+    items=read,
+    prompt_id="benchmark_open",
+    measures=(
+        Measure(
+            "official",
+            "official",
+            official,
+            "corpus word error rate of the whole output, each Chinese character a word",
+            lower_is_better=True,
+        ),
+        Measure(
+            "strict",
+            "strict",
+            strict,
+            "corpus character error rate of the answer after the thoughts, letters and digits alone",
+            lower_is_better=True,
+        ),
+    ),
+)
