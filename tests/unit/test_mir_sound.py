@@ -136,20 +136,24 @@ def test_a_short_recording_is_one_section(seconds):
     assert [(s.start_s, s.label) for s in sections.segments] == [(0.0, "A")]
 
 
+SIGNAL = Signal(np.zeros(12 * RATE_HZ, np.float32))
+
+
 def a_track(**changes: object) -> Track:
     return Track.model_construct(**{"id": "t", "duration_s": 12.0, "lyrics": None, "language": None, **changes})
 
 
 def test_lyrics_are_the_sources_own_words_line_by_line():
-    lyrics = SourceLyrics().read(a_track(lyrics="Swing low,\n\n sweet chariot ", language="en"))
+    lyrics = SourceLyrics().read(a_track(lyrics="Swing low,\n\n sweet chariot ", language="en"), SIGNAL, None)
     assert lyrics.available and [line.label for line in lyrics.lines] == ["Swing low,", "sweet chariot"]
     assert lyrics.language == "en"
 
 
 @pytest.mark.parametrize("words", [None, "", " \n "])
 def test_without_words_lyrics_are_unavailable(words):
-    lyrics = SourceLyrics().read(a_track(lyrics=words))
+    lyrics = SourceLyrics().read(a_track(lyrics=words), SIGNAL, None)
     assert not lyrics.available and lyrics.lines == [] and lyrics.confidence == 0
+    assert lyrics.why_not == "none_in_source"
 
 
 def test_other_rates_are_resampled_to_44100_hz():

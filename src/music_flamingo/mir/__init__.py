@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from music_flamingo.records import Beats, Chords, Dynamics, Key, Lyrics, Sections, Sound, Tempo, Track
+from music_flamingo.records import Beats, Chords, Dynamics, Instruments, Key, Lyrics, Sections, Sound, Tempo, Track
 
 RATE_HZ = 44100
 """The tools' common rate: madmom's nets and Chordino were made for it (at 22 kHz Chordino loses .09)."""
@@ -79,5 +79,11 @@ class DynamicsMeter(Protocol):
     def measure(self, signal: Signal) -> Dynamics: ...
 
 
+class InstrumentTagger(Protocol):
+    def tag(self, signal: Signal) -> Instruments: ...
+
+
 class LyricsSource(Protocol):
-    def read(self, track: Track) -> Lyrics: ...
+    def read(self, track: Track, signal: Signal, has_voice: bool | None) -> Lyrics:
+        """`has_voice` is what a tagger said; None where none was asked."""
+        ...

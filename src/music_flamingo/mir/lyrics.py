@@ -3,16 +3,25 @@ than right, and no lyrics are better than false ones."""
 
 from dataclasses import dataclass
 
+from music_flamingo.mir import Signal
 from music_flamingo.records import Lyrics, Segment, Track
 
-UNAVAILABLE = Lyrics(tool="source", tool_version="1", confidence=0.0, available=False, lines=[], language=None)
+UNAVAILABLE = Lyrics(
+    tool="source",
+    tool_version="1",
+    confidence=0.0,
+    available=False,
+    lines=[],
+    language=None,
+    why_not="none_in_source",
+)
 
 
 @dataclass(frozen=True)
 class SourceLyrics:
     """The words of `Track.lyrics`. They come without times: every line spans the whole recording."""
 
-    def read(self, track: Track) -> Lyrics:
+    def read(self, track: Track, signal: Signal, has_voice: bool | None) -> Lyrics:
         lines = [line.strip() for line in (track.lyrics or "").splitlines() if line.strip()]
         if not lines or not track.duration_s:
             return UNAVAILABLE
@@ -22,5 +31,7 @@ class SourceLyrics:
                 "available": True,
                 "lines": [Segment(start_s=0.0, end_s=track.duration_s, label=line) for line in lines],
                 "language": track.language,
+                "language_from": "source" if track.language else None,
+                "why_not": None,
             }
         )

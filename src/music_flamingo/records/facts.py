@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from music_flamingo.core.record import Part, Record
 
@@ -116,10 +116,51 @@ class Sound(Measured):
     """Struck and plucked notes die away; bowed, blown and organ notes are held."""
 
 
+LanguageSource = Literal["model", "text", "source"]
+"""Who said which language the words are in: the recogniser, a look at the text, or the source's tag."""
+WhyNoLyrics = Literal["none_in_source", "no_voice", "no_words", "unsure"]
+
+
 class Lyrics(Measured):
     available: bool
     lines: list[Segment]
     language: str | None
+    words: list[Segment] = Field(default_factory=list)
+    """Each word with its times, where a recogniser heard them; empty for words without times."""
+    language_from: LanguageSource | None = None
+    why_not: WhyNoLyrics | None = None
+    """Why there are none, where `available` is false."""
+
+
+class Instrument(Part):
+    name: str
+    """In plain words: `violin`, `drum kit`."""
+    probability: float
+    """The highest of any window."""
+
+
+class Instruments(Measured):
+    """What a tagger heard. Labels by falling probability; only what passed its threshold."""
+
+    labels: list[Instrument]
+    has_voice: bool
+    voice: list[Segment]
+    """Where a voice sounds, labelled `singing` or `speech`."""
+
+    @field_validator("labels")
+    @classmethod
+    def _falling(cls, labels: list[Instrument]) -> list[Instrument]:
+        if any(not 0 <= i.probability <= 1 for i in labels):
+            raise ValueError("the probability of an instrument lies in 0 to 1")
+        if any(after.probability > before.probability for before, after in pairwise(labels)):
+            raise ValueError("instruments stand by falling probability")
+        return labels
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Instruments":
+        if bool(self.voice) != self.has_voice:
+            raise ValueError(f"has_voice is {self.has_voice} with {len(self.voice)} stretches of voice")
+        return self
 
 
 class Facts(Record):
@@ -136,3 +177,4 @@ class Facts(Record):
     sound: Sound | None
     lyrics: Lyrics | None
     problems: list[str]
+    instruments: Instruments | None = None

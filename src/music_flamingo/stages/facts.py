@@ -32,6 +32,9 @@ from music_flamingo.mir.choices import (
     LyricsOfSource,
     MadmomBeats,
     MeasuredDynamics,
+    ParakeetChoice,
+    TaggedInstruments,
+    TranscriptionEndpointChoice,
 )
 from music_flamingo.records import Facts, Track
 
@@ -40,10 +43,11 @@ T = TypeVar("T")
 BeatsChoice = Annotated[MadmomBeats | LibrosaBeats, Field(discriminator="kind")]
 KeyChoice = Annotated[EssentiaKeys | LibrosaKeys, Field(discriminator="kind")]
 ChordsChoice = Annotated[ChordinoChords | LibrosaChords, Field(discriminator="kind")]
+LyricsChoice = Annotated[LyricsOfSource | ParakeetChoice | TranscriptionEndpointChoice, Field(discriminator="kind")]
 
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
-FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics")
+FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics", "instruments")
 
 
 class FactsConfig(StageConfig):
@@ -56,10 +60,17 @@ class FactsConfig(StageConfig):
     sections: LibrosaForm | None
     dynamics: MeasuredDynamics | None
     sound: AnalysedSound | None
-    lyrics: LyricsOfSource | None
+    lyrics: LyricsChoice | None
+    instruments: TaggedInstruments | None
+    """Also says whether there is a voice: without one no lyrics are looked for."""
     limits: DecodeLimits
     """As at ingest: what was taken in is within them."""
     workers: int = Field(json_schema_extra=NOT_IDENTITY)
+
+    def identity(self) -> dict[str, Any]:
+        """Models count by their weights, wherever they lie."""
+        chosen = {"lyrics": self.lyrics, "instruments": self.instruments}
+        return super().identity() | {name: choice.identity() for name, choice in chosen.items() if choice}
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ class Toolbox:
     dynamics: Any
     sound: Any
     lyrics: Any
+    instruments: Any
 
 
 @lru_cache(maxsize=1)
@@ -121,6 +133,8 @@ def measure(track: Track, signal: Signal, tools: Toolbox) -> Facts:
             return None
 
     rhythm = ask("beats", tools.beats, lambda tool: tool.track(signal))
+    instruments = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
+    has_voice = instruments.has_voice if instruments else None
     return Facts(
         id=track.id,
         work_id=track.work_id,
@@ -132,7 +146,8 @@ def measure(track: Track, signal: Signal, tools: Toolbox) -> Facts:
         sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
         sound=ask("sound", tools.sound, lambda tool: tool.describe(signal)),
-        lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track)),
+        lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)),
+        instruments=instruments,
         problems=problems,
     )
 

@@ -1,0 +1,142 @@
+"""Instruments and voice by a tagger of AudioSet's labels (an audio-classification checkpoint in transformers, such as
+an Audio Spectrogram Transformer, Gong et al. 2021), from a local folder.
+
+The recording is heard in windows of `window_s` every `hop_s`. An instrument is as likely as in its clearest window. A
+voice is looked for in every stretch of `hop_s`: its probability there is the mean of the windows over it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from music_flamingo.audio.flac import MODEL_RATE_HZ
+from music_flamingo.core.errors import ConfigError
+from music_flamingo.mir import RATE_HZ, Signal
+from music_flamingo.mir.audioset import INSTRUMENTS, VOICES, Voice
+from music_flamingo.mir.models import Device, folder_sha256
+from music_flamingo.records import Instrument, Instruments, Segment
+
+Name = TypeVar("Name", bound=str)
+BATCH = 8
+"""Windows a forward pass: changes memory, not results."""
+
+
+@dataclass(frozen=True)
+class TagRules:
+    window_s: float
+    hop_s: float
+    min_probability: float
+    """An instrument below this is not said."""
+    min_voice_probability: float
+
+
+class AudioTagger:
+    def __init__(self, folder: Path, rules: TagRules, device: Device) -> None:
+        self._version = folder_sha256(folder)[:12]
+        from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+
+        self._extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForAudioClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        self._model, self._rules = model.to(device).eval(), rules
+        labels = {int(i): label for i, label in model.config.id2label.items()}
+        self._instruments = columns(labels, INSTRUMENTS)
+        self._voices = columns(labels, VOICES)
+        if not self._instruments or not self._voices:
+            raise ConfigError(
+                f"{folder} knows {len(self._instruments)} instruments and {len(self._voices)} voices of AudioSet: "
+                "facts.instruments takes a model with AudioSet's labels. Choose another, or set it to null."
+            )
+
+    def tag(self, signal: Signal) -> Instruments:
+        import soxr
+
+        samples = soxr.resample(signal.samples, RATE_HZ, MODEL_RATE_HZ, quality="HQ")
+        starts_s = window_starts(signal.duration_s, self._rules.window_s, self._rules.hop_s)
+        probabilities = self._probabilities(samples, starts_s)
+        labels = [
+            Instrument(name=name, probability=round(float(probabilities[:, ids].max()), 4))
+            for name, ids in self._instruments.items()
+        ]
+        said = sorted((i for i in labels if i.probability >= self._rules.min_probability), key=_falling)
+        voice = self._voice(probabilities, starts_s, signal.duration_s)
+        return Instruments(
+            tool=self._model.config.model_type,
+            tool_version=self._version,
+            confidence=round(sum(i.probability for i in said) / len(said), 4) if said else 0.0,
+            labels=said,
+            has_voice=bool(voice),
+            voice=voice,
+        )
+
+    def _probabilities(self, samples: np.ndarray, starts_s: list[float]) -> np.ndarray:
+        """Shape (windows, labels). AudioSet's labels do not exclude each other: a sigmoid each."""
+        import torch
+
+        size = round(self._rules.window_s * MODEL_RATE_HZ)
+        begins = [round(s * MODEL_RATE_HZ) for s in starts_s]
+        parts = [samples[b : b + size] for b in begins]
+        made = []
+        for start in range(0, len(parts), BATCH):
+            inputs = self._extractor(parts[start : start + BATCH], sampling_rate=MODEL_RATE_HZ, return_tensors="pt")
+            with torch.inference_mode():
+                made.append(self._model(**inputs.to(self._model.device)).logits.float().sigmoid().cpu().numpy())
+        return np.concatenate(made)
+
+    def _voice(self, probabilities: np.ndarray, starts_s: list[float], duration_s: float) -> list[Segment]:
+        """Shape of `probabilities`: (windows, labels)."""
+        heard = {kind: probabilities[:, ids].max(axis=1) for kind, ids in self._voices.items()}
+        kinds = sorted(heard)
+        stacked = np.stack([heard[kind] for kind in kinds], axis=1)
+        cells = spread(stacked, starts_s, self._rules.window_s, self._rules.hop_s, duration_s)
+        best = [
+            kinds[int(cell.argmax())] if cell.max() >= self._rules.min_voice_probability else None for cell in cells
+        ]
+        return runs(best, self._rules.hop_s, duration_s)
+
+
+def columns(labels: Mapping[int, str], names: Mapping[str, Name]) -> dict[Name, list[int]]:
+    """Plain name -> the model's outputs that mean it."""
+    found: dict[Name, list[int]] = {}
+    for index, label in sorted(labels.items()):
+        if label in names:
+            found.setdefault(names[label], []).append(index)
+    return found
+
+
+def window_starts(duration_s: float, window_s: float, hop_s: float) -> list[float]:
+    """Every `hop_s` until a window reaches the end: the last one lies at the end, whole where the sound allows it."""
+    if not 0 < hop_s <= window_s:
+        raise ValueError(f"windows of {window_s} s every {hop_s} s leave sound unheard: make hop_s shorter")
+    starts_s: list[float] = []
+    last_s = max(0.0, duration_s - window_s)
+    while len(starts_s) * hop_s < last_s:
+        starts_s.append(len(starts_s) * hop_s)
+    return [*starts_s, last_s]
+
+
+def spread(values: np.ndarray, starts_s: list[float], window_s: float, hop_s: float, duration_s: float) -> np.ndarray:
+    """(windows, K) -> (stretches of hop_s, K): the mean of the windows that hold the middle of the stretch."""
+    middles_s = np.minimum((np.arange(int(np.ceil(duration_s / hop_s))) + 0.5) * hop_s, duration_s)
+    starts = np.array(starts_s)
+    holds = (starts <= middles_s[:, None]) & (middles_s[:, None] <= starts + window_s)
+    return holds @ values / holds.sum(axis=1, keepdims=True)
+
+
+def runs(kinds: list[Voice | None], hop_s: float, duration_s: float) -> list[Segment]:
+    """Neighbouring stretches of one kind as a segment."""
+    segments, at = [], 0
+    for kind, group in groupby(kinds):
+        until = at + sum(1 for _ in group)
+        if kind is not None:
+            end_s = min(until * hop_s, duration_s)
+            segments.append(Segment(start_s=round(at * hop_s, 3), end_s=round(end_s, 3), label=kind))
+        at = until
+    return segments
+
+
+def _falling(instrument: Instrument) -> tuple[float, str]:
+    return -instrument.probability, instrument.name

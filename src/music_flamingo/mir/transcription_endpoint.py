@@ -1,0 +1,147 @@
+"""Lyrics by a server with OpenAI's `POST /audio/transcriptions` (vLLM, whisper.cpp, speaches ...), asked for words with
+times (`response_format` verbose_json, `timestamp_granularities[]` word).
+
+The server hears the song in overlapping windows, as FLAC of 16 kHz. Some servers give a probability a segment
+(`avg_logprob`), some a word (`probability`); one that gives none is taken at `assumed_confidence`.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.http import Content, Endpoint, Failed, JsonClient
+from music_flamingo.mir import RATE_HZ, Signal
+from music_flamingo.mir.transcripts import (
+    HeardWindow,
+    HeardWord,
+    LyricsRules,
+    Recogniser,
+    join,
+    no_lyrics,
+    to_lyrics,
+    windows,
+)
+from music_flamingo.records import Lyrics, Track
+
+MAX_FAILED_IN_A_ROW = 10
+"""After so many songs that failed one after the other the server is taken for gone, and the stage stops."""
+
+
+class TranscriptionFailedError(RuntimeError):
+    """No try of a window gave words. The song keeps its other facts."""
+
+
+class WordReply(BaseModel):
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    word: str
+    start: float
+    end: float
+    probability: float | None = None
+
+
+class SegmentReply(BaseModel):
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+    start: float
+    end: float
+    avg_logprob: float | None = None
+
+
+class TranscriptionReply(BaseModel):
+    """What of a verbose_json reply is read. `words` is required: a server that gives none cannot place a word."""
+
+    model_config = ConfigDict(extra="ignore")
+    language: str | None = None
+    words: list[WordReply]
+    segments: list[SegmentReply] = []
+
+    def heard(self, assumed_confidence: float, length_s: float) -> list[HeardWord]:
+        """Words in order, within the window; ones without letters or outside of it are dropped."""
+        said = [
+            HeardWord(max(0.0, w.start), min(w.end, length_s), w.word.strip(), self._probability(w, assumed_confidence))
+            for w in self.words
+            if w.word.strip() and w.start <= w.end and 0 <= w.start < length_s
+        ]
+        return sorted(said, key=lambda w: w.start_s)
+
+    def _probability(self, word: WordReply, assumed_confidence: float) -> float:
+        if word.probability is not None:
+            return min(1.0, max(0.0, word.probability))
+        middle_s = (word.start + word.end) / 2
+        said = [s.avg_logprob for s in self.segments if s.avg_logprob is not None and s.start <= middle_s <= s.end]
+        return min(1.0, math.exp(min(0.0, said[0]))) if said else assumed_confidence
+
+
+@dataclass
+class EndpointLyrics:
+    endpoint: Endpoint
+    model: str
+    revision: str
+    window_s: float
+    overlap_s: float
+    assumed_confidence: float
+    rules: LyricsRules
+    seed: int
+    _failed_in_a_row: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._client = JsonClient(self.endpoint, self.seed)
+        self._recogniser = Recogniser(f"transcription_endpoint:{self.model}", self.revision)
+
+    def read(self, track: Track, signal: Signal, has_voice: bool | None) -> Lyrics:
+        """Raises TranscriptionFailedError, or UserError once the server seems to be gone."""
+        if has_voice is False:
+            return no_lyrics(self._recogniser, "no_voice")
+        heard, languages = self._hear(track.id, signal)
+        words = join(heard)
+        # the language of the window with the most words
+        spoken = max(zip(heard, languages, strict=True), key=lambda pair: len(pair[0].words))[1]
+        if spoken:
+            return to_lyrics(self._recogniser, words, self.rules, language_code(spoken), "model")
+        return to_lyrics(self._recogniser, words, self.rules, track.language, "source")
+
+    def _hear(self, track_id: str, signal: Signal) -> tuple[list[HeardWindow], list[str | None]]:
+        import soxr
+
+        samples = soxr.resample(signal.samples, RATE_HZ, MODEL_RATE_HZ, quality="HQ")
+        heard, languages = [], []
+        for start_s, end_s in windows(len(samples) / MODEL_RATE_HZ, self.window_s, self.overlap_s):
+            part = samples[round(start_s * MODEL_RATE_HZ) : round(end_s * MODEL_RATE_HZ)]
+            reply = self._ask(part, f"{track_id}@{start_s:.3f}")
+            words = reply.heard(self.assumed_confidence, end_s - start_s)
+            heard.append(HeardWindow(start_s, end_s, [w.later(start_s) for w in words]))
+            languages.append(reply.language)
+        return heard, languages
+
+    def _ask(self, samples: np.ndarray, call: str) -> TranscriptionReply:
+        form = Content(
+            fields={
+                "model": self.model,
+                "response_format": "verbose_json",
+                "timestamp_granularities[]": ["word", "segment"],
+                "temperature": "0",
+            },
+            files={"file": ("window.flac", encode_flac(samples), "audio/flac")},
+        )
+        made = self._client.post("/audio/transcriptions", lambda _: form, TranscriptionReply.model_validate, call=call)
+        if isinstance(made, Failed):
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= MAX_FAILED_IN_A_ROW:
+                raise UserError(
+                    f"{self._failed_in_a_row} songs in a row could not be transcribed; the last: {made.message}. "
+                    "See to the server, then run again: finished shards stay."
+                )
+            raise TranscriptionFailedError(f"{made.reason} after {made.num_tries} tries: {made.message}")
+        self._failed_in_a_row = 0
+        return made.value
+
+
+def language_code(language: str) -> str:
+    """`english` or `en` -> `en`: servers say either."""
+    from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
+
+    name = language.strip().casefold()
+    return str(TO_LANGUAGE_CODE.get(name, name))
