@@ -138,4 +138,4 @@ def params(stage_name):
 
     from music_flamingo.core.params import load_params, stage_json
 
-    return json.loads(stage_json(load_params(Path(__file__).parents[2] / "params.yaml"), stage_name))
+    return json.loads(stage_json(load_params(Path(__file__).parents[1] / "params.yaml"), stage_name))
