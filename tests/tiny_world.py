@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from unit.songs import make_track, run_stage, write_port
+from songs import make_track, run_stage, write_port
 
 from music_flamingo import stages
 from music_flamingo.audio.flac import encode_flac
