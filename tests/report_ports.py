@@ -72,7 +72,9 @@ def make_run(data: Path, *, songs_only: bool = False) -> Path:
     truths = [] if songs_only else [_truth(t) for t in good]
     facts = [_facts(t) for t in good]
     skills = [e for t in good for e in _examples(t)]
-    rejects = [skills[0].model_copy(update={"id": "r0", "question": "Which?"}).quarantined("too_short")]
+    rejects = [
+        skills[0].model_copy(update={"id": f"{skills[0].track_id}/r0", "question": "Which?"}).quarantined("too_short")
+    ]
     chains = [] if songs_only else [_chain(t) for t in good if t.split == "train"]
     dropped = [c.model_copy(update={"id": f"{c.id}/x"}).quarantined("too_many_wrong_steps") for c in chains[:1]]
     predictions = [] if songs_only else [p for t in good if t.split == "test" for p in _predictions(t)]
@@ -82,10 +84,15 @@ def make_run(data: Path, *, songs_only: bool = False) -> Path:
         made = Stage(name, Nothing, inputs, outputs, _runner(write, set(outputs)), ("core/record.py",))
         execute(made, '{"seed": 1}', {n: data / n for n in inputs}, {n: data / n for n in outputs})
 
+    shards = {t.id: k // 5 for k, t in enumerate(tracks)}
+
     def tables(**records: list[Any]) -> Callable[..., None]:
+        """What is made from a track lies in the shard of the track's number."""
+
         def write(**ports: Any) -> None:
             for name, rows in records.items():
-                ports[name].write_all(rows, 5)
+                for index in sorted(set(shards.values())):
+                    ports[name].write(index, [r for r in rows if shards[getattr(r, "track_id", r.id)] == index])
 
         return write
 
@@ -99,15 +106,14 @@ def make_run(data: Path, *, songs_only: bool = False) -> Path:
         {"candidates": Example, **seen},
         {"skills": Example, "rejects": Example, "data_docs": Folder},
         lambda skills_rows=skills, **ports: (
-            ports["skills"].write_all(skills_rows, 50),
-            ports["rejects"].write_all(rejects, 50),
+            tables(skills=skills_rows, rejects=rejects)(**ports),
             write_atomic(ports["data_docs"].root / "index.html", "<p>expectations</p>"),
         ),
     )
     stage("sft", {"skills": Example}, {"sft_model": Folder}, lambda sft_model: _log(sft_model.root, "sft"))
     stage(
         "reason",
-        {"skills": Example},
+        {"skills": Example, "sft_model": Folder},
         {"think": Chain, "think_rejects": Chain},
         tables(think=chains, think_rejects=dropped),
     )
@@ -300,7 +306,7 @@ def _chain(track: Track) -> Chain:
     if track.id.endswith("#1"):
         steps = [s.model_copy(update={"rewritten_from": None}) for s in steps[::2]]
     return Chain(
-        id=f"{track.id}/meter",
+        id=f"{track.id}/meter/chain",
         example_id=f"{track.id}/meter",
         track_id=track.id,
         work_id=track.work_id,

@@ -75,6 +75,17 @@ def build_parser() -> argparse.ArgumentParser:
     verify = _add(commands, "verify", _verify, "check every file of the ports against its manifest", "mf verify")
     verify.add_argument("--data", type=Path, default=Path("data"))
 
+    explain = _add(
+        commands,
+        "explain",
+        _explain,
+        "tell how a track, caption, question, chain or prediction came to be, back to its source file",
+        "mf explain bach-bwv66.6-p0/key",
+    )
+    explain.add_argument("id", help="the record's id")
+    explain.add_argument("--data", type=Path, default=Path("data"))
+    explain.add_argument("--configs", action="store_true", help="with the configuration of every stage on the way")
+
     serve = _add(commands, "serve", _serve, "serve a release over HTTP (KServe, OpenAI chat route)", "mf serve")
     serve.add_argument("--release", type=Path, default=Path("data/release"))
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
@@ -168,6 +179,13 @@ def _verify(arguments: argparse.Namespace) -> int:
         manifest = verify(path.parent)
         counted = "" if manifest.num_records is None else f"  {manifest.num_records} records"
         print(f"{manifest.digest[:16]}  {manifest.port}{counted}")
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from music_flamingo.products.explain import explain
+
+    print(explain(arguments.data, arguments.id, with_configs=arguments.configs))
     return 0
 
 
