@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from report_ports import HOSTILE_TITLE, make_run
-from unit.songs import make_track, write_port
+from songs import make_track, write_port
 
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.hashing import sha256_bytes
