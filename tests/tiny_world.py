@@ -149,6 +149,7 @@ TEACHING = {
     "families": {"tone": 1.0, "words": 0.5},
     "steps": 8,
     "batch_size": 4,
+    "packing": False,
     "max_turns": 2,
     "branch_weight": 5.0,
     "windows": WINDOWS,

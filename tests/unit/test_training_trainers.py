@@ -36,10 +36,10 @@ def lessons(num: int):
     )
 
 
-def collator(planned) -> LessonCollator:
+def collator(planned, packing: bool = False) -> LessonCollator:
     items = [item for lesson in planned for item in lesson.items]
     processor = world.processor()
-    return LessonCollator(processor, planned, SoundBank(processor, TRACKS), Branches(processor, items, 5.0))
+    return LessonCollator(processor, planned, SoundBank(processor, TRACKS), Branches(processor, items, 5.0), packing)
 
 
 @pytest.fixture
@@ -71,6 +71,14 @@ def test_the_loss_of_sft_is_the_models_own_where_all_weights_are_one(sft_trainer
     inputs = {k: v for k, v in batch.items() if k not in ("weights", "sample_ids")}
     own = sft_trainer.model(**inputs, labels=labels).loss
     torch.testing.assert_close(sft_trainer.compute_loss(sft_trainer.model, dict(batch)), own)
+
+
+def test_packed_lessons_have_the_loss_of_padded_ones(sft_trainer):
+    planned = lessons(4)
+    padded, packed = (collator(planned, packing)([{"lesson": i} for i in range(4)]) for packing in (False, True))
+    assert packed["input_ids"].shape[0] == 1
+    losses = [sft_trainer.compute_loss(sft_trainer.model, dict(b)) for b in (padded, packed)]
+    torch.testing.assert_close(*losses)
 
 
 def test_no_gradient_comes_from_the_prompt(sft_trainer):

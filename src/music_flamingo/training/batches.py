@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from music_flamingo.model.chat import Tokens, Turn, batch_of, pad, tokenise
+from music_flamingo.model.packing import packed_batch_of
 from music_flamingo.training.items import Item
 from music_flamingo.training.plan import Lesson
 from music_flamingo.training.sounds import SoundBank
@@ -44,21 +45,29 @@ class Branches:
 class LessonCollator:
     """A batch of lessons as the trainer takes it; `sample_ids` name what was learned from."""
 
-    def __init__(self, processor, lessons: Sequence[Lesson], bank: SoundBank, branches: Branches) -> None:
+    def __init__(
+        self, processor, lessons: Sequence[Lesson], bank: SoundBank, branches: Branches, packing: bool = False
+    ) -> None:
         self.processor = processor
         self.lessons = lessons
         self.bank = bank
         self.branches = branches
+        self.packing = packing
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> dict:
         lessons = [self.lessons[row["lesson"]] for row in rows]
         sounds = [self.bank(lesson.window) for lesson in lessons]
         turns = [tuple(Turn(item.prompt, item.target) for item in lesson.items) for lesson in lessons]
         tokens = [tokenise(self.processor, t, s.num_tokens) for t, s in zip(turns, sounds, strict=True)]
-        batch: dict = dict(batch_of(self.processor, tokens, sounds, padding_side="right"))
-        longest = batch["input_ids"].shape[1]
         weights = [self.token_weights(lesson, t) for lesson, t in zip(lessons, tokens, strict=True)]
-        batch["weights"] = torch.tensor([pad(w, longest, 0.0, "right") for w in weights])
+        batch: dict
+        if self.packing:
+            # no sample's first token is an answer, so none is taught by the sample before it
+            batch = {**packed_batch_of(tokens, sounds), "weights": torch.tensor([[w for row in weights for w in row]])}
+        else:
+            batch = dict(batch_of(self.processor, tokens, sounds, padding_side="right"))
+            longest = batch["input_ids"].shape[1]
+            batch["weights"] = torch.tensor([pad(w, longest, 0.0, "right") for w in weights])
         batch["sample_ids"] = [item.id for lesson in lessons for item in lesson.items]
         return batch
 

@@ -102,6 +102,9 @@ class Teaching(StageConfig):
     """Lessons a step (paper: 128 samples)."""
     max_turns: int
     """Questions a lesson: one pass over the sound supervises them all."""
+    packing: bool
+    """Lessons of a batch in one row, none seeing another, without padding: for songs of many lengths. Needs no more
+    than the sum of their own costs, where padding costs the longest for each."""
     branch_weight: float
     """Weight of the tokens at which a family's targets part ways, against 1 for all others."""
     windows: Windows

@@ -14,6 +14,7 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+from music_flamingo.model.packing import hidden_states
 from music_flamingo.training.batches import LessonCollator
 from music_flamingo.training.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
 from music_flamingo.training.log import Line, ShowProgress
@@ -48,13 +49,7 @@ class AudioSFTTrainer(WholeCheckpoints, SFTTrainer):
         """Weighted mean of the cross-entropy over the tokens that have a weight."""
         weights_BL = inputs["weights"][:, 1:]
         taught = weights_BL > 0
-        hidden_BLD = model.base_model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            input_features=inputs["input_features"],
-            input_features_mask=inputs["input_features_mask"],
-            use_cache=False,
-        ).last_hidden_state[:, :-1]
+        hidden_BLD = _hidden_states(model, inputs)[:, :-1]
         logits = model.lm_head(hidden_BLD[taught]).float()  # most positions teach nothing: no logits are made for them
         labels, weights = inputs["input_ids"][:, 1:][taught], weights_BL[taught]
         losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
@@ -67,6 +62,19 @@ class AudioSFTTrainer(WholeCheckpoints, SFTTrainer):
             logs["samples"] = samples_digest(self._samples)
             self._samples = []
         super().log(logs, start_time)
+
+
+def _hidden_states(model, inputs: dict[str, Any]) -> torch.Tensor:
+    """(B, L, D); B is 1 where the lessons are packed into one row."""
+    if "bounds" in inputs:
+        return hidden_states(model, inputs)
+    return model.base_model(
+        input_ids=inputs["input_ids"],
+        attention_mask=inputs["attention_mask"],
+        input_features=inputs["input_features"],
+        input_features_mask=inputs["input_features_mask"],
+        use_cache=False,
+    ).last_hidden_state
 
 
 @torch.no_grad()

@@ -50,7 +50,9 @@ def teach(
         model,
         processor,
         lessons,
-        LessonCollator(processor, lessons, bank, Branches(processor, taught.items, config.branch_weight)),
+        LessonCollator(
+            processor, lessons, bank, Branches(processor, taught.items, config.branch_weight), config.packing
+        ),
         config.optimiser,
         batch_size=config.batch_size,
         checkpoint_every=config.checkpoint_every,

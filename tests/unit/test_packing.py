@@ -1,0 +1,73 @@
+"""Samples packed into one row answer as each would alone."""
+
+import pytest
+import tiny_world as world
+import torch
+
+from music_flamingo.model.chat import Turn, batch_of, hear, tokenise
+from music_flamingo.model.packing import hidden_states, packed_batch_of
+
+SECONDS = (3.7, 0.9, 2.0)
+"""More than an encoder window, less than one, exactly one."""
+
+
+def samples_of(seed: int = 0):
+    processor = world.processor()
+    sounds = [hear(processor, world.tone(300 + 900 * i, s, seed)) for i, s in enumerate(SECONDS)]
+    turns = [(Turn(world.QUESTION, word),) for word in ("low", "high", "low")]
+    return sounds, [tokenise(processor, t, s.num_tokens) for t, s in zip(turns, sounds, strict=True)]
+
+
+def alone(model, tokens, sound) -> torch.Tensor:
+    batch = batch_of(world.processor(), [tokens], [sound], padding_side="right")
+    return model.base_model(**batch, use_cache=False).last_hidden_state[0]
+
+
+@torch.no_grad()
+def test_each_sample_of_a_row_is_what_it_would_be_alone():
+    model = world.model()
+    sounds, tokens = samples_of()
+    packed = hidden_states(model, packed_batch_of(tokens, sounds))[0]
+    each = packed.split([len(t.ids) for t in tokens])
+    for part, t, s in zip(each, tokens, sounds, strict=True):
+        torch.testing.assert_close(part, alone(model, t, s), atol=2e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_another_sound_in_one_sample_changes_that_sample_alone():
+    model = world.model()
+    sounds, tokens = samples_of()
+    other = [sounds[0], samples_of(seed=5)[0][1], sounds[2]]
+    before, after = (hidden_states(model, packed_batch_of(tokens, s))[0] for s in (sounds, other))
+    moved = [d.abs().max().item() for d in (before - after).split([len(t.ids) for t in tokens])]
+    assert moved[0] == 0 and moved[2] == 0
+    assert moved[1] > 1e-3
+
+
+def test_the_model_attends_as_before_once_the_packed_pass_is_over():
+    model = world.model()
+    before = model.config.text_config._attn_implementation
+    sounds, tokens = samples_of()
+    hidden_states(model, packed_batch_of(tokens, sounds))
+    assert model.config.text_config._attn_implementation == before
+
+
+def test_gradients_of_a_row_are_those_of_its_samples():
+    model = world.model()
+    sounds, tokens = samples_of()
+    hidden_states(model, packed_batch_of(tokens, sounds)).pow(2).sum().backward()
+    packed = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    sum(alone(model, t, s).pow(2).sum() for t, s in zip(tokens, sounds, strict=True)).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(packed[name], parameter.grad, atol=1e-2, rtol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_positions_start_anew_with_each_sample(order):
+    sounds, tokens = samples_of()
+    batch = packed_batch_of([tokens[i] for i in order], [sounds[i] for i in order])
+    bounds = batch["bounds"].tolist()
+    assert batch["position_ids"][0, bounds[:-1]].tolist() == [0, 0, 0]
+    assert bounds[-1] == batch["input_ids"].shape[1] == sum(len(t.ids) for t in tokens)
