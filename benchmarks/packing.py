@@ -1,0 +1,162 @@
+"""Packed against padded training on the same samples: forward and backward over songs of 30 s to 15 min.
+
+    python benchmarks/packing.py
+
+The model is tiny but has the published one's grid (30 s windows, 750 audio tokens each) and a context of 24k. Lengths
+are drawn log-uniformly; both ways see the same batches in the same run, in turn. Writes a dated table.
+"""
+
+import argparse
+import datetime
+import math
+import platform
+import random
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+from music_flamingo.core.shards import write_atomic
+from music_flamingo.model.chat import IGNORED, Sound, Tokens, Turn, batch_of, hear, pad, tokenise
+from music_flamingo.model.packing import hidden_states, packed_batch_of
+from music_flamingo.model.size import TinySize
+from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
+
+RESULTS = Path("benchmarks/results")
+RATE_HZ = 16000
+SHORTEST_S, LONGEST_S = 30.0, 900.0
+QUESTION, ANSWER = "Describe this music in one sentence.", "A slow piece for strings in C minor."
+SIZE = TinySize(
+    width=64,
+    encoder_layers=1,
+    language_layers=2,
+    heads=4,
+    key_value_heads=2,
+    feed_forward=128,
+    vocabulary=512,
+    mel_bins=64,
+    fft_samples=400,
+    hop_samples=160,
+    window_s=30,
+    max_audio_s=900,
+    context_tokens=24_000,
+    init_std=0.08,
+)
+
+Batch = list[tuple[Sound, Tokens]]
+
+
+def lengths_s(count: int, seed: int) -> list[float]:
+    """Log-uniform, with the shortest and the longest among them."""
+    rng = random.Random(seed)
+    drawn = [math.exp(rng.uniform(math.log(SHORTEST_S), math.log(LONGEST_S))) for _ in range(count - 2)]
+    mixed = [SHORTEST_S, LONGEST_S, *drawn]
+    rng.shuffle(mixed)
+    return mixed
+
+
+def samples_of(processor, seconds: list[float]) -> Batch:
+    made = []
+    for i, s in enumerate(seconds):
+        noise = np.random.default_rng(i).normal(0, 0.1, round(s * RATE_HZ)).astype(np.float32)
+        sound = hear(processor, noise)
+        made.append((sound, tokenise(processor, (Turn(QUESTION, ANSWER),), sound.num_tokens)))
+    return made
+
+
+def loss_of(model, hidden_BLD: torch.Tensor, ids_BL: torch.Tensor, is_answer_BL: torch.Tensor) -> torch.Tensor:
+    labels = ids_BL.masked_fill(~is_answer_BL, IGNORED)[:, 1:]
+    taught = labels != IGNORED
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden_BLD[:, :-1][taught]), labels[taught])
+
+
+def padded(model, processor, batch: Batch) -> torch.Tensor:
+    sounds, tokens = zip(*batch, strict=True)
+    inputs = batch_of(processor, tokens, sounds, padding_side="right")
+    longest = inputs["input_ids"].shape[1]
+    is_answer = torch.tensor([pad(t.is_answer, longest, False, "right") for t in tokens])
+    hidden = model.base_model(**inputs, use_cache=False).last_hidden_state
+    return loss_of(model, hidden, inputs["input_ids"], is_answer)
+
+
+def packed(model, processor, batch: Batch) -> torch.Tensor:
+    sounds, tokens = zip(*batch, strict=True)
+    inputs = packed_batch_of(tokens, sounds)
+    is_answer = torch.tensor([[a for t in tokens for a in t.is_answer]])
+    return loss_of(model, hidden_states(model, inputs), inputs["input_ids"], is_answer)
+
+
+def timed(step: Callable[[], torch.Tensor], model) -> tuple[float, float]:
+    """(seconds of forward and backward, loss)."""
+    model.zero_grad()
+    started = time.perf_counter()
+    loss = step()
+    loss.backward()
+    return time.perf_counter() - started, loss.item()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    processor = build_processor(build_tokenizer([QUESTION, ANSWER] * 3, SIZE.vocabulary), SIZE, RATE_HZ)
+    model = build_model(processor, SIZE, seed=1).train()
+    seconds = lengths_s(arguments.samples, arguments.seed)
+    samples = samples_of(processor, seconds)
+    size = arguments.batch_size
+    rows, totals = [], {"padded": 0.0, "packed": 0.0}
+    for start in range(0, len(samples), size):
+        batch = samples[start : start + size]
+        losses = {}
+        for name, way in (("packed", packed), ("padded", padded)):
+            elapsed_s, losses[name] = timed(lambda way=way, batch=batch: way(model, processor, batch), model)
+            totals[name] += elapsed_s
+        tokens = [len(t.ids) for _, t in batch]
+        waste = 1 - sum(tokens) / (max(tokens) * len(tokens))
+        same = abs(losses["packed"] - losses["padded"]) < 1e-3
+        rows.append(f"| {', '.join(map(str, tokens))} | {waste:.0%} | 0% | {'yes' if same else 'NO'} |")
+        print(rows[-1], flush=True)
+    spoken = sum(len(t.ids) for _, t in samples)
+    text = _table(arguments, seconds, rows, totals, spoken)
+    print(text)
+    write_atomic(RESULTS / f"{datetime.date.today().isoformat()}-packing.md", text)
+
+
+def _table(
+    arguments: argparse.Namespace, seconds: list[float], rows: list[str], totals: dict[str, float], tokens: int
+) -> str:
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return "\n".join(
+        [
+            f"# Packed against padded, {datetime.date.today().isoformat()}",
+            "",
+            f"- command: `python benchmarks/packing.py --samples {arguments.samples} "
+            f"--batch-size {arguments.batch_size} --seed {arguments.seed}`",
+            f"- hardware: CPU, one thread, {platform.system()} {platform.machine()}; "
+            f"torch {torch.__version__.partition('+')[0]}, transformers {transformers.__version__}",
+            f"- songs of {', '.join(f'{s:.0f}' for s in seconds)} s; forward and backward of the tiny model with the "
+            "published grid, float32, no checkpointing",
+            f"- peak memory of the process: {peak_gib:.1f} GiB (of the padded way)",
+            "",
+            "| | seconds | useful tokens/s |",
+            "|---|---|---|",
+            *(f"| {name} | {s:.1f} | {tokens / s:.0f} |" for name, s in totals.items()),
+            f"| packed / padded | {totals['padded'] / totals['packed']:.2f} times | |",
+            "",
+            "| tokens of the batch's samples | padding | when packed | same loss |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
