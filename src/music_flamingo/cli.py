@@ -72,6 +72,25 @@ def build_parser() -> argparse.ArgumentParser:
     params.add_argument("stage", nargs="?", help="one stage alone")
     _parameter_options(params)
 
+    plan = _add(commands, "plan", _plan, "say how many teacher calls, tokens and how much money are needed", "mf plan")
+    _parameter_options(plan)
+    plan.add_argument("--data", type=Path, default=Path("data"))
+    plan.add_argument("--sample", type=int, default=32, help="tracks whose prompts are rendered (default: 32)")
+
+    usage = _add(commands, "usage", _usage, "say what teachers were asked, tokens and cost by stage", "mf usage")
+    usage.add_argument("--data", type=Path, default=Path("data"))
+
+    teach = _add(
+        commands,
+        "serve-teacher",
+        _serve_teacher,
+        "serve the scripted teacher over OpenAI's chat completions, to try the protocol",
+        "mf serve-teacher",
+    )
+    teach.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    teach.add_argument("--port", type=int, default=8000)
+    teach.add_argument("--api-key-env", default=None, help="environment variable that holds the key to ask for")
+
     verify = _add(commands, "verify", _verify, "check every file of the ports against its manifest", "mf verify")
     verify.add_argument("--data", type=Path, default=Path("data"))
 
@@ -169,6 +188,33 @@ def _params(arguments: argparse.Namespace) -> int:
     for name in names:
         parse_config(stages.load(name), stage_json(params, name))
     print(yaml.safe_dump({n: params[n] for n in names}, sort_keys=False, allow_unicode=True), end="")
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from music_flamingo.core.errors import UserError
+    from music_flamingo.planning import plan
+
+    if arguments.sample < 1:
+        raise UserError(f"--sample is at least 1, not {arguments.sample}.")
+    print("\n".join(plan(_resolved(arguments), arguments.data, arguments.sample)))
+    return 0
+
+
+def _usage(arguments: argparse.Namespace) -> int:
+    from music_flamingo.teachers.usage import FOLDER, read_all, table
+
+    usages = read_all(arguments.data)
+    print(
+        "\n".join(table(usages)) if usages else f"{arguments.data / FOLDER} is empty: no teacher was asked over HTTP."
+    )
+    return 0
+
+
+def _serve_teacher(arguments: argparse.Namespace) -> int:
+    from music_flamingo.teachers.server import serve
+
+    serve(arguments.host, arguments.port, arguments.api_key_env)
     return 0
 
 

@@ -14,6 +14,7 @@ from music_flamingo.core.errors import UserError
 
 FILE_NAME = "calls.sqlite"
 WAIT_FOR_OTHERS_S = 60.0
+RECENT = 20_000
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
     key BLOB PRIMARY KEY,
@@ -77,6 +78,15 @@ class CallCache:
         row = (bytes.fromhex(key), model, prompt_id, finished.content, finished.reasoning, *vars(tokens).values())
         with self._lock:
             self._connection.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def mean_completion_tokens(self, model: str) -> dict[str, float]:
+        """Prompt id -> tokens of a reply, over the last RECENT calls."""
+        query = """
+            SELECT prompt_id, avg(completion_tokens) FROM (SELECT * FROM calls ORDER BY rowid DESC LIMIT ?)
+            WHERE model = ? GROUP BY prompt_id
+        """
+        with self._lock:
+            return dict(self._connection.execute(query, (RECENT, model)).fetchall())
 
     def __len__(self) -> int:
         with self._lock:

@@ -47,10 +47,6 @@ class OpenAICompatibleTeacher:
         kept = self._kept(key, request)
         return self._asked(key, request) if kept is None else kept
 
-    def has(self, request: Request[Reply]) -> bool:
-        """The cache holds a usable answer."""
-        return self._usable(call_key(self._config, request), request) is not None
-
     def end(self) -> None:
         """Raises TeacherUnusableError where nothing that was asked succeeded."""
         self._watch.end()
@@ -62,20 +58,11 @@ class OpenAICompatibleTeacher:
             self._cache.close()
 
     def _kept(self, key: str, request: Request[Reply]) -> Reply | None:
-        usable = self._usable(key, request)
-        if usable is None:
-            return None
-        self.meter.from_cache(request.prompt_id, usable[1].tokens)
-        return usable[0]
-
-    def _usable(self, key: str, request: Request[Reply]) -> tuple[Reply, Finished] | None:
-        found = self._cache.get(key) if self._cache is not None else None
+        found = usable(self._cache, key, request) if self._cache is not None else None
         if found is None:
             return None
-        try:
-            return request.reply.model_validate_json(found.content), found
-        except ValidationError:  # what code checks beyond the schema has changed since
-            return None
+        self.meter.from_cache(request.prompt_id, found[1].tokens)
+        return found[0]
 
     def _asked(self, key: str, request: Request[Reply]) -> Reply:
         self._watch.check()
@@ -99,6 +86,17 @@ class OpenAICompatibleTeacher:
             )
         self._watch.failed(reason)
         return TeacherFailedError(reason, f"{request.prompt_id}: {failed.message} ({failed.num_tries} tries)")
+
+
+def usable(cache: CallCache, key: str, request: Request[Reply]) -> tuple[Reply, Finished] | None:
+    """The kept answer to a call; None where there is none, or none that still fits."""
+    found = cache.get(key)
+    if found is None:
+        return None
+    try:
+        return request.reply.model_validate_json(found.content), found
+    except ValidationError:  # what code checks beyond the schema has changed since
+        return None
 
 
 class _Call(Generic[Reply]):

@@ -1,8 +1,119 @@
-"""How many calls, tokens and how much money a stage will need, before anything is asked."""
+"""How many calls and tokens, and how much money, a stage will need: counted before anything is asked.
+
+A planner stands where the teacher would, over a sample of tracks. Each call is rendered as it will be sent. Its tokens
+are estimated by rule: a quarter of the characters of prompt and schema-held reply, 25 for each second of sound. What
+the model will write is taken from the mean of that prompt's calls in the cache, reasoning included, where there are
+any, and else from the reply of the scripted teacher, which is shorter than a language model's.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from music_flamingo.teachers.cache import FILE_NAME, CallCache
+from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig, TeacherConfig
+from music_flamingo.teachers.requests import Reply, Request
 
 CHARACTERS_PER_TOKEN = 4
+AUDIO_TOKENS_PER_S = 25.0
+"""Audio Flamingo 3 and Music Flamingo: 750 for a window of 30 s."""
 
 
 def estimated_tokens(text: str) -> int:
-    """A quarter of the characters: the usual rule for English and JSON, within a third of most tokenizers' counts."""
+    """A quarter of the characters: the usual rule for English and JSON."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+@dataclass
+class Need:
+    """Calls of a stage, or of a sample of it. Tokens and cost are of those that are not cached."""
+
+    calls: float = 0.0
+    cached: float = 0.0
+    prompt_tokens: float = 0.0
+    completion_tokens: float = 0.0
+
+    def times(self, factor: float) -> "Need":
+        return Need(
+            self.calls * factor,
+            self.cached * factor,
+            self.prompt_tokens * factor,
+            self.completion_tokens * factor,
+        )
+
+    def __add__(self, other: "Need") -> "Need":
+        return Need(
+            self.calls + other.calls,
+            self.cached + other.cached,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+    def cost(self, config: TeacherConfig) -> float:
+        if not isinstance(config, OpenAICompatibleConfig):
+            return 0.0
+        prices = config.prices
+        paid_in, paid_out = (
+            self.prompt_tokens * prices.input_per_million,
+            self.completion_tokens * prices.output_per_million,
+        )
+        return (paid_in + paid_out) / 1e6
+
+
+class Planner:
+    """A Teacher that asks nobody: it counts, and replies as the cache does or else as the scripted teacher would."""
+
+    def __init__(self, config: TeacherConfig) -> None:
+        from music_flamingo.teachers.scripted import ScriptedTeacher
+
+        self._config, self._scripted = config, ScriptedTeacher()
+        self.kind, self.model, self.revision = self._scripted.kind, self._scripted.model, self._scripted.revision
+        self.concurrency = 1
+        self.audio: AudioFormat | None = None
+        self._cache: CallCache | None = None
+        self._means: dict[str, float] = {}
+        self.need = Need()
+        if isinstance(config, OpenAICompatibleConfig):
+            self.audio = config.audio
+            if config.cache is not None and (Path(config.cache) / FILE_NAME).is_file():
+                self._cache = CallCache(Path(config.cache))
+                self._means = self._cache.mean_completion_tokens(config.model)
+
+    def ask(self, request: Request[Reply]) -> Reply:
+        kept = self._kept(request)
+        reply = self._scripted.ask(request) if kept is None else kept
+        self._count(request, reply, is_cached=kept is not None)
+        return reply
+
+    def end(self) -> None:
+        """Nothing can have failed."""
+
+    def close(self) -> None:
+        if self._cache is not None:
+            self._cache.close()
+
+    def _kept(self, request: Request[Reply]) -> Reply | None:
+        if self._cache is None:
+            return None
+        from music_flamingo.teachers.openai_compatible import call_key, usable
+
+        assert isinstance(self._config, OpenAICompatibleConfig)
+        found = usable(self._cache, call_key(self._config, request), request)
+        return found[0] if found else None
+
+    def _count(self, request: Request[Reply], reply: Reply, is_cached: bool) -> None:
+        self.need.calls += 1
+        if is_cached:
+            self.need.cached += 1
+            return
+        written = self._means.get(request.prompt_id, estimated_tokens(reply.model_dump_json()))
+        self.need.prompt_tokens += estimated_tokens(request.text) + audio_tokens(request.audio)
+        self.need.completion_tokens += written
+
+
+def audio_tokens(audio: bytes | None) -> float:
+    if audio is None:
+        return 0.0
+    import soundfile
+
+    return float(soundfile.info(io.BytesIO(audio)).duration * AUDIO_TOKENS_PER_S)

@@ -8,6 +8,8 @@ writes is the scripted teacher's word for word. Tokens are estimates: a quarter 
 import hashlib
 import hmac
 import json
+import logging
+import os
 import random
 import socket
 import threading
@@ -19,10 +21,13 @@ from typing import Any, get_type_hints
 
 from pydantic import ValidationError
 
+from music_flamingo.core.errors import UserError
 from music_flamingo.prompts import render
 from music_flamingo.teachers.payloads import TrackPayload
 from music_flamingo.teachers.plan import estimated_tokens
 from music_flamingo.teachers.scripted import WRITERS, ScriptedTeacher
+
+log = logging.getLogger(__name__)
 
 PATH = "/v1/chat/completions"
 MAX_BODY_BYTES = 64 * 2**20
@@ -73,6 +78,20 @@ class ScriptedServer(ThreadingHTTPServer):
     def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         """(status, further headers, body) for a chat completion. Raises BadRequestError."""
         return 200, {}, json.dumps(completion(body)).encode()
+
+
+def serve(host: str, port: int, api_key_env: str | None) -> None:
+    """Serve until SIGINT. Raises UserError for a port that is taken or a key that is not set."""
+    api_key = os.environ.get(api_key_env) if api_key_env else None
+    if api_key_env and not api_key:
+        raise UserError(f"the environment variable {api_key_env} is not set: it holds the key that clients must send.")
+    try:
+        server = ScriptedServer(host, port, api_key)
+    except OSError as error:
+        raise UserError(f"cannot listen on {host}:{port} ({error.strerror}): give another --host or --port.") from error
+    log.info("The scripted teacher (no language model) on %s, model `%s`", server.base_url, ScriptedTeacher.model)
+    with server:
+        threading.Event().wait()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,149 @@
+"""`mf plan`: calls, tokens and cost of the stages that ask teachers, from real prompts on a sample of the tracks.
+
+Nothing is asked and nothing is written. Tracks and facts must be there. What a later stage will find is taken from the
+plan itself: captions and questions as the cache has them, or else as the scripted teacher writes them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.manifest import read_manifest
+from music_flamingo.core.params import stage_json
+from music_flamingo.core.ports import Table
+from music_flamingo.core.record import OK
+from music_flamingo.core.shards import shard_index
+from music_flamingo.core.stage import Stage, StageConfig, parse_config
+from music_flamingo.records import Caption, Example, Facts, Track
+from music_flamingo.stages import captions, reason, synthesize
+from music_flamingo.teachers.config import OpenAICompatibleConfig, TeacherConfig
+from music_flamingo.teachers.plan import Need, Planner
+from music_flamingo.teachers.thinking import rate
+
+Config = TypeVar("Config", bound=StageConfig)
+
+HEADER = f"{'stage':11s} {'model':24s} {'calls':>12s} {'cached':>12s} {'tokens in':>15s} {'tokens out':>15s}  cost"
+RULES = (
+    "Estimated from {sample} of {tracks} tracks: 4 characters a token, 25 tokens a second of sound, replies as long as "
+    "the cache's or else the scripted teacher's (shorter than a language model's). Tokens and cost are of calls that "
+    "are not cached. reason: every step is supposed to be heard, so rewrites are not counted."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stage of the plan."""
+
+    stage: str
+    teacher: TeacherConfig
+    need: Need
+
+    def line(self) -> str:
+        need, model, cost = self.need, "scripted", "none"
+        if isinstance(self.teacher, OpenAICompatibleConfig):
+            model, cost = self.teacher.model, f"{need.cost(self.teacher):,.2f} {self.teacher.prices.currency}"
+        return (
+            f"{self.stage:11s} {model[:24]:24s} {need.calls:12,.0f} {need.cached:12,.0f} "
+            f"{need.prompt_tokens:15,.0f} {need.completion_tokens:15,.0f}  {cost}"
+        )
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The tracks that have facts: how long they are, which of them train, and a sample of them."""
+
+    durations_s: list[float]
+    num_training: int
+    sample: list[tuple[Track, Facts]]
+
+    @property
+    def factor(self) -> float:
+        return len(self.durations_s) / len(self.sample)
+
+
+def plan(params: Mapping[str, Any], data: Path, sample_size: int) -> list[str]:
+    """Lines to print: a row for each stage that asks a teacher, and the rules of the estimate.
+
+    Raises MissingInputError before `ingest` and `facts` have run, UserError where no track has facts.
+    """
+    catalogue = read_catalogue(data, sample_size)
+    described, first = plan_captions(_config(captions.STAGE, captions.CaptionsConfig, params), catalogue)
+    written, second = plan_synthesize(
+        _config(synthesize.STAGE, synthesize.SynthesizeConfig, params), catalogue, described
+    )
+    third = plan_reason(_config(reason.STAGE, reason.ReasonConfig, params), catalogue, written)
+    rules = RULES.format(sample=len(catalogue.sample), tracks=len(catalogue.durations_s))
+    return [HEADER, *(row.line() for row in (first, second, third)), rules]
+
+
+def _config(stage: Stage, kind: type[Config], params: Mapping[str, Any]) -> Config:
+    config = parse_config(stage, stage_json(params, stage.name))
+    assert isinstance(config, kind)
+    return config
+
+
+def plan_captions(config: captions.CaptionsConfig, catalogue: Catalogue) -> tuple[dict[str, list[Caption]], Row]:
+    """The number of windows is exact: it follows from the durations."""
+    planner, described = Planner(config.teacher), {}
+    for track, facts in catalogue.sample:
+        found = captions.windows_of(config, [track], [facts])
+        described[track.id] = [captions.describe(config, planner, window) for window in found]
+    planner.close()
+    lengths = (captions.windows(d, config.window_s, config.shortest_s) for d in catalogue.durations_s)
+    factor = sum(map(len, lengths)) / planner.need.calls
+    return described, Row("captions", config.teacher, planner.need.times(factor))
+
+
+def plan_synthesize(
+    config: synthesize.SynthesizeConfig, catalogue: Catalogue, described: dict[str, list[Caption]]
+) -> tuple[list[list[Example]], Row]:
+    planner = Planner(config.teacher)
+    written = [
+        synthesize.write_track(config, planner, track, facts, described[track.id]) for track, facts in catalogue.sample
+    ]
+    planner.close()
+    return written, Row("synthesize", config.teacher, planner.need.times(catalogue.factor))
+
+
+def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, written: list[list[Example]]) -> Row:
+    """Every question of the tracks that the model is asked is rated; as many as are wanted get a chain."""
+    ratings, chains, num_rated = Planner(config.teacher), Planner(config.teacher), 0
+    for (_, facts), examples in zip(catalogue.sample, written, strict=True):
+        wanted = [e for e in examples if e.family in config.families]
+        num_rated += len(wanted)
+        for example in wanted:
+            rate(ratings, example, facts, config.seed)
+            reason.write_chain(config, chains, example, facts, examples, {}, "teacher_choice")
+    for planner in (ratings, chains):
+        planner.close()
+    asked = min(config.max_tracks, catalogue.num_training) / len(catalogue.sample)
+    per_chain = min(config.num_examples, num_rated * asked) / max(num_rated, 1)
+    return Row("reason", config.teacher, ratings.need.times(asked) + chains.need.times(per_chain))
+
+
+def read_catalogue(data: Path, sample_size: int) -> Catalogue:
+    tracks = Table(data / "tracks", Track, read_manifest(data / "tracks"))
+    facts = Table(data / "facts", Facts, read_manifest(data / "facts"))
+    known = facts.columns("id", "status").to_pydict()
+    ok = {i for i, status in zip(known["id"], known["status"], strict=True) if status == OK}
+    rows = tracks.columns("id", "status", "duration_s", "split").to_pylist()
+    rows = [row for row in rows if row["status"] == OK and row["id"] in ok]
+    if not rows:
+        raise UserError(f"{data} holds no track with facts: there is nothing to ask a teacher about.")
+    num_training = sum(row["split"] == "train" for row in rows)
+    return Catalogue([row["duration_s"] for row in rows], num_training, _draw(tracks, facts, sample_size))
+
+
+def _draw(tracks: Table[Track], facts: Table[Facts], sample_size: int) -> list[tuple[Track, Facts]]:
+    """Tracks with facts, as many from each of some shards that lie evenly over the catalogue."""
+    indices = [shard_index(path) for path in facts.shards]
+    indices = indices[:: max(1, len(indices) // sample_size)]
+    each = -(-sample_size // len(indices))
+    drawn: list[tuple[Track, Facts]] = []
+    for index in indices:
+        known = {f.id: f for f in facts.read_shard(index) if f.is_ok}
+        found = [(t, known[t.id]) for t in tracks.read_shard(index) if t.is_ok and t.id in known]
+        drawn += found[:: max(1, len(found) // each)][:each]
+    return drawn

@@ -1,0 +1,105 @@
+"""`mf plan`: what it says is what the stages then ask."""
+
+import json
+
+import pytest
+import songs
+from teacher_server import TeacherServer, teacher
+
+from music_flamingo.cli import main
+from music_flamingo.core.errors import MissingInputError
+from music_flamingo.planning import plan, read_catalogue
+from music_flamingo.records import Facts, Track
+from music_flamingo.stages import captions, synthesize
+from music_flamingo.teachers.plan import AUDIO_TOKENS_PER_S, estimated_tokens
+
+NUM_TRACKS = 12
+
+
+@pytest.fixture
+def data(tmp_path):
+    names = [[(f"w{s}{k}/0", f"w{s}{k}") for k in range(4)] for s in range(3)]
+    write = songs.write_port
+    write(tmp_path / "tracks", Track, [[songs.make_track(t, w, duration_s=75.0) for t, w in shard] for shard in names])
+    write(tmp_path / "facts", Facts, [[songs.make_facts(t, w) for t, w in shard] for shard in names])
+    return tmp_path
+
+
+def params(**teachers):
+    made = {name: songs.params(name) for name in ("captions", "synthesize", "reason")}
+    return {name: {**p, "teacher": teachers.get(name, p["teacher"])} for name, p in made.items()}
+
+
+def row(lines, stage):
+    """calls, cached, tokens in, tokens out of a stage's line, and its cost."""
+    words = next(line for line in lines if line.startswith(stage)).replace(",", "").split()
+    return [float(word) for word in words[2:6]], words[6:]
+
+
+def test_the_plan_of_all_tracks_names_the_calls_that_are_then_asked(data):
+    with TeacherServer() as server:
+        asked = teacher(server, data / "cache")
+        lines = plan(params(captions=asked, synthesize=asked), data, NUM_TRACKS)
+        planned = {stage: row(lines, stage)[0] for stage in ("captions", "synthesize")}
+        assert server.tries.total() == 0, "a plan asks nobody"
+        for stage, module in (("captions", captions), ("synthesize", synthesize)):
+            before = len(server.finished)
+            songs.run_stage(module.STAGE, {**songs.params(stage), "teacher": asked}, data)
+            assert planned[stage][0] == len(server.finished) - before
+        again = plan(params(captions=asked, synthesize=asked), data, NUM_TRACKS)
+        for stage in planned:
+            calls, cached, tokens_in, tokens_out = row(again, stage)[0]
+            assert calls == cached and tokens_in == tokens_out == 0
+            assert row(again, stage)[1] == ["0.00", "USD"]
+
+
+def test_tokens_and_cost_follow_the_stated_rule(data):
+    with TeacherServer() as server:
+        asked = teacher(server, None)
+    (calls, _, tokens_in, tokens_out), cost = row(plan(params(captions=asked), data, NUM_TRACKS), "captions")
+    assert calls == 3 * NUM_TRACKS, "75 s are three windows"
+    assert 50 < tokens_in / calls < 1000
+    # whole tokens are printed, and cents
+    assert float(cost[0]) == pytest.approx((tokens_in * 1.0 + tokens_out * 10.0) / 1e6, abs=0.006)
+    assert estimated_tokens("12345") == 2
+
+
+def test_sound_costs_25_tokens_a_second(data):
+    """The tracks' own sound is 16 s long: one window of 30 s would not be there to hear."""
+    short = {**songs.params("captions"), "window_s": 4.0}
+    songs.write_port(
+        data / "tracks", Track, [[songs.make_track(f"w{s}{k}/0", f"w{s}{k}") for k in range(4)] for s in range(3)]
+    )
+    with TeacherServer() as server:
+        deaf, hears = teacher(server, None), teacher(server, None, audio="flac")
+    silent, heard = (
+        row(plan({**params(), "captions": {**short, "teacher": t}}, data, NUM_TRACKS), "captions")[0]
+        for t in (deaf, hears)
+    )
+    assert heard[2] - silent[2] == NUM_TRACKS * 16.0 * AUDIO_TOKENS_PER_S
+
+
+def test_a_sample_stands_for_all_tracks(data):
+    whole, sampled = (plan(params(), data, size) for size in (NUM_TRACKS, 3))
+    assert row(sampled, "captions")[0][0] == row(whole, "captions")[0][0], "windows follow from the durations"
+    assert row(sampled, "synthesize")[0][0] == pytest.approx(row(whole, "synthesize")[0][0], rel=0.1)
+    assert len({track.work_id[1] for track, _ in read_catalogue(data, 3).sample}) == 3, "from every shard"
+
+
+def test_a_plan_needs_tracks_and_facts(tmp_path):
+    with pytest.raises(MissingInputError, match="tracks"):
+        plan(params(), tmp_path, 4)
+
+
+def test_mf_plan_prints_a_row_a_stage_and_its_rules(data, tmp_path, capsys):
+    (tmp_path / "params.yaml").write_text(json.dumps(params()))
+    assert main(["plan", "--params", str(tmp_path / "params.yaml"), "--data", str(data), "--sample", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["stage", "captions", "synthesize", "reason"]
+    assert "2 of 12 tracks" not in lines[1] and "of 12 tracks" in lines[4]
+    assert main(["plan", "--data", str(data), "--sample", "0"]) == 2
+
+
+def test_mf_usage_says_when_nothing_was_asked(tmp_path, capsys):
+    assert main(["usage", "--data", str(tmp_path)]) == 0
+    assert "no teacher was asked over HTTP" in capsys.readouterr().out
