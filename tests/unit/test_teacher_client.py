@@ -2,8 +2,14 @@
 
 import base64
 import json
+import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import songs
@@ -13,6 +19,7 @@ from teacher_server import TeacherServer, teacher
 from music_flamingo.audio.clips import cut
 from music_flamingo.audio.flac import decode_flac
 from music_flamingo.core.errors import ConfigError, UserError
+from music_flamingo.core.params import load_params
 from music_flamingo.prompts import load
 from music_flamingo.records import TeacherStamp
 from music_flamingo.teachers import Request, TeacherConfig, TeacherFailedError, ask, open_teacher, stamp, teaching
@@ -22,9 +29,10 @@ from music_flamingo.teachers.failures import FailureWatch, TeacherUnusableError
 from music_flamingo.teachers.openai_compatible import _Call, body, call_key, unfenced
 from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply, closed_questions
 from music_flamingo.teachers.scripted import ScriptedTeacher
-from music_flamingo.teachers.server import read_call
+from music_flamingo.teachers.server import read_call, serve
 from music_flamingo.teachers.usage import read_all, table
 
+ROOT = Path(__file__).parents[2]
 NOTHING = "http://127.0.0.1:9/v1"
 
 
@@ -328,3 +336,33 @@ def test_failed_calls_are_counted_by_reason(server, tmp_path):
     (usage,) = read_all(tmp_path)
     assert (usage.failed, usage.tries, usage.reasons) == (2, 10, {"teacher_http_5xx": 2})
     assert "2 calls failed: teacher_http_5xx" in "\n".join(table([usage]))
+
+
+# --- the command that serves -----------------------------------------------------------------------------------------
+
+
+def test_mf_serve_teacher_answers_a_profile_that_names_it_and_stops_when_told(tmp_path):
+    address = tmp_path / "address"
+    command = [sys.executable, "-m", "music_flamingo.cli", "serve-teacher", "--port", "0"]
+    with address.open("w") as out:
+        process = subprocess.Popen(command, stderr=out)
+    try:
+        for _ in range(200):
+            if "on http://" in address.read_text():
+                break
+            time.sleep(0.05)
+        base_url = re.search(r"http://\S+/v1", address.read_text()).group()
+        values = load_params(ROOT / "params.yaml", (ROOT / "pipelines/profiles/served-teacher.yaml",))["captions"][
+            "teacher"
+        ]
+        values |= {"cache": str(tmp_path), "endpoint": {**values["endpoint"], "base_url": base_url}}
+        remote = open_teacher(TypeAdapter(TeacherConfig).validate_json(json.dumps(values)))
+        assert remote.ask(request()) == ScriptedTeacher().ask(request())
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+
+def test_a_taken_port_is_told(server):
+    with pytest.raises(UserError, match="give another --host or --port"):
+        serve("127.0.0.1", server.server_address[1], None)
