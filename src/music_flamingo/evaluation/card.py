@@ -2,20 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from music_flamingo.evaluation.summary import Corpus, Evaluation
 from music_flamingo.evaluation.tables import difference_lines, markdown_table
+from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.records import Score
-
-
-class ToolLicence(BaseModel):
-    """A tool or collection that the training labels come from."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    tool: str
-    licence: str
 
 
 def model_card(

@@ -19,6 +19,8 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import QUARANTINED, Record, read_parquet, write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.products.cards.licences import ToolLicence
+from music_flamingo.products.cards.think_card import write_think_card
 from music_flamingo.quality.checks import confidences
 from music_flamingo.quality.choice import Candidate, Choice, Difficulty, choose
 from music_flamingo.quality.steps import Heard, StepLimits, judge, reason_to_discard
@@ -59,6 +61,8 @@ class ReasonConfig(StageConfig):
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
     batch_size: int = Field(ge=1)
+    licences: tuple[ToolLicence, ...]
+    """Of the tools and collections that the labels come from; printed on the card."""
     seed: int
 
 
@@ -101,6 +105,7 @@ def run(
                 think_rejects.write(index, [c for c in chains if not c.is_ok])
                 think.write(index, [c for c in chains if c.is_ok])
                 progress.advance()
+    write_think_card(think, think_rejects, skills, config.identity(), config.licences)
     return _metrics(config, len(heard), think, think_rejects)
 
 
@@ -292,6 +297,7 @@ STAGE = Stage(
         "scoring",
         "prompts",
         "quality",
+        "products/cards",
         "teachers",
         "model",
         "stages/reason.py",

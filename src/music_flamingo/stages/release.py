@@ -19,9 +19,10 @@ from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.record import Part
 from music_flamingo.core.shards import atomic_path, write_atomic
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
-from music_flamingo.evaluation.card import ToolLicence, model_card
+from music_flamingo.evaluation.card import model_card
 from music_flamingo.evaluation.gate import Gate, margins, reasons_against
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
+from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.prompts import load as load_prompt
 from music_flamingo.records import Score
 from music_flamingo.scoring.families import FAMILIES
@@ -163,6 +164,7 @@ STAGE = Stage(
         "evaluation/gate.py",
         "evaluation/summary.py",
         "evaluation/tables.py",
+        "products/cards/licences.py",
         "serving/bundle.py",
         "stages/release.py",
     ),

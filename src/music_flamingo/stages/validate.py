@@ -14,6 +14,8 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.core.shards import shard_index, write_atomic
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.products.cards.licences import ToolLicence
+from music_flamingo.products.cards.skills_card import write_skills_card
 from music_flamingo.quality.checks import Limits, Song, reason_against
 from music_flamingo.quality.expectations import COLUMNS, Expected, Finding, find, require, tally
 from music_flamingo.records import Example, Facts, Track
@@ -25,6 +27,8 @@ QUOTED_CHARACTERS = 200
 class ValidateConfig(StageConfig):
     limits: Limits
     expected: Expected
+    licences: tuple[ToolLicence, ...]
+    """Of the tools and collections that the labels come from; printed on the card."""
 
 
 def sort_out(
@@ -68,6 +72,7 @@ def run(
     findings = find(rows, config.expected)
     _write_docs(data_docs, rows, findings)
     require(findings, str(data_docs.root / PAGE_NAME))
+    write_skills_card(skills, rejects, (tracks, facts, candidates), config.identity(), config.licences)
     return _metrics(rows, findings)
 
 
@@ -114,5 +119,5 @@ STAGE = Stage(
     inputs={"candidates": Example, "facts": Facts, "tracks": Track},
     outputs={"skills": Example, "rejects": Example, "data_docs": Folder},
     run=run,
-    code=("core/record.py", "records", "scoring", "quality", "stages/validate.py"),
+    code=("core/record.py", "records", "scoring", "quality", "products/cards", "stages/validate.py"),
 )
