@@ -1,0 +1,105 @@
+"""Putting a benchmark's questions to a model: what is answered already is not asked again.
+
+An answer's key is made of the model's digest, the words of the prompt and what is played, so a changed prompt, another
+order of options, other weights or another recording ask anew, and nothing else does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.hashing import sha256_json
+from music_flamingo.core.http import Failed
+from music_flamingo.core.progress import Progress
+from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, permuted
+from music_flamingo.evaluation.ledger import Answer, Ledger
+from music_flamingo.evaluation.models import Asked, Model
+from music_flamingo.evaluation.recordings import Condition, Digests, Sound, played
+
+MAX_FAILED_IN_A_ROW = 3
+"""Batches without a single answer before the run stops: the server is gone."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """An item under a condition, as it is put to a model."""
+
+    item: BenchmarkItem
+    condition: Condition
+    prompt: str
+    sound: Sound
+
+
+def questions_of(
+    benchmark: Benchmark, folder: Path, items: Sequence[BenchmarkItem], conditions: Sequence[Condition], seed: int
+) -> list[Question]:
+    """Every item under every condition, condition by condition."""
+    questions = []
+    for condition in conditions:
+        shown = [permuted(item, seed, "permuted") for item in items] if condition == "permuted" else list(items)
+        for item, sound in zip(shown, played(folder, shown, condition, seed), strict=True):
+            questions.append(Question(item, condition, benchmark.prompt(item), sound))
+    return questions
+
+
+def key_of(model: Model, question: Question, digests: Digests) -> str:
+    sound = question.sound
+    heard = digests.of(sound.paths) if question.condition != "none" else len(sound.paths)
+    noise = [sound.seed, sound.item_id] if question.condition == "noise" else None
+    silent = question.condition == "none"
+    asked = [question.item.id, question.prompt, model.think, model.max_new_tokens]
+    return sha256_json([model.digest, asked, heard, noise, silent])
+
+
+def answer_all(
+    model: Model, questions: Sequence[Question], ledger: Ledger[Answer], batch_size: int
+) -> dict[tuple[str, str], Answer]:
+    """(condition, item id) -> its answer. Raises UserError when some are still missing, after all others are kept."""
+    digests = Digests()
+    keys = [key_of(model, question, digests) for question in questions]
+    waiting: dict[str, Question] = {}
+    for key, question in zip(keys, questions, strict=True):
+        if key not in ledger.entries:
+            waiting.setdefault(key, question)
+    failures: list[Failed] = []
+    pending = list(waiting.items())
+    with Progress("evaluate", len(pending), "answers") as progress:
+        silent_batches = 0
+        for start in range(0, len(pending), batch_size):
+            batch = pending[start : start + batch_size]
+            failed = _answer_batch(model, batch, ledger)
+            failures += failed
+            silent_batches = silent_batches + 1 if len(failed) == len(batch) else 0
+            progress.advance(len(batch))
+            if silent_batches == MAX_FAILED_IN_A_ROW:
+                break
+    missing = sum(key not in ledger.entries for key in keys)
+    if missing:
+        why = failures[-1].message if failures else "unknown"
+        raise UserError(
+            f"{missing} of {len(keys)} questions have no answer yet ({why}). What was answered is kept: the same "
+            "command asks for the rest."
+        )
+    return {(q.condition, q.item.id): ledger.entries[key] for key, q in zip(keys, questions, strict=True)}
+
+
+def _answer_batch(model: Model, batch: Sequence[tuple[str, Question]], ledger: Ledger[Answer]) -> list[Failed]:
+    said = model.answer([Asked(question.prompt, question.sound) for _, question in batch])
+    answers, failed = [], []
+    for (key, question), words in zip(batch, said, strict=True):
+        if isinstance(words, Failed):
+            failed.append(words)
+            continue
+        answers.append(
+            Answer(
+                key=key,
+                item_id=question.item.id,
+                condition=question.condition,
+                output=words.text,
+                problem=words.problem,
+            )
+        )
+    if answers:
+        ledger.add(answers)
+    return failed

@@ -1,0 +1,169 @@
+"""Models that are asked: a release or model folder in this process, or an OpenAI-compatible endpoint that hears.
+
+Both give words to a batch of (prompt, sound). A model's digest says which model answered: of a folder the bytes of its
+weights, of an endpoint its address, name and the revision the user states (what it really serves cannot be seen).
+"""
+
+import base64
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from music_flamingo.audio.decode import BadAudioError
+from music_flamingo.core.errors import MissingInputError, UserError
+from music_flamingo.core.hashing import sha256_bytes, sha256_file, sha256_json
+from music_flamingo.core.http import Content, Endpoint, Failed, JsonClient
+from music_flamingo.evaluation.recordings import Sound
+from music_flamingo.prompts import render_question
+from music_flamingo.serving.bundle import CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_FILE, open_release
+
+DEFAULT_MAX_NEW_TOKENS = 1024
+"""Of an endpoint: room for a chain of thought and its answer."""
+TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    prompt: str
+    sound: Sound
+
+
+@dataclass(frozen=True)
+class Said:
+    text: str
+    problem: str = ""
+
+
+class Model(Protocol):
+    name: str
+    digest: str
+    think: bool
+    max_new_tokens: int
+
+    def answer(self, batch: Sequence[Asked]) -> list[Said | Failed]:
+        """Words for each; a Failed one is asked again by the next run."""
+
+
+class FolderModel:
+    """A release (`mf release`), or a stage's model folder, greedy."""
+
+    def __init__(self, folder: Path, think: bool | None, max_new_tokens: int | None) -> None:
+        if (folder / RELEASE_FILE).is_file():
+            info = open_release(folder)
+            self.name, self.digest = info.name, sha256_file(folder / CHECKSUMS_FILE)
+            self.think, self.max_new_tokens = info.think, info.max_new_tokens
+        elif (folder / MODEL_FOLDER).is_dir():
+            files = sorted(p for p in (folder / MODEL_FOLDER).rglob("*") if p.is_file())
+            self.name = folder.resolve().name
+            self.digest = sha256_json({p.relative_to(folder).as_posix(): sha256_file(p) for p in files})
+            self.think, self.max_new_tokens = False, DEFAULT_MAX_NEW_TOKENS
+        else:
+            raise MissingInputError(
+                f"{folder} is no model: give a release, a folder with `{MODEL_FOLDER}/`, or an address (http://...)."
+            )
+        self.think = self.think if think is None else think
+        self.max_new_tokens = max_new_tokens or self.max_new_tokens
+        self._folder = folder
+        self._listener: Any = None
+
+    def answer(self, batch: Sequence[Asked]) -> list[Said | Failed]:
+        from music_flamingo.model.listener import Ask, Listener
+
+        if self._listener is None:
+            self._listener = Listener.load(self._folder)
+        said: list[Said | Failed] = [Said("")] * len(batch)
+        asks = []
+        for place, asked in enumerate(batch):
+            try:
+                samples = asked.sound.samples()
+                self._listener.hearing.window_of(len(samples), "middle")
+                asks.append((place, Ask(samples, asked.prompt, (), self.think)))
+            except (BadAudioError, UserError) as error:
+                said[place] = Said("", str(error))
+        if asks:
+            heard = self._listener.answer(
+                [ask for _, ask in asks], max_new_tokens=self.max_new_tokens, batch_size=len(asks)
+            )
+            for (place, _), h in zip(asks, heard, strict=True):
+                said[place] = Said(h.text)
+        return said
+
+
+class EndpointModel:
+    """A model behind OpenAI's chat completions that takes audio as `input_audio`, temperature 0."""
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        revision: str = "",
+        think: bool | None = None,
+        max_new_tokens: int | None = None,
+        api_key_env: str | None = None,
+        silence_for_none: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """`silence_for_none`: for servers that refuse a question without a recording, as `mf serve` does."""
+        endpoint = endpoint_of(url, api_key_env)
+        self.name, self.think = model, bool(think)
+        identity = {"url": endpoint.base_url, "model": model, "revision": revision, "silence": silence_for_none}
+        self.digest = sha256_json(identity)
+        self._silence_for_none = silence_for_none
+        self.max_new_tokens = max_new_tokens or DEFAULT_MAX_NEW_TOKENS
+        self._client = JsonClient(endpoint, seed)
+
+    def answer(self, batch: Sequence[Asked]) -> list[Said | Failed]:
+        with ThreadPoolExecutor(max(1, len(batch))) as pool:
+            return list(pool.map(self._ask, batch))
+
+    def _ask(self, asked: Asked) -> Said | Failed:
+        try:
+            sent = asked.sound.encoded(self._silence_for_none)
+        except BadAudioError as error:
+            return Said("", str(error))
+        prompt = render_question(asked.prompt, (), self.think)
+        content: list[dict[str, object]] = [{"type": "text", "text": prompt}]
+        if sent is not None:
+            data = {"data": base64.b64encode(sent[0]).decode(), "format": sent[1]}
+            content.append({"type": "input_audio", "input_audio": data})
+        body = chat_body(self.name, [{"role": "user", "content": content}], self.max_new_tokens)
+        call = sha256_bytes(prompt.encode())
+        outcome = self._client.post("/chat/completions", lambda _: Content(json=body), chat_words, call=call)
+        return outcome if isinstance(outcome, Failed) else Said(outcome.value)
+
+
+def endpoint_of(url: str, api_key_env: str | None) -> Endpoint:
+    """Patience for a server under load. Raises UserError for an address that is none."""
+    try:
+        return Endpoint(
+            base_url=url,
+            api_key_env=api_key_env,
+            timeout_s=TIMEOUT_S,
+            max_tries=5,
+            first_wait_s=1.0,
+            max_wait_s=60.0,
+        )
+    except ValueError as error:
+        raise UserError(f"{url} is no address of an endpoint such as http://127.0.0.1:8000/v1: {error}") from error
+
+
+def chat_body(model: str, messages: list[dict[str, object]], max_tokens: int) -> dict[str, object]:
+    return {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0}
+
+
+def chat_words(reply: Any) -> str:
+    """The words of a chat completion; thoughts that the server split off are put back in front.
+
+    Raises ValueError, KeyError, IndexError or TypeError for another shape.
+    """
+    message = reply["choices"][0]["message"]
+    words = message["content"]
+    if words is not None and not isinstance(words, str):
+        raise TypeError(f"content is {type(words).__name__}, not text")
+    thoughts = message.get("reasoning_content")
+    if not thoughts or "<think>" in (words or ""):
+        return words or ""
+    return f"<think>{thoughts}</think>{words or ''}"

@@ -1,0 +1,45 @@
+"""The published table (paper, section on results): what Music Flamingo reached, and what was best before it.
+
+In the unit that a benchmark is shown in. A row is put beside ours where the task is the same; which scorer, prompt and
+subset the paper used is published for none of them, so a difference is a comparison and no verdict.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Published:
+    value: float
+    previous: float
+    previous_by: str
+    metric: str
+
+
+PUBLISHED: dict[str, Published] = {
+    "mmau_music_full": Published(76.83, 73.95, "Audio Flamingo 3", "accuracy"),
+    "mmau_music_mini": Published(76.35, 74.47, "Audio Flamingo 3", "accuracy"),
+    "mmau_pro_music": Published(65.60, 64.90, "Gemini-2.5 Flash", "accuracy"),
+    "muchomusic": Published(74.58, 52.10, "Qwen3-Omni", "accuracy"),
+    "rul_muchomusic": Published(74.58, 52.10, "Qwen3-Omni", "accuracy (the model's card links MuChoMusic to this)"),
+    "mmar_music": Published(48.66, 46.12, "Qwen2.5-Omni", "accuracy"),
+    "music_instruct_long": Published(97.1, 92.7, "Audio Flamingo 3", "GPT-5 judge"),
+    "music_avqa": Published(73.6, 76.7, "Audio Flamingo 3", "accuracy"),
+    "music_avqa_all": Published(73.6, 76.7, "Audio Flamingo 3", "accuracy"),
+    "nsynth_source": Published(75.89, 65.5, "Audio Flamingo 3", "accuracy"),
+    "nsynth_instrument": Published(80.76, 78.9, "Audio Flamingo 3", "accuracy"),
+    "gtzan": Published(84.45, 80.00, "Pengi", "accuracy"),
+    "medley_solos_db": Published(90.86, 85.80, "Audio Flamingo 2", "accuracy"),
+    "musiccaps": Published(8.8, 7.2, "Qwen3-Omni", "GPT-5 judge"),
+    "opencpop": Published(12.9, 53.7, "GPT-4o", "WER"),
+    "musdb18_lyrics": Published(19.6, 32.7, "GPT-4o", "WER"),
+}
+SONGCAPS: dict[str, Published] = {
+    "human": Published(8.3, 6.5, "Audio Flamingo 3", "listeners, 1 to 10"),
+    "coverage": Published(8.8, 6.7, "Audio Flamingo 3", "judge, 1 to 10"),
+    "correctness": Published(8.0, 6.2, "Audio Flamingo 3", "judge, 1 to 10"),
+}
+
+
+def published(benchmark: str, measure: str) -> Published | None:
+    """The paper's number beside which a measure of a benchmark is put."""
+    return SONGCAPS.get(measure) if benchmark == "songcaps" else PUBLISHED.get(benchmark)

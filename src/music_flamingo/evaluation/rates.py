@@ -1,0 +1,86 @@
+"""Rates of a benchmark with 95 % intervals: a percentile bootstrap over recordings, and paired differences.
+
+A rate is a sum of values over a sum of weights (right answers over questions, edits over words, points over judged
+answers). Questions about one recording are drawn together. Drawing N recordings with replacement is the same as
+drawing how often each distinct (value, weight) pair of a recording comes: one multinomial a resample, whatever N is.
+
+R resamples, P distinct pairs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from music_flamingo.evaluation.intervals import CONFIDENCE, Interval
+
+Rate = Callable[[np.ndarray], np.ndarray]
+"""Sums of each resample (R, K) to its rate (R,)."""
+CHUNK = 4_000_000
+"""Numbers drawn at once: 32 MB."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One item's value and weight, and the recording it belongs to."""
+
+    cluster: str
+    value: float
+    weight: float
+
+
+def rate_interval(parts: Sequence[Part], resamples: int, seed: int) -> Interval | None:
+    """The rate with its interval; None where no item has a weight."""
+    if not sum(p.weight for p in parts):
+        return None
+    pairs_PK, counts_P = _distinct(_clustered(parts, [(p.value, p.weight) for p in parts]))
+    rates_R = _resampled(pairs_PK, counts_P, resamples, seed, lambda sums_RK: sums_RK[:, 0] / sums_RK[:, 1])
+    return _interval(sum(p.value for p in parts) / sum(p.weight for p in parts), rates_R)
+
+
+def paired_interval(ours: Sequence[Part], theirs: Sequence[Part], resamples: int, seed: int) -> Interval | None:
+    """Our rate less theirs on the same items in the same order, the same recordings drawn for both."""
+    if [p.cluster for p in ours] != [p.cluster for p in theirs]:
+        raise ValueError("a paired difference needs the same items in the same order")
+    if not sum(p.weight for p in ours) or not sum(p.weight for p in theirs):
+        return None
+    rows = [(a.value, a.weight, b.value, b.weight) for a, b in zip(ours, theirs, strict=True)]
+    pairs_PK, counts_P = _distinct(_clustered(ours, rows))
+
+    def difference(sums_RK: np.ndarray) -> np.ndarray:
+        return np.asarray(sums_RK[:, 0] / sums_RK[:, 1] - sums_RK[:, 2] / sums_RK[:, 3])
+
+    whole_1K = (pairs_PK * counts_P[:, None]).sum(0, keepdims=True)
+    return _interval(float(difference(whole_1K)[0]), _resampled(pairs_PK, counts_P, resamples, seed, difference))
+
+
+def _clustered(parts: Sequence[Part], rows: Sequence[tuple[float, ...]]) -> np.ndarray:
+    """Sums of each recording: (clusters, K)."""
+    index: dict[str, int] = {}
+    where = np.array([index.setdefault(p.cluster, len(index)) for p in parts])
+    sums = np.zeros((len(index), len(rows[0])))
+    np.add.at(sums, where, np.array(rows, dtype=float))
+    return sums
+
+
+def _distinct(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    pairs_PK, counts_P = np.unique(sums, axis=0, return_counts=True)
+    return pairs_PK, counts_P
+
+
+def _resampled(pairs_PK: np.ndarray, counts_P: np.ndarray, resamples: int, seed: int, rate: Rate) -> np.ndarray:
+    rng, total = np.random.default_rng(seed), int(counts_P.sum())
+    at_once = max(1, CHUNK // len(counts_P))
+    rates = []
+    for start in range(0, resamples, at_once):
+        drawn = rng.multinomial(total, counts_P / total, size=min(at_once, resamples - start))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rates.append(rate(drawn @ pairs_PK))
+    values_R = np.concatenate(rates)
+    return values_R[np.isfinite(values_R)]  # a resample of unjudged items alone has no rate
+
+
+def _interval(value: float, values_R: np.ndarray) -> Interval:
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(values_R, [tail, 100 - tail]) if len(values_R) else (value, value)
+    return Interval(value, float(low), float(high))
