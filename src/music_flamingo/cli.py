@@ -115,7 +115,56 @@ def build_parser() -> argparse.ArgumentParser:
     ask.add_argument("question")
     ask.add_argument("--release", type=Path, default=Path("data/release"), help="answer in this process")
     ask.add_argument("--endpoint", default=None, help="ask a running server, e.g. http://127.0.0.1:8080")
+
+    _evaluation_commands(commands)
     return parser
+
+
+def _evaluation_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evaluate = _add(
+        commands,
+        "evaluate",
+        _evaluate,
+        "ask a model the questions of a published benchmark, and score its answers",
+        "mf evaluate data/release --benchmark gtzan --data ~/gtzan",
+    )
+    evaluate.add_argument("model", nargs="?", help="a release, a folder with model/, or an endpoint (http://.../v1)")
+    evaluate.add_argument("--benchmark", help="its name; --list shows them")
+    evaluate.add_argument("--data", type=Path, help="the folder of its published files")
+    evaluate.add_argument("--out", type=Path, default=Path("evaluations"), help="results (default: evaluations)")
+    evaluate.add_argument("--list", action="store_true", help="list the benchmarks, with files, counts and licences")
+    evaluate.add_argument("--facts", type=Path, metavar="DATA", help="instead: the tools of DATA/facts by DATA/truth")
+    evaluate.add_argument("--rescore", action="store_true", help="score what was answered before; ask nobody")
+    evaluate.add_argument("--limit", type=int, help="a trial: the first items alone")
+    evaluate.add_argument("--skip-missing", action="store_true", help="leave out items whose recording is missing")
+    ask = evaluate.add_argument_group("asking")
+    ask.add_argument("--model-name", default="", help="of an endpoint: the model that it serves")
+    ask.add_argument("--revision", default="", help="of an endpoint's model: part of what answers are kept under")
+    ask.add_argument("--conditions", nargs="*", default=["none", "noise", "shuffled"], metavar="CONTROL",
+                     choices=["permuted", "shuffled", "noise", "none"], help="controls beside the audio")  # fmt: skip
+    ask.add_argument("--think", action=argparse.BooleanOptionalAction, default=None, help="ask for thoughts first")
+    ask.add_argument("--max-new-tokens", type=int)
+    ask.add_argument("--batch-size", type=int, default=16, help="what an interruption may cost (default: 16)")
+    ask.add_argument("--seed", type=int, default=0, help="of controls, orders and resamples")
+    ask.add_argument("--silence", action="store_true", help="of an endpoint: play silence where there is no audio")
+    ask.add_argument("--api-key-env", metavar="NAME", help="environment variable with the endpoint's key")
+    judge = evaluate.add_argument_group("judging")
+    judge.add_argument("--judge", default="", metavar="URL", help="endpoint of the judging language model")
+    judge.add_argument("--judge-model", default="")
+    judge.add_argument("--judge-revision", default="")
+    judge.add_argument("--judge-key-env", metavar="NAME")
+    judge.add_argument("--embeddings", default="", metavar="URL", help="of MMAU-Pro's official score")
+    judge.add_argument("--embeddings-model", default="nvidia/NV-Embed-v2")
+    seen = evaluate.add_argument_group("training data")
+    seen.add_argument("--training-data", type=Path, metavar="TRACKS", help="a run's `tracks` port, looked through")
+    seen.add_argument("--training-ids", type=Path, metavar="FILE", help="ids of training recordings, one a line")
+    seen.add_argument(
+        "--allow-contaminated", action="store_true", help="score what the model was trained on, and say so"
+    )
+
+    compare = _add(commands, "compare", _compare, "two evaluated models, with a paired interval", "mf compare A B")
+    compare.add_argument("first", type=Path, help="a folder that `mf evaluate` wrote")
+    compare.add_argument("second", type=Path)
 
 
 def _add(
@@ -246,6 +295,33 @@ def _ask(arguments: argparse.Namespace) -> int:
     from music_flamingo.serving.client import ask
 
     print(ask(arguments.audio, arguments.question, endpoint=arguments.endpoint, release=arguments.release))
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from music_flamingo.core.errors import UserError
+    from music_flamingo.evaluation.command import Request, evaluate
+    from music_flamingo.evaluation.outcome import outcome_markdown
+
+    if arguments.list:
+        from music_flamingo.evaluation.benchmarks import listing
+
+        print(listing())
+        return 0
+    if not (arguments.model and arguments.benchmark and arguments.data):
+        raise UserError("give a model, --benchmark and --data: mf evaluate data/release --benchmark gtzan --data PATH")
+    given = {name: value for name, value in vars(arguments).items() if name in Request.__dataclass_fields__}
+    conditions = ("audio", *arguments.conditions)
+    outcome = evaluate(Request(**{**given, "conditions": conditions, "silence_for_none": arguments.silence}))
+    print(outcome_markdown(outcome))
+    print(f"Results: {arguments.out / arguments.benchmark}; page: {(arguments.out / 'index.html').resolve().as_uri()}")
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from music_flamingo.evaluation.comparing import compare, comparison_markdown
+
+    print(comparison_markdown(compare(arguments.first, arguments.second)))
     return 0
 
 

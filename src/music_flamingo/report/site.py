@@ -54,6 +54,14 @@ class Site:
                 write_atomic(self.root / address / relative, path.read_bytes())
 
 
+def write_page(root: Path, address: str, template: str, **values: Any) -> None:
+    """One page outside the report's site, with its own navigation, in the same style."""
+    for asset in ("site.css", "site.js", "mark.svg"):
+        write_atomic(root / "assets" / asset, (FOLDER / "assets" / asset).read_bytes())
+    text = _environment().get_template(template).render(here=address, up="../" * address.count("/"), **values)
+    write_atomic(root / address, text)
+
+
 def _clear(root: Path) -> None:
     """Remove what a killed run left: pages cost seconds, so they are all made again."""
     for path in root.iterdir():

@@ -52,4 +52,14 @@ def find(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
-__all__ = ["BENCHMARKS", "Benchmark", "BenchmarkItem", "Grade", "JudgeTask", "Measure", "find"]
+def listing() -> str:
+    """All benchmarks as text: what each is, where its files come from, its licence and its scores."""
+    lines = []
+    for b in BENCHMARKS.values():
+        counts = " or ".join(map(str, b.counts)) or "as published"
+        lines += [f"{b.name}: {b.title}, {counts} items", f"  files    {b.source}", f"  licence  {b.licence}"]
+        lines += [f"  {m.name:8s} {m.rule}" for m in b.measures]
+    return "\n".join(lines)
+
+
+__all__ = ["BENCHMARKS", "Benchmark", "BenchmarkItem", "Grade", "JudgeTask", "Measure", "find", "listing"]

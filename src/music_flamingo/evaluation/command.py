@@ -1,0 +1,250 @@
+"""`mf evaluate`: one benchmark, one model; then the table over all benchmarks that were evaluated into the same folder.
+
+OUT/<benchmark>/answers.jsonl     what the model said: kept for ever, so that scoring again asks nobody
+OUT/<benchmark>/judgements.jsonl  what judges said
+OUT/<benchmark>/items.jsonl       one JSON record an item and condition: question, output, grades
+OUT/<benchmark>/results.{json,md} rates with intervals, groups, controls, position bias, the paper beside
+OUT/<benchmark>/submission.json   where the benchmark's own server or scorer takes one
+OUT/results.{json,md}             all benchmarks
+OUT/index.html, OUT/<benchmark>/  the same to look at, with failures to listen to
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from music_flamingo import __version__
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.http import Failed
+from music_flamingo.core.shards import write_atomic
+from music_flamingo.evaluation.asking import answer_all, questions_of
+from music_flamingo.evaluation.benchmarks import Benchmark, BenchmarkItem, find
+from music_flamingo.evaluation.contamination import contaminated, refuse, training_of
+from music_flamingo.evaluation.grading import Answered, Graded, grade_all
+from music_flamingo.evaluation.judging import Judge, calls_for, judge_all, prompts_of
+from music_flamingo.evaluation.ledger import Answer, Judgement, Ledger
+from music_flamingo.evaluation.models import Asked, EndpointModel, FolderModel, Model, Said
+from music_flamingo.evaluation.outcome import (
+    RESULTS,
+    RUN,
+    TABLE,
+    Outcome,
+    Run,
+    outcome_of,
+    outcomes_below,
+    read_run,
+    table_markdown,
+    write_outcome,
+)
+from music_flamingo.evaluation.recordings import Condition, require_recordings
+
+ANSWERS, JUDGEMENTS, SUBMISSION = "answers.jsonl", "judgements.jsonl", "submission.json"
+DEFAULT_CONDITIONS: tuple[Condition, ...] = ("audio", "none", "noise", "shuffled")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    model: str
+    """A folder, or the address of an endpoint."""
+    benchmark: str
+    data: Path
+    out: Path
+    model_name: str = ""
+    revision: str = ""
+    conditions: tuple[Condition, ...] = DEFAULT_CONDITIONS
+    seed: int = 0
+    resamples: int = 2000
+    limit: int | None = None
+    batch_size: int = 16
+    think: bool | None = None
+    max_new_tokens: int | None = None
+    silence_for_none: bool = False
+    api_key_env: str | None = None
+    judge: str = ""
+    judge_model: str = ""
+    judge_revision: str = ""
+    judge_key_env: str | None = None
+    embeddings: str = ""
+    embeddings_model: str = "nvidia/NV-Embed-v2"
+    training_data: Path | None = None
+    training_ids: Path | None = None
+    allow_contaminated: bool = False
+    skip_missing: bool = False
+    rescore: bool = False
+
+
+class Recorded:
+    """A model or judge whose words are all on disk already."""
+
+    def __init__(self, name: str, digest: str, think: bool = False, max_new_tokens: int = 0) -> None:
+        self.name, self.digest, self.think, self.max_new_tokens = name, digest, think, max_new_tokens
+
+    def answer(self, batch: Sequence[Asked]) -> list[Said | Failed]:
+        return [Failed("not_asked", "--rescore asks no model", 0) for _ in batch]
+
+    def reply(self, call: object) -> str | Failed:
+        return Failed("not_asked", "--rescore asks no judge", 0)
+
+
+def evaluate(request: Request) -> Outcome:
+    """Ask what is not answered yet, judge, grade, write everything. Raises UserError with the remedy."""
+    benchmark = find(request.benchmark)
+    folder = request.out / benchmark.name
+    items, num_missing = _items(benchmark, request)
+    conditions = _conditions(benchmark, request, items)
+    before = read_run(folder) if request.rescore else None
+    training = before.contamination if before else _contamination(request, items)
+    model, judge, embedder = _who(request, before)
+    run = Run(
+        benchmark=benchmark.name,
+        model=model.name,
+        model_digest=model.digest,
+        think=model.think,
+        max_new_tokens=model.max_new_tokens,
+        conditions=list(before.conditions if before else conditions),
+        seed=before.seed if before else request.seed,
+        resamples=request.resamples,
+        limit=request.limit,
+        num_items=len(items),
+        published_counts=list(benchmark.counts),
+        num_without_recording=num_missing,
+        prompts=prompts_of(benchmark),
+        judge=judge.name if judge else "",
+        judge_digest=judge.digest if judge else "",
+        embedder=embedder.name if embedder else "",
+        embedder_digest=embedder.digest if embedder else "",
+        contamination=training,
+        package_version=__version__,
+    )
+    write_atomic(folder / RUN, run.model_dump_json(indent=1) + "\n")
+    graded = _graded(benchmark, run, items, request, model, judge, embedder)
+    outcome = outcome_of(benchmark, run, graded)
+    write_outcome(folder, outcome, graded)
+    _submission(benchmark, request, items, graded)
+    _pages(request, outcome, graded)
+    return outcome
+
+
+def _items(benchmark: Benchmark, request: Request) -> tuple[list[BenchmarkItem], int]:
+    """(items to ask about, how many are left out because their recording is missing)."""
+    items = benchmark.items(request.data)
+    if benchmark.counts and len(items) not in benchmark.counts:
+        log.warning(
+            "%s: %d items, published are %s", benchmark.name, len(items), " or ".join(map(str, benchmark.counts))
+        )
+    items = items[: request.limit]
+    if not request.skip_missing:
+        require_recordings(request.data, items)
+        return items, 0
+    there = [item for item in items if all((request.data / path).is_file() for path in item.audio)]
+    if not there:
+        require_recordings(request.data, items)
+    return there, len(items) - len(there)
+
+
+def _conditions(benchmark: Benchmark, request: Request, items: Sequence[BenchmarkItem]) -> list[Condition]:
+    """`permuted` asks nothing new where there are no options, `shuffled` needs a second recording."""
+    has_options = any(len(item.options) > 1 for item in items)
+    has_other = len({item.audio for item in items}) > 1
+    left_out = [c for c, possible in (("permuted", has_options), ("shuffled", has_other)) if not possible]
+    return [c for c in dict.fromkeys(("audio", *request.conditions)) if c not in left_out]  # type: ignore[misc]
+
+
+def _contamination(request: Request, items: Sequence[BenchmarkItem]) -> str:
+    training = training_of(_training_tracks(request), request.training_ids)
+    if training is None:
+        return "not checked: no training data named"
+    found = contaminated(request.data, items, training)
+    if found and not request.allow_contaminated:
+        refuse(found, len(items))
+    return f"{len(found)} of {len(items)} items in it, by {len(training.names)} names and {len(training.prints)} prints"
+
+
+def _training_tracks(request: Request) -> Path | None:
+    """The named port, or the `tracks` port beside a model that lies among a run's ports."""
+    beside = Path(request.model).parent / "tracks"
+    return request.training_data or (beside if (beside / "_manifest.json").is_file() else None)
+
+
+def _who(request: Request, before: Run | None) -> tuple[Model, Judge | None, Judge | None]:
+    if before is not None:
+        judge = Recorded(before.judge, before.judge_digest) if before.judge else None
+        embedder = Recorded(before.embedder, before.embedder_digest) if before.embedder else None
+        model = Recorded(before.model, before.model_digest, before.think, before.max_new_tokens)
+        return model, judge, embedder  # type: ignore[return-value]
+    judges = [
+        Judge(url, name, revision=revision, api_key_env=request.judge_key_env) if url else None
+        for url, name, revision in (
+            (request.judge, request.judge_model, request.judge_revision),
+            (request.embeddings, request.embeddings_model, ""),
+        )
+    ]
+    return _model(request), judges[0], judges[1]
+
+
+def _model(request: Request) -> Model:
+    if not request.model.startswith(("http://", "https://")):
+        return FolderModel(Path(request.model), request.think, request.max_new_tokens)
+    if not request.model_name:
+        raise UserError(f"{request.model} is an endpoint: name the model it serves with --model-name.")
+    return EndpointModel(
+        request.model,
+        request.model_name,
+        revision=request.revision,
+        think=request.think,
+        max_new_tokens=request.max_new_tokens,
+        api_key_env=request.api_key_env,
+        silence_for_none=request.silence_for_none,
+        seed=request.seed,
+    )
+
+
+def _graded(
+    benchmark: Benchmark,
+    run: Run,
+    items: Sequence[BenchmarkItem],
+    request: Request,
+    model: Model,
+    judge: Judge | None,
+    embedder: Judge | None,
+) -> list[Graded]:
+    folder = request.out / benchmark.name
+    questions = questions_of(benchmark, request.data, items, run.conditions, run.seed)
+    answers = answer_all(model, questions, Ledger(folder / ANSWERS, Answer), request.batch_size)
+    answered = [
+        Answered(q.item, q.condition, answer.output, answer.problem)
+        for q in questions
+        for answer in (answers[q.condition, q.item.id],)
+    ]
+    if benchmark.judges and judge is None:
+        log.warning("%s is graded by a judge: name one with --judge and --judge-model.", benchmark.name)
+    calls = [call for a in answered for call in calls_for(benchmark, a.item, a.condition, a.output)]
+    ledger = Ledger(folder / JUDGEMENTS, Judgement)
+    return grade_all(benchmark, answered, judge_all(judge, embedder, calls, ledger, request.batch_size))
+
+
+def _submission(
+    benchmark: Benchmark, request: Request, items: Sequence[BenchmarkItem], graded: Sequence[Graded]
+) -> None:
+    if benchmark.submission is not None:
+        outputs = {g.item_id: g.output for g in graded if g.condition == "audio"}
+        rows = benchmark.submission(request.data, items, outputs)
+        path = request.out / benchmark.name / SUBMISSION
+        write_atomic(path, json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
+        log.info("%s: submission written to %s", benchmark.name, path)
+
+
+def _pages(request: Request, outcome: Outcome, graded: Sequence[Graded]) -> None:
+    from music_flamingo.report.benchmarks import write_benchmark_page, write_overview_page
+
+    outcomes = outcomes_below(request.out)
+    write_atomic(request.out / RESULTS, json.dumps([o.model_dump() for o in outcomes], ensure_ascii=False) + "\n")
+    write_atomic(request.out / TABLE, table_markdown(outcomes))
+    write_benchmark_page(request.out, outcome, graded, request.data, outcomes)
+    write_overview_page(request.out, outcomes)

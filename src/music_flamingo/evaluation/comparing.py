@@ -1,0 +1,89 @@
+"""Two models on one benchmark: their difference with a paired 95 % interval, measure by measure (`mf compare`)."""
+
+from pathlib import Path
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.record import Part
+from music_flamingo.evaluation import rates
+from music_flamingo.evaluation.benchmarks import find
+from music_flamingo.evaluation.grading import parts_of
+from music_flamingo.evaluation.outcome import RESULTS, read_items, read_run
+
+
+class Comparison(Part):
+    benchmark: str
+    measure: str
+    n: int
+    """Items that both were asked."""
+    first: str
+    second: str
+    value: float
+    """The second less the first, in the benchmark's unit."""
+    low: float
+    high: float
+    verdict: str
+
+
+def compare(first: Path, second: Path) -> list[Comparison]:
+    """Every benchmark that both folders hold (a folder of one benchmark, or of several).
+
+    Raises UserError when they have none in common.
+    """
+    pairs = _pairs(first, second)
+    if not pairs:
+        raise UserError(f"{first} and {second} share no evaluated benchmark: run `mf evaluate` with both models.")
+    return [row for a, b in pairs for row in _compare(a, b)]
+
+
+def _pairs(first: Path, second: Path) -> list[tuple[Path, Path]]:
+    if (first / RESULTS).is_file() and (second / RESULTS).is_file() and not list(first.glob(f"*/{RESULTS}")):
+        return [(first, second)]
+    names = [path.parent.name for path in sorted(first.glob(f"*/{RESULTS}"))]
+    return [(first / name, second / name) for name in names if (second / name / RESULTS).is_file()]
+
+
+def _compare(first: Path, second: Path) -> list[Comparison]:
+    runs = read_run(first), read_run(second)
+    if runs[0].benchmark != runs[1].benchmark:
+        raise UserError(f"{first} is {runs[0].benchmark}, {second} is {runs[1].benchmark}: compare one benchmark.")
+    benchmark = find(runs[0].benchmark)
+    items = [{g.item_id: g for g in read_items(folder) if g.condition == "audio"} for folder in (first, second)]
+    compared = []
+    for measure in benchmark.measures:
+        ids = [i for i, g in items[0].items() if measure.name in g.grades and i in items[1]]
+        ids = [i for i in ids if measure.name in items[1][i].grades]
+        a, b = (parts_of([by_id[i] for i in ids], measure.name) for by_id in items)
+        found = rates.paired_interval(b, a, runs[0].resamples, runs[0].seed) if ids else None
+        if found is not None:
+            low, value, high = (measure.scale * x for x in (found.low, found.value, found.high))
+            names = [f"{r.model} ({r.model_digest[:8]})" for r in runs]
+            better = _verdict(low, high, measure.lower_is_better)
+            compared.append(
+                Comparison(
+                    benchmark=benchmark.name,
+                    measure=measure.name,
+                    n=len(ids),
+                    first=names[0],
+                    second=names[1],
+                    value=value,
+                    low=low,
+                    high=high,
+                    verdict=better,
+                )
+            )
+    return compared
+
+
+def _verdict(low: float, high: float, lower_is_better: bool) -> str:
+    if low <= 0 <= high:
+        return "no clear difference"
+    return "second better" if (low > 0) != lower_is_better else "first better"
+
+
+def comparison_markdown(rows: list[Comparison]) -> str:
+    lines = ["| benchmark | score | n | second less first [95 %] | |", "|---|---|---:|---:|---|"]
+    lines += [
+        f"| {r.benchmark} | {r.measure} | {r.n} | {r.value:+.1f} [{r.low:+.1f}, {r.high:+.1f}] | {r.verdict} |"
+        for r in rows
+    ]
+    return f"first: {rows[0].first}\nsecond: {rows[0].second}\n\n" + "\n".join(lines) + "\n"

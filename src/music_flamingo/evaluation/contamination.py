@@ -1,0 +1,118 @@
+"""Is a benchmark in the training data? By the names of its recordings, and by their fingerprints.
+
+Names: an item's own ids (YouTube ids, file names) against the ids, titles' files and addresses of the training tracks,
+or against a list of ids. Names of fewer than six characters, and plain numbers, say too little and are passed over.
+Sound: Chromaprint fingerprints, as ingest finds duplicates in a catalogue. A benchmark found there is refused.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from music_flamingo.audio.decode import BadAudioError, decode_model_copy
+from music_flamingo.audio.fingerprint import WORDS_PER_S, fingerprint
+from music_flamingo.audio.flac import MODEL_RATE_HZ
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.manifest import read_manifest
+from music_flamingo.core.ports import Table
+from music_flamingo.core.progress import Progress
+from music_flamingo.evaluation.benchmarks.base import BenchmarkItem
+from music_flamingo.evaluation.recordings import LIMITS
+from music_flamingo.quality.duplicates import DuplicateIndex, DuplicateLimits, Fingerprinted
+from music_flamingo.records import Track
+
+MIN_NAME_CHARS = 6
+SAME_SOUND = DuplicateLimits(max_bit_error=0.15, min_overlap=0.8, min_common_s=3.0)
+"""As params.yaml has it for duplicates: unrelated recordings differ in about half of the bits."""
+MAX_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """A recording of the benchmark that the training data hold."""
+
+    item_id: str
+    training_id: str
+    how: str
+    """`name`, `exact` or `near` (fingerprints)."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is known of the training data."""
+
+    names: dict[str, str]
+    """A name of a training recording -> its id."""
+    prints: tuple[Fingerprinted, ...] = ()
+
+
+def training_of(tracks: Path | None, ids: Path | None) -> Training | None:
+    """From a `tracks` port (its training split) and from a file of ids, one a line; None where neither is given."""
+    if tracks is None and ids is None:
+        return None
+    names: dict[str, str] = {}
+    prints: list[Fingerprinted] = []
+    if tracks is not None:
+        columns = ("id", "status", "split", "title", "uri", "audio_sha256", "fingerprint")
+        for row in Table(tracks, Track, read_manifest(tracks)).columns(*columns).to_pylist():
+            if row["status"] == "ok" and row["split"] == "train":
+                names.update(dict.fromkeys(_names_of(row["id"], row["uri"], row["title"]), row["id"]))
+                prints.append(_print(row["id"], row["audio_sha256"] or "", row["fingerprint"]))
+    if ids is not None:
+        names.update({name: name for line in ids.read_text().splitlines() for name in telling([line.strip()])})
+    return Training(names, tuple(prints))
+
+
+def _names_of(track_id: str, uri: str, title: str | None) -> list[str]:
+    return telling([track_id, PurePosixPath(uri).stem, PurePosixPath(uri).name, title or ""])
+
+
+def telling(names: Iterable[str]) -> list[str]:
+    """Those that name one recording: long enough, and no mere number."""
+    return [n.casefold() for n in names if len(n) >= MIN_NAME_CHARS and not n.isdigit()]
+
+
+def _print(track_id: str, audio_sha256: str, words: Sequence[int]) -> Fingerprinted:
+    import numpy as np
+
+    return Fingerprinted(track_id, audio_sha256, np.array(words, dtype=np.uint32))
+
+
+def contaminated(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[Found]:
+    """Items whose recording the training data hold, by name, else by sound."""
+    by_name = {
+        item.id: training.names[name] for item in items for name in telling(item.source_ids) if name in training.names
+    }
+    found = [Found(item_id, training_id, "name") for item_id, training_id in by_name.items()]
+    return found + _by_sound(folder, [i for i in items if i.id not in by_name], training)
+
+
+def _by_sound(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[Found]:
+    if not training.prints:
+        return []
+    index = DuplicateIndex(SAME_SOUND, WORDS_PER_S)
+    for known in training.prints:
+        index.add(known)
+    recordings = sorted({path for item in items for path in item.audio})
+    heard: dict[str, tuple[str, str]] = {}
+    with Progress("contamination", len(recordings), "recordings") as progress:
+        for path in recordings:
+            progress.advance()
+            try:
+                samples = decode_model_copy(folder / path, LIMITS)
+            except BadAudioError:
+                continue  # it will be counted as unheard when it is asked about
+            repeated = index.find(_print(path, "", fingerprint(samples, MODEL_RATE_HZ)))
+            if repeated is not None:
+                heard[path] = (repeated.of, repeated.kind)
+    return [Found(item.id, *heard[path]) for item in items for path in item.audio if path in heard]
+
+
+def refuse(found: Sequence[Found], num_items: int) -> None:
+    """Raises UserError that names what was found."""
+    named = "\n  ".join(f"{f.item_id} is {f.training_id} ({f.how})" for f in found[:MAX_NAMED])
+    more = f"\n  and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    raise UserError(
+        f"{len(found)} of {num_items} questions are about recordings of the training data:\n  {named}{more}\n"
+        "A score on them says nothing. Train without them, or report them as seen with --allow-contaminated."
+    )

@@ -1,0 +1,228 @@
+"""What an evaluation leaves behind: run.json (what was asked of whom), items.jsonl, results.json, results.md."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from music_flamingo.core.errors import MissingInputError
+from music_flamingo.core.record import Part
+from music_flamingo.core.shards import write_atomic
+from music_flamingo.evaluation import rates
+from music_flamingo.evaluation.benchmarks.base import Benchmark
+from music_flamingo.evaluation.grading import (
+    ALL,
+    Graded,
+    Position,
+    Row,
+    agreement_when_permuted,
+    parts_of,
+    position_bias,
+    positions,
+    rows_of,
+)
+from music_flamingo.evaluation.paper import published
+from music_flamingo.evaluation.recordings import TITLES, Condition
+
+RUN, ITEMS, RESULTS, TABLE = "run.json", "items.jsonl", "results.json", "results.md"
+
+
+class Run(Part):
+    """Everything that the numbers depend on, printed with them."""
+
+    benchmark: str
+    model: str
+    model_digest: str
+    think: bool
+    max_new_tokens: int
+    conditions: list[Condition]
+    seed: int
+    resamples: int
+    limit: int | None
+    """Only the first items were asked about: a trial and no result."""
+    num_items: int
+    published_counts: list[int]
+    num_without_recording: int
+    """Items left out because their recording is missing."""
+    prompts: dict[str, str]
+    """Prompt id -> SHA-256."""
+    judge: str = ""
+    judge_digest: str = ""
+    embedder: str = ""
+    embedder_digest: str = ""
+    contamination: str = "not checked: no training data named"
+    package_version: str
+
+
+class ControlDifference(Part):
+    """A measure with the true audio less the same under a control, the same items paired."""
+
+    measure: str
+    control: Condition
+    value: float
+    low: float
+    high: float
+
+
+class Outcome(Part):
+    run: Run
+    rows: list[Row]
+    controls: list[ControlDifference]
+    positions: list[Position]
+    position_bias: float | None
+    agreement_when_permuted: float | None
+    num_unheard: int
+    """Recordings that could not be decoded; they count as unparsed."""
+
+    def headline(self, measure: str) -> Row | None:
+        """The whole benchmark with its audio."""
+        return next((r for r in self.rows if r.measure == measure and r.condition == "audio" and r.group == ALL), None)
+
+
+def outcome_of(benchmark: Benchmark, run: Run, graded: Sequence[Graded]) -> Outcome:
+    placed = positions(graded)
+    return Outcome(
+        run=run,
+        rows=rows_of(benchmark, graded, run.resamples, run.seed),
+        controls=_controls(benchmark, run, graded),
+        positions=placed,
+        position_bias=position_bias(placed),
+        agreement_when_permuted=agreement_when_permuted(graded),
+        num_unheard=sum(bool(g.problem) for g in graded if g.condition == "audio"),
+    )
+
+
+def _controls(benchmark: Benchmark, run: Run, graded: Sequence[Graded]) -> list[ControlDifference]:
+    differences = []
+    for measure in benchmark.measures:
+        by_condition = {c: {g.item_id: g for g in graded if g.condition == c and measure.name in g.grades}
+                        for c in run.conditions}  # fmt: skip
+        heard = by_condition.get("audio", {})
+        for control in run.conditions:
+            ids = [i for i in heard if control != "audio" and i in by_condition[control]]
+            pair = ([heard[i] for i in ids], [by_condition[control][i] for i in ids])
+            ours, theirs = (parts_of(graded_items, measure.name) for graded_items in pair)
+            found = rates.paired_interval(ours, theirs, run.resamples, run.seed) if ids else None
+            if found is not None:
+                low, value, high = (measure.scale * x for x in (found.low, found.value, found.high))
+                differences.append(
+                    ControlDifference(measure=measure.name, control=control, value=value, low=low, high=high)
+                )
+    return differences
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def write_outcome(folder: Path, outcome: Outcome, graded: Sequence[Graded]) -> None:
+    write_atomic(folder / ITEMS, "".join(g.model_dump_json() + "\n" for g in graded))
+    write_atomic(folder / RESULTS, outcome.model_dump_json(indent=1) + "\n")
+    write_atomic(folder / TABLE, outcome_markdown(outcome))
+
+
+def read_run(folder: Path) -> Run:
+    path = folder / RUN
+    if not path.is_file():
+        raise MissingInputError(f"{folder} holds no {RUN}: nothing was evaluated there yet.")
+    return Run.model_validate_json(path.read_text())
+
+
+def read_outcome(folder: Path) -> Outcome:
+    path = folder / RESULTS
+    if not path.is_file():
+        raise MissingInputError(f"{folder} holds no {RESULTS}: evaluate there first.")
+    return Outcome.model_validate_json(path.read_text())
+
+
+def read_items(folder: Path) -> list[Graded]:
+    path = folder / ITEMS
+    if not path.is_file():
+        raise MissingInputError(f"{folder} holds no {ITEMS}: evaluate there first.")
+    return [Graded.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def outcomes_below(folder: Path) -> list[Outcome]:
+    """Of every benchmark evaluated into a folder, by name."""
+    return [read_outcome(path.parent) for path in sorted(folder.glob(f"*/{RESULTS}"))]
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def table_markdown(outcomes: Sequence[Outcome]) -> str:
+    """One table over benchmarks: a line for each measure, beside the controls and the paper."""
+    lines = [
+        "| benchmark | score | n | value [95 %] | unparsed % | no audio | noise | shuffled | paper | less paper |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for outcome in outcomes:
+        for row in (r for r in outcome.rows if r.group == ALL and r.condition == "audio"):
+            controls = {r.condition: r.value for r in outcome.rows if r.group == ALL and r.measure == row.measure}
+            cells = [_or_dash(controls.get(name)) for name in ("none", "noise", "shuffled")]
+            trial = " (trial)" if outcome.run.limit is not None else ""
+            lines.append(
+                f"| {row.title}{trial} | {row.measure} | {row.n} | {_value(row)} | {_or_dash(row.unparsed)} | "
+                f"{' | '.join(cells)} | {_or_dash(row.paper, 2)} | {_against_paper(row)} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def outcome_markdown(outcome: Outcome) -> str:
+    run = outcome.run
+    lines = [
+        f"# {outcome.rows[0].title if outcome.rows else run.benchmark}: {run.model}",
+        "",
+        table_markdown([outcome]),
+        *_facts_of(outcome),
+        "",
+        "## Against the controls",
+        "",
+        *(
+            f"- {d.measure}, audio less {TITLES[d.control]}: {d.value:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
+            for d in outcome.controls
+        ),
+        "",
+        "## By group",
+        "",
+        "| group | score | n | value [95 %] | unparsed % |",
+        "|---|---|---:|---:|---:|",
+        *(
+            f"| {r.group} | {r.measure} | {r.n} | {_value(r)} | {_or_dash(r.unparsed)} |"
+            for r in outcome.rows
+            if r.condition == "audio" and r.group != ALL
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _facts_of(outcome: Outcome) -> list[str]:
+    run = outcome.run
+    counts = " or ".join(map(str, run.published_counts)) or "not published"
+    facts = [
+        f"- model {run.model}, digest `{run.model_digest[:16]}`, think {run.think}, {run.max_new_tokens} new tokens",
+        f"- items {run.num_items} (published: {counts}), without recording {run.num_without_recording}, "
+        f"not decodable {outcome.num_unheard}",
+        f"- prompts {', '.join(f'`{name}` {sha[:12]}' for name, sha in run.prompts.items())}; seed {run.seed}",
+        f"- judge {run.judge or 'none'}; embeddings {run.embedder or 'none'}",
+        f"- training data: {run.contamination}",
+    ]
+    if outcome.position_bias is not None:
+        told = "; ".join(f"{'ABCDEFGHIJKL'[p.place]} chosen {p.chosen_percent:.0f}, right {p.right_percent:.0f}"
+                         for p in outcome.positions[:12])  # fmt: skip
+        facts.append(f"- position bias {outcome.position_bias:.1f} points ({told})")
+    if outcome.agreement_when_permuted is not None:
+        facts.append(f"- same answer with the options in another order: {outcome.agreement_when_permuted:.1f} %")
+    return facts
+
+
+def _value(row: Row) -> str:
+    return f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
+
+
+def _against_paper(row: Row) -> str:
+    if row.paper is None or published(row.benchmark, row.measure) is None:
+        return "-"
+    return f"{row.value - row.paper:+.1f} [{row.low - row.paper:+.1f}, {row.high - row.paper:+.1f}]"
+
+
+def _or_dash(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
