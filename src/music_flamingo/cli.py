@@ -66,6 +66,18 @@ def build_parser() -> argparse.ArgumentParser:
     repro.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
     repro.add_argument("--workspace", type=Path, default=None, help="where to run (default: here, or runs/NAME)")
 
+    fingerprint = _add(
+        commands,
+        "fingerprint",
+        _fingerprint,
+        "list an evaluation set's recordings, so that ingest refuses them (ingest.held_out)",
+        "mf fingerprint musiccaps/audio -o held_out.parquet",
+    )
+    fingerprint.add_argument("folder", type=Path)
+    fingerprint.add_argument("-o", "--output", type=Path, required=True, help="a .parquet or .jsonl file")
+    fingerprint.add_argument("--name", default=None, help="the evaluation set's name (default: the folder's)")
+    _parameter_options(fingerprint)
+
     _add(commands, "stages", _stages, "list the stages and their ports", "mf stages")
 
     params = _add(commands, "params", _params, "print the parameters in force", "mf params sft --profile smoke")
@@ -214,6 +226,23 @@ def _repro(arguments: argparse.Namespace) -> int:
     from music_flamingo.workspace import reproduce
 
     return reproduce(arguments.profile, arguments.source, tuple(arguments.settings), arguments.workspace)
+
+
+def _fingerprint(arguments: argparse.Namespace) -> int:
+    from music_flamingo import stages
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.core.stage import parse_config
+    from music_flamingo.quality.contamination import write_held_out
+    from music_flamingo.sources.fingerprinting import fingerprint_folder
+    from music_flamingo.stages.ingest import IngestConfig
+
+    config = parse_config(stages.load("ingest"), stage_json(_resolved(arguments), "ingest"))
+    assert isinstance(config, IngestConfig)
+    name = arguments.name or arguments.folder.resolve().name
+    held = list(fingerprint_folder(arguments.folder, name, config.limits, config.workers))
+    write_held_out(arguments.output, held)
+    print(f"{arguments.output}: {len(held)} recordings of {name}, {sum(bool(h.fingerprint) for h in held)} with sound")
+    return 0
 
 
 def _stages(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Duplicates: what is the same sound, and what is only the same piece."""
 
 import base64
-import time
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from test_audio_decode import LIMITS as DECODE_LIMITS
 from music_flamingo.audio.decode import decode_model_copy
 from music_flamingo.audio.fingerprint import WORDS_PER_S, decompress, fingerprint
 from music_flamingo.core.hashing import sha256_bytes
-from music_flamingo.quality.duplicates import Duplicate, DuplicateIndex, DuplicateLimits, Fingerprinted, find_duplicates
+from music_flamingo.quality import duplicates, landmarks
+from music_flamingo.quality.duplicates import Duplicate, DuplicateLimits, Fingerprinted, find_duplicates, find_repeats
+from music_flamingo.quality.prints import PrintsWriter, gather
 
 LIMITS = DuplicateLimits(max_bit_error=0.15, min_overlap=0.8, min_common_s=3.0)
 TUNE = sounds.tune(20.0, seed=7)
@@ -26,10 +28,11 @@ def fingerprinted(name: str, data: bytes) -> Fingerprinted:
 
 def compare(data: bytes) -> Duplicate | None:
     """What is found for a copy of TUNE among it and some others."""
-    index = DuplicateIndex(LIMITS, WORDS_PER_S)
-    for name, samples in (("tune", TUNE), ("b", sounds.tune(20.0, 8)), ("c", sounds.tune(20.0, 9))):
-        index.add(fingerprinted(name, sounds.encode(samples, "flac")))
-    return index.find(fingerprinted("copy", data))
+    others = (("tune", TUNE), ("b", sounds.tune(20.0, 8)), ("c", sounds.tune(20.0, 9)))
+    known = [fingerprinted(name, sounds.encode(samples, "flac")) for name, samples in others]
+    found = find_duplicates([*known, fingerprinted("copy", data)], LIMITS, WORDS_PER_S)
+    assert set(found) <= {"copy"}
+    return found.get("copy")
 
 
 def test_the_same_samples_in_another_lossless_container_are_an_exact_duplicate() -> None:
@@ -99,17 +102,122 @@ def test_a_recording_too_short_for_a_fingerprint_is_compared_by_its_hash_alone()
     assert set(find_duplicates(recordings, LIMITS, WORDS_PER_S)) == {"c"}
 
 
-def test_the_search_stays_quick_over_two_thousand_recordings() -> None:
-    rng = np.random.default_rng(1)
-    index = DuplicateIndex(LIMITS, WORDS_PER_S)
-    catalogue = rng.integers(0, 2**32, (2_000, 240), dtype=np.uint32)
-    for number, words in enumerate(catalogue):
-        index.add(Fingerprinted(str(number), str(number), words))
-    started = time.process_time()
-    flips = (np.arange(240) % 2).astype(np.uint32)
-    found = [index.find(Fingerprinted("x", "x", words ^ flips)) for words in catalogue[:200]]
-    assert [d.of for d in found if d] == [str(i) for i in range(200)]
-    assert (time.process_time() - started) / 200 < 0.01
+def plain_search(recordings: list[Fingerprinted]) -> dict[str, str]:
+    """The same rule written plainly: every word of every earlier original, in a dictionary."""
+    originals: list[np.ndarray] = []
+    ids: list[str] = []
+    places: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    found = {}
+    for recording in recordings:
+        votes: Counter[tuple[int, int]] = Counter()
+        for position, word in enumerate(recording.words.tolist()):
+            votes.update((other, place - position) for other, place in places[word])
+        near = []
+        for (other, offset), count in sorted(votes.items(), key=lambda item: (-item[1], item[0]))[:8]:
+            start, end = max(0, -offset), min(len(recording.words), len(originals[other]) - offset)
+            shorter = min(len(recording.words), len(originals[other]))
+            differing = recording.words[start:end] ^ originals[other][start + offset : end + offset]
+            error = np.bitwise_count(differing).sum() / max(32 * (end - start), 1)
+            if count >= 3 and end - start >= max(round(3 * WORDS_PER_S), 0.8 * shorter) and error <= 0.15:
+                near.append((error, ids[other]))
+        if near:
+            found[recording.id] = min(near)[1]
+            continue
+        for position, word in enumerate(recording.words.tolist()):
+            places[word].append((len(originals), position))
+        originals.append(recording.words)
+        ids.append(recording.id)
+    return found
+
+
+def catalogue(count: int, rng: np.random.Generator, length: int = 200) -> list[Fingerprinted]:
+    """Recordings of a few hundred frequent words; every third is a noisy part of one before it."""
+    frequent = rng.integers(0, 2**32, 400, dtype=np.uint32)
+    made: list[Fingerprinted] = []
+    for number in range(count):
+        words = frequent[rng.integers(0, len(frequent), length)]
+        if number % 3 == 2:
+            start = int(rng.integers(0, 20))
+            words = made[int(rng.integers(0, number))].words[start:]
+            flips = rng.random((len(words), 32)) < rng.choice([0.0, 0.02, 0.1])
+            words = words ^ np.packbits(flips, axis=1).view(np.uint32)[:, 0]
+        made.append(Fingerprinted(f"r{number:03d}", f"h{number}", words))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_index_decides_as_a_plain_search_does(seed: int) -> None:
+    recordings = catalogue(60, np.random.default_rng(seed))
+    found = find_duplicates(recordings, LIMITS, WORDS_PER_S)
+    assert {i: d.of for i, d in found.items()} == plain_search(recordings)
+    assert len(found) > 10
+
+
+def random_recordings(count: int, length: int = 400) -> list[Fingerprinted]:
+    words = np.random.default_rng(5).integers(0, 2**32, (count, length), dtype=np.uint32)
+    return [Fingerprinted(f"o{i:03d}", f"o{i}", w) for i, w in enumerate(words)]
+
+
+def noisy(words: np.ndarray, bit_error: float, seed: int) -> np.ndarray:
+    flips = np.random.default_rng(seed).random((len(words), 32)) < bit_error
+    return words ^ np.packbits(flips, axis=1).view(np.uint32)[:, 0]
+
+
+def test_thinned_landmarks_still_find_copies_and_excerpts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landmarks, "MAX_LANDMARKS", 5_000)
+    originals = random_recordings(200)
+    copies = [Fingerprinted(f"c{i}", f"c{i}", noisy(o.words, 0.03, i)) for i, o in enumerate(originals[:60])]
+    parts = [Fingerprinted(f"p{i}", f"p{i}", o.words[80:320]) for i, o in enumerate(originals[60:120])]
+    assert landmarks.LandmarkIndex(gather(originals)).step == 16
+    found = find_duplicates([*originals, *copies, *parts], LIMITS, WORDS_PER_S)
+    assert {i: d.of for i, d in found.items() if i.startswith("c")}.items() <= {
+        f"c{i}": f"o{i:03d}" for i in range(60)
+    }.items()
+    assert len(found) >= 0.95 * 120 and not any(i.startswith("o") for i in found)
+
+
+def test_looking_at_fewer_recordings_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    recordings = catalogue(60, np.random.default_rng(9))
+    at_once = find_duplicates(recordings, LIMITS, WORDS_PER_S)
+    for module in (duplicates, landmarks):
+        monkeypatch.setattr(module, "BLOCK_WORDS", 900)
+    monkeypatch.setattr(landmarks, "PAIRS_AT_ONCE", 500)
+    assert find_duplicates(recordings, LIMITS, WORDS_PER_S) == at_once
+
+
+def test_the_order_of_the_catalogue_decides_only_which_copy_stays() -> None:
+    originals = random_recordings(30)
+    copies = [Fingerprinted(f"c{i}", f"c{i}", noisy(o.words, 0.02, i)) for i, o in enumerate(originals[:10])]
+    forwards = find_duplicates([*originals, *copies], LIMITS, WORDS_PER_S)
+    backwards = find_duplicates([*originals, *copies][::-1], LIMITS, WORDS_PER_S)
+    assert {(i, d.of) for i, d in forwards.items()} == {(d.of, i) for i, d in backwards.items()}
+    assert len(forwards) == 10
+
+
+def test_words_on_disk_decide_as_words_in_memory(tmp_path: Path) -> None:
+    recordings = catalogue(30, np.random.default_rng(3))
+    with PrintsWriter(tmp_path / "words") as writer:
+        for r in recordings:
+            writer.add([r.id], [r.audio_sha256], r.words, np.array([len(r.words)]))
+        on_disk = writer.prints()
+    assert find_duplicates(on_disk, LIMITS, WORDS_PER_S) == find_duplicates(recordings, LIMITS, WORDS_PER_S)
+
+
+def test_a_query_is_found_among_references_by_hash_by_sound_and_as_a_part() -> None:
+    references = random_recordings(20)
+    queries = [
+        Fingerprinted("same", "o3", np.zeros(0, np.uint32)),
+        Fingerprinted("noisy", "x1", noisy(references[4].words, 0.05, 1)),
+        Fingerprinted("part", "x2", references[5].words[100:180]),
+        Fingerprinted("other", "x3", noisy(references[6].words, 0.5, 2)),
+        Fingerprinted("no sound", "", np.zeros(0, np.uint32)),
+    ]
+    found = find_repeats(gather(queries), gather(references), LIMITS, WORDS_PER_S)
+    assert {i: (d.of, d.kind) for i, d in found.items()} == {
+        "same": ("o003", "exact"),
+        "noisy": ("o004", "near"),
+        "part": ("o005", "near"),
+    }
 
 
 def test_fingerprints_are_chromaprints_words_at_its_rate() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason, Resampler, open_audio, to_mono
 from music_flamingo.audio.loudness import LoudnessMeter
+from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.records import Loudness
 
 SILENT_BELOW_DBFS = -60.0
@@ -21,6 +22,11 @@ class Heard:
     rate_hz: int
     num_channels: int
     duration_s: float
+
+
+def samples_sha256(samples: np.ndarray) -> str:
+    """Of the 16 kHz copy as 16-bit samples: equal for the same recording in another lossless container."""
+    return sha256_bytes(np.rint(samples * 32767).astype("<i2").tobytes())
 
 
 def hear(path: Path, limits: DecodeLimits) -> Heard:

@@ -4,22 +4,24 @@ Exact: equal decoded samples, whatever the container. Near: Chromaprint fingerpr
 few, at one offset in time: other encoders, levels, trimmed ends, a preview of a longer recording. Performances of one
 work in other keys or tempi do not agree.
 
-The index is inverted (word -> where it occurred), so a new recording is compared with the few that share words with it.
+Candidates come from an index of landmarks (`landmarks.py`); each is then compared in full, read from disk.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-MIN_VOTES = 3
-"""Words that must agree at one offset before two fingerprints are compared in full."""
+from music_flamingo.quality.landmarks import BLOCK_WORDS, LandmarkIndex
+from music_flamingo.quality.prints import Fingerprinted, Prints, gather
+
+__all__ = ["Duplicate", "DuplicateLimits", "Fingerprinted", "find_duplicates", "find_repeats"]
+
 MAX_CANDIDATES = 8
-COMMON_WORD = 2000
-"""A word that occurs in more places (silence, a held chord) tells nothing, and is not looked up."""
+"""(recording, offset) pairs that are compared in full, those with most votes first."""
 WORD_BITS = 32
 
 
@@ -37,16 +39,6 @@ class DuplicateLimits(BaseModel):
 
 
 @dataclass(frozen=True)
-class Fingerprinted:
-    """What is compared of a recording."""
-
-    id: str
-    audio_sha256: str
-    words: np.ndarray
-    """Shape (n,), uint32."""
-
-
-@dataclass(frozen=True)
 class Duplicate:
     of: str
     """The id of the earlier recording."""
@@ -54,68 +46,109 @@ class Duplicate:
     bit_error: float
 
 
-class DuplicateIndex:
-    """Recordings seen so far. Memory: about 12 bytes a fingerprint word, no audio."""
-
-    def __init__(self, limits: DuplicateLimits, words_per_s: float) -> None:
-        self._limits = limits
-        self._min_common = round(limits.min_common_s * words_per_s)
-        self._by_hash: dict[str, str] = {}
-        self._words: list[tuple[str, np.ndarray]] = []
-        self._places: dict[int, list[tuple[int, int]]] = defaultdict(list)
-
-    def find(self, recording: Fingerprinted) -> Duplicate | None:
-        """The earlier recording that this one repeats, the closest if there are several."""
-        exact = self._by_hash.get(recording.audio_sha256)
-        if exact is not None:
-            return Duplicate(exact, "exact", 0.0)
-        found = [
-            Duplicate(self._words[other][0], "near", error)
-            for other, offset in self._candidates(recording.words)
-            if (error := self._bit_error(recording.words, self._words[other][1], offset)) is not None
-        ]
-        return min(found, key=lambda d: (d.bit_error, d.of), default=None)
-
-    def add(self, recording: Fingerprinted) -> None:
-        number = len(self._words)
-        self._by_hash[recording.audio_sha256] = recording.id
-        self._words.append((recording.id, recording.words))
-        for position, word in enumerate(recording.words.tolist()):
-            places = self._places[word]
-            if len(places) <= COMMON_WORD:
-                places.append((number, position))
-
-    def _candidates(self, words: np.ndarray) -> list[tuple[int, int]]:
-        """(recording, offset) pairs at which most words agree."""
-        votes: Counter[tuple[int, int]] = Counter()
-        for position, word in enumerate(words.tolist()):
-            places = self._places.get(word, ())
-            if len(places) <= COMMON_WORD:
-                votes.update((other, place - position) for other, place in places)
-        ranked = sorted(votes.items(), key=lambda item: (-item[1], item[0]))
-        return [pair for pair, count in ranked[:MAX_CANDIDATES] if count >= MIN_VOTES]
-
-    def _bit_error(self, words: np.ndarray, other: np.ndarray, offset: int) -> float | None:
-        """Fraction of differing bits where both sound, or None when that is too short or too different."""
-        start, end = max(0, -offset), min(len(words), len(other) - offset)
-        common = end - start
-        if common < self._min_common or common < self._limits.min_overlap * min(len(words), len(other)):
-            return None
-        differing = np.bitwise_count(words[start:end] ^ other[start + offset : end + offset]).sum()
-        error = float(differing) / (common * WORD_BITS)
-        return error if error <= self._limits.max_bit_error else None
-
-
 def find_duplicates(
-    recordings: Iterable[Fingerprinted], limits: DuplicateLimits, words_per_s: float
+    recordings: Prints | Iterable[Fingerprinted], limits: DuplicateLimits, words_per_s: float
 ) -> dict[str, Duplicate]:
-    """Id of every recording that repeats an earlier one -> what it repeats. Originals alone enter the index."""
-    index = DuplicateIndex(limits, words_per_s)
-    duplicates = {}
-    for recording in recordings:
-        duplicate = index.find(recording)
-        if duplicate is None:
-            index.add(recording)
-        else:
-            duplicates[recording.id] = duplicate
-    return duplicates
+    """Id of every recording that repeats an earlier one -> what it repeats, the closest if there are several.
+
+    A recording that is itself a repetition is no original of others.
+    """
+    prints = recordings if isinstance(recordings, Prints) else gather(recordings)
+    first_same = _first_same(prints.audio_sha256)
+    index = LandmarkIndex(prints)
+    found: dict[int, Duplicate] = {}
+
+    def decide(number: int, pairs: Iterator[tuple[int, int]]) -> None:
+        same = int(first_same[number])
+        if same < number and same not in found:
+            found[number] = Duplicate(prints.ids[same], "exact", 0.0)
+            return
+        originals = ((reference, offset) for reference, offset in pairs if reference not in found)
+        near = _closest(prints, number, prints, originals, limits, words_per_s)
+        if near is not None:
+            found[number] = near
+
+    for first, end in prints.blocks(BLOCK_WORDS):
+        repeated = np.flatnonzero(first_same[first:end] < np.arange(first, end)) + first
+        _each_query(index, prints, first, end, True, decide, repeated)
+    return {prints.ids[number]: duplicate for number, duplicate in sorted(found.items())}
+
+
+def find_repeats(
+    queries: Prints, references: Prints, limits: DuplicateLimits, words_per_s: float
+) -> dict[str, Duplicate]:
+    """Id of every query that is the sound of a reference, or of a part of it, or holds one -> which reference."""
+    hashes = dict(zip(references.audio_sha256.tolist()[::-1], references.ids[::-1], strict=True))
+    exact = {n: hashes[sha] for n, sha in enumerate(queries.audio_sha256.tolist()) if sha and sha in hashes}
+    found = {number: Duplicate(of, "exact", 0.0) for number, of in exact.items()}
+    index = LandmarkIndex(references)
+
+    def decide(number: int, pairs: Iterator[tuple[int, int]]) -> None:
+        if number in exact:
+            return
+        near = _closest(queries, number, references, pairs, limits, words_per_s)
+        if near is not None:
+            found[number] = near
+
+    for first, end in queries.blocks(BLOCK_WORDS):
+        _each_query(index, queries, first, end, False, decide, np.zeros(0, np.int64))
+    return {queries.ids[number]: duplicate for number, duplicate in sorted(found.items())}
+
+
+def _each_query(
+    index: LandmarkIndex,
+    queries: Prints,
+    first: int,
+    end: int,
+    earlier_only: bool,
+    decide: Callable[[int, Iterator[tuple[int, int]]], None],
+    others: np.ndarray,
+) -> None:
+    """Call `decide` with each query that has candidates, or is among `others`, in order."""
+    found = index.candidates(queries, first, end, earlier_only=earlier_only)
+    rows = (row for c in found for row in zip(c.query.tolist(), c.reference.tolist(), c.offset.tolist(), strict=True))
+    waiting = others.tolist()[::-1]
+    for query, group in groupby(rows, key=lambda row: row[0]):
+        while waiting and waiting[-1] < query:
+            decide(waiting.pop(), iter(()))
+        if waiting and waiting[-1] == query:
+            waiting.pop()
+        decide(query, ((reference, offset) for _, reference, offset in group))
+    for number in reversed(waiting):
+        decide(number, iter(()))
+
+
+def _first_same(hashes: np.ndarray) -> np.ndarray:
+    """Shape (n,): the number of the first recording with the same hash; its own where there is no hash."""
+    _, firsts, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    return np.where(hashes == b"", np.arange(len(hashes)), firsts[inverse])
+
+
+def _closest(
+    queries: Prints,
+    number: int,
+    references: Prints,
+    pairs: Iterator[tuple[int, int]],
+    limits: DuplicateLimits,
+    words_per_s: float,
+) -> Duplicate | None:
+    words, min_common = queries.of(number), round(limits.min_common_s * words_per_s)
+    near = [
+        Duplicate(references.ids[reference], "near", error)
+        for reference, offset in islice(pairs, MAX_CANDIDATES)
+        if (error := _bit_error(words, references.of(reference), offset, min_common, limits)) is not None
+    ]
+    return min(near, key=lambda d: (d.bit_error, d.of), default=None)
+
+
+def _bit_error(
+    words: np.ndarray, other: np.ndarray, offset: int, min_common: int, limits: DuplicateLimits
+) -> float | None:
+    """Fraction of differing bits where both sound, or None when that is too short or too different."""
+    start, end = max(0, -offset), min(len(words), len(other) - offset)
+    common = end - start
+    if common < min_common or common < limits.min_overlap * min(len(words), len(other)):
+        return None
+    differing = np.bitwise_count(words[start:end] ^ other[start + offset : end + offset]).sum()
+    error = float(differing) / (common * WORD_BITS)
+    return error if error <= limits.max_bit_error else None

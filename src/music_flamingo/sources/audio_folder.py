@@ -59,17 +59,7 @@ class AudioFolderSource:
         return f"av {version('av')}"
 
     def units(self) -> Sequence[str]:
-        """Raises UserError for a folder that is missing or holds no audio."""
-        audio, others = _split(_checked(self.root))
-        if others:
-            kinds = ", ".join(f"{count} {suffix or '(no suffix)'}" for suffix, count in sorted(others.items()))
-            log.info("%s: %d audio files; passed over: %s", self.root, len(audio), kinds)
-        if not audio:
-            raise UserError(
-                f"{self.root} holds no {', '.join(s[1:] for s in SUFFIXES)} file"
-                f" ({others.total()} other files). Give a folder that does."
-            )
-        return audio
+        return list_audio(self.root)
 
     def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
         path = self.root / unit
@@ -107,6 +97,20 @@ def slug(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).casefold()
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     return re.sub(r"[^\w.]+|_+", "-", plain).strip("-.")
+
+
+def list_audio(root: Path) -> list[str]:
+    """Audio files relative to the folder, in order. Raises UserError for a folder that is missing or holds none."""
+    audio, others = _split(_checked(root))
+    if others:
+        kinds = ", ".join(f"{count} {suffix or '(no suffix)'}" for suffix, count in sorted(others.items()))
+        log.info("%s: %d audio files; passed over: %s", root, len(audio), kinds)
+    if not audio:
+        raise UserError(
+            f"{root} holds no {', '.join(s[1:] for s in SUFFIXES)} file"
+            f" ({others.total()} other files). Give a folder that does."
+        )
+    return audio
 
 
 def _checked(root: Path) -> Path:

@@ -23,8 +23,8 @@ from pydantic import Field
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason
 from music_flamingo.audio.fingerprint import WORDS_PER_S, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
-from music_flamingo.audio.hearing import hear
-from music_flamingo.core.hashing import sha256_bytes, sha256_file
+from music_flamingo.audio.hearing import hear, samples_sha256
+from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Writer
 from music_flamingo.core.progress import Progress
@@ -85,7 +85,7 @@ def take_in(recording: Recording, limits: DecodeLimits, provenance: Provenance) 
         uri=recording.uri,
         original=recording.original,
         source_sha256=source_sha256,
-        audio_sha256=_samples_sha256(heard.model_copy) if heard else None,
+        audio_sha256=samples_sha256(heard.model_copy) if heard else None,
         duration_s=round(heard.duration_s, 6) if heard else None,
         original_rate_hz=heard.rate_hz if heard else None,
         num_channels=heard.num_channels if heard else None,
@@ -94,10 +94,6 @@ def take_in(recording: Recording, limits: DecodeLimits, provenance: Provenance) 
         audio=Audio(bytes=flac, path=f"{recording.id}.flac") if flac else None,
         provenance=provenance.model_copy(update={"seed": recording.seed}),
     )
-
-
-def _samples_sha256(samples: np.ndarray) -> str:
-    return sha256_bytes(np.rint(samples * 32767).astype("<i2").tobytes())
 
 
 def take_in_unit(unit: str, source: Source, limits: DecodeLimits, originals: Path) -> list[tuple[Track, Truth | None]]:
@@ -217,6 +213,8 @@ STAGE = Stage(
         "audio",
         "sources",
         "quality/duplicates.py",
+        "quality/landmarks.py",
+        "quality/prints.py",
         "stages/ingest.py",
     ),
 )

@@ -1,0 +1,182 @@
+"""What a catalogue of a million tracks costs: python benchmarks/scale.py [--tracks 1000000] [--jobs duplicates]
+
+Each job prepares synthetic data (not measured), then runs in a process of its own, whose wall time and largest
+resident set are taken. Data lie under --work and are kept, so that a job can be measured again. A job is a pair of
+functions below: `prepare_NAME(tracks, folder)` and `measure_NAME(folder)`, which gives what it found, in words.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+SONG_WORDS = (1300, 2500)
+"""Of a full song, about 160 to 310 s."""
+CHUNK = 5_000
+COMMON_SHARE = 0.15
+"""Of the words come from a pool that all songs share, the frequent ones often: music is less various than chance."""
+COMMON_POOL = 2**16
+PREVIEW_WORDS = 241
+COPIES = {"re-encoded, 3 % of bits": 0.01, "re-encoded, 6 % of bits": 0.005, "trimmed": 0.005, "30 s preview": 0.005}
+"""Share of the catalogue that repeats an earlier track."""
+
+
+class Measured(NamedTuple):
+    seconds: float
+    peak_gib: float
+    found: str
+
+
+# --- duplicates -----------------------------------------------------------------------------------------------------
+def song(rng: np.random.Generator, pool: np.ndarray) -> np.ndarray:
+    words = rng.integers(0, 2**32, int(rng.integers(*SONG_WORDS)), dtype=np.uint32)
+    common = rng.random(len(words)) < COMMON_SHARE
+    words[common] = pool[(len(pool) * rng.random(int(common.sum())) ** 2).astype(int)]
+    return words
+
+
+def with_errors(rng: np.random.Generator, words: np.ndarray, bit_error: float) -> np.ndarray:
+    flips = np.packbits(rng.random((len(words), 32)) < bit_error, axis=1).view(np.uint32)[:, 0]
+    return words ^ flips
+
+
+def copy_of(rng: np.random.Generator, words: np.ndarray, kind: str) -> np.ndarray:
+    if kind == "30 s preview":
+        start = int(rng.integers(0, len(words) - PREVIEW_WORDS))
+        return with_errors(rng, words[start : start + PREVIEW_WORDS], 0.03)
+    if kind == "trimmed":
+        return with_errors(rng, words[int(rng.integers(10, len(words) // 6)) :], 0.02)
+    return with_errors(rng, words, 0.03 if "3 %" in kind else 0.06)
+
+
+def prepare_duplicates(tracks: int, folder: Path) -> None:
+    """words.u32, lengths.npy, and planted.npz: which track repeats which, and how."""
+    rng = np.random.default_rng(20)
+    pool = rng.integers(0, 2**32, COMMON_POOL, dtype=np.uint32)
+    kinds = list(COPIES)
+    kept: list[tuple[int, np.ndarray]] = []
+    lengths: list[int] = []
+    planted: list[tuple[int, int, int]] = []
+    with (folder / "words.u32").open("wb") as file:
+        for number in range(tracks):
+            draw = rng.random()
+            kind = int(np.searchsorted(np.cumsum(list(COPIES.values())), draw, side="right"))
+            if kind < len(kinds) and kept:
+                original, words = kept.pop(int(rng.integers(len(kept))))
+                planted.append((number, original, kind))
+                words = copy_of(rng, words, kinds[kind])
+            else:
+                words = song(rng, pool)
+                if len(kept) < CHUNK and rng.random() < 0.1:
+                    kept.append((number, words))
+            words.tofile(file)
+            lengths.append(len(words))
+    np.save(folder / "lengths.npy", np.array(lengths))
+    np.save(folder / "planted.npy", np.array(planted))
+
+
+def measure_duplicates(folder: Path) -> str:
+    from music_flamingo.audio.fingerprint import WORDS_PER_S
+    from music_flamingo.quality.duplicates import DuplicateLimits, find_duplicates
+    from music_flamingo.quality.prints import Prints, WordFile
+
+    lengths = np.load(folder / "lengths.npy")
+    ids = [f"t{n:07d}" for n in range(len(lengths))]
+    hashes = np.array(ids, dtype="S64")
+    prints = Prints(ids, hashes, WordFile(folder / "words.u32"), np.concatenate([[0], np.cumsum(lengths)]))
+    limits = DuplicateLimits(max_bit_error=0.15, min_overlap=0.8, min_common_s=3.0)
+    found = {i: d.of for i, d in find_duplicates(prints, limits, WORDS_PER_S).items()}
+    planted, kinds = np.load(folder / "planted.npy").tolist(), list(COPIES)
+    of_kind, right = Counter(k for _, _, k in planted), Counter[int]()
+    for copy, original, kind in planted:
+        right[kind] += found.pop(ids[copy], None) == ids[original]
+    recall = ", ".join(f"{kinds[k]} {100 * right[k] / n:.2f} % of {n}" for k, n in sorted(of_kind.items()))
+    return f"{len(ids)} tracks, {lengths.sum() / 1e9:.2f}e9 words; found: {recall}; false: {len(found)}"
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+JOBS: dict[str, tuple[Callable[[int, Path], None], Callable[[Path], str]]] = {
+    "duplicates": (prepare_duplicates, measure_duplicates),
+}
+
+
+def run_job(name: str, tracks: int, work: Path) -> Measured:
+    """Prepare where that was not done yet, then measure in a new process."""
+    folder = work / f"{name}-{tracks}"
+    ready = folder / "ready"
+    if not ready.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        JOBS[name][0](tracks, folder)
+        ready.touch()
+    command = [sys.executable, __file__, "--measure", name, "--work", str(folder)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Measured(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure_here(name: str, folder: Path) -> Measured:
+    started = time.monotonic()
+    found = JOBS[name][1](folder)
+    seconds = time.monotonic() - started
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return Measured(seconds, max(peaks) / 2**20, found)
+
+
+def report(tracks: int, results: dict[str, Measured], command: str) -> str:
+    lines = [
+        f"# A catalogue of {tracks:,} tracks, {datetime.date.today().isoformat()}",
+        "",
+        "| job | minutes | peak memory (GiB) | what was found |",
+        "|---|---|---|---|",
+        *(f"| {name} | {m.seconds / 60:.1f} | {m.peak_gib:.2f} | {m.found} |" for name, m in results.items()),
+        "",
+        f"In all {sum(m.seconds for m in results.values()) / 60:.1f} minutes; most memory of one job "
+        f"{max(m.peak_gib for m in results.values()):.2f} GiB. Synthetic data, as the command's source says.",
+        "",
+        f"- command: `{command}`",
+        f"- commit: {commit()}; hardware: {processor()}, {os.cpu_count()} cores, Linux {platform.machine()}, "
+        f"Python {platform.python_version()}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def processor() -> str:
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return models[0].partition(":")[2].strip() if models else "unknown"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, default=1_000_000)
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "scale")
+    parser.add_argument("--measure", choices=JOBS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(measure_here(arguments.measure, arguments.work)))
+        return
+    results = {name: run_job(name, arguments.tracks, arguments.work) for name in arguments.jobs}
+    command = " ".join(["python", "benchmarks/scale.py", *sys.argv[1:]])
+    text = report(arguments.tracks, results, command)
+    print(text)
+    (ROOT / "benchmarks" / "results" / f"{datetime.date.today().isoformat()}-scale.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Contamination: what a model is tested on must not be in what it learns from. Both directions use this file.
+
+A held-out file lists the recordings of evaluation sets: ids, hashes and fingerprints, no audio. `mf fingerprint` makes
+one from a folder; JSONL with an id and a name of the set alone is one too. ingest refuses a track that is held out,
+by id, by bytes, by decoded samples or by fingerprint (the same recording, a part of it, or one that holds it). A
+benchmark refuses an item that is among the training tracks, by `held_out_of_tracks` and the same search.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from music_flamingo.audio.fingerprint import WORDS_PER_S
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.record import Record, arrow_schema, read_parquet, write_parquet
+from music_flamingo.quality.duplicates import DuplicateLimits, find_repeats
+from music_flamingo.quality.prints import Fingerprinted, Prints, gather
+
+EVALUATION_SET = "evaluation_set"
+"""The reason of a track that is held out: `quarantined:evaluation_set:<name>`."""
+
+
+class HeldOut(Record):
+    """A recording of an evaluation set."""
+
+    set_name: str
+    source_sha256: str = ""
+    """Of the file's bytes; empty where it is not known."""
+    audio_sha256: str = ""
+    """Of the decoded 16 kHz samples; empty where it is not known."""
+    fingerprint: tuple[int, ...] = ()
+    """Chromaprint words."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Why something is held out."""
+
+    held: HeldOut
+    by: Literal["id", "bytes", "samples", "sound"]
+    bit_error: float
+
+
+class HeldOutSet:
+    """Recordings to keep out, ready for search."""
+
+    def __init__(self, held: Iterable[HeldOut]) -> None:
+        self.held = list(held)
+        self._by_id = {h.id: h for h in reversed(self.held)}
+        self._by_bytes = {h.source_sha256: h for h in reversed(self.held) if h.source_sha256}
+        self._prints = gather(
+            Fingerprinted(str(number), h.audio_sha256, np.array(h.fingerprint, np.uint32))
+            for number, h in enumerate(self.held)
+        )
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def by_name(self, identifier: str, source_sha256: str = "") -> Hit | None:
+        """Held out under this id, or as these bytes."""
+        if identifier in self._by_id:
+            return Hit(self._by_id[identifier], "id", 0.0)
+        if source_sha256 in self._by_bytes:
+            return Hit(self._by_bytes[source_sha256], "bytes", 0.0)
+        return None
+
+    def by_sound(self, recordings: Prints | Iterable[Fingerprinted], limits: DuplicateLimits) -> dict[str, Hit]:
+        """Id of every recording that sounds like a held-out one -> which."""
+        queries = recordings if isinstance(recordings, Prints) else gather(recordings)
+        found = find_repeats(queries, self._prints, limits, WORDS_PER_S)
+        return {
+            identifier: Hit(self.held[int(d.of)], "samples" if d.kind == "exact" else "sound", d.bit_error)
+            for identifier, d in found.items()
+        }
+
+
+def read_held_out(path: Path) -> Iterator[HeldOut]:
+    """Of a .parquet or .jsonl file. Raises UserError naming the file, and the line where one is wrong."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist. Make it with: mf fingerprint FOLDER -o {path}")
+    if path.suffix == ".jsonl":
+        yield from _read_lines(path)
+        return
+    try:
+        yield from read_parquet(path, HeldOut)
+    except (pa.ArrowInvalid, ValidationError) as error:
+        raise UserError(
+            f"{path} is no held-out file: {error}. Make it with: mf fingerprint FOLDER -o {path}"
+        ) from error
+
+
+def _read_lines(path: Path) -> Iterator[HeldOut]:
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield HeldOut.model_validate(json.loads(line))
+        except ValueError as error:
+            raise UserError(
+                f'{path}, line {number}: {error}. A line reads {{"id": "...", "set_name": "..."}}, with source_sha256, '
+                "audio_sha256 and fingerprint where they are known."
+            ) from error
+
+
+def write_held_out(path: Path, held: Sequence[HeldOut]) -> None:
+    """As Parquet or, where the name ends so, JSONL."""
+    if path.suffix == ".jsonl":
+        path.write_text("".join(h.model_dump_json(exclude={"status"}) + "\n" for h in held))
+    else:
+        write_parquet(path, HeldOut, held)
+
+
+def held_out_of_tracks(shards: Iterable[Path], set_name: str) -> Iterator[HeldOut]:
+    """The good tracks in shards of the `tracks` port, without audio: for benchmarks that refuse what was learned."""
+    columns = ["id", "source_sha256", "audio_sha256", "fingerprint"]
+    assert set(columns) <= set(arrow_schema(HeldOut).names)
+    for path in shards:
+        for row in pq.read_table(path, columns=columns, filters=[("status", "=", "ok")]).to_pylist():
+            yield HeldOut(set_name=set_name, **row)
