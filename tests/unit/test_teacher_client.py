@@ -144,6 +144,47 @@ def test_an_unusable_reply_is_named(message, finish_reason, trouble):
     assert read(message, finish_reason) == trouble
 
 
+@pytest.mark.security
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[]",
+        b"null",
+        b'"text"',
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": {"0": 1}}',
+        b'{"choices": [{"message": null}]}',
+        b'{"choices": [{"message": {"content": ["a"]}}]}',
+        b'{"choices": [{"message": {"content": "\\ud800"}}]}',
+        b'{"choices": [{"message": {"content": "{\\"text\\": \\"\\ud800\\"}"}}]}',
+        b'{"choices": [{"message": {"content": "{\\"text\\": \\"\\\\ud800\\"}"}}]}',
+        b'{"choices": [{"message": {"content": "{\\"text\\": \\"a\\"}"}}], "usage": []}',
+        b'{"choices": [{"message": {"content": "{\\"text\\": \\"a\\"}"}}], "usage": {"prompt_tokens": -1}}',
+        b'{"choices": [{"message": {"content": "{\\"text\\": \\"a\\"}"}}], "usage": {"prompt_tokens": 1e30}}',
+        b"[" * 100_000,
+        b"\xff\xfe\x00",
+    ],
+    ids=range(16),
+)
+def test_no_answer_of_a_server_is_anything_but_a_failed_call(server, tmp_path, answer):
+    server.answer = lambda body: (200, {}, answer)
+    with pytest.raises(TeacherFailedError) as failed:
+        open_teacher(config(server, tmp_path)).ask(request())
+    assert failed.value.reason in ("teacher_wrong_shape", "teacher_invalid_json", "teacher_empty")
+
+
+@pytest.mark.security
+def test_reasoning_that_utf8_cannot_hold_is_kept_as_far_as_it_can(server, tmp_path):
+    answer = (
+        rb'{"choices": [{"message": {"content": "{\"text\": \"a\\u0000\"}", "reasoning": "Hm\ud800"}}], "usage": null}'
+    )
+    server.answer = lambda body: (200, {}, answer)
+    asked = config(server, tmp_path)
+    assert open_teacher(asked).ask(request()).text == "a\x00" == open_teacher(asked).ask(request()).text
+    assert CallCache(tmp_path).get(call_key(asked, request())).reasoning == "Hm?"
+
+
 def test_a_fence_around_the_json_is_taken_off():
     assert unfenced('```json\n{"text": "a"}\n```') == '{"text": "a"}'
     assert unfenced(' {"text": "```"} ') == '{"text": "```"}'

@@ -9,7 +9,7 @@ import base64
 from pathlib import Path
 from typing import Any, Generic
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from music_flamingo.core.hashing import sha256_bytes, sha256_json
 from music_flamingo.core.http import Content, Failed, JsonClient
@@ -25,6 +25,7 @@ from music_flamingo.teachers.usage import Meter, new_path
 NEVER = ("http_401", "http_403", "http_404")
 """The whole endpoint refuses: a wrong key, a wrong address, a model that it does not serve."""
 THOUGHT_ENDS = "</think>"
+MOST_TOKENS = 10**9
 
 
 class OpenAICompatibleTeacher:
@@ -118,26 +119,62 @@ class _Call(Generic[Reply]):
         """The reply in a chat completion. Raises ValueError, KeyError, IndexError or TypeError for a bad one."""
         self._num_bad += 1
         self.trouble = "wrong_shape"
-        counted = answer.get("usage") or {}
-        tokens = Tokens(int(counted.get("prompt_tokens") or 0), int(counted.get("completion_tokens") or 0))
+        completion = Completion.model_validate(answer)
+        tokens = Tokens(completion.usage.prompt_tokens, completion.usage.completion_tokens)
         self.spent = Tokens(self.spent.prompt + tokens.prompt, self.spent.completion + tokens.completion)
-        choice = answer["choices"][0]
-        text, reasoning = self._words(choice)
+        text, reasoning = self._words(completion.choices[0])
         return self._request.reply.model_validate_json(text), Finished(text, reasoning, tokens)
 
-    def _words(self, choice: dict[str, Any]) -> tuple[str, str]:
+    def _words(self, choice: "Choice") -> tuple[str, str]:
         """(reply, reasoning) of a choice; raises ValueError where the model did not come to an end."""
-        message = choice["message"]
-        if choice.get("finish_reason") == "length":
+        message = choice.message
+        if choice.finish_reason == "length":
             self.trouble = "truncated"
             raise ValueError("the reply is longer than max_tokens")
-        if message.get("refusal") or not message.get("content"):
-            self.trouble = "refused" if message.get("refusal") else "empty"
-            raise ValueError(f"the model gave no reply: {str(message.get('refusal'))[:200]}")
-        # vLLM calls it reasoning, and reasoning_content before 0.11
-        apart = str(message.get("reasoning") or message.get("reasoning_content") or "")
-        thought, closed, text = str(message["content"]).rpartition(THOUGHT_ENDS)
-        return unfenced(text), apart or (thought.removeprefix("<think>").strip() if closed else "")
+        if message.refusal or not message.content:
+            self.trouble = "refused" if message.refusal else "empty"
+            raise ValueError(f"the model gave no reply: {(message.refusal or '')[:200]}")
+        thought, closed, text = message.content.rpartition(THOUGHT_ENDS)
+        apart = message.reasoning or message.reasoning_content or ""
+        reasoning = apart or (thought.removeprefix("<think>").strip() if closed else "")
+        return unfenced(text), storable(reasoning)
+
+
+class Message(BaseModel):
+    """As servers send it; what is not named here is not looked at."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    """The name of `reasoning` in vLLM before 0.11, and elsewhere still."""
+
+
+class Choice(BaseModel):
+    message: Message
+    finish_reason: str | None = None
+
+
+class Counted(BaseModel):
+    prompt_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
+    completion_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
+
+
+class Completion(BaseModel):
+    """A chat completion, as far as it is used. Servers are not trusted to send one."""
+
+    choices: list[Choice] = Field(min_length=1)
+    usage: Counted = Counted()
+
+    @field_validator("usage", mode="before")
+    @classmethod
+    def _may_be_null(cls, usage: object) -> object:
+        return Counted() if usage is None else usage
+
+
+def storable(text: str) -> str:
+    """Without halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def unfenced(text: str) -> str:
