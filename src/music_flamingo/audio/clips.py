@@ -1,9 +1,13 @@
-"""A stretch of a track's 16 kHz copy as a file of its own: what a teacher that hears is sent."""
+"""A stretch of a track's 16 kHz copy as a file of its own: for a teacher that hears, or a person, to judge by."""
 
 import io
+from collections.abc import Sequence
 from typing import Literal
 
 from music_flamingo.audio.flac import MODEL_RATE_HZ
+
+LEAD_S = 2.0
+"""Heard before and after what is spoken of: what came before tells where a thing begins."""
 
 
 def cut(flac: bytes, start_s: float, end_s: float, form: Literal["wav", "flac"]) -> bytes:
@@ -24,3 +28,12 @@ def cut(flac: bytes, start_s: float, end_s: float, form: Literal["wav", "flac"])
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, MODEL_RATE_HZ, format=form.upper(), subtype="PCM_16")
     return buffer.getvalue()
+
+
+def window(spoken_of: Sequence[tuple[float, float]], duration_s: float, max_s: float) -> tuple[float, float]:
+    """(start, end) in seconds of a clip for (start, end) of what an example speaks of; else of the beginning."""
+    cited = [(start, end) for start, end in spoken_of if end - start < max_s]
+    if duration_s <= max_s or not cited:
+        return 0.0, min(duration_s, max_s)
+    start_s = max(min(start for start, _ in cited) - LEAD_S, 0.0)
+    return start_s, min(max(end for _, end in cited) + LEAD_S, duration_s, start_s + max_s)

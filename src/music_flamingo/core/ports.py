@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from music_flamingo.core.manifest import WORK_NAME, Manifest
-from music_flamingo.core.record import Record, arrow_schema, read_parquet, write_parquet
+from music_flamingo.core.record import Record, arrow_schema, read_parquet, write_parquet, write_table
 from music_flamingo.core.shards import shard_path, shard_paths
 
 R = TypeVar("R", bound=Record)
@@ -98,6 +98,10 @@ class Writer(Generic[R]):
     def write(self, index: int, records: Sequence[R]) -> None:
         """Write shard `index`; records keep their order."""
         write_parquet(shard_path(self.root, index), self.record, records)
+
+    def write_table(self, index: int, rows: pa.Table) -> None:
+        """Write shard `index` from columns of records that were validated before."""
+        write_table(shard_path(self.root, index), self.record, rows)
 
     def write_all(self, records: Sequence[R], shard_size: int) -> None:
         """Write records as shards of `shard_size`, skipping those that an interrupted run left complete."""

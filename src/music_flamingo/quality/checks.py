@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.quality.agreement import answer_agrees, text_contradicts
+from music_flamingo.quality.texts import Said
 from music_flamingo.records import Example, Facts
-from music_flamingo.scoring.normalise import normalise_answer, same_answer
+from music_flamingo.scoring.normalise import same_answer
 
 CONTROL_TOKEN = re.compile(
     r"</?(think|answer|sound|audio|s|tool_call)>|<\|[^|>]{0,40}\|>|\[/?INST\]|<<SYS>>", re.IGNORECASE
@@ -80,7 +81,7 @@ class Limits(BaseModel):
     max_distractors: int = Field(ge=1)
     """Paper: 3 to 8. Questions with options of their own (yes, no) are not held to the least."""
     near_duplicate: float = Field(gt=0, le=1)
-    """Two examples of a track that share this part of their words say the same."""
+    """Two examples of a track with equal answers and figures that share this part of their other words say the same."""
     min_confidence: dict[str, float]
     """Fact or family -> the least confidence of the tool, on its own scale. Where both are named the higher counts."""
 
@@ -99,7 +100,10 @@ class Song:
     facts: Facts
     duration_s: float
     limits: Limits
-    kept: list[frozenset[str]] = field(default_factory=list)
+    said: Said = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.said = Said(self.limits.near_duplicate)
 
 
 Check = Callable[[Example, Song], str | None]
@@ -191,11 +195,9 @@ def check_text(example: Example, song: Song) -> str | None:
 
 
 def check_duplicate(example: Example, song: Song) -> str | None:
-    """The first of two near equals stays; a caption and a question are never equals."""
-    words = frozenset(normalise_answer(f"{example.question} {example.answer}").split())
-    if any(len(words & other) >= song.limits.near_duplicate * len(words | other) for other in song.kept):
-        return "near_duplicate"
-    return None
+    """`near_duplicate_of:<id>`: the first of two that say the same of a track stays."""
+    earlier = song.said.find(example)
+    return f"near_duplicate_of:{earlier}" if earlier is not None else None
 
 
 CHECKS: tuple[Check, ...] = (
@@ -215,5 +217,5 @@ def reason_against(example: Example, song: Song, checks: Sequence[Check] = CHECK
     for check in checks:
         if reason := check(example, song):
             return reason
-    song.kept.append(frozenset(normalise_answer(f"{example.question} {example.answer}").split()))
+    song.said.add(example)
     return None

@@ -62,6 +62,8 @@ class Example(Record):
     structured: list[Category]
     """For captions: the structured truth that the structured reward matches."""
     teacher: TeacherStamp
+    judge_score: float | None = None
+    """How correct an audio judge found it, 1 to 5; None where none was asked."""
 
     @model_validator(mode="after")
     def _answerable(self) -> "Example":

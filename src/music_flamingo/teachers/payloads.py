@@ -261,3 +261,16 @@ class JudgeReply(Part):
     correctness: int = Field(ge=1, le=5)
     """5: all agrees with what is heard. 3: cannot be told. 1: what decides the answer is wrong."""
     reason: str = Field(min_length=1)
+
+
+class GuessPayload(TrackPayload):
+    """A question to be answered without audio. The track goes unnamed: a model may know the piece by its id."""
+
+    track_id: str = ""
+    question: str
+    options: list[str]
+
+
+class GuessReply(Part):
+    answer: str
+    """One of the options; another text counts as wrong."""

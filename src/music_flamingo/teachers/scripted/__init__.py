@@ -17,7 +17,7 @@ from music_flamingo.teachers.scripted.comparative import write_comparative
 from music_flamingo.teachers.scripted.difficulty import rate_difficulty
 from music_flamingo.teachers.scripted.distractors import write_distractors
 from music_flamingo.teachers.scripted.harmony import write_harmony
-from music_flamingo.teachers.scripted.judging import judge_example
+from music_flamingo.teachers.scripted.judging import guess_answer, judge_example
 from music_flamingo.teachers.scripted.lyrics_vocal import write_lyrics_vocal
 from music_flamingo.teachers.scripted.rich import write_rich_caption
 from music_flamingo.teachers.scripted.short import write_initial_caption, write_short_caption, write_structured_truth
@@ -39,6 +39,7 @@ WRITERS: Mapping[str, Callable[[Any, random.Random], Part]] = {
     "step_split": split_steps,
     "rewrite": rewrite_step,
     "judge_example": judge_example,
+    "answer_without_audio": guess_answer,
 }
 """Prompt id -> writer."""
 

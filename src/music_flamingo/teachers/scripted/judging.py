@@ -1,8 +1,11 @@
-"""A judge that hears nothing: it compares with what tools measured, and rates in the middle what it cannot compare."""
+"""A judge that hears nothing: it compares with what tools measured, and rates in the middle what it cannot compare.
+
+And a reader who knows nothing: it guesses.
+"""
 
 import random
 
-from music_flamingo.teachers.payloads import JudgePayload, JudgeReply
+from music_flamingo.teachers.payloads import GuessPayload, GuessReply, JudgePayload, JudgeReply
 
 RIGHT, UNKNOWN, WRONG = 5, 3, 1
 
@@ -16,3 +19,7 @@ def judge_example(payload: JudgePayload, rng: random.Random) -> JudgeReply:
     if payload.answer == measured:
         return JudgeReply(correctness=RIGHT, reason=f"The measured answer is {measured} too.")
     return JudgeReply(correctness=WRONG, reason=f"The measured answer is {measured}.")
+
+
+def guess_answer(payload: GuessPayload, rng: random.Random) -> GuessReply:
+    return GuessReply(answer=rng.choice(payload.options))

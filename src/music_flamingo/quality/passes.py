@@ -1,0 +1,225 @@
+"""What is done with a shard of candidates: checked by rules, then judged beside the whole set, then sorted.
+
+Between the two passes lie small files in a scratch folder, so that an interrupted run goes on: of each shard its
+reasons and signatures (`checked`), the counts of its words (`words`), what teachers said of it (`asked`).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from music_flamingo.core.ports import Table, Writer
+from music_flamingo.core.record import OK, QUARANTINED
+from music_flamingo.core.shards import atomic_path, shard_path, write_atomic
+from music_flamingo.quality.checks import Limits, Song, names_its_options, reason_against
+from music_flamingo.quality.near_texts import TextLimits, count_words, near_duplicates, signatures
+from music_flamingo.quality.rows import narrow
+from music_flamingo.quality.text_only import Asked, Counts, Guess, PriorConfig, TextOnly, count, fold_of, needs_no_audio
+from music_flamingo.records import Example, Facts, Track
+
+Repeats = Mapping[int, str]
+"""Row of a shard -> id of the earlier example whose text it repeats."""
+
+CHECKED = pa.schema([pa.field("reason", pa.string()), pa.field("signature", pa.binary())])
+ASKED = pa.schema([pa.field("reason", pa.string()), pa.field("judge_score", pa.float64())])
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The files between the passes."""
+
+    root: Path
+
+    def path(self, kind: str, index: int) -> Path:
+        return self.root / f"{kind}-{index:05d}.{'json' if kind == 'words' else 'parquet'}"
+
+    def write(self, kind: str, index: int, table: pa.Table) -> None:
+        with atomic_path(self.path(kind, index)) as temporary:
+            pq.write_table(table, temporary)
+
+    def read(self, kind: str, index: int) -> pa.Table:
+        return pq.read_table(self.path(kind, index))
+
+
+@dataclass(frozen=True)
+class Check:
+    """First pass: each example against the facts of its track and what else is said of it."""
+
+    limits: Limits
+    over_tracks: TextLimits | None
+    prior: PriorConfig | None
+    candidates: Table[Example]
+    facts: Table[Facts]
+    tracks: Table[Track]
+    scratch: Scratch
+
+    def __call__(self, index: int) -> int:
+        """Check shard `index`; gives the number of its examples."""
+        examples = self.candidates.read_shard(index)
+        songs = self._songs(index)
+        reasons = [_reason(e, songs.get(e.track_id)) for e in examples]
+        if self.prior is not None:
+            kept = [e for e, reason in zip(examples, reasons, strict=True) if not reason]
+            write_atomic(self.scratch.path("words", index), json.dumps(_count(kept, self.prior.folds)))
+        table = pa.table([pa.array(reasons, pa.string()), self._signatures(examples, reasons)], schema=CHECKED)
+        self.scratch.write("checked", index, table)
+        return len(examples)
+
+    def _songs(self, index: int) -> dict[str, Song]:
+        columns = pq.read_table(shard_path(self.tracks.root, index), columns=["id", "duration_s"]).to_pydict()
+        durations_s = dict(zip(columns["id"], columns["duration_s"], strict=True))
+        known = [f for f in self.facts.read_shard(index) if durations_s.get(f.id) is not None]
+        return {f.id: Song(f, durations_s[f.id], self.limits) for f in known}
+
+    def _signatures(self, examples: Sequence[Example], reasons: Sequence[str]) -> pa.Array:
+        found: list[bytes | None] = [None] * len(examples)
+        if self.over_tracks is not None and examples:
+            words = count_words(pa.array([e.answer for e in examples], pa.string()))
+            long = [i for i, n in enumerate(words) if n >= self.over_tracks.min_words and not reasons[i]]
+            minima = signatures([examples[i].answer for i in long], self.over_tracks.words_per_gram)
+            for i, row in zip(long, minima, strict=True):
+                found[i] = row.tobytes()
+        return pa.array(found, pa.binary())
+
+
+def _reason(example: Example, song: Song | None) -> str:
+    return (reason_against(example, song) or "") if song else "track_unknown"
+
+
+def as_asked(family: str, question: str, options: Sequence[str], answer: str) -> Asked | None:
+    """The question as text alone shows it; None where nothing can be chosen."""
+    if len(options) < 2 or answer not in options:
+        return None
+    return Asked(family, question, tuple(options), answer, not names_its_options(question, options))
+
+
+def _count(kept: Sequence[Example], folds: int) -> dict[int, Counts]:
+    by_fold: dict[int, list[Asked]] = {}
+    for example in kept:
+        asked = as_asked(example.family, example.question, example.options, example.answer)
+        if asked is not None:
+            by_fold.setdefault(fold_of(example.track_id, folds), []).append(asked)
+    return {fold: count(asked) for fold, asked in sorted(by_fold.items())}
+
+
+def find_repeats(
+    scratch: Scratch, candidates: Table[Example], indices: Sequence[int], similarity: float
+) -> dict[int, dict[int, str]]:
+    """Shard -> row -> id of the earlier long text that it repeats, over all shards."""
+    minima, places = [], []
+    for index in indices:
+        column = scratch.read("checked", index)["signature"]
+        rows = np.flatnonzero(column.is_valid().to_numpy())
+        packed = b"".join(column.drop_null().to_pylist())
+        minima.append(np.frombuffer(packed, np.uint16).reshape(len(rows), -1) if len(rows) else None)
+        places += [(index, int(row)) for row in rows]
+    known = [m for m in minima if m is not None]
+    if not known:
+        return {}
+    found = near_duplicates(np.concatenate(known), similarity)
+    names = _ids(candidates, {places[k] for k in found.values()})
+    repeats: dict[int, dict[int, str]] = {}
+    for later, earlier in found.items():
+        shard, row = places[later]
+        repeats.setdefault(shard, {})[row] = names[places[earlier]]
+    return repeats
+
+
+def _ids(candidates: Table[Example], places: set[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    names: dict[tuple[int, int], str] = {}
+    for shard, within in groupby(sorted(places), key=lambda place: place[0]):
+        ids = pq.read_table(shard_path(candidates.root, shard), columns=["id"])["id"]
+        names |= {place: ids[place[1]].as_py() for place in within}
+    return names
+
+
+def merge_words(scratch: Scratch, indices: Sequence[int], name: str) -> Path:
+    """One file of all shards' counts. What was seen once proves nothing and is left out: it keeps the file small."""
+    whole: Counter[str] = Counter()
+    by_fold: dict[str, Counter[str]] = {}
+    for index in indices:
+        for fold, counts in json.loads(scratch.path("words", index).read_bytes()).items():
+            by_fold.setdefault(fold, Counter()).update(counts)
+            whole.update(counts)
+    often = {key for key, n in whole.items() if n > 1}
+    kept = {fold: {k: n for k, n in sorted(c.items()) if k in often} for fold, c in sorted(by_fold.items())}
+    write_atomic(scratch.root / name, json.dumps(kept))
+    return scratch.root / name
+
+
+@lru_cache(maxsize=1)
+def load_text_only(path: Path, modified_ns: int, folds: int, smoothing: float) -> list[TextOnly]:
+    """The classifier that judges each fold, from the file of `merge_words`; once a process."""
+    by_fold = {int(fold): counts for fold, counts in json.loads(path.read_bytes()).items()}
+    whole: Counter[str] = Counter()
+    for counts in by_fold.values():
+        whole.update(counts)
+    return [TextOnly(whole, by_fold.get(fold, {}), smoothing) for fold in range(folds)]
+
+
+@dataclass(frozen=True)
+class Decide:
+    """What becomes of each example of a shard, before any teacher is asked."""
+
+    prior: PriorConfig | None
+    words: Path | None
+    """The file of `merge_words`."""
+    scratch: Scratch
+    candidates: Table[Example]
+
+    def __call__(self, index: int, repeats: Repeats) -> tuple[list[str], list[Guess | None]]:
+        """(reason or empty, what text alone makes of it) of each example."""
+        reasons = self.scratch.read("checked", index)["reason"].to_pylist()
+        for row, earlier in repeats.items():
+            reasons[row] = f"near_duplicate_of:{earlier}"
+        guesses: list[Guess | None] = [None] * len(reasons)
+        if self.prior is None or self.words is None:
+            return reasons, guesses
+        models = load_text_only(self.words, self.words.stat().st_mtime_ns, self.prior.folds, self.prior.smoothing)
+        columns = ["track_id", "family", "question", "options", "answer"]
+        rows = pq.read_table(shard_path(self.candidates.root, index), columns=columns).to_pylist()
+        for i, row in enumerate(rows):
+            asked = as_asked(row["family"], row["question"], row["options"], row["answer"])
+            if reasons[i] or asked is None:
+                continue
+            guess = models[fold_of(row["track_id"], self.prior.folds)].guess(asked)
+            guesses[i] = guess
+            if needs_no_audio(guess, self.prior):
+                reasons[i] = f"answered_without_audio:{guess.cue}"
+        return reasons, guesses
+
+
+@dataclass(frozen=True)
+class Sort:
+    """Second pass: the kept to `skills`, the others to `rejects` under their reason, a narrow row of each to scratch."""
+
+    decide: Decide
+    skills: Writer[Example]
+    rejects: Writer[Example]
+    was_asked: bool
+    """Teachers were asked, and what they said lies in scratch."""
+
+    def __call__(self, job: tuple[int, Repeats]) -> int:
+        index, repeats = job
+        reasons, guesses = self.decide(index, repeats)
+        rows = pq.read_table(shard_path(self.decide.candidates.root, index))
+        if self.was_asked:
+            asked = self.decide.scratch.read("asked", index)
+            reasons = asked["reason"].to_pylist()
+            rows = rows.set_column(rows.schema.get_field_index("judge_score"), "judge_score", asked["judge_score"])
+        status = pa.array([QUARANTINED + r if r else OK for r in reasons], pa.string())
+        rows = rows.set_column(rows.schema.get_field_index("status"), "status", status)
+        kept = pc.equal(status, OK)
+        self.decide.scratch.write("rows", index, narrow(rows, reasons, guesses))
+        self.rejects.write_table(index, rows.filter(pc.invert(kept)))
+        self.skills.write_table(index, rows.filter(kept))
+        return len(reasons)
