@@ -117,6 +117,10 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--data", type=Path, default=Path("data"))
     explain.add_argument("--configs", action="store_true", help="with the configuration of every stage on the way")
 
+    review = _add(commands, "review", _review, "error rates from ratings made by ear", "mf review ratings.csv")
+    review.add_argument("ratings", type=Path, help="CSV or JSONL exported from data_docs/review/index.html")
+    review.add_argument("--docs", type=Path, default=Path("data/data_docs"), help="the data docs the sheet belongs to")
+
     serve = _add(commands, "serve", _serve, "serve a release over HTTP (KServe, OpenAI chat route)", "mf serve")
     serve.add_argument("--release", type=Path, default=Path("data/release"))
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
@@ -310,6 +314,13 @@ def _explain(arguments: argparse.Namespace) -> int:
     from music_flamingo.products.explain import explain
 
     print(explain(arguments.data, arguments.id, with_configs=arguments.configs))
+    return 0
+
+
+def _review(arguments: argparse.Namespace) -> int:
+    from music_flamingo.quality.ratings import in_words, read_ratings, read_strata, review
+
+    print(in_words(review(read_ratings(arguments.ratings), read_strata(arguments.docs / "review/strata.json"))))
     return 0
 
 

@@ -71,12 +71,16 @@ def page(
     """The HTML. `rejects` are the ones to quote, `judge_scores` counts examples by the judge's score."""
     from great_expectations import __version__
 
-    return templates().get_template("data_docs.html.j2").render(
-        findings=findings,
-        overview=overview,
-        meanings=REASONS,
-        rejects=rejects,
-        judge_scores=judge_scores,
-        num_on_sheet=num_on_sheet,
-        version=__version__,
+    return (
+        templates()
+        .get_template("data_docs.html.j2")
+        .render(
+            findings=findings,
+            overview=overview,
+            meanings=REASONS,
+            rejects=rejects,
+            judge_scores=judge_scores,
+            num_on_sheet=num_on_sheet,
+            version=__version__,
+        )
     )

@@ -7,7 +7,7 @@ docs. Great Expectations is imported when it is used: it takes seconds.
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -170,7 +170,9 @@ def _known(column: str, values: tuple[str, ...]) -> list[Rule]:
 def _clean(text: str) -> list[Rule]:
     return [
         _must("ExpectColumnValuesToBeBetween", "no example without words", column=f"{text}_chars", min_value=1),
-        _must("ExpectColumnValuesToBeInSet", "no markup in texts to train on", column=f"{text}_markup", value_set=[False]),
+        _must(
+            "ExpectColumnValuesToBeInSet", "no markup in texts to train on", column=f"{text}_markup", value_set=[False]
+        ),
     ]
 
 
@@ -220,6 +222,6 @@ def require(findings: list[Finding], where: str) -> None:
         )
 
 
-def tally(findings: list[Finding]) -> dict[str, int]:
+def tally(findings: Sequence[Finding]) -> dict[str, int]:
     """How many expectations passed, and how many failed by severity."""
     return dict(Counter("passed" if f.success else f"failed_{f.severity}" for f in findings))

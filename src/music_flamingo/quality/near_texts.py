@@ -1,9 +1,9 @@
 """Near duplicates of long texts over the whole set: MinHash signatures and banded look-up (LSH), in bounded memory.
 
 A text is its set of word n-grams. `signatures` gives 128 minima of 16 bits each (256 bytes a text); equal minima
-estimate the Jaccard similarity with a standard error below .045, at .9 below .03. Texts whose minima agree over a whole band are
-neighbours, and a neighbour is compared with the first of its band and those just before it, so the work grows with
-the number of texts even where a teacher repeats itself endlessly.
+estimate the Jaccard similarity with a standard error below .045, at .9 below .03. Texts whose minima agree over a
+whole band are neighbours, and a neighbour is compared with the first of its band and those just before it, so the
+work grows with the number of texts even where a teacher repeats itself endlessly.
 
 # N texts, T n-grams of all texts, P minima, B bands of R minima
 """
@@ -142,7 +142,9 @@ def _band_key(minima: np.ndarray) -> np.ndarray:
 def _within_runs(order: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Packed pairs: each text of a run of equal keys with the run's first and with the few before it."""
     place = np.arange(len(order))
-    first = np.maximum.accumulate(np.where(np.concatenate([[True], key[1:] != key[:-1]]), place, 0)) if len(key) else place
+    first = (
+        np.maximum.accumulate(np.where(np.concatenate([[True], key[1:] != key[:-1]]), place, 0)) if len(key) else place
+    )
     packed = []
     for back in range(NEIGHBOURS + 1):
         other = first if back == 0 else place - back

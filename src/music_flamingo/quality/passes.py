@@ -1,7 +1,7 @@
 """What is done with a shard of candidates: checked by rules, then judged beside the whole set, then sorted.
 
 Between the two passes lie small files in a scratch folder, so that an interrupted run goes on: of each shard its
-reasons and signatures (`checked`), the counts of its words (`words`), what teachers said of it (`asked`).
+reasons and signatures (`checked`), the counts of its words (`words`), what teachers said of it (`reader`, `judge`).
 """
 
 import json
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,15 +23,36 @@ from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.core.shards import atomic_path, shard_path, write_atomic
 from music_flamingo.quality.checks import Limits, Song, names_its_options, reason_against
 from music_flamingo.quality.near_texts import TextLimits, count_words, near_duplicates, signatures
+from music_flamingo.quality.rows import SCHEMA as NARROW
 from music_flamingo.quality.rows import narrow
-from music_flamingo.quality.text_only import Asked, Counts, Guess, PriorConfig, TextOnly, count, fold_of, needs_no_audio
+from music_flamingo.quality.text_only import (
+    Asked as Question,
+)
+from music_flamingo.quality.text_only import (
+    Counts,
+    Guess,
+    PriorConfig,
+    TextOnly,
+    count,
+    fold_of,
+    needs_no_audio,
+)
 from music_flamingo.records import Example, Facts, Track
 
 Repeats = Mapping[int, str]
 """Row of a shard -> id of the earlier example whose text it repeats."""
 
 CHECKED = pa.schema([pa.field("reason", pa.string()), pa.field("signature", pa.binary())])
+FAILED_PREFIX = "teacher_"
+"""Every reason for which a teacher's call fails begins so."""
 ASKED = pa.schema([pa.field("reason", pa.string()), pa.field("judge_score", pa.float64())])
+
+
+class Asked(NamedTuple):
+    """What stands of an example after a teacher was asked: the reason against it or an empty text, and its score."""
+
+    reason: str
+    judge_score: float | None
 
 
 @dataclass(frozen=True)
@@ -42,12 +64,31 @@ class Scratch:
     def path(self, kind: str, index: int) -> Path:
         return self.root / f"{kind}-{index:05d}.{'json' if kind == 'words' else 'parquet'}"
 
+    def has(self, kind: str, index: int) -> bool:
+        return self.path(kind, index).exists()
+
     def write(self, kind: str, index: int, table: pa.Table) -> None:
         with atomic_path(self.path(kind, index)) as temporary:
             pq.write_table(table, temporary)
 
     def read(self, kind: str, index: int) -> pa.Table:
         return pq.read_table(self.path(kind, index))
+
+    def read_all(self, kind: str, indices: Sequence[int]) -> pa.Table:
+        return pa.concat_tables([self.read(kind, i) for i in indices]) if indices else NARROW.empty_table()
+
+    def write_asked(self, kind: str, index: int, said: Sequence[Asked]) -> None:
+        columns = [
+            pa.array([a.reason for a in said], pa.string()),
+            pa.array([a.judge_score for a in said], pa.float64()),
+        ]
+        self.write(kind, index, pa.table(columns, schema=ASKED))
+
+    def is_settled(self, kind: str, index: int) -> bool:
+        """A teacher's answers are there and no call of them failed: an interrupted run asks once more what had."""
+        if not self.has(kind, index):
+            return False
+        return not pc.any(pc.starts_with(self.read(kind, index)["reason"], FAILED_PREFIX)).as_py()
 
 
 @dataclass(frozen=True)
@@ -92,18 +133,20 @@ class Check:
 
 
 def _reason(example: Example, song: Song | None) -> str:
+    if not example.is_ok:
+        return example.status.removeprefix(QUARANTINED)  # its teacher's call failed, and it says so
     return (reason_against(example, song) or "") if song else "track_unknown"
 
 
-def as_asked(family: str, question: str, options: Sequence[str], answer: str) -> Asked | None:
+def as_asked(family: str, question: str, options: Sequence[str], answer: str) -> Question | None:
     """The question as text alone shows it; None where nothing can be chosen."""
     if len(options) < 2 or answer not in options:
         return None
-    return Asked(family, question, tuple(options), answer, not names_its_options(question, options))
+    return Question(family, question, tuple(options), answer, not names_its_options(question, options))
 
 
 def _count(kept: Sequence[Example], folds: int) -> dict[int, Counts]:
-    by_fold: dict[int, list[Asked]] = {}
+    by_fold: dict[int, list[Question]] = {}
     for example in kept:
         asked = as_asked(example.family, example.question, example.options, example.answer)
         if asked is not None:
@@ -142,7 +185,7 @@ def _ids(candidates: Table[Example], places: set[tuple[int, int]]) -> dict[tuple
     return names
 
 
-def merge_words(scratch: Scratch, indices: Sequence[int], name: str) -> Path:
+def merge_words(scratch: Scratch, indices: Sequence[int]) -> Path:
     """One file of all shards' counts. What was seen once proves nothing and is left out: it keeps the file small."""
     whole: Counter[str] = Counter()
     by_fold: dict[str, Counter[str]] = {}
@@ -152,8 +195,9 @@ def merge_words(scratch: Scratch, indices: Sequence[int], name: str) -> Path:
             whole.update(counts)
     often = {key for key, n in whole.items() if n > 1}
     kept = {fold: {k: n for k, n in sorted(c.items()) if k in often} for fold, c in sorted(by_fold.items())}
-    write_atomic(scratch.root / name, json.dumps(kept))
-    return scratch.root / name
+    path = scratch.root / "words.json"
+    write_atomic(path, json.dumps(kept))
+    return path
 
 
 @lru_cache(maxsize=1)
@@ -200,26 +244,31 @@ class Decide:
 
 @dataclass(frozen=True)
 class Sort:
-    """Second pass: the kept to `skills`, the others to `rejects` under their reason, a narrow row of each to scratch."""
+    """Second pass: the kept to `skills`, the others to `rejects` by reason, a narrow row of each to scratch."""
 
     decide: Decide
     skills: Writer[Example]
     rejects: Writer[Example]
-    was_asked: bool
-    """Teachers were asked, and what they said lies in scratch."""
+    asked: str | None
+    """The last round of questions to a teacher; what stands after it lies in scratch."""
 
     def __call__(self, job: tuple[int, Repeats]) -> int:
         index, repeats = job
         reasons, guesses = self.decide(index, repeats)
         rows = pq.read_table(shard_path(self.decide.candidates.root, index))
-        if self.was_asked:
-            asked = self.decide.scratch.read("asked", index)
-            reasons = asked["reason"].to_pylist()
-            rows = rows.set_column(rows.schema.get_field_index("judge_score"), "judge_score", asked["judge_score"])
+        scores = pa.nulls(len(rows), pa.float64())
+        if self.asked is not None:
+            asked = self.decide.scratch.read(self.asked, index)
+            reasons, scores = asked["reason"].to_pylist(), asked["judge_score"]
         status = pa.array([QUARANTINED + r if r else OK for r in reasons], pa.string())
-        rows = rows.set_column(rows.schema.get_field_index("status"), "status", status)
+        rows = _with(_with(rows, "status", status), "judge_score", scores)
         kept = pc.equal(status, OK)
         self.decide.scratch.write("rows", index, narrow(rows, reasons, guesses))
         self.rejects.write_table(index, rows.filter(pc.invert(kept)))
         self.skills.write_table(index, rows.filter(kept))
         return len(reasons)
+
+
+def _with(rows: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+    rest = rows.drop_columns([name]) if name in rows.column_names else rows
+    return rest.append_column(name, column)

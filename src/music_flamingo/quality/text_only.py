@@ -6,8 +6,8 @@
   words of the question. Only of options that were drawn: those that a question names (yes or no) keep their order.
 
 Chance is one in so many options; for `words` also what is known before the question is read, the share of an answer
-in its family. So a family that is merely unbalanced stays, and its balance is a matter of the whole set. Counts are kept a
-fold at a time, tracks being drawn into folds by hash: no question is judged by counts it is part of.
+in its family. So a family that is merely unbalanced stays, and its balance is a matter of the whole set. Counts are
+kept a fold at a time, tracks being drawn into folds by hash: no question is judged by counts it is part of.
 """
 
 import math

@@ -11,24 +11,34 @@ from music_flamingo.records import Example
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.scoring.normalise import normalise_answer, parse_key
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 STOP_WORDS = frozenset(
-    "a an and any are as at be been begin begins being by can do does for from has have heard hear here how in into is"
-    " it its many much music of on or over piece play played plays please recording song sound sounds tell that the"
-    " there these this those to track us was were what when where which who will with would you".split()
+    _words(
+        "a an and any are as at be been begin begins being by can do does for from has have heard hear here how in into"
+        " is it its many much music of on or over piece play played plays please recording song sound sounds tell that"
+        " the there these this those to track us was were what when where which who will with would you"
+    )
 )
 """Words that questions share whatever they ask."""
 CONTRASTS = frozenset(
-    "after always before different earlier earliest falling fast faster fastest few fewer final first high higher"
-    " highest last later latest least less longer longest loud louder loudest low lower lowest major minor more"
-    " most never no not only quiet quieter quietest rising same short shorter shortest slow slower slowest soft softer"
-    " softest without".split()
+    _words(
+        "after always before different earlier earliest falling fast faster fastest few fewer final first high higher"
+        " highest last later latest least less longer longest loud louder loudest low lower lowest major minor more"
+        " most never no not only quiet quieter quietest rising same short shorter shortest slow slower slowest soft"
+        " softer softest without"
+    )
 )
 ORDINALS = {
-    name: str(k)
-    for k, name in enumerate("second third fourth fifth sixth seventh eighth ninth tenth".split(), start=2)
+    name: str(k) for k, name in enumerate(_words("second third fourth fifth sixth seventh eighth ninth tenth"), start=2)
 }
 _FIGURE = re.compile(r"#?\d+(?:[.:/,]\d+)*")
-_NAMED = re.compile(r"(?<!\w)(?:[B-H]|[A-H][b#♭♯])(?:maj|min|dim|aug|sus|m)?\d*(?!\w)|(?<!\w)A(?:maj|min|dim|m|\d)\d*(?!\w)")
+_NAMED = re.compile(
+    r"(?<!\w)(?:[B-H]|[A-H][b#♭♯])(?:maj|min|dim|aug|sus|m)?\d*(?!\w)|(?<!\w)A(?:maj|min|dim|m|\d)\d*(?!\w)"
+)
 """Letters that stand for chords, keys or sections; a lone A may be the article."""
 
 

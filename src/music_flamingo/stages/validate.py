@@ -1,53 +1,135 @@
 """validate: what is kept of the candidates becomes MF-Skills, the rest is filed under its reason (paper, step 4).
 
-Each example is held against the facts and against the others of its track by rules; the whole is held against
-expectations. Rejects are kept, counted and shown; a failed critical expectation stops the stage.
+Each example is held against the facts and against what else is said of its track, by rules; long texts against those
+of all tracks; questions against what words alone give away; on request a teacher answers without the audio, and
+another that hears it judges. The whole is held against expectations. Rejects are kept, counted and shown, a sample can
+be reviewed by ear, and a failed critical expectation stops the stage. Times are seconds.
 """
 
-import json
-from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
 
+from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
-from music_flamingo.core.record import OK, QUARANTINED
-from music_flamingo.core.shards import shard_index, write_atomic
-from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.skills_card import write_skills_card
-from music_flamingo.quality.checks import Limits, Song, reason_against
-from music_flamingo.quality.expectations import COLUMNS, Expected, Finding, find, require, tally
+from music_flamingo.quality.checks import Limits, names_its_options
+from music_flamingo.quality.expectations import Expected, Finding, find, require, tally
+from music_flamingo.quality.near_texts import TextLimits
+from music_flamingo.quality.overview import text_only
+from music_flamingo.quality.passes import Asked, Check, Decide, Repeats, Scratch, Sort, find_repeats, merge_words
+from music_flamingo.quality.publish import PAGE_NAME, Ports, write_docs
+from music_flamingo.quality.review import ReviewConfig
+from music_flamingo.quality.text_only import PriorConfig, right_beyond_chance
 from music_flamingo.records import Example, Facts, Track
+from music_flamingo.teachers import Teacher, TeacherConfig, TeacherFailedError, over_shards, teaching
+from music_flamingo.teachers.guessing import TextOnlyConfig, guess_without_audio
+from music_flamingo.teachers.judging import JudgeConfig, is_drawn, judge_example
 
-PAGE_NAME = "index.html"
-QUOTED_CHARACTERS = 200
+Job = TypeVar("Job")
 
 
 class ValidateConfig(StageConfig):
     limits: Limits
+    over_tracks: TextLimits | None
+    """When long texts of different tracks are the same; null compares within a track alone."""
+    text_only: PriorConfig | TextOnlyConfig | None = Field(discriminator="kind")
+    """Who answers without the audio: a classifier of words, a teacher, or nobody."""
+    judge: JudgeConfig | None
+    """Who hears the audio and rates what is left; null for nobody."""
     expected: Expected
+    review: ReviewConfig
     licences: tuple[ToolLicence, ...]
     """Of the tools and collections that the labels come from; printed on the card."""
+    workers: int = Field(ge=1, json_schema_extra=NOT_IDENTITY)
 
 
-def sort_out(
-    limits: Limits, candidates: list[Example], facts: list[Facts], durations_s: dict[str, float]
-) -> tuple[list[Example], list[Example]]:
-    """(kept, rejected) of one shard; a reject's status names the reason."""
-    songs = {f.id: Song(f, durations_s[f.id], limits) for f in facts if f.id in durations_s}
-    kept, rejected = [], []
-    for example in candidates:
-        if not example.is_ok:
-            rejected.append(example)  # its teacher's call failed, and it says so
-            continue
-        song = songs.get(example.track_id)
-        reason = reason_against(example, song) if song else "track_unknown"
-        if reason is None:
-            kept.append(example)
+Heard = tuple[Example, str, Track | None, Facts | None]
+"""An example, the reason against it so far, and what it speaks of."""
+
+
+def read_without_audio(config: TextOnlyConfig, teacher: Teacher, heard: Heard) -> Asked:
+    """A closed question is not asked: worded alike for all tracks, it can give none of its answers away."""
+    example, reason, _, _ = heard
+    if reason or len(example.options) < 2 or names_its_options(example.question, example.options):
+        return Asked(reason, None)
+    try:
+        num_right = guess_without_audio(teacher, config, example)
+    except TeacherFailedError as error:
+        return Asked(error.reason, None)
+    beyond_chance = right_beyond_chance(num_right, config.tries, 1 / len(example.options)) <= config.max_p
+    known = num_right >= config.min_right_fraction * config.tries and beyond_chance
+    return Asked("answered_without_audio:teacher" if known else "", None)
+
+
+def judge(config: JudgeConfig, teacher: Teacher, heard: Heard) -> Asked:
+    example, reason, track, facts = heard
+    if reason or track is None or facts is None or not is_drawn(config, example):
+        return Asked(reason, None)
+    try:
+        score = judge_example(teacher, config, example, facts, track)
+    except TeacherFailedError as error:
+        return Asked(error.reason, None)
+    return Asked("" if score >= config.min_score else "judged_wrong", float(score))
+
+
+@dataclass(frozen=True)
+class Round:
+    """One teacher asked about all shards; what it said lies in scratch and is not asked again."""
+
+    kind: Literal["reader", "judge"]
+    ports: Ports
+    decide: Decide
+    repeats: Mapping[int, Repeats]
+    before: str | None
+    """The round whose reasons stand already."""
+
+    def ask(self, config: TeacherConfig, work: Callable[[Teacher, Heard], Asked], beside: Path) -> None:
+        scratch = self.decide.scratch
+        pending = [i for i in self.ports.indices if not scratch.is_settled(self.kind, i)]
+        shards = ((i, list(self._heard(i))) for i in pending)
+        with (
+            teaching(config, f"validate-{self.kind}", beside) as teacher,
+            Progress(f"validate: {self.kind}", len(pending), "shards") as progress,
+        ):
+            for index, said in over_shards(teacher.concurrency, shards, partial(work, teacher)):
+                scratch.write_asked(self.kind, index, said)
+                progress.advance()
+
+    def _heard(self, index: int) -> Iterator[Heard]:
+        if self.before is not None:
+            reasons = self.decide.scratch.read(self.before, index)["reason"].to_pylist()
         else:
-            rejected.append(example.quarantined(reason))
-    return kept, rejected
+            reasons, _ = self.decide(index, self.repeats.get(index, {}))
+        tracks = {t.id: t for t in self.ports.tracks.read_shard(index) if t.is_ok}
+        facts = {f.id: f for f in self.ports.facts.read_shard(index)}
+        for example, reason in zip(self.ports.candidates.read_shard(index), reasons, strict=True):
+            yield example, reason, tracks.get(example.track_id), facts.get(example.track_id)
+
+
+def ask_teachers(
+    config: ValidateConfig, ports: Ports, decide: Decide, repeats: Mapping[int, Repeats], beside: Path
+) -> str | None:
+    """The name of the last round, whose reasons stand; None where no teacher is asked."""
+    last: str | None = None
+    if isinstance(config.text_only, TextOnlyConfig):
+        work = partial(read_without_audio, config.text_only)
+        Round("reader", ports, decide, repeats, last).ask(config.text_only.teacher, work, beside)
+        last = "reader"
+    if config.judge is not None:
+        work = partial(judge, config.judge)
+        Round("judge", ports, decide, repeats, last).ask(config.judge.teacher, work, beside)
+        last = "judge"
+    return last
 
 
 def run(
@@ -59,58 +141,45 @@ def run(
     rejects: Writer[Example],
     data_docs: OutputFolder,
 ) -> Metrics:
-    columns = tracks.columns("id", "duration_s").to_pydict()
-    durations_s = {i: d for i, d in zip(columns["id"], columns["duration_s"], strict=True) if d is not None}
-    pending = [i for i in map(shard_index, candidates.shards) if not (skills.has(i) and rejects.has(i))]
-    with Progress("validate", len(pending), "shards") as progress:
-        for index in pending:
-            kept, rejected = sort_out(config.limits, candidates.read_shard(index), facts.read_shard(index), durations_s)
-            rejects.write(index, rejected)
-            skills.write(index, kept)
-            progress.advance()
-    rows = pa.concat_tables([skills.columns(*COLUMNS), rejects.columns(*COLUMNS)])
+    ports, scratch = Ports(candidates, facts, tracks), Scratch(skills.work)
+    prior = config.text_only if isinstance(config.text_only, PriorConfig) else None
+    check = Check(config.limits, config.over_tracks, prior, candidates, facts, tracks, scratch)
+    _each(check, [i for i in ports.indices if not scratch.has("checked", i)], config.workers, "rules")
+    limits = config.over_tracks
+    repeats = find_repeats(scratch, candidates, ports.indices, limits.similarity) if limits else {}
+    decide = Decide(prior, merge_words(scratch, ports.indices) if prior else None, scratch, candidates)
+    asked = ask_teachers(config, ports, decide, repeats, skills.root)
+    pending = [i for i in ports.indices if not (skills.has(i) and rejects.has(i) and scratch.has("rows", i))]
+    _each(Sort(decide, skills, rejects, asked), [(i, repeats.get(i, {})) for i in pending], config.workers, "sorting")
+    rows = scratch.read_all("rows", ports.indices)
     findings = find(rows, config.expected)
-    _write_docs(data_docs, rows, findings)
+    write_docs(data_docs, rows, findings, config.review, ports, skills, rejects)
     require(findings, str(data_docs.root / PAGE_NAME))
     write_skills_card(skills, rejects, (tracks, facts, candidates), config.identity(), config.licences)
     return _metrics(rows, findings)
 
 
-def _write_docs(data_docs: OutputFolder, rows: pa.Table, findings: list[Finding]) -> None:
-    from music_flamingo.quality.docs import SHOWN_REJECTS, Rejected, page
-
-    families: dict[str, tuple[int, int]] = {}
-    reasons: Counter[str] = Counter()
-    quoted = []
-    for row in rows.select(["id", "status", "family", "question", "answer"]).to_pylist():
-        kept, rejected = families.get(row["family"], (0, 0))
-        is_kept = row["status"] == OK
-        families[row["family"]] = (kept + is_kept, rejected + (not is_kept))
-        if is_kept:
-            continue
-        reason = row["status"].removeprefix(QUARANTINED)
-        reasons[reason] += 1
-        if reasons[reason] <= SHOWN_REJECTS:
-            question, answer = row["question"][:QUOTED_CHARACTERS], row["answer"][:QUOTED_CHARACTERS]
-            quoted.append(Rejected(id=row["id"], reason=reason, question=question, answer=answer))
-    write_atomic(data_docs.root / PAGE_NAME, page(findings, families, reasons, quoted))
-    found = [f.model_dump() for f in findings]
-    write_atomic(data_docs.root / "expectations.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+def _each(work: Callable[[Job], int], jobs: Sequence[Job], workers: int, label: str) -> None:
+    with Progress(f"validate: {label}", len(jobs), "shards") as progress, pool_map(min(workers, len(jobs))) as run_map:
+        for _ in run_map(work, jobs):
+            progress.advance()
 
 
-def _metrics(rows: pa.Table, findings: list[Finding]) -> Metrics:
-    names = ("status", "skill", "type", "family", "split")
-    columns = rows.select(list(names)).to_pydict()
-    kept = [row for row in zip(*columns.values(), strict=True) if row[0] == OK]
-    counted = {name: dict(sorted(Counter(row[k] for row in kept).items())) for k, name in enumerate(names) if k}
-    reasons = Counter(s.removeprefix(QUARANTINED) for s in columns["status"] if s != OK)
+def _metrics(rows: pa.Table, findings: Sequence[Finding]) -> Metrics:
+    kept = rows.filter(pc.equal(rows["reason"], ""))
+    reasons = _counted(rows.filter(pc.not_equal(rows["reason"], "")), "reason")
     return {
         "num_kept": len(kept),
-        "num_rejected": reasons.total(),
-        "reasons": dict(sorted(reasons.items())),
-        **{f"by_{name}": counts for name, counts in counted.items()},
+        "num_rejected": sum(reasons.values()),
+        "reasons": reasons,
+        **{f"by_{name}": _counted(kept, name) for name in ("skill", "type", "family", "split")},
+        "text_only": {s.family: [round(s.accuracy, 4), round(s.chance, 4)] for s in text_only(rows)},
         "expectations": tally(findings),
     }
+
+
+def _counted(rows: pa.Table, name: str) -> dict[str, int]:
+    return dict(sorted((v["values"], v["counts"]) for v in pc.value_counts(rows[name]).to_pylist()))
 
 
 STAGE = Stage(
@@ -119,5 +188,15 @@ STAGE = Stage(
     inputs={"candidates": Example, "facts": Facts, "tracks": Track},
     outputs={"skills": Example, "rejects": Example, "data_docs": Folder},
     run=run,
-    code=("core/record.py", "records", "scoring", "quality", "products/cards", "stages/validate.py"),
+    code=(
+        "core/record.py",
+        "records",
+        "scoring",
+        "audio",
+        "prompts",
+        "quality",
+        "teachers",
+        "products/cards",
+        "stages/validate.py",
+    ),
 )
