@@ -5,12 +5,15 @@ A tool that hears nothing to measure raises NothingFoundError; a tool that is no
 and names the alternative.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from music_flamingo.records import Beats, Chords, Dynamics, Instruments, Key, Lyrics, Sections, Sound, Tempo, Track
+
+T = TypeVar("T")
 
 RATE_HZ = 44100
 """The tools' common rate: madmom's nets and Chordino were made for it (at 22 kHz Chordino loses .09)."""
@@ -26,6 +29,7 @@ class Signal:
 
     samples: np.ndarray
     """float32, mono, 44.1 kHz. Shape (n,)."""
+    _made: dict[Callable[["Signal"], Any], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.samples.dtype != np.float32 or self.samples.ndim != 1 or not len(self.samples):
@@ -36,6 +40,13 @@ class Signal:
     @property
     def duration_s(self) -> float:
         return len(self.samples) / RATE_HZ
+
+    def shared(self, make: Callable[["Signal"], T]) -> T:
+        """`make` of this signal, computed once for all tools: spectra that several of them look at."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        result: T = self._made[make]
+        return result
 
 
 def to_signal(samples: np.ndarray, rate_hz: int) -> Signal:

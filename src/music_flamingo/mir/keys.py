@@ -1,6 +1,6 @@
 """How keys are written: one spelling for each of the 24, the one with the fewer accidentals."""
 
-from typing import Literal
+from typing import Literal, cast
 
 Mode = Literal["major", "minor"]
 
@@ -16,6 +16,14 @@ def pitch_class(name: str) -> int:
     if letter not in _LETTERS or accidental not in _ACCIDENTALS:
         raise ValueError(f"not a note name: {name!r}")
     return (_LETTERS[letter] + _ACCIDENTALS[accidental]) % 12
+
+
+def split_label(label: str) -> tuple[str, Mode]:
+    """`F# minor` -> (`F#`, `minor`). Raises ValueError for what is no key."""
+    tonic, _, mode = label.partition(" ")
+    if mode not in ("major", "minor"):
+        raise ValueError(f"not a key: {label!r}")
+    return tonic, cast(Mode, mode)
 
 
 def spell_tonic(pitch: int, mode: Mode) -> str:

