@@ -7,8 +7,8 @@ import pytest
 
 from music_flamingo.mir import NothingFoundError, Signal, to_signal
 from music_flamingo.mir.dynamics import LoudnessDynamics, short_term_loudness
-from music_flamingo.mir.librosa_sections import LibrosaSections, find_peaks, letters, unit
 from music_flamingo.mir.lyrics import SourceLyrics
+from music_flamingo.mir.repeated_sections import RepeatedSections, letters, novelty, repeats, unit
 from music_flamingo.mir.sound import SoundAnalyst, excerpts, load_model
 from music_flamingo.mir.sound_features import describe
 from music_flamingo.records import Track
@@ -113,17 +113,42 @@ def test_what_is_repeated_gets_its_letter_again():
     assert letters(harmony, [0, 60, 110], alike_above=0.99) == ["A", "B", "C"]
 
 
-def test_boundaries_stand_out_and_keep_their_distance():
-    novelty = np.zeros(100)
-    novelty[[5, 30, 40, 70, 97]] = (0.9, 0.6, 0.8, 0.29, 1.0)
-    assert find_peaks(novelty, distance=20, least=0.3) == [40]
-    assert find_peaks(novelty, distance=8, least=0.2) == [5, 30, 40, 70]
+def test_novelty_is_highest_where_the_music_changes():
+    rng = np.random.default_rng(2)
+    features = unit(np.repeat(rng.normal(size=(2, 12)), 200, axis=0) + 0.3 * rng.normal(size=(400, 12)))
+    assert abs(int(novelty(features)[20:-20].argmax()) + 20 - 200) <= 1
+
+
+def test_a_beginning_is_found_again_wherever_the_music_goes_on_alike():
+    rng = np.random.default_rng(3)
+    verse, chorus = rng.normal(size=(60, 12)), rng.normal(size=(50, 12))
+    features = unit(np.concatenate([verse, chorus, verse, chorus]) + 0.3 * rng.normal(size=(220, 12)))
+    assert list(repeats(features, 0, least=20, above=0.65)) == [110]
+    assert list(repeats(features, 60, least=20, above=0.65)) == [170]
+
+
+def test_music_that_is_nearly_alike_is_no_repetition():
+    rng = np.random.default_rng(4)
+    verse = rng.normal(size=(60, 12))
+    features = unit(np.concatenate([verse, verse + 1.2 * rng.normal(size=(60, 12))]))
+    assert repeats(features, 0, least=20, above=0.65) == {}
+
+
+FORM = {"min_section_s": 4.0, "repeat_above": 0.65, "min_novelty": 0.5, "split_above_s": 16.0, "alike_above": 0.7}
+
+
+def test_a_tune_played_three_times_has_three_sections_of_one_letter():
+    tune = tones(list(np.random.default_rng(5).choice([60, 62, 64, 65, 67, 69, 71], 24)))
+    sections = RepeatedSections(**FORM).find(Signal(np.concatenate([tune, tune, tune])))
+    assert [s.label for s in sections.segments] == ["A", "A", "A"]
+    assert [s.start_s for s in sections.segments] == pytest.approx([0, 12, 24], abs=0.3)
+    assert sections.confidence > 0.9
 
 
 def test_a_modulation_by_a_tritone_is_a_boundary():
     rng = np.random.default_rng(1)
-    tune = rng.choice([60, 62, 64, 65, 67, 69, 71], 48)
-    sections = LibrosaSections(4.0, 0.3, 0.7).find(Signal(np.concatenate([tones(tune), tones(tune + 6)])))
+    tune = rng.choice([60, 64, 67], 48)
+    sections = RepeatedSections(**FORM).find(Signal(np.concatenate([tones(tune), tones(tune + 6)])))
     assert min(abs(s.start_s - 24) for s in sections.segments) <= 1.0
     assert sections.segments[-1].end_s == pytest.approx(48)
     times = [(s.start_s, s.end_s) for s in sections.segments]
@@ -132,7 +157,7 @@ def test_a_modulation_by_a_tritone_is_a_boundary():
 
 @pytest.mark.parametrize("seconds", [0.05, 0.5, 3.0])
 def test_a_short_recording_is_one_section(seconds):
-    sections = LibrosaSections(4.0, 0.3, 0.7).find(Signal(tones([60], seconds)))
+    sections = RepeatedSections(**FORM).find(Signal(tones([60], seconds)))
     assert [(s.start_s, s.label) for s in sections.segments] == [(0.0, "A")]
 
 

@@ -11,7 +11,19 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from music_flamingo.records import Beats, Chords, Dynamics, Instruments, Key, Lyrics, Sections, Sound, Tempo, Track
+from music_flamingo.records import (
+    Beats,
+    Chords,
+    Dynamics,
+    Instruments,
+    Key,
+    Lyrics,
+    Sections,
+    Segment,
+    Sound,
+    Tempo,
+    Track,
+)
 
 T = TypeVar("T")
 
@@ -72,6 +84,10 @@ class BeatTracker(Protocol):
 
 class KeyEstimator(Protocol):
     def estimate(self, signal: Signal) -> Key: ...
+
+
+class KeyFollower(Protocol):
+    def follow(self, signal: Signal) -> list[Segment]: ...
 
 
 class ChordRecogniser(Protocol):

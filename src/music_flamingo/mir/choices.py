@@ -4,7 +4,7 @@ Nothing is imported before `open()`, so a configuration is read quickly and with
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,10 +15,15 @@ from music_flamingo.mir import (
     DynamicsMeter,
     InstrumentTagger,
     KeyEstimator,
+    KeyFollower,
     LyricsSource,
     SectionFinder,
     SoundDescriber,
 )
+
+if TYPE_CHECKING:
+    from music_flamingo.mir.opinions import Judge, SecondOpinions
+    from music_flamingo.records import Chords, Tempo
 
 
 class Choice(BaseModel):
@@ -75,6 +80,44 @@ class LibrosaKeys(Choice):
         return LibrosaHarmony()
 
 
+class MadmomKeys(Choice):
+    kind: Literal["madmom"]
+
+    def open(self) -> KeyEstimator:
+        from music_flamingo.mir.madmom_harmony import MadmomKey
+
+        return MadmomKey()
+
+
+OneKeyTool = Annotated[EssentiaKeys | MadmomKeys | LibrosaKeys, Field(discriminator="kind")]
+
+
+class VotedKeys(Choice):
+    kind: Literal["vote"]
+    voters: tuple[OneKeyTool, ...]
+    """Each has a vote, and the first breaks ties."""
+
+    def open(self) -> KeyEstimator:
+        from music_flamingo.mir.key_vote import KeyVote
+
+        return KeyVote([voter.open() for voter in self.voters])
+
+
+class KeysOverTime(Choice):
+    kind: Literal["windows"]
+    window_s: float
+    step_s: float
+    price: float
+    """Of a change: how much better the new key fits, in correlation summed over the windows of its stay."""
+    min_stay_s: float
+    """A shorter visit to another key is no modulation."""
+
+    def open(self) -> KeyFollower:
+        from music_flamingo.mir.key_changes import KeyWindows
+
+        return KeyWindows(self.window_s, self.step_s, self.price, self.min_stay_s)
+
+
 class ChordinoChords(Choice):
     kind: Literal["chordino"]
 
@@ -93,19 +136,34 @@ class LibrosaChords(Choice):
         return LibrosaHarmony()
 
 
-class LibrosaForm(Choice):
-    kind: Literal["librosa"]
+class MadmomTriads(Choice):
+    kind: Literal["madmom"]
+
+    def open(self) -> ChordRecogniser:
+        from music_flamingo.mir.madmom_harmony import MadmomChords
+
+        return MadmomChords()
+
+
+class RepeatedForm(Choice):
+    kind: Literal["repeats"]
     min_section_s: float
     """No section is shorter."""
+    repeat_above: float
+    """Correlation over a phrase above which it is the same music again."""
     min_novelty: float
-    """A boundary stands out by this much, of the most novel moment's height."""
+    """How far harmony and timbre move at a boundary that is no repetition: 0 for not at all, 2 at most."""
+    split_above_s: float
+    """Only a longer section is divided where the music changes."""
     alike_above: float
     """Sections whose harmony correlates by more than this get one letter: A B A."""
 
     def open(self) -> SectionFinder:
-        from music_flamingo.mir.librosa_sections import LibrosaSections
+        from music_flamingo.mir.repeated_sections import RepeatedSections
 
-        return LibrosaSections(self.min_section_s, self.min_novelty, self.alike_above)
+        return RepeatedSections(
+            self.min_section_s, self.repeat_above, self.min_novelty, self.split_above_s, self.alike_above
+        )
 
 
 class AnalysedSound(Choice):
@@ -238,3 +296,53 @@ class TaggedInstruments(Choice):
 
         rules = TagRules(self.window_s, self.hop_s, self.min_probability, self.min_voice_probability)
         return AudioTagger(Path(self.model), rules, self.device)
+
+
+class OnsetTempoOpinion(Choice):
+    """From the rises of level that the beats are checked with: next to free."""
+
+    kind: Literal["onsets"]
+    min_bpm: float
+    max_bpm: float
+
+    def open(self) -> "Judge[Tempo]":
+        from music_flamingo.mir.onset_tempo import OnsetTempo
+
+        return OnsetTempo(self.min_bpm, self.max_bpm)
+
+
+class TriadOpinion(Choice):
+    """Chroma against the 24 triads: next to free."""
+
+    kind: Literal["templates"]
+
+    def open(self) -> "Judge[Chords]":
+        from music_flamingo.mir.chord_templates import ChordTemplates
+
+        return ChordTemplates()
+
+
+OneChordTool = Annotated[ChordinoChords | MadmomTriads | LibrosaChords | TriadOpinion, Field(discriminator="kind")]
+
+
+class OpinionsChoice(Choice):
+    """Which other tools are asked about a fact; null asks nobody."""
+
+    tempo: OnsetTempoOpinion | None
+    key: OneKeyTool | None
+    chords: OneChordTool | None
+    doubt: float
+    """Share of the confidence that full disagreement takes away."""
+
+    def open(self) -> "SecondOpinions":
+        from music_flamingo.mir.opinions import ChordJudge, KeyJudge, SecondOpinions
+
+        chords = None
+        if self.chords:
+            chords = self.chords.open() if isinstance(self.chords, TriadOpinion) else ChordJudge(self.chords.open())
+        return SecondOpinions(
+            tempo=self.tempo.open() if self.tempo else None,
+            key=KeyJudge(self.key.open()) if self.key else None,
+            chords=chords,
+            doubt=self.doubt,
+        )

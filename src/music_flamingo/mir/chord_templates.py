@@ -31,9 +31,7 @@ class ChordTemplates:
         if not heard_s:
             raise NothingFoundError("no chord to judge")
         share = round(same_s / heard_s, 4)
-        return Opinion(
-            tool="triad_templates", tool_version="1", value=f"the same triads in {share:.0%}", agrees=share
-        )
+        return Opinion(tool="triad_templates", tool_version="1", value=f"the same triads in {share:.0%}", agrees=share)
 
 
 def _templates() -> np.ndarray:

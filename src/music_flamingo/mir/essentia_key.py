@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
 from music_flamingo.mir.keys import Mode, pitch_class, spell_tonic
+from music_flamingo.mir.opinions import key_opinion
 from music_flamingo.records import Key
 
 
@@ -37,19 +39,30 @@ class EssentiaKey:
 
     def estimate(self, signal: Signal) -> Key:
         """Raises NothingFoundError where there is no pitched sound. The confidence is the mean strength of the votes
-        for the key, less those against it."""
-        votes = [extract(signal.samples) for extract in self._extractors]
-        votes = [(name, scale, strength) for name, scale, strength in votes if strength > 0]
+        for the key, less those against it; every vote is kept among the opinions."""
+        votes = [vote for vote in map(partial(self._vote, signal), self.profiles, self._extractors) if vote]
         if not votes:
             raise NothingFoundError("essentia hears no key")
-        counts = Counter((name, scale) for name, scale, _ in votes)
-        name, scale = counts.most_common(1)[0][0]  # of equals the one that came first
-        strengths = [strength for n, s, strength in votes if (n, s) == (name, scale)]
-        mode: Mode = "minor" if scale == "minor" else "major"
+        label = Counter(vote.label for vote in votes).most_common(1)[0][0]  # of equals the one that came first
+        won = [vote for vote in votes if vote.label == label]
         return Key(
             tool=f"essentia:{'+'.join(self.profiles)}",
             tool_version=self._version,
-            confidence=round(min(1.0, sum(strengths) / len(self.profiles)), 4),
+            confidence=round(min(1.0, sum(vote.confidence for vote in won) / len(self.profiles)), 4),
+            tonic=won[0].tonic,
+            mode=won[0].mode,
+            opinions=[key_opinion(vote, won[0]) for vote in votes] if len(self.profiles) > 1 else [],
+        )
+
+    def _vote(self, signal: Signal, profile: str, extract: Any) -> Key | None:
+        name, scale, strength = extract(signal.samples)
+        if strength <= 0:
+            return None
+        mode: Mode = "minor" if scale == "minor" else "major"
+        return Key(
+            tool=f"essentia:{profile}",
+            tool_version=self._version,
+            confidence=min(1.0, float(strength)),
             tonic=spell_tonic(pitch_class(name), mode),
             mode=mode,
         )

@@ -36,7 +36,7 @@ class MadmomKey:
         from madmom.models import KEY_CNN
 
         self._net = load_nets(KEY_CNN)
-        self._bank = filter_bank(FRAME_SIZE, BANDS_PER_OCTAVE, *KEY_RANGE_HZ, unique=True)[:NUM_BINS]
+        self._bank = filter_bank(FRAME_SIZE, BANDS_PER_OCTAVE, *KEY_RANGE_HZ)[:NUM_BINS]
 
     def estimate(self, signal: Signal) -> Key:
         """Raises NothingFoundError in silence."""
@@ -72,7 +72,7 @@ class MadmomChords:
 
         self._net = load_nets(CHORDS_CNN_FEAT)
         self._field = ConditionalRandomField.load(CHORDS_CFCRF[0])
-        self._bank = filter_bank(FRAME_SIZE, BANDS_PER_OCTAVE, *CHORD_RANGE_HZ, unique=True)[:NUM_BINS]
+        self._bank = filter_bank(FRAME_SIZE, BANDS_PER_OCTAVE, *CHORD_RANGE_HZ)[:NUM_BINS]
 
     def recognise(self, signal: Signal) -> Chords:
         """Raises NothingFoundError where no chord is heard."""

@@ -32,7 +32,7 @@ def load_nets(files: Sequence[str]) -> Any:
 
 
 def filter_bank(
-    frame_size: int, bands_per_octave: int, lowest_hz: float, highest_hz: float, *, unique: bool = False
+    frame_size: int, bands_per_octave: int, lowest_hz: float, highest_hz: float
 ) -> np.ndarray:
     """madmom's triangular filters of even musical width, normalised. float32, shape (frame_size // 2, bands)."""
     from madmom.audio.filters import LogarithmicFilterbank
@@ -44,7 +44,7 @@ def filter_bank(
         fmin=lowest_hz,
         fmax=highest_hz,
         norm_filters=True,
-        unique_filters=unique,
+        unique_filters=True,
     )
     return np.asarray(bank, np.float32)
 

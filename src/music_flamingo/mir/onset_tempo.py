@@ -21,9 +21,8 @@ class OnsetTempo:
 
     def judge(self, signal: Signal, fact: Tempo) -> Opinion:
         bpm = self.estimate(signal)
-        return Opinion(
-            tool="onset_autocorrelation", tool_version="1", value=f"{bpm:.1f} BPM", agrees=tempo_agreement(fact.bpm, bpm)
-        )
+        agrees = tempo_agreement(fact.bpm, bpm)
+        return Opinion(tool="onset_autocorrelation", tool_version="1", value=f"{bpm:.1f} BPM", agrees=agrees)
 
     def estimate(self, signal: Signal) -> float:
         """Beats a minute. Raises NothingFoundError for what is too short or never rises."""

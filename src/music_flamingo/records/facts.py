@@ -62,7 +62,7 @@ class Measured(Part):
     tool_version: str
     confidence: float
     """0 to 1, on the tool's own scale; lower where `opinions` differ (music_flamingo.mir.opinions)."""
-    opinions: list[Opinion] = []
+    opinions: list[Opinion] = Field(default_factory=list)
     """Of other tools, or of the parts of a tool that votes."""
 
     @field_validator("confidence")
@@ -98,7 +98,7 @@ class Key(Measured):
     tonic: str
     """`C`, `Db`, `F#` ..."""
     mode: Literal["major", "minor"]
-    changes: list[Segment] = []
+    changes: list[Segment] = Field(default_factory=list)
     """The keys one after another where the music modulates; empty where one key reigns or nobody looked."""
 
     @field_validator("changes")

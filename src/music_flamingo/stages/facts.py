@@ -25,29 +25,38 @@ from music_flamingo.mir.choices import (
     AnalysedSound,
     ChordinoChords,
     EssentiaKeys,
+    KeysOverTime,
     LibrosaBeats,
     LibrosaChords,
-    LibrosaForm,
     LibrosaKeys,
     LyricsOfSource,
     MadmomBeats,
+    MadmomKeys,
+    MadmomTriads,
     MeasuredDynamics,
+    OpinionsChoice,
     ParakeetChoice,
+    RepeatedForm,
     TaggedInstruments,
     TranscriptionEndpointChoice,
+    VotedKeys,
 )
+from music_flamingo.mir.key_changes import with_changes
+from music_flamingo.mir.opinions import SecondOpinions
 from music_flamingo.records import Facts, Track
 
 T = TypeVar("T")
 
 BeatsChoice = Annotated[MadmomBeats | LibrosaBeats, Field(discriminator="kind")]
-KeyChoice = Annotated[EssentiaKeys | LibrosaKeys, Field(discriminator="kind")]
-ChordsChoice = Annotated[ChordinoChords | LibrosaChords, Field(discriminator="kind")]
+KeyChoice = Annotated[EssentiaKeys | MadmomKeys | VotedKeys | LibrosaKeys, Field(discriminator="kind")]
+ChordsChoice = Annotated[ChordinoChords | MadmomTriads | LibrosaChords, Field(discriminator="kind")]
 LyricsChoice = Annotated[LyricsOfSource | ParakeetChoice | TranscriptionEndpointChoice, Field(discriminator="kind")]
 
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
 FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics", "instruments")
+
+NOBODY = SecondOpinions(tempo=None, key=None, chords=None, doubt=0.0)
 
 
 class FactsConfig(StageConfig):
@@ -56,13 +65,17 @@ class FactsConfig(StageConfig):
     beats: BeatsChoice | None
     """Gives beats, their places in the bar, and the tempo."""
     key: KeyChoice | None
+    key_changes: KeysOverTime | None
+    """Where the music modulates; null leaves it at one key."""
     chords: ChordsChoice | None
-    sections: LibrosaForm | None
+    sections: RepeatedForm | None
     dynamics: MeasuredDynamics | None
     sound: AnalysedSound | None
     lyrics: LyricsChoice | None
     instruments: TaggedInstruments | None
     """Also says whether there is a voice: without one no lyrics are looked for."""
+    opinions: OpinionsChoice | None
+    """Other tools that are asked, and what their disagreement costs."""
     limits: DecodeLimits
     """As at ingest: what was taken in is within them."""
     workers: int = Field(json_schema_extra=NOT_IDENTITY)
@@ -79,12 +92,14 @@ class Toolbox:
 
     beats: Any
     key: Any
+    key_changes: Any
     chords: Any
     sections: Any
     dynamics: Any
     sound: Any
     lyrics: Any
     instruments: Any
+    opinions: Any
 
 
 @lru_cache(maxsize=1)
@@ -133,16 +148,21 @@ def measure(track: Track, signal: Signal, tools: Toolbox) -> Facts:
             return None
 
     rhythm = ask("beats", tools.beats, lambda tool: tool.track(signal))
+    key = ask("key", tools.key, lambda tool: tool.estimate(signal))
+    if key and (changes := ask("key_changes", tools.key_changes, lambda tool: tool.follow(signal))):
+        key = with_changes(key, changes)
+    chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
+    others = tools.opinions or NOBODY
     instruments = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
     has_voice = instruments.has_voice if instruments else None
     return Facts(
         id=track.id,
         work_id=track.work_id,
         duration_s=round(signal.duration_s, 4),
-        tempo=rhythm.tempo if rhythm else None,
+        tempo=others.on(rhythm.tempo, others.tempo, signal) if rhythm else None,
         beats=rhythm.beats if rhythm else None,
-        key=ask("key", tools.key, lambda tool: tool.estimate(signal)),
-        chords=ask("chords", tools.chords, lambda tool: tool.recognise(signal)),
+        key=others.on(key, others.key, signal),
+        chords=others.on(chords, others.chords, signal),
         sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
         sound=ask("sound", tools.sound, lambda tool: tool.describe(signal)),
