@@ -10,9 +10,11 @@ from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import NothingFoundError, Signal, to_signal
 from music_flamingo.mir.chordino import PARAMETERS, PLUGIN, Chordino, certainty, to_mir_eval, to_segments
 from music_flamingo.mir.essentia_key import EssentiaKey
+from music_flamingo.mir.key_changes import KeyWindows
 from music_flamingo.mir.keys import pitch_class, spell_tonic
 from music_flamingo.mir.librosa_harmony import LibrosaHarmony
-from music_flamingo.records import Chords, Segment, Truth
+from music_flamingo.mir.madmom_harmony import MadmomChords, MadmomKey
+from music_flamingo.records import Chords, Key, Segment, Truth
 from music_flamingo.records.facts import CHORD_LABEL
 from music_flamingo.sources.performance import Performance
 from music_flamingo.sources.pieces import find_piece
@@ -156,3 +158,69 @@ def test_librosa_hears_the_key_and_the_triads(chorale, triads):
     harmony = LibrosaHarmony()
     assert harmony.estimate(chorale[0]).label == "Db major"
     assert recall(triads[1], harmony.recognise(triads[0])) > 0.9
+
+
+def test_madmoms_net_hears_the_key_as_its_own_chain_does(chorale):
+    from madmom.audio.signal import Signal as MadmomSignal
+    from madmom.features.key import CNNKeyRecognitionProcessor
+
+    key = MadmomKey().estimate(chorale[0])
+    own = CNNKeyRecognitionProcessor()(MadmomSignal(chorale[0].samples, RATE_HZ))
+    assert key.label == "Db major" and key.tool == "madmom:cnn"
+    assert key.confidence == pytest.approx(own.max(), abs=1e-3)
+
+
+def test_madmoms_net_hears_the_chords_as_its_own_chain_does(chorale):
+    from madmom.audio.signal import Signal as MadmomSignal
+    from madmom.features.chords import CNNChordFeatureProcessor, CRFChordRecognitionProcessor
+
+    signal, truth = chorale
+    chords = MadmomChords().recognise(signal)
+    own = CRFChordRecognitionProcessor()(CNNChordFeatureProcessor()(MadmomSignal(signal.samples, RATE_HZ)))
+    assert [s.start_s for s in chords.segments] == pytest.approx([float(start) for start, _, _ in own])
+    assert [s.label for s in chords.segments] == [str(label) for _, _, label in own]
+    assert recall(truth.chords, chords) > 0.75 and 0 < chords.confidence <= 1
+
+
+def test_madmom_hears_no_harmony_in_silence():
+    silence = Signal(np.zeros(5 * RATE_HZ, np.float32))
+    for tool in (MadmomKey().estimate, MadmomChords().recognise):
+        with pytest.raises(NothingFoundError, match="silent"):
+            tool(silence)
+
+
+def hymn(transpose: int, duration_s: float) -> tuple[Signal, Truth]:
+    performance = Performance(
+        tempo_bpm=84.0, transpose=transpose, programs=(19,), texture="chords", drums="none", comping="held",
+        start_q=0.0, lead_in_s=0.1, duration_s=duration_s, timing_jitter_s=0.006, velocity_jitter=8,
+    )  # fmt: skip
+    samples, truth = render_performance(read_score(find_piece("bach-bwv253")), performance, seed=1)
+    return to_signal(samples, RATE_HZ), truth
+
+
+OVER_TIME = KeyWindows(window_s=12.0, step_s=2.0, price=1.5, min_stay_s=10.0)
+
+
+def test_a_modulation_is_followed_to_its_new_key():
+    parts = [hymn(0, 28.0)[0].samples, hymn(3, 30.0)[0].samples]
+    changes = OVER_TIME.follow(Signal(np.concatenate(parts)))
+    assert [c.label for c in changes] == ["A major", "C major"]
+    assert changes[0].start_s == 0 and changes[1].start_s == pytest.approx(28, abs=4)
+    assert changes[1].end_s == pytest.approx(58)
+
+
+@pytest.mark.parametrize("visit_s", [0.0, 4.0])
+def test_one_key_with_or_without_a_short_visit_is_no_modulation(visit_s):
+    parts = [hymn(0, 24.0)[0].samples, hymn(3, 6.0)[0].samples[: round(visit_s * RATE_HZ)], hymn(0, 24.0)[0].samples]
+    assert OVER_TIME.follow(Signal(np.concatenate(parts))) == []
+
+
+def test_what_is_too_short_for_two_keys_has_no_changes():
+    assert OVER_TIME.follow(hymn(0, 12.0)[0]) == []
+
+
+def test_a_key_label_that_is_none_is_refused_among_changes():
+    stamp = {"tool": "t", "tool_version": "1", "confidence": 1.0, "tonic": "A", "mode": "major"}
+    Key(**stamp, changes=[Segment(start_s=0, end_s=1, label="Bb minor")])
+    with pytest.raises(ValueError, match="not a key"):
+        Key(**stamp, changes=[Segment(start_s=0, end_s=1, label="Bbm")])

@@ -31,9 +31,7 @@ def load_nets(files: Sequence[str]) -> Any:
     return NeuralNetworkEnsemble.load(files, intra_op_num_threads=1)
 
 
-def filter_bank(
-    frame_size: int, bands_per_octave: int, lowest_hz: float, highest_hz: float
-) -> np.ndarray:
+def filter_bank(frame_size: int, bands_per_octave: int, lowest_hz: float, highest_hz: float) -> np.ndarray:
     """madmom's triangular filters of even musical width, normalised. float32, shape (frame_size // 2, bands)."""
     from madmom.audio.filters import LogarithmicFilterbank
     from madmom.audio.stft import fft_frequencies
