@@ -1,6 +1,6 @@
 """What the teacher client costs: calls a second and CPU a call, against a server on loopback that answers at once.
 
-    python benchmarks/teachers.py            # about two minutes; writes benchmarks/results/teachers-<date>.md
+    python benchmarks/teachers.py            # half a minute; writes benchmarks/results/teachers-<date>.md
 
 The server runs in a process of its own and gives a canned reply, so that what is measured is rendering, key, HTTP,
 validation, cache and count. A language model takes seconds; the client must not be what limits it.
@@ -8,9 +8,11 @@ validation, cache and count. A language model takes seconds; the client must not
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
 import platform
+import random
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ from pydantic import TypeAdapter
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.teachers import Reply, Request, Teacher, TeacherConfig, open_teacher, over_shards
+from music_flamingo.teachers.cache import CallCache, Finished, Tokens
 from music_flamingo.teachers.payloads import TextReply, WindowPayload
 from music_flamingo.teachers.server import ScriptedServer
 
@@ -47,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=6000)
     parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--cache-calls", type=int, default=0, help="also fill a cache with so many calls")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
@@ -54,7 +58,9 @@ def main() -> None:
         print(server.base_url, flush=True)
         server.serve_forever()
     table = measure(arguments.calls, arguments.concurrency)
-    publish(table, f"python benchmarks/teachers.py --calls {arguments.calls} --concurrency {arguments.concurrency}")
+    if arguments.cache_calls:
+        table += ["", *measure_cache(arguments.cache_calls)]
+    publish(table, f"python benchmarks/teachers.py {' '.join(sys.argv[1:])}".strip())
 
 
 def measure(num_calls: int, concurrency: int) -> list[str]:
@@ -71,6 +77,30 @@ def measure(num_calls: int, concurrency: int) -> list[str]:
             lines.append(row(name, teacher, requests(int(num_calls * share), audio), concurrency))
             print(lines[-1], flush=True)
             teacher.close()
+    return lines
+
+
+def measure_cache(num_calls: int) -> list[str]:
+    """Kept and found calls a second, one thread, as the cache fills; replies of 400 characters."""
+    lines = ["| calls in the cache | kept/s | found/s | GB |", "|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        cache, filled = CallCache(Path(folder)), 0
+        for goal in sorted({num_calls // 100, num_calls // 10, num_calls}):
+            keys = [hashlib.sha256(str(k).encode()).hexdigest() for k in range(filled, goal)]
+            started_s = time.perf_counter()
+            for key in keys:
+                cache.put(key, "model", "qa_temporal", Finished("x" * 400, "", Tokens(500, 100)))
+            kept_s = time.perf_counter() - started_s
+            asked = random.Random(goal).choices(keys, k=10_000)
+            started_s = time.perf_counter()
+            assert all(cache.get(key) for key in asked)
+            found_s = time.perf_counter() - started_s
+            num_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
+            rates = f"{len(keys) / kept_s:.0f} | {len(asked) / found_s:.0f}"
+            lines.append(f"| {goal} | {rates} | {num_bytes / 1e9:.2f} |")
+            print(lines[-1], flush=True)
+            filled = goal
+        cache.close()
     return lines
 
 
