@@ -6,6 +6,7 @@ Nothing is searched for inside a longer answer: a model that repeats all the opt
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 PITCH_CLASSES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _FIGURES = {
@@ -19,6 +20,8 @@ _KEY = re.compile(r"(?:the key of )?([a-g])[ -]?(#|b|sharp|flat)?[ -]?(major|min
 _LEADING_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|\.|:)\s*(.*)", re.DOTALL)
 
 
+# options and labels come again with every question
+@lru_cache(maxsize=4096)
 def normalise_answer(text: str) -> str:
     """Lower case, single spaces, no punctuation at the edges of words, number words as figures."""
     plain = unicodedata.normalize("NFKC", text).translate(_ACCIDENTALS).casefold()
@@ -26,6 +29,7 @@ def normalise_answer(text: str) -> str:
     return " ".join(_FIGURES.get(word, word) for word in words if word)
 
 
+@lru_cache(maxsize=4096)
 def parse_key(text: str) -> tuple[int, str] | None:
     """(pitch class of the tonic, `major` or `minor`) of `C# minor`, `D flat major`, `Am`; None for anything else.
 
