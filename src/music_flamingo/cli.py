@@ -348,6 +348,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
         print(listing())
         return 0
+    if arguments.facts:
+        from music_flamingo.evaluation.facts_command import evaluate_facts
+        from music_flamingo.evaluation.pages import write_all
+
+        outcome = evaluate_facts(arguments.facts, arguments.out, resamples=2000, seed=arguments.seed)
+        write_all(arguments.out, outcome, [], arguments.facts)
+        print(outcome_markdown(outcome))
+        return 0
     if not (arguments.model and arguments.benchmark and arguments.data):
         raise UserError("give a model, --benchmark and --data: mf evaluate data/release --benchmark gtzan --data PATH")
     given = {name: value for name, value in vars(arguments).items() if name in Request.__dataclass_fields__}

@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
+import soundfile
 from audio_endpoint import AudioEndpoint
 from benchmark_files import WRITERS, tone, write_lines
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import CorruptDataError, UserError
+from music_flamingo.evaluation.benchmarks import find
 from music_flamingo.evaluation.command import Request, evaluate
 from music_flamingo.evaluation.comparing import compare
 from music_flamingo.evaluation.ledger import Answer, Ledger
@@ -220,3 +222,20 @@ def test_the_command_line_asks_an_endpoint_and_shows_the_table(tmp_path, capsys)
     assert "| GTZAN genre | strict | 3 | 33.3" in shown
     assert main(["compare", str(tmp_path / "out"), str(tmp_path / "out")]) == 0
     assert "no clear difference" in capsys.readouterr().out
+
+
+def test_a_benchmark_in_the_training_data_is_refused_by_its_sound(tmp_path):
+    from sounds import tune
+
+    from music_flamingo.audio.fingerprint import fingerprint
+    from music_flamingo.evaluation.contamination import Training, contaminated
+    from music_flamingo.quality.contamination import HeldOut
+
+    request = prepared(tmp_path, "songcaps")
+    for number, name in enumerate(("s1", "s2")):
+        soundfile.write(tmp_path / f"data/songs/{name}.wav", tune(20.0, number, 16000), 16000)
+    known = fingerprint(0.5 * tune(20.0, 1, 16000), 16000)  # another level, another name
+    training = Training({}, (HeldOut(id="my-own-name", set_name="training", fingerprint=tuple(known)),))
+    items = find("songcaps").items(request.data)
+    found = contaminated(request.data, items, training)
+    assert [(f.item_id, f.training_id, f.how) for f in found] == [("s2", "my-own-name", "sound")]

@@ -27,17 +27,14 @@ from music_flamingo.evaluation.judging import Judge, calls_for, judge_all, promp
 from music_flamingo.evaluation.ledger import Answer, Judgement, Ledger
 from music_flamingo.evaluation.models import Asked, EndpointModel, FolderModel, Model, Said
 from music_flamingo.evaluation.outcome import (
-    RESULTS,
     RUN,
-    TABLE,
     Outcome,
     Run,
     outcome_of,
-    outcomes_below,
     read_run,
-    table_markdown,
     write_outcome,
 )
+from music_flamingo.evaluation.pages import write_all
 from music_flamingo.evaluation.recordings import Condition, require_recordings
 
 ANSWERS, JUDGEMENTS, SUBMISSION = "answers.jsonl", "judgements.jsonl", "submission.json"
@@ -127,7 +124,7 @@ def evaluate(request: Request) -> Outcome:
     outcome = outcome_of(benchmark, run, graded)
     write_outcome(folder, outcome, graded)
     _submission(benchmark, request, items, graded)
-    _pages(request, outcome, graded)
+    write_all(request.out, outcome, graded, request.data)
     return outcome
 
 
@@ -163,7 +160,8 @@ def _contamination(request: Request, items: Sequence[BenchmarkItem]) -> str:
     found = contaminated(request.data, items, training)
     if found and not request.allow_contaminated:
         refuse(found, len(items))
-    return f"{len(found)} of {len(items)} items in it, by {len(training.names)} names and {len(training.prints)} prints"
+    looked = f"{len(training.names)} names and {len(training.recordings)} sounds"
+    return f"{len(found)} of {len(items)} items in it, by {looked}"
 
 
 def _training_tracks(request: Request) -> Path | None:
@@ -238,13 +236,3 @@ def _submission(
         path = request.out / benchmark.name / SUBMISSION
         write_atomic(path, json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
         log.info("%s: submission written to %s", benchmark.name, path)
-
-
-def _pages(request: Request, outcome: Outcome, graded: Sequence[Graded]) -> None:
-    from music_flamingo.report.benchmarks import write_benchmark_page, write_overview_page
-
-    outcomes = outcomes_below(request.out)
-    write_atomic(request.out / RESULTS, json.dumps([o.model_dump() for o in outcomes], ensure_ascii=False) + "\n")
-    write_atomic(request.out / TABLE, table_markdown(outcomes))
-    write_benchmark_page(request.out, outcome, graded, request.data, outcomes)
-    write_overview_page(request.out, outcomes)

@@ -5,20 +5,25 @@ or against a list of ids. Names of fewer than six characters, and plain numbers,
 Sound: Chromaprint fingerprints, as ingest finds duplicates in a catalogue. A benchmark found there is refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from music_flamingo.audio.decode import BadAudioError, decode_model_copy
-from music_flamingo.audio.fingerprint import WORDS_PER_S, fingerprint
+from music_flamingo.audio.fingerprint import fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ
+from music_flamingo.audio.hearing import samples_sha256
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.progress import Progress
 from music_flamingo.evaluation.benchmarks.base import BenchmarkItem
 from music_flamingo.evaluation.recordings import LIMITS
-from music_flamingo.quality.duplicates import DuplicateIndex, DuplicateLimits, Fingerprinted
+from music_flamingo.quality.contamination import HeldOut, HeldOutSet
+from music_flamingo.quality.duplicates import DuplicateLimits
+from music_flamingo.quality.prints import Fingerprinted
 from music_flamingo.records import Track
 
 MIN_NAME_CHARS = 6
@@ -34,7 +39,7 @@ class Found:
     item_id: str
     training_id: str
     how: str
-    """`name`, `exact` or `near` (fingerprints)."""
+    """`name` or `sound`."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class Training:
 
     names: dict[str, str]
     """A name of a training recording -> its id."""
-    prints: tuple[Fingerprinted, ...] = ()
+    recordings: tuple[HeldOut, ...] = ()
+    """With their fingerprints: here it is the benchmark that keeps clear of them."""
 
 
 def training_of(tracks: Path | None, ids: Path | None) -> Training | None:
@@ -51,16 +57,23 @@ def training_of(tracks: Path | None, ids: Path | None) -> Training | None:
     if tracks is None and ids is None:
         return None
     names: dict[str, str] = {}
-    prints: list[Fingerprinted] = []
+    recordings: list[HeldOut] = []
     if tracks is not None:
         columns = ("id", "status", "split", "title", "uri", "audio_sha256", "fingerprint")
         for row in Table(tracks, Track, read_manifest(tracks)).columns(*columns).to_pylist():
             if row["status"] == "ok" and row["split"] == "train":
                 names.update(dict.fromkeys(_names_of(row["id"], row["uri"], row["title"]), row["id"]))
-                prints.append(_print(row["id"], row["audio_sha256"] or "", row["fingerprint"]))
+                recordings.append(
+                    HeldOut(
+                        id=row["id"],
+                        set_name="training",
+                        audio_sha256=row["audio_sha256"] or "",
+                        fingerprint=tuple(row["fingerprint"]),
+                    )
+                )
     if ids is not None:
         names.update({name: name for line in ids.read_text().splitlines() for name in telling([line.strip()])})
-    return Training(names, tuple(prints))
+    return Training(names, tuple(recordings))
 
 
 def _names_of(track_id: str, uri: str, title: str | None) -> list[str]:
@@ -70,12 +83,6 @@ def _names_of(track_id: str, uri: str, title: str | None) -> list[str]:
 def telling(names: Iterable[str]) -> list[str]:
     """Those that name one recording: long enough, and no mere number."""
     return [n.casefold() for n in names if len(n) >= MIN_NAME_CHARS and not n.isdigit()]
-
-
-def _print(track_id: str, audio_sha256: str, words: Sequence[int]) -> Fingerprinted:
-    import numpy as np
-
-    return Fingerprinted(track_id, audio_sha256, np.array(words, dtype=np.uint32))
 
 
 def contaminated(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[Found]:
@@ -88,24 +95,23 @@ def contaminated(folder: Path, items: Sequence[BenchmarkItem], training: Trainin
 
 
 def _by_sound(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[Found]:
-    if not training.prints:
+    if not training.recordings:
         return []
-    index = DuplicateIndex(SAME_SOUND, WORDS_PER_S)
-    for known in training.prints:
-        index.add(known)
-    recordings = sorted({path for item in items for path in item.audio})
-    heard: dict[str, tuple[str, str]] = {}
-    with Progress("contamination", len(recordings), "recordings") as progress:
-        for path in recordings:
+    paths = sorted({path for item in items for path in item.audio})
+    hits = HeldOutSet(training.recordings).by_sound(_prints(folder, paths), SAME_SOUND)
+    return [Found(item.id, hits[path].held.id, "sound") for item in items for path in item.audio if path in hits]
+
+
+def _prints(folder: Path, paths: Sequence[str]) -> Iterator[Fingerprinted]:
+    with Progress("contamination", len(paths), "recordings") as progress:
+        for path in paths:
             progress.advance()
             try:
                 samples = decode_model_copy(folder / path, LIMITS)
             except BadAudioError:
                 continue  # it will be counted as unheard when it is asked about
-            repeated = index.find(_print(path, "", fingerprint(samples, MODEL_RATE_HZ)))
-            if repeated is not None:
-                heard[path] = (repeated.of, repeated.kind)
-    return [Found(item.id, *heard[path]) for item in items for path in item.audio if path in heard]
+            words = np.array(fingerprint(samples, MODEL_RATE_HZ), dtype=np.uint32)
+            yield Fingerprinted(path, samples_sha256(samples), words)
 
 
 def refuse(found: Sequence[Found], num_items: int) -> None:
