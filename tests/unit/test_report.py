@@ -443,3 +443,15 @@ def test_a_page_gathers_what_was_written_about_its_track_alone(run):
     for page in made:
         assert {e.track_id for e in page.examples} == {page.track.id}
         assert (len(page.examples), len(page.captions), len(page.chains), len(page.predictions)) == (7, 1, 1, 0)
+
+
+def test_the_skills_by_type_table_counts_every_kept_example(site, run):
+    from music_flamingo.report.skills import skills_tables
+
+    tables = skills_tables(run)
+    assert tables.totals.total == len(run.skills) == sum(row.total for row in tables.rows)
+    assert sum(row.kept for row in tables.prompts) == len(run.skills)
+    assert sum(row.rejected for row in tables.prompts) == len(run.rejects)
+    text = (site / "data.html").read_text()
+    assert "MF-Skills in numbers" in text
+    assert '<th class="n">multiple choice</th>' in text

@@ -19,6 +19,7 @@ from music_flamingo.report.listening import Page, choose, listening_pages, with_
 from music_flamingo.report.results import ALL, MODELS, Results, asked, results, to_look_at
 from music_flamingo.report.run import Run, TrackRow, teachers, track_rows
 from music_flamingo.report.site import Site
+from music_flamingo.report.skills import skills_tables
 from music_flamingo.report.training import curves
 
 MODEL_CARD = "README.md"
@@ -57,7 +58,7 @@ def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
     _write_run(out, made, held, scored, evaluation.note, pages, docs)
     _write_evaluation(config, out, made, rows, scored, evaluation, pages)
     _write_training(out, made)
-    out.page("data.html", "data.html.j2", coverage=held, data_docs=docs)
+    out.page("data.html", "data.html.j2", coverage=held, data_docs=docs, mf_skills=skills_tables(made))
     _write_listening(config, out, pages, len(chosen) - len(heard))
     _write_catalogue(out, made, rows, pages)
     out.folder("data_docs", made.data_docs.root)
@@ -197,6 +198,7 @@ STAGE = Stage(
         "audio/flac.py",
         "audio/windows.py",
         "evaluation/summary.py",
+        "products/cards",
         "report",
         "stages/report.py",
     ),
