@@ -17,14 +17,15 @@ from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Stage, StageConfig, parse_config
 from music_flamingo.records import Caption, Example, Facts, Track
-from music_flamingo.stages import captions, reason, synthesize
+from music_flamingo.stages import captions, reason, synthesize, validate
 from music_flamingo.teachers.config import OpenAICompatibleConfig, TeacherConfig
+from music_flamingo.teachers.guessing import TextOnlyConfig
 from music_flamingo.teachers.plan import Need, Planner
 from music_flamingo.teachers.thinking import rate
 
 Config = TypeVar("Config", bound=StageConfig)
 
-HEADER = f"{'stage':11s} {'model':24s} {'calls':>12s} {'cached':>12s} {'tokens in':>15s} {'tokens out':>15s}  cost"
+HEADER = f"{'stage':15s} {'model':24s} {'calls':>12s} {'cached':>12s} {'tokens in':>15s} {'tokens out':>15s}  cost"
 RULES = (
     "Estimated from {sample} of {tracks} tracks: 4 characters a token, 25 tokens a second of sound, replies as long as "
     "the cache's or else the scripted teacher's (shorter than a language model's). Tokens and cost are of calls that "
@@ -45,7 +46,7 @@ class Row:
         if isinstance(self.teacher, OpenAICompatibleConfig):
             model, cost = self.teacher.model, f"{need.cost(self.teacher):,.2f} {self.teacher.prices.currency}"
         return (
-            f"{self.stage:11s} {model[:24]:24s} {need.calls:12,.0f} {need.cached:12,.0f} "
+            f"{self.stage:15s} {model[:24]:24s} {need.calls:12,.0f} {need.cached:12,.0f} "
             f"{need.prompt_tokens:15,.0f} {need.completion_tokens:15,.0f}  {cost}"
         )
 
@@ -73,9 +74,10 @@ def plan(params: Mapping[str, Any], data: Path, sample_size: int) -> list[str]:
     written, second = plan_synthesize(
         _config(synthesize.STAGE, synthesize.SynthesizeConfig, params), catalogue, described
     )
-    third = plan_reason(_config(reason.STAGE, reason.ReasonConfig, params), catalogue, written)
+    asking = plan_validate(_config(validate.STAGE, validate.ValidateConfig, params), catalogue, written)
+    last = plan_reason(_config(reason.STAGE, reason.ReasonConfig, params), catalogue, written)
     rules = RULES.format(sample=len(catalogue.sample), tracks=len(catalogue.durations_s))
-    return [HEADER, *(row.line() for row in (first, second, third)), rules]
+    return [HEADER, *(row.line() for row in (first, second, *asking, last)), rules]
 
 
 def _config(stage: Stage, kind: type[Config], params: Mapping[str, Any]) -> Config:
@@ -105,6 +107,29 @@ def plan_synthesize(
     ]
     planner.close()
     return written, Row("synthesize", config.teacher, planner.need.times(catalogue.factor))
+
+
+def plan_validate(config: validate.ValidateConfig, catalogue: Catalogue, written: list[list[Example]]) -> list[Row]:
+    """A row for each teacher that is asked, as if no rule had dropped an example before it comes to them."""
+    heard: list[validate.Heard] = [
+        (example, "", track, facts)
+        for (track, facts), examples in zip(catalogue.sample, written, strict=True)
+        for example in examples
+    ]
+    rows = []
+    if isinstance(config.text_only, TextOnlyConfig):
+        reader = Planner(config.text_only.teacher)
+        for item in heard:
+            validate.read_without_audio(config.text_only, reader, item)
+        reader.close()
+        rows.append(Row("validate-reader", config.text_only.teacher, reader.need.times(catalogue.factor)))
+    if config.judge is not None:
+        judge = Planner(config.judge.teacher)
+        for item in heard:
+            validate.judge(config.judge, judge, item)
+        judge.close()
+        rows.append(Row("validate-judge", config.judge.teacher, judge.need.times(catalogue.factor)))
+    return rows
 
 
 def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, written: list[list[Example]]) -> Row:

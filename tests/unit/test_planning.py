@@ -10,8 +10,9 @@ from music_flamingo.cli import main
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.planning import plan, read_catalogue
 from music_flamingo.records import Facts, Track
-from music_flamingo.stages import captions, synthesize
+from music_flamingo.stages import captions, synthesize, validate
 from music_flamingo.teachers.plan import AUDIO_TOKENS_PER_S, estimated_tokens
+from music_flamingo.teachers.usage import read_all
 
 NUM_TRACKS = 12
 
@@ -26,8 +27,8 @@ def data(tmp_path):
 
 
 def params(**teachers):
-    made = {name: songs.params(name) for name in ("captions", "synthesize", "reason")}
-    return {name: {**p, "teacher": teachers.get(name, p["teacher"])} for name, p in made.items()}
+    made = {name: songs.params(name) for name in ("captions", "synthesize", "validate", "reason")}
+    return {name: {**p, "teacher": teachers[name]} if name in teachers else p for name, p in made.items()}
 
 
 def row(lines, stage):
@@ -77,6 +78,23 @@ def test_sound_costs_25_tokens_a_second(data):
         for t in (deaf, hears)
     )
     assert heard[2] - silent[2] == NUM_TRACKS * 16.0 * AUDIO_TOKENS_PER_S
+
+
+def test_the_teachers_of_validate_are_planned_as_they_are_then_asked(data):
+    with TeacherServer() as server:
+        asked = teacher(server, data / "cache", audio="wav", concurrency=4)
+        reader = {"kind": "teacher", "teacher": asked, "tries": 2, "min_right_fraction": 0.9, "max_p": 0.05, "seed": 1}
+        judge = {"teacher": asked, "min_score": 3.0, "fraction": 0.5, "max_audio_s": 5.0, "seed": 1}
+        songs.run_stage(captions.STAGE, songs.params("captions"), data)
+        songs.run_stage(synthesize.STAGE, songs.params("synthesize"), data)
+        rules = {**songs.params("validate"), "text_only": reader, "judge": judge}
+        lines = plan({**params(), "validate": rules}, data, NUM_TRACKS)
+        songs.run_stage(validate.STAGE, rules, data)
+        by_stage = {usage.stage: usage for usage in read_all(data)}
+    for stage in ("validate-reader", "validate-judge"):
+        calls = row(lines, stage)[0][0]
+        assert 0.5 * calls <= by_stage[stage].calls <= calls, "rules drop some before they are asked about"
+        assert by_stage[stage].failed == 0
 
 
 def test_a_sample_stands_for_all_tracks(data):

@@ -132,11 +132,13 @@ def _add(one: Usage, other: Usage) -> Usage:
 
 def table(usages: Iterable[Usage]) -> list[str]:
     """Lines for a terminal: a row for each stage and model, then why calls failed."""
-    lines = ["stage        model                     calls   cached   failed     tokens in    tokens out          cost"]
+    lines = [
+        "stage            model                     calls   cached   failed     tokens in    tokens out          cost"
+    ]
     for u in usages:
         lines.append(
-            f"{u.stage:12s} {u.model[:24]:24s} {u.calls:6d} {u.cached:8d} {u.failed:8d} {u.prompt_tokens:13d} "
+            f"{u.stage:16s} {u.model[:24]:24s} {u.calls:6d} {u.cached:8d} {u.failed:8d} {u.prompt_tokens:13d} "
             f"{u.completion_tokens:13d} {u.cost:9.2f} {u.currency}"
         )
-        lines += [f"             {count} calls failed: {reason}" for reason, count in u.reasons.items()]
+        lines += [f"                 {count} calls failed: {reason}" for reason, count in u.reasons.items()]
     return lines
