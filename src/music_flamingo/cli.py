@@ -182,6 +182,20 @@ def _evaluation_commands(commands: "argparse._SubParsersAction[argparse.Argument
     compare.add_argument("first", type=Path, help="a folder that `mf evaluate` wrote")
     compare.add_argument("second", type=Path)
 
+    ratings = _add(
+        commands,
+        "ratings",
+        _ratings,
+        "listening tests: a blind sheet for listeners, and their scores read back",
+        "mf ratings export evaluations/songcaps -o listening",
+    )
+    ratings.add_argument("action", choices=["export", "import"])
+    told = "export: evaluated folders of one benchmark; import: the test's folder, then filled sheets"
+    ratings.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=told)
+    ratings.add_argument("-o", "--out", type=Path, default=Path("listening"), help="export: where to")
+    ratings.add_argument("--limit", type=int, help="export: so many items, drawn by seed")
+    ratings.add_argument("--seed", type=int, default=0)
+
 
 def _add(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
@@ -363,6 +377,21 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     outcome = evaluate(Request(**{**given, "conditions": conditions, "silence_for_none": arguments.silence}))
     print(outcome_markdown(outcome))
     print(f"Results: {arguments.out / arguments.benchmark}; page: {(arguments.out / 'index.html').resolve().as_uri()}")
+    return 0
+
+
+def _ratings(arguments: argparse.Namespace) -> int:
+    from music_flamingo.evaluation import ratings
+
+    if arguments.action == "export":
+        count = ratings.export_sheet(arguments.paths, arguments.out, arguments.limit, arguments.seed)
+        print(
+            f"{arguments.out / ratings.SHEET}: {count} captions; keep {arguments.out / ratings.KEY} from the listeners"
+        )
+        return 0
+    given = ratings.read_ratings(arguments.paths[0], arguments.paths[1:])
+    means = ratings.model_ratings(given, resamples=2000, seed=arguments.seed)
+    print(ratings.ratings_markdown(means, ratings.rater_agreement(given)))
     return 0
 
 
