@@ -17,7 +17,7 @@ from music_flamingo.core.params import load_params, merge, stage_json
 from music_flamingo.core.ports import Table
 from music_flamingo.core.stage import execute, parse_config
 from music_flamingo.records import Track, Truth
-from music_flamingo.sources.audio_folder import slug
+from music_flamingo.sources.about import slug
 from music_flamingo.sources.splits import SplitConfig, Work, deal_splits
 from music_flamingo.stages import ingest
 from music_flamingo.stages.ingest import STAGE, IngestConfig
@@ -29,7 +29,7 @@ SMALL = {
     "shard_size": 4,
     "workers": 1,
 }
-SPLIT = SplitConfig(seed=1, train=0.62, dev=0.12, test=0.26)
+SPLIT = SplitConfig(by="work", seed=1, train=0.62, dev=0.12, test=0.26)
 
 
 def small_config(**changes: object) -> str:
@@ -230,7 +230,7 @@ def test_small_sets_have_a_train_work_and_from_two_on_a_test_work(
     count: int, fractions: tuple[float, float, float]
 ) -> None:
     train, dev, test = fractions
-    found = Counter(deal_splits(works(count), SplitConfig(seed=3, train=train, dev=dev, test=test)).values())
+    found = Counter(deal_splits(works(count), SplitConfig(by="work", seed=3, train=train, dev=dev, test=test)).values())
     assert found["train"] >= 1
     assert found["test"] >= (1 if count > 1 else 0)
 
@@ -249,7 +249,7 @@ def test_works_without_a_usable_recording_take_no_place() -> None:
 
 def test_fractions_must_add_up_to_one() -> None:
     with pytest.raises(ValueError, match="add up to 1"):
-        SplitConfig(seed=1, train=0.6, dev=0.1, test=0.2)
+        SplitConfig(by="work", seed=1, train=0.6, dev=0.1, test=0.2)
 
 
 def test_slugs_keep_other_scripts_and_drop_accents() -> None:

@@ -22,6 +22,8 @@ class Heard:
     rate_hz: int
     num_channels: int
     duration_s: float
+    tags: dict[str, str]
+    """As `AudioStream.tags`: untrusted text."""
 
 
 def samples_sha256(samples: np.ndarray) -> str:
@@ -42,4 +44,4 @@ def hear(path: Path, limits: DecodeLimits) -> Heard:
     if loudness.peak_dbfs < SILENT_BELOW_DBFS:
         raise BadAudioError(Reason.SILENT, f"its peak is {loudness.peak_dbfs} dBFS")
     samples = np.concatenate([*pieces, resample.end()])
-    return Heard(samples, loudness, audio.rate_hz, audio.num_channels, num_samples / audio.rate_hz)
+    return Heard(samples, loudness, audio.rate_hz, audio.num_channels, num_samples / audio.rate_hz, audio.tags)

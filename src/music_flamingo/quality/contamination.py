@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from music_flamingo.audio.fingerprint import WORDS_PER_S
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.record import Record, arrow_schema, read_parquet, write_parquet
 from music_flamingo.quality.duplicates import DuplicateLimits, find_repeats
 from music_flamingo.quality.prints import Fingerprinted, Prints, gather
@@ -83,8 +84,7 @@ class HeldOutSet:
 
 def read_held_out(path: Path) -> Iterator[HeldOut]:
     """Of a .parquet or .jsonl file. Raises UserError naming the file, and the line where one is wrong."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist. Make it with: mf fingerprint FOLDER -o {path}")
+    _check_there(path)
     if path.suffix == ".jsonl":
         yield from _read_lines(path)
         return
@@ -94,6 +94,17 @@ def read_held_out(path: Path) -> Iterator[HeldOut]:
         raise UserError(
             f"{path} is no held-out file: {error}. Make it with: mf fingerprint FOLDER -o {path}"
         ) from error
+
+
+def held_out_sha256(path: Path) -> str:
+    """Stands for a held-out file. Raises UserError when it does not exist."""
+    _check_there(path)
+    return sha256_file(path)
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist. Make it with: mf fingerprint FOLDER -o {path}")
 
 
 def _read_lines(path: Path) -> Iterator[HeldOut]:

@@ -14,6 +14,14 @@ class Audio(Part):
     path: str
 
 
+class Tag(Part):
+    """A tag of the file, whole. Untrusted text."""
+
+    name: str
+    """In lower case."""
+    value: str
+
+
 class Loudness(Part):
     integrated_lufs: float
     """EBU R128 integrated loudness; -70 where the track is silent."""
@@ -55,3 +63,13 @@ class Track(Record):
     audio: Audio | None
     """None when the track is quarantined before decoding."""
     provenance: Provenance
+    album: str | None = None
+    region: str | None = None
+    licence: str | None = None
+    """As its source states it; None is unknown, not free."""
+    tags: tuple[Tag, ...] = ()
+    """Every tag of the file, by name; a file with more than `max_tag_chars` of them is quarantined, none is cut."""
+    given_split: Split | None = None
+    """The split that the source asks for."""
+    sampling_weight: float = 1.0
+    """How often training draws the track next to others; 1.0 where nothing is corrected."""

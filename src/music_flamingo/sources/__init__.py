@@ -1,6 +1,7 @@
 """Where recordings come from. A source lists its units in a fixed order and turns a unit into recordings.
 
-A unit is what is prepared at once: a score with all its performances, or one file of a folder.
+A unit is what is prepared at once: a score with all its performances, one file of a folder, one row of a table, one
+object of a bucket.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from music_flamingo.records import Truth
+from music_flamingo.records.track import Split
 
 
 @dataclass(frozen=True)
@@ -23,18 +25,25 @@ class Recording:
     language: str | None
     lyrics: str | None
     uri: str
-    original: str
-    """A path inside the originals port, or a `file:` uri."""
+    original: str | None
+    """A path inside the originals port, or a `file:` uri; None where there is a problem."""
     path: Path
     """Where the original's bytes lie now."""
     seed: int | None
     truth: Truth | None
     problem: str | None = None
-    """A reason to quarantine the recording whatever its sound is like."""
+    """A reason to quarantine the recording without opening it: `missing`, `bad_row:songs.csv, line 7: ...`."""
+    album: str | None = None
+    region: str | None = None
+    licence: str | None = None
+    given_split: Split | None = None
 
 
 class Source(Protocol):
-    """Units are picklable names; `recordings` may write files below `originals` and must give the same bytes always."""
+    """Units are texts that say all a worker needs: the source itself travels to it without its listing.
+
+    `recordings` may write files below `originals` and must give the same bytes always.
+    """
 
     tool: str
     recordings_per_unit: int

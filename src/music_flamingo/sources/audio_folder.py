@@ -1,31 +1,29 @@
 """The `audio_folder` source: a person's own songs, in folders of any depth. Nothing is copied; no truth is known.
 
-Tags are untrusted text. Files whose artist and title are the same are one work, and share a split.
+A file metadata.csv in the folder may say more, and says it before the tags do: its column `file` is the path below
+the folder, the others are those of a table (title, artist, work, album, region, tradition, language, licence ...).
 """
 
-import hashlib
 import logging
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, open_audio
+from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.sources import Recording
+from music_flamingo.sources.about import describe, name_of, read_tags
+from music_flamingo.sources.rows import Row, read_rows
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus")
-LYRICS_TAGS = ("lyrics", "unsyncedlyrics", "unsynced lyrics", "syncedlyrics", "uslt")
-MAX_LANGUAGE_CHARS = 35
-"""The longest language tag of RFC 5646's recommended length."""
+METADATA = "metadata.csv"
 
 
 class AudioFolderConfig(BaseModel):
@@ -39,9 +37,10 @@ class AudioFolderConfig(BaseModel):
         return AudioFolderSource(Path(self.path), limits)
 
     def listing_sha256(self) -> str:
-        """Stands for what the folder holds: names, sizes and times of change of its audio files."""
+        """Stands for what the folder holds: names, sizes and times of change of its audio files and metadata.csv."""
         root = _checked(Path(self.path))
-        stats = [(p, (root / p).stat()) for p in _split(root)[0]]
+        about = [METADATA] if (root / METADATA).is_file() else []
+        stats = [(p, (root / p).stat()) for p in [*_split(root)[0], *about]]
         return sha256_json([[p, s.st_size, s.st_mtime_ns] for p, s in stats])
 
 
@@ -54,6 +53,7 @@ class AudioFolderSource:
     def __init__(self, root: Path, limits: DecodeLimits) -> None:
         self.root = root.resolve()
         self.limits = limits
+        self._metadata = read_metadata(self.root)
 
     def tool_version(self) -> str:
         return f"av {version('av')}"
@@ -63,40 +63,23 @@ class AudioFolderSource:
 
     def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
         path = self.root / unit
-        tags = self._tags(path)
-        title, artist = _line(tags.get("title")), _line(tags.get("artist"))
-        stem = Path(unit).stem
-        work = f"{slug(artist or '')}-{slug(title)}".strip("-") if title else slug(stem)
-        digest = hashlib.sha256(unit.encode("utf-8", "surrogateescape")).hexdigest()
-        yield Recording(
-            id=f"{slug(stem)[:48]}-{digest[:8]}",
-            work_id=work or digest[:8],
-            title=title or _line(stem),
-            artist=artist,
-            tradition=_line(tags.get("genre")),
-            language=_language(tags),
-            lyrics=_lyrics(tags),
-            uri=path.as_uri(),
-            original=path.as_uri(),
-            path=path,
-            seed=None,
-            truth=None,
-        )
-
-    def _tags(self, path: Path) -> dict[str, str]:
-        """None where the file cannot be opened: why, is found when it is decoded."""
-        try:
-            with open_audio(path, self.limits) as audio:
-                return audio.tags
-        except (BadAudioError, OSError):
-            return {}
+        about = Row(0, self._metadata.get(unit, {}))
+        yield describe(about, name_of(unit), path.as_uri(), path.as_uri(), path, read_tags(path, self.limits))
 
 
-def slug(text: str) -> str:
-    """`Für Elise (live)` -> `fur-elise-live`; letters of other scripts stay."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return re.sub(r"[^\w.]+|_+", "-", plain).strip("-.")
+def read_metadata(root: Path) -> dict[str, Mapping[str, str]]:
+    """File -> what the folder's metadata.csv says of it. Raises UserError naming a line that cannot be used."""
+    path = root / METADATA
+    if not path.is_file():
+        return {}
+    found: dict[str, Mapping[str, str]] = {}
+    for row in read_rows(path, {"uri": "file"}):
+        name = row.values.get("uri", "")
+        problem = row.problem or ("" if (root / name).is_file() and name else f"there is no file {name!r} here")
+        if problem or name in found:
+            raise UserError(f"{path}, line {row.line}: {problem or f'{name} stands here twice'}. Mend the line.")
+        found[name] = row.values
+    return found
 
 
 def list_audio(root: Path) -> list[str]:
@@ -131,25 +114,3 @@ def _split(root: Path) -> tuple[list[str], Counter[str]]:
         else:
             others[path.suffix.casefold()] += 1
     return audio, others
-
-
-def _line(text: str | None) -> str | None:
-    """One line of valid, printable text, or None."""
-    if text is None:
-        return None
-    text = text.encode("utf-8", "replace").decode()
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or None
-
-
-def _language(tags: dict[str, str]) -> str | None:
-    language = _line(tags.get("language"))
-    return language if language and len(language) <= MAX_LANGUAGE_CHARS else None
-
-
-def _lyrics(tags: dict[str, str]) -> str | None:
-    for name, text in sorted(tags.items()):
-        # `lyrics-eng`, as FFmpeg names an ID3 tag with its language
-        if name in LYRICS_TAGS or name.startswith("lyrics-"):
-            lines = [_line(line) for line in text.splitlines()]
-            return "\n".join(line for line in lines if line) or None
-    return None

@@ -1,7 +1,8 @@
-"""Splits by work: all recordings of a piece or song are in one split, and each tradition is in every split."""
+"""Splits by work, artist or album: all recordings of one are in one split, and each tradition is in every split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -16,6 +17,8 @@ class SplitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    by: Literal["work", "artist", "album"]
+    """What stays together. A track without an artist (or album) goes by its work."""
     seed: int
     train: float
     dev: float
@@ -28,12 +31,14 @@ class SplitConfig(BaseModel):
         return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     work_id: str
     tradition: str | None
     is_usable: bool
     """Has a recording that is not quarantined."""
+    given: Split | None = None
+    """The split that its source asks for; it takes no part in the dealing."""
 
 
 def deal_splits(works: Sequence[Work], config: SplitConfig) -> dict[str, Split]:
@@ -44,15 +49,17 @@ def deal_splits(works: Sequence[Work], config: SplitConfig) -> dict[str, Split]:
     """
     fractions = {"train": config.train, "dev": config.dev, "test": config.test}
     order = sorted(
-        (w for w in works if w.is_usable),
+        (w for w in works if w.is_usable and w.given is None),
         key=lambda w: (w.tradition or "", sha256_bytes(f"{config.seed}/{w.work_id}".encode())),
     )
-    splits: dict[str, Split] = {w.work_id: "train" for w in works}
+    splits: dict[str, Split] = {w.work_id: w.given or "train" for w in works}
     counts = dict.fromkeys(NAMES, 0)
     for number, work in enumerate(order, start=1):
         split = max(NAMES, key=lambda name: fractions[name] * number - counts[name])
         splits[work.work_id] = split
         counts[split] += 1
+    if len(order) < len([w for w in works if w.is_usable]):
+        return splits  # what the source gives is not mended
     _at_least_one(splits, [w.work_id for w in order], fractions)
     return splits
 

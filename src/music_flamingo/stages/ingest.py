@@ -10,18 +10,15 @@ A bad recording becomes a quarantined track with its reason, and the stage goes 
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason
-from music_flamingo.audio.fingerprint import WORDS_PER_S, fingerprint
+from music_flamingo.audio.fingerprint import fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
 from music_flamingo.audio.hearing import hear, samples_sha256
 from music_flamingo.core.hashing import sha256_file
@@ -29,48 +26,62 @@ from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import OK, QUARANTINED, Provenance, read_parquet
-from music_flamingo.core.shards import shard_path
+from music_flamingo.core.shards import shard_path, shard_paths
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
-from music_flamingo.quality.duplicates import DuplicateLimits, Fingerprinted, find_duplicates
+from music_flamingo.quality.contamination import held_out_sha256
+from music_flamingo.quality.duplicates import DuplicateLimits
 from music_flamingo.records import Audio, Track, Truth
-from music_flamingo.records.track import Split
+from music_flamingo.records.track import Tag
 from music_flamingo.sources import Recording, Source
+from music_flamingo.sources.about import clean
 from music_flamingo.sources.audio_folder import AudioFolderConfig
+from music_flamingo.sources.balance import UNKNOWN, BalanceConfig, Coverage
+from music_flamingo.sources.judging import judge
+from music_flamingo.sources.s3 import S3Config
 from music_flamingo.sources.scores import ScoresConfig
-from music_flamingo.sources.splits import SplitConfig, Work, deal_splits
+from music_flamingo.sources.splits import SplitConfig
+from music_flamingo.sources.table import TableConfig
 
 log = logging.getLogger(__name__)
 
 
 class IngestConfig(StageConfig):
-    source: ScoresConfig | AudioFolderConfig = Field(discriminator="kind")
+    source: ScoresConfig | AudioFolderConfig | TableConfig | S3Config = Field(discriminator="kind")
     limits: DecodeLimits
     duplicates: DuplicateLimits
     split: SplitConfig
+    held_out: list[str]
+    """Files that `mf fingerprint` made: recordings of evaluation sets, which are refused."""
+    balance: BalanceConfig
     shard_size: int
     """Tracks in a shard: the most that a killed run makes again."""
     workers: int = Field(json_schema_extra=NOT_IDENTITY)
 
     def identity(self) -> dict[str, object]:
-        """A folder of songs counts by what it holds: songs that come, go or change make a new run."""
+        """A source of songs counts by what it holds: songs that come, go or change make a new run."""
         identity = super().identity()
-        if isinstance(self.source, AudioFolderConfig):
+        if not isinstance(self.source, ScoresConfig):
             identity["listing_sha256"] = self.source.listing_sha256()
+        if self.held_out:
+            identity["held_out"] = [held_out_sha256(Path(path)) for path in self.held_out]
         return identity
 
 
 def take_in(recording: Recording, limits: DecodeLimits, provenance: Provenance) -> Track:
     """A recording as a track; a bad one quarantined with its reason. The split is dealt later."""
-    heard, status = None, OK
+    heard, status, source_sha256 = None, OK, ""
     try:
+        _check(recording, limits)
         source_sha256 = sha256_file(recording.path)
         heard = hear(recording.path, limits)
     except BadAudioError as error:
         log.warning("%s is quarantined: %s", recording.uri, error)
         status = QUARANTINED + error.reason
+    except Problem as problem:
+        status = QUARANTINED + str(problem)
     except OSError as error:
         log.warning("%s cannot be read: %s", recording.uri, error)
-        source_sha256, status = "", QUARANTINED + Reason.UNREADABLE
+        status = QUARANTINED + Reason.UNREADABLE
     flac = encode_flac(heard.model_copy) if heard else None
     return Track(
         id=recording.id,
@@ -93,7 +104,28 @@ def take_in(recording: Recording, limits: DecodeLimits, provenance: Provenance) 
         fingerprint=fingerprint(heard.model_copy, MODEL_RATE_HZ) if heard else [],
         audio=Audio(bytes=flac, path=f"{recording.id}.flac") if flac else None,
         provenance=provenance.model_copy(update={"seed": recording.seed}),
+        album=recording.album,
+        region=recording.region,
+        licence=recording.licence,
+        tags=_tags(heard.tags) if heard else (),
+        given_split=recording.given_split,
     )
+
+
+def _tags(tags: Mapping[str, str]) -> tuple[Tag, ...]:
+    return tuple(Tag(name=clean(name), value=clean(value)) for name, value in sorted(tags.items()))
+
+
+class Problem(Exception):
+    """What the source says against a recording."""
+
+
+def _check(recording: Recording, limits: DecodeLimits) -> None:
+    """Raises Problem before anything is opened."""
+    if recording.problem is not None:
+        raise Problem(recording.problem)
+    if len(recording.lyrics or "") > limits.max_tag_chars:
+        raise Problem(Reason.TAGS_TOO_LARGE)
 
 
 def take_in_unit(unit: str, source: Source, limits: DecodeLimits, originals: Path) -> list[tuple[Track, Truth | None]]:
@@ -105,13 +137,14 @@ def run(config: IngestConfig, tracks: Writer[Track], truth: Writer[Truth], origi
     source = config.source.open(config.limits)
     units = source.units()
     per_shard = max(1, config.shard_size // source.recordings_per_unit)
-    shards = [units[i : i + per_shard] for i in range(0, len(units), per_shard)]
+    num_shards = -(-len(units) // per_shard)
     taken = Taken(originals.work)
-    _take_in_shards(config, source, shards, taken, originals.root)
-    statuses, splits = _judge(taken, config)
-    for index in range(len(shards)):
+    _take_in_shards(config, source, units, per_shard, taken, originals.root)
+    scratch = originals.work / "fingerprints.u32"
+    verdicts = judge(taken.shards, scratch, config.duplicates, config.held_out, config.split, config.balance)
+    for index in range(num_shards):
         if not tracks.has(index):
-            tracks.write(index, [_finished(t, statuses, splits) for t in taken.tracks(index)])
+            tracks.write(index, [verdicts.finished(t) for t in taken.tracks(index)])
         if not truth.has(index):
             truth.write(index, list(taken.truth(index)))
     return _metrics(tracks)
@@ -137,65 +170,48 @@ class Taken:
     def truth(self, index: int) -> Iterator[Truth]:
         yield from read_parquet(shard_path(self._truth.root, index), Truth)
 
-    def columns(self, *names: str) -> list[dict[str, Any]]:
-        """Rows of the named columns, without the audio."""
-        paths = sorted(self._tracks.root.glob("part-*.parquet"))
-        return pa.concat_tables([pq.read_table(p, columns=list(names)) for p in paths]).to_pylist()
+    @property
+    def shards(self) -> list[Path]:
+        return shard_paths(self._tracks.root)
 
 
 def _take_in_shards(
-    config: IngestConfig, source: Source, shards: list[Sequence[str]], taken: Taken, originals: Path
+    config: IngestConfig, source: Source, units: Sequence[str], per_shard: int, taken: Taken, originals: Path
 ) -> None:
-    pending = [index for index in range(len(shards)) if not taken.has(index)]
-    total = sum(len(shards[index]) for index in pending) * source.recordings_per_unit
+    pending = [index for index in range(-(-len(units) // per_shard)) if not taken.has(index)]
+    total = min(len(pending) * per_shard, len(units)) * source.recordings_per_unit
     work = partial(take_in_unit, source=source, limits=config.limits, originals=originals)
     with Progress("ingest", total, "tracks") as progress, pool_map(config.workers) as run_map:
         for index in pending:
             made: list[tuple[Track, Truth | None]] = []
-            for unit_made in run_map(work, shards[index]):
+            for unit_made in run_map(work, units[index * per_shard : (index + 1) * per_shard]):
                 made.extend(unit_made)
                 progress.advance(len(unit_made))
             taken.write(index, made)
 
 
-def _judge(taken: Taken, config: IngestConfig) -> tuple[dict[str, str], dict[str, Split]]:
-    """(status of each track, split of each work), from everything that was taken in."""
-    rows = taken.columns("id", "status", "work_id", "tradition", "audio_sha256", "fingerprint")
-    good = [
-        Fingerprinted(r["id"], r["audio_sha256"], np.array(r["fingerprint"], dtype=np.uint32))
-        for r in rows
-        if r["status"] == OK
-    ]
-    duplicates = find_duplicates(good, config.duplicates, WORDS_PER_S)
-    for track_id, duplicate in duplicates.items():
-        log.warning("%s repeats %s (%s, bit error %.3f)", track_id, duplicate.of, duplicate.kind, duplicate.bit_error)
-    statuses = {r["id"]: r["status"] for r in rows}
-    statuses |= {i: f"{QUARANTINED}{d.kind}_duplicate_of:{d.of}" for i, d in duplicates.items()}
-    works: dict[str, Work] = {}
-    for r in rows:
-        usable = statuses[r["id"]] == OK or (r["work_id"] in works and works[r["work_id"]].is_usable)
-        works[r["work_id"]] = Work(r["work_id"], r["tradition"], usable)
-    return statuses, deal_splits(list(works.values()), config.split)
-
-
-def _finished(track: Track, statuses: dict[str, str], splits: dict[str, Split]) -> Track:
-    return track.model_copy(update={"status": statuses[track.id], "split": splits[track.work_id]})
-
-
 def _metrics(tracks: Writer[Track]) -> Metrics:
-    names = ["status", "split", "work_id", "tradition", "duration_s"]
-    paths = sorted(tracks.root.glob("part-*.parquet"))
-    rows = pa.concat_tables([pq.read_table(p, columns=names) for p in paths]).to_pylist()
-    good = [r for r in rows if r["status"] == OK]
-    works = {r["work_id"]: r for r in good}
+    """Counts, shard by shard; `coverage` says how evenly regions, traditions, languages and splits are covered."""
+    names = ["status", "split", "work_id", "region", "tradition", "language", "duration_s"]
+    reasons, works, num_tracks, coverage = Counter[str](), dict[str, tuple[str, str]](), 0, Coverage()
+    for path in shard_paths(tracks.root):
+        for row in pq.read_table(path, columns=names).to_pylist():
+            num_tracks += 1
+            if row["status"] != OK:
+                reasons[row["status"].split(":")[1]] += 1
+                continue
+            coverage.add(row, row["duration_s"])
+            works[row["work_id"]] = (row["split"], row["tradition"] or UNKNOWN)
+    by_split = coverage.groups["split"]
     return {
-        "num_tracks": len(rows),
-        "num_ok": len(good),
-        "minutes": round(sum(r["duration_s"] for r in good) / 60, 2),
-        "reasons": dict(sorted(Counter(r["status"].split(":")[1] for r in rows if r["status"] != OK).items())),
-        "tracks_by_split": dict(sorted(Counter(r["split"] for r in good).items())),
-        "works_by_split": dict(sorted(Counter(r["split"] for r in works.values()).items())),
-        "works_by_tradition": dict(sorted(Counter(r["tradition"] or "unknown" for r in works.values()).items())),
+        "num_tracks": num_tracks,
+        "num_ok": num_tracks - reasons.total(),
+        "minutes": round(60 * sum(g.hours for g in by_split.values()), 2),
+        "reasons": dict(sorted(reasons.items())),
+        "tracks_by_split": {name: group.tracks for name, group in sorted(by_split.items())},
+        "works_by_split": dict(sorted(Counter(split for split, _ in works.values()).items())),
+        "works_by_tradition": dict(sorted(Counter(tradition for _, tradition in works.values()).items())),
+        "coverage": coverage.metrics(),
     }
 
 
@@ -215,6 +231,7 @@ STAGE = Stage(
         "quality/duplicates.py",
         "quality/landmarks.py",
         "quality/prints.py",
+        "quality/contamination.py",
         "stages/ingest.py",
     ),
 )

@@ -6,7 +6,7 @@ and supervises them all. A lone question is the first of a conversation, and eac
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from music_flamingo.audio.windows import Rule
@@ -41,21 +41,40 @@ def plan_lessons(
     num_lessons: int,
     max_turns: int,
     seed: int,
+    weights: Mapping[str, float] | None = None,
 ) -> list[Lesson]:
-    """`num_lessons` lessons; all tracks come once before any comes again. `num_samples`: of each track."""
+    """`num_lessons` lessons; all tracks come once before any comes again. `num_samples`: of each track.
+
+    With `weights` (of tracks, their mean about 1) a track comes so often in a round, on average over rounds.
+    """
     rng = random.Random(seed)
     by_track: defaultdict[str, list[Item]] = defaultdict(list)
     for item in sorted(items, key=lambda item: item.id):
         by_track[item.track_id].append(item)
     heard = {track: draw_windows(track, num_samples[track], hearing, windows, rng) for track in sorted(by_track)}
     lessons: list[Lesson] = []
-    while len(lessons) < num_lessons:
-        order = sorted(by_track)
+    for order in _rounds({track: (weights or {}).get(track, 1.0) for track in sorted(by_track)}):
+        if len(lessons) >= num_lessons:
+            break
         rng.shuffle(order)
         for track in order[: num_lessons - len(lessons)]:
             asked = rng.sample(by_track[track], len(by_track[track]))[:max_turns]
             lessons.append(Lesson(rng.choice(heard[track]), tuple(asked)))
     return lessons
+
+
+def _rounds(weights: Mapping[str, float]) -> Iterator[list[str]]:
+    """Tracks of each round: what is over of a weight is carried into the next one, so 0.5 comes every other time."""
+    # half a turn ahead: the rounding of a weight goes both ways, and 1.0 comes once in each round
+    owed = dict.fromkeys(weights, 0.5)
+    while weights:
+        order: list[str] = []
+        for track, weight in weights.items():
+            owed[track] += weight
+            times = int(owed[track] + 1e-9)
+            owed[track] -= times
+            order += [track] * times
+        yield order
 
 
 def draw_windows(

@@ -45,7 +45,7 @@ def teach(
         log.warning("%s: family %s is left out: %s", stage, family, reason)
     heard = read_tracks(tracks, {item.track_id for item in taught.items})
     bank = SoundBank(processor, heard)
-    lessons = _plan(config, taught, Hearing.of(processor, model.config), num_samples_of(heard))
+    lessons = _plan(config, taught, Hearing.of(processor, model.config), heard)
     history = sft.train(
         model,
         processor,
@@ -73,16 +73,17 @@ def teach(
     return {**plan, "steps": len(lines), **last_means(lines, "loss", "accuracy")}
 
 
-def _plan(config: Teaching, taught: Curriculum, hearing: Hearing, num_samples: dict[str, int]) -> list[Lesson]:
+def _plan(config: Teaching, taught: Curriculum, hearing: Hearing, heard: list[Track]) -> list[Lesson]:
     windows = config.windows
     return plan_lessons(
         taught.items,
-        num_samples,
+        num_samples_of(heard),
         hearing,
         WindowRule(windows.rule, round(windows.max_s * hearing.sample_rate_hz), windows.per_track),
         num_lessons=config.steps * config.batch_size * config.optimiser.accumulation,
         max_turns=config.max_turns,
         seed=config.seed,
+        weights={track.id: track.sampling_weight for track in heard},
     )
 
 

@@ -1,0 +1,110 @@
+"""The `s3` source: the audio objects under a prefix of a bucket. Each is copied, verified, into the originals port."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from music_flamingo.audio.decode import DecodeLimits
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.hashing import sha256_json
+from music_flamingo.sources import Recording
+from music_flamingo.sources.about import describe, digest, name_of, read_tags
+from music_flamingo.sources.audio_folder import SUFFIXES
+from music_flamingo.sources.object_store import ObjectProblem, S3Access, download, list_objects
+from music_flamingo.sources.rows import Row
+
+log = logging.getLogger(__name__)
+
+
+class S3Config(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: Literal["s3"]
+    access: S3Access
+    bucket: str
+    prefix: str
+    """Objects whose keys begin so; empty for all."""
+
+    @cached_property
+    def listing(self) -> list[str]:
+        """[key, size, etag] of each audio object as JSON, in order of keys. Raises UserError where there is none."""
+        found, others = [], Counter[str]()
+        for key, size, etag in list_objects(self.access, self.bucket, self.prefix):
+            path = PurePosixPath(key)
+            if path.suffix.casefold() in SUFFIXES and not path.name.startswith("."):
+                found.append(json.dumps([key, size, etag], ensure_ascii=False))
+            else:
+                others[path.suffix.casefold()] += 1
+        if others:
+            log.info("s3://%s/%s: %d audio objects, %d others", self.bucket, self.prefix, len(found), others.total())
+        if not found:
+            raise UserError(
+                f"the bucket {self.bucket} of {self.access.endpoint} holds no "
+                f"{', '.join(s[1:] for s in SUFFIXES)} object under {self.prefix!r} "
+                f"({others.total()} others). Mend `bucket` or `prefix`."
+            )
+        return sorted(found)
+
+    def open(self, limits: DecodeLimits) -> "S3Source":
+        return S3Source(self, limits)
+
+    def listing_sha256(self) -> str:
+        """Stands for what the bucket holds: keys, sizes and etags."""
+        return sha256_json(self.listing)
+
+
+class S3Source:
+    """Units are [key, size, etag] as JSON."""
+
+    tool = "s3"
+    recordings_per_unit = 1
+
+    def __init__(self, config: S3Config, limits: DecodeLimits) -> None:
+        self._access, self._bucket, self._limits = config.access, config.bucket, limits
+        self._config: S3Config | None = config
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_config": None}  # the listing stays at home
+
+    def tool_version(self) -> str:
+        return f"minio {version('minio')}"
+
+    def units(self) -> Sequence[str]:
+        assert self._config is not None
+        return self._config.listing
+
+    def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
+        key, size, etag = json.loads(unit)
+        uri = f"s3://{self._bucket}/{key}"
+        yield fetched(self._access, self._bucket, key, Row(0, {}), name_of(uri), originals, self._limits, size, etag)
+
+
+def fetched(
+    access: S3Access,
+    bucket: str,
+    key: str,
+    row: Row,
+    track_id: str,
+    originals: Path,
+    limits: DecodeLimits,
+    size: int | None = None,
+    etag: str | None = None,
+) -> Recording:
+    """The object as a recording whose original lies in `originals`; with its problem where it could not be had."""
+    uri = f"s3://{bucket}/{key}"
+    # a folder of its own for every 256th: no directory grows without bounds
+    original = f"{digest(uri)[:2]}/{track_id}{PurePosixPath(key).suffix.casefold()}"
+    path = originals / original
+    try:
+        download(access, bucket, key, path, max_bytes=limits.max_bytes, size=size, etag=etag)
+    except ObjectProblem as problem:
+        log.warning("%s is quarantined: %s", uri, problem)
+        return describe(row, track_id, uri, None, path, {}, problem.reason)
+    return describe(row, track_id, uri, original, path, read_tags(path, limits))
