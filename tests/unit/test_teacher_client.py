@@ -22,7 +22,16 @@ from music_flamingo.core.errors import ConfigError, UserError
 from music_flamingo.core.params import load_params
 from music_flamingo.prompts import load
 from music_flamingo.records import TeacherStamp
-from music_flamingo.teachers import Request, TeacherConfig, TeacherFailedError, ask, open_teacher, stamp, teaching
+from music_flamingo.teachers import (
+    Request,
+    TeacherConfig,
+    TeacherFailedError,
+    ask,
+    open_teacher,
+    over_shards,
+    stamp,
+    teaching,
+)
 from music_flamingo.teachers.cache import CallCache, Finished, Tokens
 from music_flamingo.teachers.config import FailureLimit
 from music_flamingo.teachers.failures import FailureWatch, TeacherUnusableError
@@ -293,6 +302,47 @@ def test_a_run_in_which_nothing_succeeded_is_no_result_however_short(server, tmp
         for track_id in ("a", "b"):
             with pytest.raises(TeacherFailedError):
                 asked.ask(request(track_id))
+
+
+# --- many at once ----------------------------------------------------------------------------------------------------
+
+
+def test_shards_come_in_order_while_later_ones_pass_a_slow_call():
+    """The first shard's one slow item is still running when every item of the others is done."""
+    others, all_others = [], threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert all_others.wait(20), "the later shards never began"
+        else:
+            others.append(item)
+            if len(others) == 29:
+                all_others.set()
+        return -item
+
+    shards = [(k, list(range(3 * k, 3 * k + 3))) for k in range(10)]
+    made = list(over_shards(2, shards, work))
+    assert made == [(k, [-i for i in items]) for k, items in shards]
+
+
+def test_an_error_ends_the_work_and_leaves_no_item_to_begin():
+    begun = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        if item == 3:
+            raise TeacherUnusableError("gone")
+        time.sleep(0.01)
+        return item
+
+    with pytest.raises(TeacherUnusableError, match="gone"):
+        list(over_shards(4, [(k, range(10 * k, 10 * k + 10)) for k in range(100)], work))
+    assert len(begun) < 50
+
+
+def test_an_empty_shard_and_no_shard_at_all_are_work_too():
+    assert list(over_shards(4, [(0, []), (1, [5])], str)) == [(0, []), (1, ["5"])]
+    assert list(over_shards(4, [], str)) == list(over_shards(1, [], str)) == []
 
 
 # --- cache -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
 import pyarrow.parquet as pq
@@ -14,6 +14,13 @@ from music_flamingo.core.shards import shard_path
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 R = TypeVar("R", bound=Record)
+
+Begun = tuple[int, list[Future[Made]]]
+"""A shard's number and its items, done or not."""
+
+LOOK_AGAIN_S = 0.2
+"""How often the workers are looked after while the first shard's last calls are waited for."""
+MOST_SHARDS_AHEAD = 16
 
 FAILED_PREFIX = "teacher_"
 """Every reason for which a call fails begins so."""
@@ -38,27 +45,28 @@ def over_shards(
     if concurrency == 1:
         yield from ((index, [work(item) for item in items]) for index, items in shards)
         return
-    waiting: deque[tuple[int, list[Future[Made]]]] = deque()
+    source, waiting = iter(shards), deque[Begun[Made]]()
     pool = ThreadPoolExecutor(concurrency)
     try:
-        for index, items in shards:
-            waiting.append((index, [pool.submit(work, item) for item in items]))
-            while waiting and _is_enough(waiting, concurrency):
-                yield _finish(waiting)
-        while waiting:
-            yield _finish(waiting)
+        while True:
+            while _wants_more(waiting, concurrency) and (shard := next(source, None)) is not None:
+                index, items = shard
+                waiting.append((index, [pool.submit(work, item) for item in items]))
+            if not waiting:
+                return
+            index, futures = waiting[0]
+            wait(futures, timeout=LOOK_AGAIN_S)
+            if all(future.done() for future in futures):
+                waiting.popleft()
+                yield index, [future.result() for future in futures]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _is_enough(waiting: Iterable[tuple[int, list[Future[Made]]]], concurrency: int) -> bool:
-    """Every worker has something to do and something to do next."""
-    return sum(not f.done() for _, futures in waiting for f in futures) >= 2 * concurrency
-
-
-def _finish(waiting: deque[tuple[int, list[Future[Made]]]]) -> tuple[int, list[Made]]:
-    index, futures = waiting.popleft()
-    return index, [f.result() for f in futures]
+def _wants_more(waiting: "deque[Begun[Made]]", concurrency: int) -> bool:
+    """Some worker has nothing to do next, and not too many shards wait for the first one's slowest call."""
+    num_open = sum(not future.done() for _, futures in waiting for future in futures)
+    return num_open < 2 * concurrency and len(waiting) < MOST_SHARDS_AHEAD
 
 
 class _Asked(Protocol):

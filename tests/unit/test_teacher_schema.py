@@ -1,0 +1,77 @@
+"""The schema of each reply keeps to what strict mode and vLLM's grammars know, and still says what a reply is."""
+
+from typing import Literal, get_type_hints
+
+import jsonschema
+import pytest
+from pydantic import Field, create_model
+
+from music_flamingo.core.record import Part
+from music_flamingo.teachers.payloads import Asked, QuestionsReply, TextReply
+from music_flamingo.teachers.schema import strict_schema
+from music_flamingo.teachers.scripted import WRITERS
+
+REPLIES = sorted({get_type_hints(writer)["return"] for writer in WRITERS.values()}, key=lambda reply: reply.__name__)
+KNOWN = {"type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "description"}
+KNOWN |= {"$ref", "$defs", "minimum", "maximum"}
+
+
+def parts(schema):
+    """The schema and all that stand inside it."""
+    yield schema
+    inside = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values(), *schema.get("anyOf", [])]
+    inside += [schema["items"]] if "items" in schema else []
+    for part in inside:
+        yield from parts(part)
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.__name__)
+def test_every_reply_is_strict(reply):
+    schema = strict_schema(reply)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["type"] == "object", "the root is an object, no union"
+    for part in parts(schema):
+        assert set(part) <= KNOWN
+        assert "$ref" not in part or set(part) == {"$ref"}
+        if part.get("type") == "object":
+            assert part["required"] == list(part["properties"]) and part["additionalProperties"] is False
+
+
+def test_what_fits_the_model_fits_the_schema_and_a_missing_field_fits_neither():
+    asked = Asked(
+        family="drums",
+        type="open",
+        question="Are drums heard?",
+        options=["yes", "no"],
+        answer="yes",
+        rationale="They are.",
+        references=[],
+        wants_distractors=False,
+    )
+    told = QuestionsReply(questions=[asked]).model_dump(mode="json")
+    jsonschema.validate(told, strict_schema(QuestionsReply))
+    del told["questions"][0]["rationale"]
+    with pytest.raises(jsonschema.ValidationError, match="rationale"):
+        jsonschema.validate(told, strict_schema(QuestionsReply))
+
+
+def test_lengths_defaults_and_titles_are_left_out_and_checked_by_the_model():
+    assert strict_schema(TextReply)["properties"]["text"] == {"type": "string"}
+    made = create_model(
+        "Made", __base__=Part, number=(int, Field(default=3, ge=1, le=5, title="N")), word=(str | None, None)
+    )
+    assert strict_schema(made)["required"] == ["number", "word"]
+    assert strict_schema(made)["properties"]["number"] == {"type": "integer", "minimum": 1, "maximum": 5}
+    assert strict_schema(made)["properties"]["word"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+def test_a_field_that_is_called_title_is_kept():
+    named = create_model("Named", __base__=Part, title=(str, ...), kind=(Literal["a", "b"], ...))
+    schema = strict_schema(named)
+    assert schema["properties"] == {"title": {"type": "string"}, "kind": {"type": "string", "enum": ["a", "b"]}}
+
+
+def test_a_mapping_of_any_keys_is_no_reply():
+    loose = create_model("Loose", __base__=Part, values=(dict[str, int], ...))
+    with pytest.raises(TypeError, match=r"Loose\.values: an object needs named fields"):
+        strict_schema(loose)
