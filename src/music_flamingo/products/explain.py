@@ -157,6 +157,8 @@ def _facts(facts: Facts) -> Iterator[tuple[str, str]]:
     for name, fact in facts:
         if isinstance(fact, Measured):
             tool = f"{fact.tool} {fact.tool_version}, confidence {fact.confidence:.2f}"
+            others = (f"{o.tool} {o.tool_version} says {o.value}" for o in fact.opinions)
+            tool = "; ".join([tool, *map(_quoted, others)])
             yield name, f"{_quoted(_value(fact))}   {tool}"
     for problem in facts.problems:
         yield "problem", _quoted(problem)
