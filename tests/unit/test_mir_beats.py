@@ -8,7 +8,7 @@ import pytest
 from madmom.features.downbeats import DBNDownBeatTrackingProcessor
 
 from music_flamingo.core.errors import MissingToolError
-from music_flamingo.mir import NothingFoundError, Signal, to_signal
+from music_flamingo.mir import NothingFoundError, Signal, madmom_beats, to_signal
 from music_flamingo.mir.bar_network import BarNetwork
 from music_flamingo.mir.madmom_beats import MadmomBeatTracker
 from music_flamingo.records import Truth
@@ -101,3 +101,15 @@ def test_madmom_missing_names_its_alternative(monkeypatch):
     monkeypatch.setitem(sys.modules, "madmom", None)
     with pytest.raises(MissingToolError, match="Or set"):
         MadmomBeatTracker(BARS, 50, 215)
+
+
+def test_blocks_of_a_long_recording_give_the_beats_of_the_whole(tracker, waltz, monkeypatch):
+    samples = waltz[0].samples
+    whole = tracker.activations(samples)
+    monkeypatch.setattr(madmom_beats, "BLOCK_FRAMES", 700)
+    parts = tracker.activations(samples)
+    assert len(parts) == len(whole)
+    assert np.abs(parts - whole).mean() < 0.01
+    assert tracker.track(waltz[0]).beats.beats_s == pytest.approx(
+        BarNetwork(BARS, 50, 215).decode(whole).beats[:, 0].tolist(), abs=0.021
+    )

@@ -9,6 +9,8 @@ from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
 from music_flamingo.records import Dynamics
 
 STEP = RATE_HZ // 10
+BLOCK = 100 * STEP
+"""Filtered at once: samples in double precision take room."""
 WINDOW_S, WINDOW_STEPS = 3.0, 30
 GATE_LUFS = -70.0
 TOOL, VERSION = "ebu_r128", "BS.1770-4"
@@ -42,8 +44,13 @@ def short_term_loudness(samples: np.ndarray) -> np.ndarray:
     """LUFS of every window of 3 s, ten a second. Empty for less than 3 s."""
     from scipy.signal import sosfilt
 
-    weighted = sosfilt(k_weighting(RATE_HZ), samples.astype(np.float64))
-    steps = np.square(weighted[: len(weighted) // STEP * STEP]).reshape(-1, STEP).mean(axis=1)
+    sections = k_weighting(RATE_HZ)
+    state, parts = np.zeros((len(sections), 2)), []
+    for start in range(0, len(samples) // STEP * STEP, BLOCK):
+        block = samples[start : min(start + BLOCK, len(samples) // STEP * STEP)]
+        weighted, state = sosfilt(sections, block.astype(np.float64), zi=state)
+        parts.append(np.square(weighted).reshape(-1, STEP).mean(axis=1))
+    steps = np.concatenate(parts) if parts else np.zeros(0)
     if len(steps) < WINDOW_STEPS:
         return np.zeros(0)
     power = np.convolve(steps, np.ones(WINDOW_STEPS) / WINDOW_STEPS, mode="valid")

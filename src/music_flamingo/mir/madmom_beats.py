@@ -17,13 +17,15 @@ from music_flamingo.mir import RATE_HZ, NothingFoundError, Rhythm, Signal
 from music_flamingo.mir.bar_network import FRAMES_PER_S, BarNetwork
 from music_flamingo.mir.madmom_nets import filter_bank, load_nets, madmom_version
 from music_flamingo.mir.pulse import accents, beats_per_pulse, onsets, tempo_bpm
-from music_flamingo.mir.spectrum import filtered
+from music_flamingo.mir.spectrum import filtered, num_frames
 from music_flamingo.records import Beats, Tempo
 
 HOP_SIZE = RATE_HZ // FRAMES_PER_S
 BANDS_PER_OCTAVE = {1024: 3, 2048: 6, 4096: 12}
 """Frame size -> filters an octave: what the nets were trained on."""
 LOWEST_HZ, HIGHEST_HZ = 30, 17000
+BLOCK_FRAMES, CONTEXT_FRAMES = 90 * FRAMES_PER_S, 5 * FRAMES_PER_S
+"""The nets keep 20 KB a frame for ever: 2.4 GB after 20 minutes at once, 0.2 GB in blocks."""
 NARROW = 1.12
 """A second pass at the percussion's level looks this far to both sides of its tempo."""
 
@@ -65,8 +67,17 @@ class MadmomBeatTracker:
         return self._rhythm(beats, activations)
 
     def activations(self, samples: np.ndarray) -> np.ndarray:
-        """Probabilities of (beat, downbeat) at each frame. Shape (T, 2)."""
-        return np.asarray(self._nets(self.features(samples)))[:, 1:]
+        """Probabilities of (beat, downbeat) at each frame. Shape (T, 2).
+
+        Recordings longer than a block are heard block by block, each with a little of what is around it.
+        """
+        parts, count = [], num_frames(len(samples), HOP_SIZE)
+        for start in range(0, max(count - CONTEXT_FRAMES, 1), BLOCK_FRAMES):
+            stop = count if start + BLOCK_FRAMES + CONTEXT_FRAMES >= count else start + BLOCK_FRAMES
+            first = max(start - CONTEXT_FRAMES, 0)
+            heard = samples[first * HOP_SIZE : (stop + CONTEXT_FRAMES) * HOP_SIZE]
+            parts.append(np.asarray(self._nets(self.features(heard)))[start - first : stop - first, 1:])
+        return np.concatenate(parts)
 
     def features(self, samples: np.ndarray) -> np.ndarray:
         """What the nets see: log spectra of three frame sizes and their rises. Shape (T, 314)."""
