@@ -19,8 +19,9 @@ C = TypeVar("C", bound=Measured, contravariant=True)
 SAME_TEMPO = 0.04
 """Tempi within 4 % are the same."""
 TEMPO_LEVELS = (2, 3, 1 / 2, 1 / 3)
-LEVEL_AGREES = 0.5
-"""The same pulse counted at another level."""
+LEVEL_AGREES = 0.8
+"""The same pulse counted at another level: on 192 rendered clips madmom was right in .83 of these, in .86 where the
+tempi were the same, in .38 where they were unlike."""
 FIFTH_AGREES, RELATIVE_AGREES, PARALLEL_AGREES = 0.5, 0.3, 0.2
 """MIREX's weights of kindred keys."""
 MINOR_QUALITIES = ("min", "dim", "hdim")
