@@ -340,7 +340,7 @@ def test_hostile_lyrics_and_titles_change_no_fact_and_give_replies_that_fit_thei
     clean = songs.make_facts(lyrics=songs.with_lyrics(("la", "la la")))
     hostile = songs.make_facts(lyrics=songs.with_lyrics((text, "la la")))
     before, after = questions(clean), questions(hostile, title=text)
-    asked_of_words = {f for f in after if f.startswith("lyrics_")}
+    asked_of_words = {f for f in {**before, **after} if f.startswith("lyrics_")}
     assert {f: q.answer for f, q in before.items() if f not in asked_of_words} == {
         f: q.answer for f, q in after.items() if f not in asked_of_words
     }

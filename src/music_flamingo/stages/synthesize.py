@@ -31,6 +31,8 @@ from music_flamingo.teachers import (
     teaching,
 )
 from music_flamingo.teachers.payloads import (
+    CAPTION_CHARACTERS,
+    TITLE_CHARACTERS,
     Asked,
     DistractorsPayload,
     DistractorsReply,
@@ -42,6 +44,7 @@ from music_flamingo.teachers.payloads import (
     TextReply,
     WindowText,
     closed_questions,
+    cut,
 )
 
 SKILLS: tuple[Skill, ...] = ("temporal", "attribute", "harmony", "lyrics_vocal", "comparative")
@@ -70,8 +73,12 @@ def write_track(
         track_id=track.id,
         facts=SongFacts.of(facts, track.duration_s),
         closed=closed_questions(facts),
-        captions=[WindowText(start_s=c.start_s, end_s=c.end_s, text=c.text) for c in captions if c.is_ok],
-        title=track.title,
+        captions=[
+            WindowText(start_s=c.start_s, end_s=c.end_s, text=cut(c.text, CAPTION_CHARACTERS))
+            for c in captions
+            if c.is_ok
+        ],
+        title=cut(track.title, TITLE_CHARACTERS) if track.title else None,
     )
     examples = [
         *_caption(config, teacher, track, payload, "short_caption", SHORT_REQUEST, "short"),

@@ -5,6 +5,7 @@ that does not fit its schema is not a reply.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,31 @@ ChainStyle = Literal["short", "full"]
 
 SHORTEST_CHORD_S = 0.25
 """Chord changes shorter than this are passing notes more often than harmony."""
+
+LYRICS_CHARACTERS, LINE_CHARACTERS = 6000, 300
+"""The words of a song that a teacher is shown: lines from the first on up to this many characters, each cut to 300.
+A song of ten verses has about 4,000; more is a text that is no lyric, and would crowd out the facts."""
+TITLE_CHARACTERS, CAPTION_CHARACTERS = 200, 2000
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its first `most` characters and a note that says so."""
+    return text if len(text) <= most else f"{text[:most]} (cut: {len(text)} characters)"
+
+
+def shown_lines(lines: Sequence[Segment]) -> tuple[list[Segment], str]:
+    """(the lines that are shown, what is left out in words; empty where nothing is)."""
+    shown, room = [], LYRICS_CHARACTERS
+    for line in lines:
+        text = line.label[:LINE_CHARACTERS]
+        room -= len(text)
+        if room < 0:
+            break
+        shown.append(line if text == line.label else line.model_copy(update={"label": text}))
+    num_cut = sum(s is not line for s, line in zip(shown, lines, strict=False))
+    omitted = [f"{len(lines) - len(shown)} of {len(lines)} lines at the end"] if len(shown) < len(lines) else []
+    omitted += [f"all but {LINE_CHARACTERS} characters of {num_cut} lines"] if num_cut else []
+    return shown, " and ".join(omitted)
 
 
 class SongFacts(Part):
@@ -39,10 +65,13 @@ class SongFacts(Part):
     lyrics: list[Segment]
     """Untrusted: the words of the song, line by line."""
     language: str | None
+    lyrics_omitted: str = ""
+    """What of the words is not shown, where they are too many; nothing is to be said of their end or number then."""
 
     @classmethod
     def of(cls, facts: Facts, duration_s: float) -> "SongFacts":
         sound, words = facts.sound, facts.lyrics
+        lines, omitted = shown_lines(words.lines) if words and words.available else ([], "")
         return cls(
             duration_s=round(duration_s, 2),
             tempo_bpm=round(facts.tempo.bpm, 1) if facts.tempo else None,
@@ -56,8 +85,9 @@ class SongFacts(Part):
             has_drums=sound.has_drums if sound else None,
             texture=sound.texture if sound else None,
             lead_envelope=sound.lead_envelope if sound else None,
-            lyrics=words.lines if words and words.available else [],
+            lyrics=lines,
             language=words.language if words and words.available else None,
+            lyrics_omitted=omitted,
         )
 
     @property
@@ -242,6 +272,8 @@ class RewritePayload(TrackPayload):
     heard_probability: float
     restate_above: float
     """The checking model may overrule the tool from this probability on, where the tool is less sure."""
+    facts: SongFacts | None = None
+    """For a step that names no family: what a coarser claim may rest on."""
 
 
 class JudgePayload(TrackPayload):

@@ -9,6 +9,8 @@ from music_flamingo.teachers.scripted.asking import asked
 from music_flamingo.teachers.scripted.words import first_words, seconds, stretch, whole
 
 OPENING_WORDS = 3
+NEED_THE_END = ("lyrics_last_word", "lyrics_line_count")
+"""Not asked where the teacher is shown a part of the words."""
 
 
 def write_lyrics_vocal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
@@ -19,6 +21,8 @@ def write_lyrics_vocal(payload: SongPayload, rng: random.Random) -> QuestionsRep
         questions += _text(sung, rng)
     if sung and facts.lyrics_are_timed:
         questions += _lines(sung, rng)
+    if facts.lyrics_omitted:
+        questions = [q for q in questions if q.family not in NEED_THE_END]
     return QuestionsReply(questions=questions)
 
 

@@ -108,9 +108,9 @@ def _instruments(payload: SongPayload, rng: random.Random) -> list[str]:
 def _words(facts: SongFacts, rng: random.Random) -> list[str]:
     if not facts.lyrics:
         return []
-    text = [
-        f"The words run over {plural(len(facts.lyrics), 'line')}" + (f" ({facts.language})." if facts.language else ".")
-    ]
+    language = f" ({facts.language})" if facts.language else ""
+    length = "many lines" if facts.lyrics_omitted else plural(len(facts.lyrics), "line")
+    text = [f"The words run over {length}{language}."]
     opening = facts.lyrics[0]
     quoted = first_words(opening.label, QUOTED_WORDS)
     text.append(rng.choice((f'They open with "{quoted}".', f'Their first words read "{quoted}".')))
