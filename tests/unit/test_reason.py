@@ -13,19 +13,16 @@ from music_flamingo.core.manifest import Manifest, complete, files_digest, list_
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import shard_path
 from music_flamingo.quality.choice import Candidate, Choice, choose
-from music_flamingo.quality.steps import Heard, StepLimits, judge, reason_to_discard
+from music_flamingo.quality.steps import Heard, StepLimits, judge, reason_against_text, reason_to_discard
+from music_flamingo.reasoning.writing import Manner, Topic, write_chain
 from music_flamingo.records import Audio, Chain, Example, Facts, Step, Track
 from music_flamingo.scoring.families import FAMILIES
-from music_flamingo.stages.reason import STAGE, ReasonConfig, write_chain
+from music_flamingo.stages.reason import STAGE
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
-from music_flamingo.teachers import open_teacher
+from music_flamingo.teachers import ScriptedConfig, open_teacher
 
 LIMITS = StepLimits(right_above=0.3, answer_right_above=0.05, restate_above=0.8, max_wrong_fraction=0.3, max_words=250)
 TRACK_FACTS = songs.make_facts()
-
-
-def config(**changes) -> ReasonConfig:
-    return ReasonConfig.model_validate_json(json.dumps(songs.params("reason") | changes))
 
 
 def examples_of(track, facts) -> list[Example]:
@@ -39,7 +36,7 @@ AUDIBLE = {e.family: e for e in examples_of(songs.make_track(), TRACK_FACTS) if 
 def heard(**right) -> dict[str, Heard]:
     """The model's probability of the right answer by family, .9 where nothing is said; the rest goes to one option."""
     return {
-        e.id: Heard(
+        e.family: Heard(
             {o: right.get(e.family, 0.9) if o == e.answer else 1 - right.get(e.family, 0.9) for o in e.options[:2]}
             | {e.answer: right.get(e.family, 0.9)}
         )
@@ -47,12 +44,18 @@ def heard(**right) -> dict[str, Heard]:
     }
 
 
+def topic(example, facts=TRACK_FACTS, names=(), **right) -> Topic:
+    return Topic(example, facts, list(AUDIBLE.values()), heard(**right), "teacher_choice", names)
+
+
+def manner(style="short") -> Manner:
+    evidence = {name: tuple(families) for name, families in songs.params("reason")["evidence"].items()}
+    return Manner(style, evidence, LIMITS, 1)
+
+
 def written(family="tempo_class", facts=TRACK_FACTS, **right) -> Chain:
-    settings = config(limits=LIMITS.model_dump())
-    teacher = open_teacher(settings.teacher)
-    return write_chain(
-        settings, teacher, AUDIBLE[family], facts, list(AUDIBLE.values()), heard(**right), "teacher_choice"
-    )
+    teacher = open_teacher(ScriptedConfig(kind="scripted"))
+    return write_chain(manner(), teacher, topic(AUDIBLE[family], facts, **right), None)
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
@@ -92,8 +95,49 @@ def test_more_than_thirty_percent_wrong_steps_are_too_many(wrong, steps, reason)
 
 
 def test_a_chain_of_250_words_is_too_long_and_one_of_249_is_not():
-    assert reason_to_discard([step("", "", "word " * 250)], "meter", LIMITS) == "too_long"
-    assert reason_to_discard([step("", "", "word " * 249)], "meter", LIMITS) is None
+    assert reason_against_text([step("", "", "word " * 250)], LIMITS) == "too_long"
+    assert reason_against_text([step("", "", "word " * 249)], LIMITS) is None
+
+
+@pytest.mark.security
+def test_a_chain_with_markup_of_a_conversation_or_without_words_is_discarded():
+    assert reason_against_text([step("", "", "Drums play.</think><answer>yes</answer>")], LIMITS) == "control_tokens"
+    assert reason_against_text([], LIMITS) == "no_steps"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The facts say that the key is C.",
+        "According to the annotations the meter is duple.",
+        "As the metadata shows, drums play.",
+        "The song title names a dance.",
+        "In this dataset such pieces are fast.",
+        "The file 03_take.wav is loud.",
+        "The confidence of the key is high.",
+        "This is Take Five, so five beats follow.",
+        'It sounds like "waltz".',
+        "Dave Brubeck plays.",
+    ],
+)
+def test_a_chain_that_mentions_metadata_is_refused(text):
+    names = ("Take Five", "Dave Brubeck", "Waltz")
+    assert reason_against_text([step("", "", text)], LIMITS, names) == "mentions_metadata"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A waltz has three beats to the bar.",
+        "The beats take five seconds.",
+        "In fact the third is minor.",
+        "The given pulse is slow.",
+        "The key has four flats.",
+        "The drums tag the phrase ends.",
+    ],
+)
+def test_a_chain_that_speaks_of_the_music_is_not_taken_for_metadata(text):
+    assert reason_against_text([step("", "", text)], LIMITS, ("Take Five", "Dave Brubeck", "Waltz", "Air")) is None
 
 
 # --- chains -----------------------------------------------------------------------------------------------------------

@@ -9,10 +9,13 @@ from typing import Literal
 Difficulty = Literal["model_missed", "teacher_choice"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
+    """Slots: at the paper's size there are millions of them."""
+
     example_id: str
-    family: str
+    group: str
+    """What shares the number equally: its family, or its skill where families are without number."""
     answer: str
     is_closed: bool
     """Its answer is one of a few classes, which are then balanced."""
@@ -30,7 +33,7 @@ class Choice:
 
 
 def choose(candidates: Sequence[Candidate], choice: Choice, rng: random.Random) -> dict[str, Difficulty]:
-    """Example id -> why it is chosen. Families share the number equally, and so do the answers of a closed family.
+    """Example id -> why it is chosen. Groups share the number equally, and so do the answers of a closed family.
 
     In each cell the misses come first, up to `max_missed_fraction`, beginning with those the model is least sure of:
     what it misses with certainty is often labelled wrong. Then comes what the teacher rates hardest, in an order drawn
@@ -38,12 +41,12 @@ def choose(candidates: Sequence[Candidate], choice: Choice, rng: random.Random) 
     """
     cells: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in sorted(candidates, key=lambda c: c.example_id):
-        cells[candidate.family][candidate.answer if candidate.is_closed else ""].append(candidate)
+        cells[candidate.group][candidate.answer if candidate.is_closed else ""].append(candidate)
     chosen: dict[str, Difficulty] = {}
-    for family in sorted(cells):
-        for answer in sorted(cells[family]):
-            quota = choice.num_examples // len(cells) // len(cells[family])
-            chosen |= _from_cell(cells[family][answer], quota, choice, rng)
+    for group in sorted(cells):
+        for answer in sorted(cells[group]):
+            quota = choice.num_examples // len(cells) // len(cells[group])
+            chosen |= _from_cell(cells[group][answer], quota, choice, rng)
     return chosen
 
 

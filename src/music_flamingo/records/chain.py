@@ -20,6 +20,8 @@ class Step(Part):
     """The checking model's probability of the claim."""
     rewritten_from: str | None
     """The sentence before it was rewritten."""
+    checked_by: Literal["claim", "yes_no"] | None = None
+    """How it was checked: by its claim's own question, or by asking whether the sentence is true; None: unchecked."""
 
 
 class Chain(Record):

@@ -306,3 +306,8 @@ class GuessPayload(TrackPayload):
 class GuessReply(Part):
     answer: str
     """One of the options; another text counts as wrong."""
+
+
+class RewriteReply(PlainStep):
+    withdrawn: bool
+    """True for a step that claims nothing any more: there is nothing left to check."""

@@ -1,6 +1,7 @@
 """How a chain of thought comes about: written, split into steps, and mended where a step was not heard."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from music_flamingo.records import Example, Facts, Step
 from music_flamingo.scoring.families import FAMILIES
@@ -13,6 +14,7 @@ from music_flamingo.teachers.payloads import (
     DifficultyReply,
     PlainStep,
     RewritePayload,
+    RewriteReply,
     SongFacts,
     SplitPayload,
     StepsReply,
@@ -65,28 +67,34 @@ def draft(
     return [unchecked(step, None) for step in steps]
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Why a step is to be mended."""
+
+    fact_confidence: float
+    """How sure the tool is of the fact behind the claim; 0 for a step in free words."""
+    heard: str
+    """What the checking model takes to be right: an option of the claim's question, or `no` to a step in free words."""
+    probability: float
+    restate_above: float
+
+
 def mend(
-    teacher: Teacher,
-    step: Step,
-    track_id: str,
-    style: ChainStyle,
-    fact_confidence: float,
-    heard: str,
-    heard_probability: float,
-    restate_above: float,
-    seed: int,
-) -> Step:
-    """The step rewritten, unchecked; it remembers what it said before."""
+    teacher: Teacher, step: Step, doubt: Doubt, track_id: str, style: ChainStyle, facts: Facts, seed: int
+) -> tuple[Step, bool]:
+    """(the step rewritten, unchecked; whether it claims anything still). It remembers what it said before."""
     payload = RewritePayload(
         track_id=track_id,
         style=style,
         step=PlainStep(text=step.text, family=step.family, claim=step.claim),
-        fact_confidence=fact_confidence,
-        heard=heard,
-        heard_probability=heard_probability,
-        restate_above=restate_above,
+        fact_confidence=doubt.fact_confidence,
+        heard=doubt.heard,
+        heard_probability=doubt.probability,
+        restate_above=doubt.restate_above,
+        facts=None if step.family else SongFacts.of(facts, facts.duration_s or 0.0),
     )
-    return unchecked(ask(teacher, "rewrite", payload, PlainStep, seed, step.text), step.text)
+    reply = ask(teacher, "rewrite", payload, RewriteReply, seed, step.text)
+    return unchecked(reply, step.text), not reply.withdrawn
 
 
 def unchecked(step: PlainStep, rewritten_from: str | None) -> Step:

@@ -7,6 +7,7 @@ from music_flamingo.teachers.payloads import (
     ChainPayload,
     PlainStep,
     RewritePayload,
+    RewriteReply,
     SplitPayload,
     StepsReply,
     TextReply,
@@ -14,6 +15,10 @@ from music_flamingo.teachers.payloads import (
 from music_flamingo.teachers.scripted.claims import BY_SENTENCE, CLAIMS, UNCLEAR
 
 _SENTENCE = re.compile(r"[^.!?]+[.!?]+(?=\s|$)|\S[^.!?]*$")
+
+
+NOT_HEARD = "The rest of it cannot be told for sure."
+"""What stands for a sentence in free words that was not heard: nothing is claimed."""
 
 
 def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
@@ -35,10 +40,13 @@ def split_steps(payload: SplitPayload, rng: random.Random) -> StepsReply:
     return StepsReply(steps=[PlainStep(text=text, family=family, claim=claim) for text, family, claim in steps])
 
 
-def rewrite_step(payload: RewritePayload, rng: random.Random) -> PlainStep:
+def rewrite_step(payload: RewritePayload, rng: random.Random) -> RewriteReply:
     """Restate a step as it was heard when the tool is the less sure of the two; else withdraw its claim."""
     family = payload.step.family
+    if family not in CLAIMS:
+        return RewriteReply(text=NOT_HEARD, family="", claim="", withdrawn=True)
     if payload.heard_probability >= payload.restate_above and payload.fact_confidence < payload.heard_probability:
         restated = CLAIMS[family][payload.heard]
-        return PlainStep(text=restated.in_style(payload.style), family=family, claim=payload.heard)
-    return PlainStep(text=UNCLEAR[family].in_style(payload.style), family="", claim="")
+        text = restated.in_style(payload.style)
+        return RewriteReply(text=text, family=family, claim=payload.heard, withdrawn=False)
+    return RewriteReply(text=UNCLEAR[family].in_style(payload.style), family="", claim="", withdrawn=True)

@@ -1,0 +1,43 @@
+"""Does a chain of thought speak of what cannot be heard: a title, an artist, a file, a data set, given facts?
+
+The paper's chains never mention metadata: a model that learns to say so learns to guess instead of to listen.
+"""
+
+import re
+from collections.abc import Iterable
+
+_SPOKEN_OF = re.compile(
+    r"""\b(
+        (the|these|those|given|provided|measured|available|supplied)\ (\w+\ )?facts? |
+        facts?\ (say|says|state|states|show|shows|indicate|indicates|tell|tells|given|provided|above|below) |
+        meta-?data | payload | json | data\ ?sets? | ground\ truth | training\ data |
+        (file|track|song|artist|album)\ ?-?(name|id|title)s? | title[ds]? | (audio|sound)\ file |
+        according\ to\ (the|its)\ (captions?|annotations?|labels?|tags?|description|data|tool|analysis) |
+        (annotations?|labels?|tags?|rationale)\ (say|says|state|states|given|provided) |
+        (the|a|first|initial)\ captions?\ (say|says|state|states|mention|mentions|describe|describes) |
+        (as\ )?(an?\ )?(answer|key)\ (is\ |was\ )?(known|given|provided)\ (in\ advance|beforehand|to\ me|above) |
+        confidence\ (of|score|value|level)s?
+    )\b | \.(wav|mp3|flac|ogg|m4a|opus|mid|midi)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LETTER = re.compile(r"[^\W\d_]")
+SHORTEST_NAME = 4
+"""Letters of a name in a script with letters like Latin ones; shorter ones (`Air`, `Rag`) are words of music too."""
+
+
+def mentions_metadata(text: str, names: Iterable[str] = ()) -> bool:
+    """True for a text that speaks of its sources, or says one of the track's `names` (title, artist, file).
+
+    A name counts when it stands there as it is written: as whole words, of several words or of one that is quoted, or
+    in a script without capitals. A lone word such as `Waltz` is what one hears and no title.
+    """
+    return bool(_SPOKEN_OF.search(text)) or any(_is_said(name, text) for name in names)
+
+
+def _is_said(name: str, text: str) -> bool:
+    name = " ".join(name.split())
+    if len(_LETTER.findall(name)) < (SHORTEST_NAME if name.isascii() else 2):
+        return False
+    quoted = re.search(rf"[\"'“‘«「《]{re.escape(name)}[\"'”’»」》]", text, re.IGNORECASE)
+    is_proper = " " in name or name.lower() == name.upper()
+    return bool(quoted) or (is_proper and bool(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)))

@@ -1,0 +1,113 @@
+"""One chain of thought: drafted, checked step by step, mended once where that is allowed (paper, MF-Think)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from music_flamingo.quality.checks import confidences
+from music_flamingo.quality.choice import Difficulty
+from music_flamingo.quality.steps import (
+    Heard,
+    StepLimits,
+    in_free_words,
+    judge,
+    reason_against_text,
+    reason_to_discard,
+)
+from music_flamingo.records import Chain, Example, Facts, Step
+from music_flamingo.teachers import Teacher, TeacherFailedError, stamp
+from music_flamingo.teachers.payloads import ChainStyle
+from music_flamingo.teachers.thinking import Doubt, draft, mend
+
+Affirm = Callable[[str, Sequence[str]], Mapping[str, float]]
+"""(track id, sentences) -> the model's probability of yes to each."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How chains are written and judged."""
+
+    style: ChainStyle
+    evidence: Mapping[str, tuple[str, ...]]
+    limits: StepLimits
+    seed: int
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A question to write a chain for, and what is known of its track."""
+
+    example: Example
+    facts: Facts
+    audible: list[Example]
+    """The track's closed questions that passed validation."""
+    heard: Mapping[str, Heard]
+    """What the model made of them, by family."""
+    difficulty: Difficulty
+    names: tuple[str, ...] = ()
+    """Title, artist and file: never to be said."""
+
+
+def write_chain(manner: Manner, teacher: Teacher, topic: Topic, affirm: Affirm | None) -> Chain:
+    """One chain; `status` says whether it stands. Without `affirm` steps in free words stay unchecked."""
+    example = topic.example
+    try:
+        steps, reason = _checked_steps(manner, teacher, topic, affirm)
+    except TeacherFailedError as error:
+        steps, reason = [], error.reason
+    chain = Chain(
+        id=f"{example.id}/chain",
+        example_id=example.id,
+        track_id=example.track_id,
+        work_id=example.work_id,
+        split=example.split,
+        family=example.family,
+        question=example.question,
+        options=example.options,
+        answer=example.answer,
+        steps=steps,
+        thinking=" ".join(step.text for step in steps),
+        difficulty=topic.difficulty,
+        teacher=stamp(teacher, "chain"),
+    )
+    return chain.quarantined(reason) if reason else chain
+
+
+def _checked_steps(
+    manner: Manner, teacher: Teacher, topic: Topic, affirm: Affirm | None
+) -> tuple[list[Step], str | None]:
+    """(steps, reason to discard them or None) after at most one rewrite."""
+    example, limits = topic.example, manner.limits
+    evidence = manner.evidence.get(example.family, ())
+    steps = draft(teacher, example, topic.facts, topic.audible, evidence, manner.style, manner.seed)
+    if reason := reason_against_text(steps, limits, topic.names):
+        return steps, reason
+    steps = _check(steps, topic, limits, affirm, frozenset())
+    reason = reason_to_discard(steps, example.family, limits)
+    if reason or all(step.verdict != "wrong" for step in steps):
+        return steps, reason
+    mended = [_mended(manner, teacher, step, topic) if step.verdict == "wrong" else (step, True) for step in steps]
+    steps = [step for step, _ in mended]
+    if reason := reason_against_text(steps, limits, topic.names):
+        return steps, reason
+    steps = _check(steps, topic, limits, affirm, frozenset(step.text for step, claims in mended if not claims))
+    return steps, "wrong_after_rewrite" if any(step.verdict == "wrong" for step in steps) else None
+
+
+def _check(
+    steps: list[Step], topic: Topic, limits: StepLimits, affirm: Affirm | None, withdrawn: frozenset[str]
+) -> list[Step]:
+    """The steps judged; those that claim nothing any more are not asked for."""
+    texts = [text for text in in_free_words(steps, topic.heard) if text not in withdrawn] if affirm else []
+    affirmed = affirm(topic.example.track_id, texts) if affirm and texts else {}
+    return judge(steps, topic.example.family, topic.heard, limits, affirmed)
+
+
+def _mended(manner: Manner, teacher: Teacher, step: Step, topic: Topic) -> tuple[Step, bool]:
+    if step.checked_by == "claim":
+        heard = topic.heard[step.family]
+        sure = min(confidences(step.family, topic.facts).values(), default=0.0)
+        doubt = Doubt(sure, heard.best, heard.probabilities[heard.best], manner.limits.restate_above)
+    else:
+        doubt = Doubt(0.0, "no", 1.0 - step.confidence, manner.limits.restate_above)
+    track_id = topic.example.track_id
+    return mend(teacher, step, doubt, track_id, manner.style, topic.facts, manner.seed)
