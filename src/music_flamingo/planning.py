@@ -16,6 +16,7 @@ from music_flamingo.core.ports import Table
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Stage, StageConfig, parse_config
+from music_flamingo.reasoning.writing import Topic, write_chain
 from music_flamingo.records import Caption, Example, Facts, Track
 from music_flamingo.stages import captions, reason, synthesize, validate
 from music_flamingo.teachers.config import OpenAICompatibleConfig, TeacherConfig
@@ -136,11 +137,11 @@ def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, written: list
     """Every question of the tracks that the model is asked is rated; as many as are wanted get a chain."""
     ratings, chains, num_rated = Planner(config.teacher), Planner(config.teacher), 0
     for (_, facts), examples in zip(catalogue.sample, written, strict=True):
-        wanted = [e for e in examples if e.family in config.families]
+        wanted = [e for e in examples if config.wanted.takes(e.family)]
         num_rated += len(wanted)
         for example in wanted:
             rate(ratings, example, facts, config.seed)
-            reason.write_chain(config, chains, example, facts, examples, {}, "teacher_choice")
+            write_chain(config.manner, chains, Topic(example, facts, examples, {}, "teacher_choice"), None)
     for planner in (ratings, chains):
         planner.close()
     asked = min(config.max_tracks, catalogue.num_training) / len(catalogue.sample)

@@ -75,6 +75,10 @@ class ReasonConfig(StageConfig):
     def choice(self) -> Choice:
         return Choice(self.num_examples, self.missed_below, self.max_missed_fraction)
 
+    @property
+    def manner(self) -> Manner:
+        return Manner(self.style, self.evidence, self.limits, self.seed)
+
 
 def run(
     config: ReasonConfig,
@@ -144,12 +148,11 @@ def _write_all(
     think_rejects: Writer[Chain],
 ) -> None:
     """The chains of every shard that has none yet, as many at once as the teacher takes."""
-    manner = Manner(config.style, config.evidence, config.limits, config.seed)
     pending = [i for i in map(shard_index, skills.shards) if not (think.has(i) and is_settled(think_rejects, i))]
     shards = ((i, _topics(i, skills, facts, tracks, chosen, think)) for i in pending)
 
     def write(topic: Topic) -> Chain:
-        return write_chain(manner, teacher, topic, affirm)
+        return write_chain(config.manner, teacher, topic, affirm)
 
     with Progress("reason: chains", len(pending), "shards") as progress:
         for index, chains in over_shards(teacher.concurrency, shards, write):
