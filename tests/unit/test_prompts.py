@@ -16,6 +16,7 @@ from music_flamingo.teachers.payloads import (
     ChainPayload,
     DifficultyPayload,
     DistractorsPayload,
+    GuessPayload,
     JudgePayload,
     PlainStep,
     RewritePayload,
@@ -53,6 +54,7 @@ SONG = SongPayload(
 ASKED = {"track_id": "w1/0", "family": "key", "question": "What is the key of this piece?", "answer": "C major"}
 STEP = PlainStep(text="Drums play.", family="drums", claim="yes")
 PAYLOADS: dict[str, Part] = {
+    "answer_without_audio": GuessPayload(question="Are drums heard, yes or no?", options=["yes", "no"]),
     "initial_caption": WindowPayload(
         track_id="w1/0",
         start_s=0.0,
