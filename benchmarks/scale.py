@@ -1,4 +1,4 @@
-"""What a catalogue of a million tracks costs: python benchmarks/scale.py [--tracks 1000000] [--jobs duplicates]
+"""What a catalogue of a million tracks costs: python benchmarks/scale.py [--tracks 1000000] [--jobs planning]
 
 Each job prepares synthetic data (not measured), then runs in a process of its own, whose wall time and largest
 resident set are taken. Data lie under --work and are kept, so that a job can be measured again. A job is a pair of
@@ -6,6 +6,7 @@ functions below: `prepare_NAME(tracks, folder)` and `measure_NAME(folder)`, whic
 """
 
 import argparse
+import csv
 import datetime
 import json
 import os
@@ -106,8 +107,47 @@ def measure_duplicates(folder: Path) -> str:
     return f"{len(ids)} tracks, {lengths.sum() / 1e9:.2f}e9 words; found: {recall}; false: {len(found)}"
 
 
+# --- planning -------------------------------------------------------------------------------------------------------
+SHARD_SIZE = 32
+
+
+def prepare_planning(tracks: int, folder: Path) -> None:
+    """songs.csv: objects in a bucket, with ten columns about each."""
+    rng = np.random.default_rng(20)
+    regions, artists = rng.zipf(1.5, tracks) % 200, rng.integers(0, max(tracks // 12, 1), tracks)
+    with (folder / "songs.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "uri", "title", "artist", "work", "album", "region", "tradition", "language", "licence"])
+        for n in range(tracks):
+            artist, region = int(artists[n]), int(regions[n])
+            about = [f"Artist {artist}", f"work-{n // 3}", f"Album {artist % 9}", f"Region {region}"]
+            uri = f"s3://catalogue/{artist % 256:02x}/song {n}.flac"
+            writer.writerow([f"t{n:07d}", uri, f"Song, number {n}", *about, f"style {region % 40}", "en", "CC BY 4.0"])
+
+
+def measure_planning(folder: Path) -> str:
+    """The listing, its digest, every shard's units, and the splits by artist."""
+    from music_flamingo.sources.object_store import S3Access
+    from music_flamingo.sources.splits import SplitConfig, Work, deal_splits
+    from music_flamingo.sources.table import TableConfig
+
+    access = S3Access(endpoint="https://store:9000", region="-", access_key="env:KEY", secret_key="env:SECRET")
+    config = TableConfig(kind="table", path=str(folder / "songs.csv"), columns={}, s3=access)
+    digest, units = config.listing_sha256(), config.listing
+    works: dict[str, Work] = {}
+    num_shards = 0
+    for start in range(0, len(units), SHARD_SIZE):
+        num_shards += 1
+        for row in map(json.loads, units[start : start + SHARD_SIZE]):
+            works.setdefault(row["artist"], Work(row["artist"], row["tradition"], True))
+    split = SplitConfig(by="artist", seed=20, train=0.9, dev=0.02, test=0.08)
+    dealt = Counter(deal_splits(list(works.values()), split).values())
+    return f"{len(units)} uris in {num_shards} shards, {dict(dealt)} artists by split, digest {digest[:12]}"
+
+
 # --- the command ----------------------------------------------------------------------------------------------------
 JOBS: dict[str, tuple[Callable[[int, Path], None], Callable[[Path], str]]] = {
+    "planning": (prepare_planning, measure_planning),
     "duplicates": (prepare_duplicates, measure_duplicates),
 }
 

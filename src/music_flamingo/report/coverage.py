@@ -8,6 +8,7 @@ from typing import Any
 from music_flamingo.core.ports import Table
 from music_flamingo.core.record import OK
 from music_flamingo.records import Example, Facts, Truth
+from music_flamingo.report.balance import Balance, balances
 from music_flamingo.report.chains import Chains, chains
 from music_flamingo.report.charts import Bar, Histogram, bars, divided_bars, histogram
 from music_flamingo.report.flow import Reason, reasons_of
@@ -80,6 +81,7 @@ class Coverage:
     splits: tuple[Bar, ...]
     works: tuple[Bar, ...]
     """Pieces by split."""
+    balances: tuple[Balance, ...]
     track_reasons: tuple[Reason, ...]
     facts_reasons: tuple[Reason, ...]
     problems: tuple[Reason, ...]
@@ -110,6 +112,7 @@ def coverage(run: Run, rows: list[TrackRow], examples_per_reason: int) -> Covera
         traditions=divided_bars(largest_first, SPLITS),
         splits=bars({s: sum(c[s] for c in traditions.values()) for s in SPLITS}),
         works=bars({s: len({r.work_id for r in good if r.split == s}) for s in SPLITS}),
+        balances=balances(run.tracks.manifest),
         track_reasons=reasons_of(run.tracks.manifest),
         facts_reasons=reasons_of(run.facts.manifest),
         problems=_problems(run.facts),
