@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -98,7 +97,10 @@ class Timed:
     def __init__(self, tool: Any, name: str, tally: Tally) -> None:
         self._tool, self._name, self._tally = tool, name, tally
 
-    def __getattr__(self, method: str) -> Callable[..., Any]:
+    def __getattr__(self, method: str) -> Any:
+        if not callable(getattr(self._tool, method)):
+            return getattr(self._tool, method)
+
         def timed(*arguments: Any) -> Any:
             started = time.process_time()
             try:
