@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 import songs
+import tiny_world as world
 from teacher_server import MISDEEDS, TeacherServer, teacher
 
-from music_flamingo.core.manifest import Manifest, read_manifest
+from music_flamingo.core.manifest import Manifest, complete, files_digest, list_files, read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.record import QUARANTINED
+from music_flamingo.model.files import save_model
+from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 from music_flamingo.records import Caption, Example, Facts, Track
-from music_flamingo.stages import captions, synthesize, validate
+from music_flamingo.stages import captions, reason, synthesize, validate
 from music_flamingo.teachers.cache import CallCache
 from music_flamingo.teachers.failures import TeacherUnusableError
 
@@ -132,15 +135,15 @@ def undisturbed(tmp_path_factory):
     return data, manifests, calls
 
 
-def start(stage: str, data: Path, asked: dict) -> subprocess.Popen:
+def start(stage: str, data: Path, asked: dict, config: dict | None = None) -> subprocess.Popen:
     code = (
         "import json, sys; from pathlib import Path; import songs; from music_flamingo import stages; "
         "songs.run_stage(stages.load(sys.argv[1]), json.loads(sys.argv[3]), Path(sys.argv[2]))"
     )
     paths = f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    config = json.dumps({**songs.params(stage), "teacher": asked})
+    values = json.dumps(config or {**songs.params(stage), "teacher": asked})
     return subprocess.Popen(
-        [sys.executable, "-c", code, stage, str(data), config],
+        [sys.executable, "-c", code, stage, str(data), values],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.DEVNULL,
     )
@@ -211,3 +214,72 @@ def test_another_stage_configuration_downstream_asks_nothing_twice(undisturbed, 
         manifest = songs.run_stage(synthesize.STAGE, fewer, tmp_path)["candidates"]
         assert manifest.digest == read_manifest(tmp_path / "candidates").digest
         assert sum(server.finished.values()) == calls
+
+
+# --- both, for the chains of reason ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hard_questions(tmp_path_factory) -> Path:
+    """Questions about twelve training tracks in three shards, and a tiny model that has learned nothing."""
+    data = tmp_path_factory.mktemp("questions")
+    names = [[(f"w{s}{k}/0", f"w{s}{k}") for k in range(4)] for s in range(3)]
+    songs.write_port(data / "tracks", Track, [[songs.make_track(t, w) for t, w in shard] for shard in names])
+    songs.write_port(data / "facts", Facts, [[songs.make_facts(t, w) for t, w in shard] for shard in names])
+    for module in (captions, synthesize, validate):
+        songs.run_stage(module.STAGE, songs.params(module.STAGE.name), data)
+    skills = Table(data / "skills", Example, read_manifest(data / "skills"))
+    write_model(data / "sft_model", [e.question for e in skills])
+    return data
+
+
+def write_model(root: Path, corpus: list[str]) -> None:
+    processor = build_processor(build_tokenizer(corpus, world.SIZE.vocabulary), world.SIZE, world.RATE_HZ)
+    save_model(build_model(processor, world.SIZE, seed=0), processor, root)
+    files = list_files(root)
+    manifest = {"stage": "sft", "port": "sft_model", "record": "folder", "key": "by hand", "config": {}, "inputs": {}}
+    manifest |= {"files": files, "num_records": None, "status": {}, "metrics": {}, "digest": files_digest(files)}
+    complete(root, Manifest.model_validate(manifest))
+
+
+def reasoning(asked: dict) -> dict:
+    """Parameters of reason that keep most of what a model without ears hears."""
+    own = songs.params("reason")
+    lenient = {**own["limits"], "right_above": 0.0, "answer_right_above": 0.0}
+    return {**own, "teacher": asked, "limits": lenient, "num_examples": 60, "max_tracks": 12}
+
+
+def with_inputs(source: Path, folder: Path) -> Path:
+    for port in reason.STAGE.inputs:
+        (folder / port).symlink_to(source / port)
+    return folder
+
+
+def test_reason_killed_while_it_asks_repeats_no_finished_call_and_ends_in_the_same_bytes(hard_questions, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    with TeacherServer(sleeps_s=0.02) as server:
+        first = songs.run_stage(reason.STAGE, reasoning(teacher(server, None)), with_inputs(hard_questions, whole))
+    with TeacherServer(sleeps_s=0.02) as server:
+        config = reasoning(teacher(server, tmp_path / "cache"))
+        with_inputs(hard_questions, killed)
+        for num_calls in (20, 60):
+            kill_after(start("reason", killed, config["teacher"], config), server, num_calls)
+            assert not (killed / "think" / "_manifest.json").exists()
+        time.sleep(0.2)
+        kept, before = len(CallCache(tmp_path / "cache")), Counter(server.finished)
+        again = songs.run_stage(reason.STAGE, config, killed)
+        assert sum((server.finished - before).values()) == len(server.finished) - kept
+    for port in reason.STAGE.outputs:
+        assert again[port].digest == first[port].digest
+    assert first["think"].num_records > 10
+
+
+def test_chains_whose_calls_never_succeed_are_discarded_under_their_reason(hard_questions, tmp_path):
+    with TeacherServer() as server:
+        server.misdeed = unreliable(0.15)
+        asked = teacher(server, None, stop={"window_calls": 200, "max_failed_fraction": 0.5})
+        made = songs.run_stage(reason.STAGE, reasoning(asked), with_inputs(hard_questions, tmp_path))
+    assert set(made["think"].status) == {"ok"}
+    assert made["think_rejects"].status[f"{QUARANTINED}teacher_http_5xx"] > 0
