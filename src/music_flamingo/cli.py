@@ -257,7 +257,7 @@ def _fingerprint(arguments: argparse.Namespace) -> int:
     config = parse_config(stages.load("ingest"), stage_json(_resolved(arguments), "ingest"))
     assert isinstance(config, IngestConfig)
     name = arguments.name or arguments.folder.resolve().name
-    held = list(fingerprint_folder(arguments.folder, name, config.limits, config.workers))
+    held = list(fingerprint_folder(arguments.folder, name, config.limits, config.workers, config.fingerprint.kind))
     write_held_out(arguments.output, held)
     print(f"{arguments.output}: {len(held)} recordings of {name}, {sum(bool(h.fingerprint) for h in held)} with sound")
     return 0

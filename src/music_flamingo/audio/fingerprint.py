@@ -1,22 +1,43 @@
-"""Chromaprint fingerprints by essentia: 32-bit words, about 8 a second, that survive encoders and levels."""
+"""Fingerprints: 32-bit words, about 8 a second, that survive encoders and levels. Two kinds, which never agree.
+
+`chromaprint` is Chromaprint by essentia (AGPL-3.0); `chroma` is the project's own (`chroma_print.py`).
+"""
 
 import base64
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
+from music_flamingo.audio.chroma_print import WORDS_PER_S, chroma_fingerprint
 from music_flamingo.core.errors import MissingToolError
 
-WORDS_PER_S = 11025 / 1365.25
-"""Chromaprint's hop: 1365 1/4 samples at 11025 Hz."""
+__all__ = ["WORDS_PER_S", "FingerprintChoice", "FingerprintKind", "fingerprint"]
+
+FingerprintKind = Literal["chromaprint", "chroma"]
 
 
-def fingerprint(mono: np.ndarray, rate_hz: int) -> list[int]:
+class FingerprintChoice(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: FingerprintKind
+    """One for a whole catalogue and for the held-out files it is compared with."""
+
+
+def fingerprint(mono: np.ndarray, rate_hz: int, kind: FingerprintKind = "chromaprint") -> list[int]:
     """Words of a mono recording, each 0 to 2**32 - 1; none for less than about 3 s."""
+    return chroma_fingerprint(mono, rate_hz) if kind == "chroma" else _chromaprint(mono, rate_hz)
+
+
+def _chromaprint(mono: np.ndarray, rate_hz: int) -> list[int]:
     try:
         import essentia
     except ImportError as error:
-        raise MissingToolError("fingerprints need essentia. Install with: pip install essentia") from error
+        raise MissingToolError(
+            "ingest.fingerprint is `chromaprint`, which needs essentia. Install with: pip install essentia. "
+            "Or set ingest.fingerprint.kind to chroma."
+        ) from error
     essentia.log.infoActive = False
     essentia.log.warningActive = False
     from essentia.standard import Chromaprinter

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from music_flamingo.audio.decode import BadAudioError, decode_model_copy
-from music_flamingo.audio.fingerprint import fingerprint
+from music_flamingo.audio.fingerprint import FingerprintKind, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.audio.hearing import samples_sha256
 from music_flamingo.core.errors import UserError
@@ -59,7 +59,7 @@ def training_of(tracks: Path | None, ids: Path | None) -> Training | None:
     names: dict[str, str] = {}
     recordings: list[HeldOut] = []
     if tracks is not None:
-        columns = ("id", "status", "split", "title", "uri", "audio_sha256", "fingerprint")
+        columns = ("id", "status", "split", "title", "uri", "audio_sha256", "fingerprint", "fingerprint_kind")
         for row in Table(tracks, Track, read_manifest(tracks)).columns(*columns).to_pylist():
             if row["status"] == "ok" and row["split"] == "train":
                 names.update(dict.fromkeys(_names_of(row["id"], row["uri"], row["title"]), row["id"]))
@@ -69,6 +69,7 @@ def training_of(tracks: Path | None, ids: Path | None) -> Training | None:
                         set_name="training",
                         audio_sha256=row["audio_sha256"] or "",
                         fingerprint=tuple(row["fingerprint"]),
+                        fingerprint_kind=row["fingerprint_kind"],
                     )
                 )
     if ids is not None:
@@ -98,11 +99,12 @@ def _by_sound(folder: Path, items: Sequence[BenchmarkItem], training: Training) 
     if not training.recordings:
         return []
     paths = sorted({path for item in items for path in item.audio})
-    hits = HeldOutSet(training.recordings).by_sound(_prints(folder, paths), SAME_SOUND)
+    kind = training.recordings[0].fingerprint_kind
+    hits = HeldOutSet(training.recordings).by_sound(_prints(folder, paths, kind), SAME_SOUND, kind)
     return [Found(item.id, hits[path].held.id, "sound") for item in items for path in item.audio if path in hits]
 
 
-def _prints(folder: Path, paths: Sequence[str]) -> Iterator[Fingerprinted]:
+def _prints(folder: Path, paths: Sequence[str], kind: FingerprintKind) -> Iterator[Fingerprinted]:
     with Progress("contamination", len(paths), "recordings") as progress:
         for path in paths:
             progress.advance()
@@ -110,7 +112,7 @@ def _prints(folder: Path, paths: Sequence[str]) -> Iterator[Fingerprinted]:
                 samples = decode_model_copy(folder / path, LIMITS)
             except BadAudioError:
                 continue  # it will be counted as unheard when it is asked about
-            words = np.array(fingerprint(samples, MODEL_RATE_HZ), dtype=np.uint32)
+            words = np.array(fingerprint(samples, MODEL_RATE_HZ, kind), dtype=np.uint32)
             yield Fingerprinted(path, samples_sha256(samples), words)
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from music_flamingo.audio.fingerprint import WORDS_PER_S
+from music_flamingo.audio.fingerprint import WORDS_PER_S, FingerprintKind
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.record import Record, arrow_schema, read_parquet, write_parquet
@@ -37,7 +37,7 @@ class HeldOut(Record):
     audio_sha256: str = ""
     """Of the decoded 16 kHz samples; empty where it is not known."""
     fingerprint: tuple[int, ...] = ()
-    """Chromaprint words."""
+    fingerprint_kind: FingerprintKind = "chromaprint"
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,32 @@ class HeldOutSet:
             return Hit(self._by_bytes[source_sha256], "bytes", 0.0)
         return None
 
-    def by_sound(self, recordings: Prints | Iterable[Fingerprinted], limits: DuplicateLimits) -> dict[str, Hit]:
-        """Id of every recording that sounds like a held-out one -> which."""
+    def by_sound(
+        self,
+        recordings: Prints | Iterable[Fingerprinted],
+        limits: DuplicateLimits,
+        kind: FingerprintKind = "chromaprint",
+    ) -> dict[str, Hit]:
+        """Id of every recording that sounds like a held-out one -> which. `kind` is that of the recordings' words.
+
+        Raises UserError where held-out words are of another kind: they would never agree, and nothing be found.
+        """
+        self._require(kind)
         queries = recordings if isinstance(recordings, Prints) else gather(recordings)
         found = find_repeats(queries, self._prints, limits, WORDS_PER_S)
         return {
             identifier: Hit(self.held[int(d.of)], "samples" if d.kind == "exact" else "sound", d.bit_error)
             for identifier, d in found.items()
         }
+
+    def _require(self, kind: FingerprintKind) -> None:
+        other = next((h for h in self.held if h.fingerprint and h.fingerprint_kind != kind), None)
+        if other is not None:
+            raise UserError(
+                f"the fingerprint of {other.id} ({other.set_name}) is of kind {other.fingerprint_kind}, those it is "
+                f"compared with are of kind {kind}. Set ingest.fingerprint.kind to one of them for both, and make the "
+                "other anew (mf fingerprint, mf run ingest)."
+            )
 
 
 def read_held_out(path: Path) -> Iterator[HeldOut]:
@@ -130,7 +148,7 @@ def write_held_out(path: Path, held: Sequence[HeldOut]) -> None:
 
 def held_out_of_tracks(shards: Iterable[Path], set_name: str) -> Iterator[HeldOut]:
     """The good tracks in shards of the `tracks` port, without audio: for benchmarks that refuse what was learned."""
-    columns = ["id", "source_sha256", "audio_sha256", "fingerprint"]
+    columns = ["id", "source_sha256", "audio_sha256", "fingerprint", "fingerprint_kind"]
     assert set(columns) <= set(arrow_schema(HeldOut).names)
     for path in shards:
         for row in pq.read_table(path, columns=columns, filters=[("status", "=", "ok")]).to_pylist():

@@ -59,7 +59,9 @@ class Track(Record):
     num_channels: int | None
     loudness: Loudness | None
     fingerprint: list[int]
-    """Chromaprint, 32-bit words, about 8 a second."""
+    """32-bit words, about 8 a second."""
+    fingerprint_kind: Literal["chromaprint", "chroma"] = "chromaprint"
+    """Words of different kinds are never compared."""
     audio: Audio | None
     """None when the track is quarantined before decoding."""
     provenance: Provenance

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from music_flamingo.audio.fingerprint import WORDS_PER_S
+from music_flamingo.audio.fingerprint import WORDS_PER_S, FingerprintKind
 from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.quality.contamination import EVALUATION_SET, HeldOutSet, read_held_out
 from music_flamingo.quality.duplicates import DuplicateLimits, find_duplicates
@@ -79,6 +79,7 @@ def group_of(by: str, work_id: str, artist: str | None, album: str | None) -> st
 def judge(
     shards: Sequence[Path],
     scratch: Path,
+    kind: FingerprintKind,
     duplicates: DuplicateLimits,
     held_out: Sequence[str],
     split: SplitConfig,
@@ -91,7 +92,7 @@ def judge(
             writer.add(ids, hashes, words, lengths)
         prints = writer.prints()
     if held_out:
-        _refuse_held_out(verdicts, shards, prints, held_out, duplicates)
+        _refuse_held_out(verdicts, shards, prints, kind, held_out, duplicates)
     repeated = find_duplicates(prints, duplicates, WORDS_PER_S)
     for track_id, duplicate in repeated.items():
         log.warning("%s repeats %s (%s, bit error %.3f)", track_id, duplicate.of, duplicate.kind, duplicate.bit_error)
@@ -117,11 +118,16 @@ def _prints(shards: Iterable[Path]) -> Iterator[tuple[list[str], list[str], np.n
 
 
 def _refuse_held_out(
-    verdicts: Verdicts, shards: Sequence[Path], prints: Prints, files: Sequence[str], limits: DuplicateLimits
+    verdicts: Verdicts,
+    shards: Sequence[Path],
+    prints: Prints,
+    kind: FingerprintKind,
+    files: Sequence[str],
+    limits: DuplicateLimits,
 ) -> None:
     """Tracks of evaluation sets, by id and bytes whatever their sound, else by sound."""
     held = HeldOutSet(h for file in files for h in read_held_out(Path(file)))
-    hits = held.by_sound(prints, limits)
+    hits = held.by_sound(prints, limits, kind)
     for row in _rows(shards):
         hit = held.by_name(row["id"], row["source_sha256"]) or hits.get(row["id"])
         if hit is not None and row["status"] == OK:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason
-from music_flamingo.audio.fingerprint import fingerprint
+from music_flamingo.audio.fingerprint import FingerprintChoice, FingerprintKind, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
 from music_flamingo.audio.hearing import hear, samples_sha256
 from music_flamingo.core.hashing import sha256_file
@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 class IngestConfig(StageConfig):
     source: ScoresConfig | AudioFolderConfig | TableConfig | S3Config = Field(discriminator="kind")
     limits: DecodeLimits
+    fingerprint: FingerprintChoice
     duplicates: DuplicateLimits
     split: SplitConfig
     held_out: list[str]
@@ -67,7 +68,7 @@ class IngestConfig(StageConfig):
         return identity
 
 
-def take_in(recording: Recording, limits: DecodeLimits, provenance: Provenance) -> Track:
+def take_in(recording: Recording, limits: DecodeLimits, kind: FingerprintKind, provenance: Provenance) -> Track:
     """A recording as a track; a bad one quarantined with its reason. The split is dealt later."""
     heard, status, source_sha256 = None, OK, ""
     try:
@@ -101,7 +102,8 @@ def take_in(recording: Recording, limits: DecodeLimits, provenance: Provenance) 
         original_rate_hz=heard.rate_hz if heard else None,
         num_channels=heard.num_channels if heard else None,
         loudness=heard.loudness if heard else None,
-        fingerprint=fingerprint(heard.model_copy, MODEL_RATE_HZ) if heard else [],
+        fingerprint=fingerprint(heard.model_copy, MODEL_RATE_HZ, kind) if heard else [],
+        fingerprint_kind=kind,
         audio=Audio(bytes=flac, path=f"{recording.id}.flac") if flac else None,
         provenance=provenance.model_copy(update={"seed": recording.seed}),
         album=recording.album,
@@ -128,9 +130,11 @@ def _check(recording: Recording, limits: DecodeLimits) -> None:
         raise Problem(Reason.TAGS_TOO_LARGE)
 
 
-def take_in_unit(unit: str, source: Source, limits: DecodeLimits, originals: Path) -> list[tuple[Track, Truth | None]]:
+def take_in_unit(
+    unit: str, source: Source, limits: DecodeLimits, kind: FingerprintKind, originals: Path
+) -> list[tuple[Track, Truth | None]]:
     provenance = Provenance(made_by="ingest", tool=source.tool, tool_version=source.tool_version())
-    return [(take_in(r, limits, provenance), r.truth) for r in source.recordings(unit, originals)]
+    return [(take_in(r, limits, kind, provenance), r.truth) for r in source.recordings(unit, originals)]
 
 
 def run(config: IngestConfig, tracks: Writer[Track], truth: Writer[Truth], originals: OutputFolder) -> Metrics:
@@ -141,7 +145,8 @@ def run(config: IngestConfig, tracks: Writer[Track], truth: Writer[Truth], origi
     taken = Taken(originals.work)
     _take_in_shards(config, source, units, per_shard, taken, originals.root)
     scratch = originals.work / "fingerprints.u32"
-    verdicts = judge(taken.shards, scratch, config.duplicates, config.held_out, config.split, config.balance)
+    kind = config.fingerprint.kind
+    verdicts = judge(taken.shards, scratch, kind, config.duplicates, config.held_out, config.split, config.balance)
     for index in range(num_shards):
         if not tracks.has(index):
             tracks.write(index, [verdicts.finished(t) for t in taken.tracks(index)])
@@ -180,7 +185,7 @@ def _take_in_shards(
 ) -> None:
     pending = [index for index in range(-(-len(units) // per_shard)) if not taken.has(index)]
     total = min(len(pending) * per_shard, len(units)) * source.recordings_per_unit
-    work = partial(take_in_unit, source=source, limits=config.limits, originals=originals)
+    work = partial(take_in_unit, source=source, limits=config.limits, kind=config.fingerprint.kind, originals=originals)
     with Progress("ingest", total, "tracks") as progress, pool_map(config.workers) as run_map:
         for index in pending:
             made: list[tuple[Track, Truth | None]] = []
