@@ -26,7 +26,7 @@ def sound(name: str | None, duration_s: float, rng: np.random.Generator, rate_hz
     return hiss.astype("f4")
 
 
-def save_trained(folder: Path, steps: int = 60, labels: tuple[str, ...] = LABELS) -> None:
+def save_trained(folder: Path, steps: int = 120, labels: tuple[str, ...] = LABELS) -> None:
     torch.manual_seed(0)
     config = ASTConfig(
         hidden_size=32,
@@ -45,10 +45,11 @@ def save_trained(folder: Path, steps: int = 60, labels: tuple[str, ...] = LABELS
         problem_type="multi_label_classification",
     )
     model, extractor = ASTForAudioClassification(config), ASTFeatureExtractor(num_mel_bins=64, max_length=128)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min(1.0, (s + 1) / 10, (steps - s) / steps * 2))
     rng, names = np.random.default_rng(0), [None, *SOUNDS]
     for _ in range(steps):
-        drawn = [names[i] for i in rng.integers(0, len(names), 16)]
+        drawn = [names[i] for i in rng.integers(0, len(names), 12)]
         heard = extractor([sound(n, WINDOW_S, rng) for n in drawn], sampling_rate=RATE_HZ, return_tensors="pt")
         wanted = torch.zeros(len(drawn), len(labels))
         for row, name in enumerate(drawn):
@@ -57,5 +58,6 @@ def save_trained(folder: Path, steps: int = 60, labels: tuple[str, ...] = LABELS
         optimiser.zero_grad()
         model(**heard, labels=wanted).loss.backward()
         optimiser.step()
+        rate.step()
     model.save_pretrained(folder)
     extractor.save_pretrained(folder)
