@@ -46,7 +46,9 @@ def save_trained(folder: Path, steps: int = 120, labels: tuple[str, ...] = LABEL
     )
     model, extractor = ASTForAudioClassification(config), ASTFeatureExtractor(num_mel_bins=64, max_length=128)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min(1.0, (s + 1) / 10, (steps - s) / steps * 2))
+    rate = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda s: min(1.0, (s + 1) / 10, (steps - s) / max(1, steps) * 2)
+    )
     rng, names = np.random.default_rng(0), [None, *SOUNDS]
     for _ in range(steps):
         drawn = [names[i] for i in rng.integers(0, len(names), 12)]
