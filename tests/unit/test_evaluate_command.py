@@ -239,3 +239,15 @@ def test_a_benchmark_in_the_training_data_is_refused_by_its_sound(tmp_path):
     items = find("songcaps").items(request.data)
     found = contaminated(request.data, items, training)
     assert [(f.item_id, f.training_id, f.how) for f in found] == [("s2", "my-own-name", "sound")]
+
+
+def test_a_judges_two_scales_stand_apart_and_only_one_beside_the_paper(tmp_path):
+    request = prepared(tmp_path, "musiccaps")
+
+    def reply(words, sound):
+        return "A harp." if sound else '{"score": 4}'
+
+    with AudioEndpoint(reply) as server:
+        outcome = evaluate(replace(request, model=server.url, judge=server.url, judge_model="judge"))
+    told = {row.measure: (row.value, row.paper) for row in outcome.rows if row.group == "all"}
+    assert told == {"gpt_0_10": (4.0, 8.8), "gpt_1_5": (4.0, None)}

@@ -40,6 +40,11 @@ SONGCAPS: dict[str, Published] = {
 }
 
 
+OTHER_SCALES = ("gpt_1_5",)
+
+
 def published(benchmark: str, measure: str) -> Published | None:
-    """The paper's number beside which a measure of a benchmark is put."""
+    """The paper's number beside which a measure of a benchmark is put; none where the scale is another."""
+    if measure in OTHER_SCALES:
+        return None
     return SONGCAPS.get(measure) if benchmark == "songcaps" else PUBLISHED.get(benchmark)

@@ -1,7 +1,7 @@
 """Music Instruct (MusiLingo, Deng et al. 2023): open questions about MusicCaps clips, short answers or long.
 
 Its authors report BLEU, METEOR, ROUGE and BERTScore; the paper to be reproduced has a GPT-5 judge, whose prompt is not
-published. Here a judge gives 0 to 10 against the reference, shown in percent.
+published. Here a judge gives 0 to 10 against the reference, shown in percent, and 1 to 5.
 """
 
 from functools import partial
@@ -21,6 +21,8 @@ from music_flamingo.evaluation.benchmarks.base import (
 from music_flamingo.evaluation.benchmarks.judged import judged
 
 JUDGE = JudgeTask("gpt_0_10", "judge_gpt_0_10", 0, 10)
+JUDGE_1_5 = JudgeTask("gpt_1_5", "judge_gpt_1_5", 1, 5)
+"""The other scale that papers use; asked for apart, since a judge's points do not convert."""
 
 
 def read(folder: Path, length: str) -> list[BenchmarkItem]:
@@ -56,8 +58,8 @@ def _benchmark(length: str) -> Benchmark:
         counts=(),
         items=partial(read, length=length),
         prompt_id="benchmark_open",
-        measures=(judged(JUDGE, scale=10.0),),
-        judges=(JUDGE,),
+        measures=(judged(JUDGE, scale=10.0), judged(JUDGE_1_5)),
+        judges=(JUDGE, JUDGE_1_5),
     )
 
 

@@ -12,7 +12,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     require_file,
 )
 from music_flamingo.evaluation.benchmarks.judged import judged
-from music_flamingo.evaluation.benchmarks.music_instruct import JUDGE
+from music_flamingo.evaluation.benchmarks.music_instruct import JUDGE, JUDGE_1_5
 
 QUESTION = "Describe this music in detail: genre, instruments, voices, tempo, mood, and how it is recorded."
 
@@ -48,6 +48,6 @@ BENCHMARK = Benchmark(
     counts=(2858,),
     items=read,
     prompt_id="benchmark_open",
-    measures=(judged(JUDGE),),
-    judges=(JUDGE,),
+    measures=(judged(JUDGE), judged(JUDGE_1_5)),
+    judges=(JUDGE, JUDGE_1_5),
 )
