@@ -14,13 +14,16 @@ import platform
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 SONG_WORDS = (1300, 2500)
@@ -145,10 +148,25 @@ def measure_planning(folder: Path) -> str:
     return f"{len(units)} uris in {num_shards} shards, {dict(dealt)} artists by split, digest {digest[:12]}"
 
 
+# --- validation ------------------------------------------------------------------------------------------------------
+def prepare_validation(tracks: int, folder: Path) -> None:
+    """Ports of a catalogue with one question a track."""
+    from synthetic_skills import write_catalogue
+
+    write_catalogue(tracks, folder)
+
+
+def measure_validation(folder: Path) -> str:
+    from synthetic_skills import validate_catalogue
+
+    return validate_catalogue(folder)
+
+
 # --- the command ----------------------------------------------------------------------------------------------------
 JOBS: dict[str, tuple[Callable[[int, Path], None], Callable[[Path], str]]] = {
     "planning": (prepare_planning, measure_planning),
     "duplicates": (prepare_duplicates, measure_duplicates),
+    "validation": (prepare_validation, measure_validation),
 }
 
 
@@ -167,10 +185,33 @@ def run_job(name: str, tracks: int, work: Path) -> Measured:
 
 def measure_here(name: str, folder: Path) -> Measured:
     started = time.monotonic()
-    found = JOBS[name][1](folder)
+    with peak_of_all() as peak:
+        found = JOBS[name][1](folder)
     seconds = time.monotonic() - started
-    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return Measured(seconds, max(peaks) / 2**20, found)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return Measured(seconds, max(own, peak[0]), found)
+
+
+@contextmanager
+def peak_of_all() -> Iterator[list[float]]:
+    """The resident set of this process and all that it starts, in GiB, looked at four times a second: the highest."""
+    peak, ended, me = [0.0], threading.Event(), psutil.Process()
+
+    def look() -> None:
+        while not ended.wait(0.25):
+            total = 0
+            for process in [me, *me.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    total += process.memory_info().rss
+            peak[0] = max(peak[0], total / 2**30)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def report(tracks: int, results: dict[str, Measured], command: str) -> str:

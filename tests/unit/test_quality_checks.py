@@ -4,8 +4,8 @@ import pytest
 import songs
 from pydantic import ValidationError
 
-from music_flamingo.quality.agreement import text_contradicts
 from music_flamingo.quality.checks import FACTS, RESTS_ON, Limits, Song, reason_against
+from music_flamingo.quality.contradictions import text_contradicts
 from music_flamingo.records import Category, Example, Reference
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from music_flamingo.quality.agreement import answer_agrees, text_contradicts
+from music_flamingo.quality.agreement import answer_agrees, is_covered
+from music_flamingo.quality.contradictions import text_contradicts
 from music_flamingo.quality.texts import Said
 from music_flamingo.records import Example, Facts
 from music_flamingo.scoring.normalise import same_answer
@@ -187,7 +188,8 @@ def check_answer(example: Example, song: Song) -> str | None:
 
 def check_text(example: Example, song: Song) -> str | None:
     """`contradicts_key`, `contradicts_tempo`, ...: a text names another value than the facts do."""
-    texts = [example.answer, example.rationale] if example.type == "caption" else [example.rationale]
+    # an answer that a rule of its own was held against need not be read as a text: a relative key is no wrong key
+    texts = [example.rationale] if is_covered(example.family) else [example.answer, example.rationale]
     for text in texts:
         if what := text_contradicts(text, song.facts, example.family):
             return f"contradicts_{what}"

@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -58,7 +58,7 @@ class Asked:
 
     @cached_property
     def names(self) -> list[str]:
-        return [normalise_answer(option) for option in self.options]
+        return [_name(option) for option in self.options]
 
     @cached_property
     def shapes(self) -> list[str]:
@@ -76,6 +76,12 @@ class Guess:
     cue: Literal["words", "shape"]
 
 
+@lru_cache(maxsize=65536)
+def _name(option: str) -> str:
+    return normalise_answer(option)
+
+
+@lru_cache(maxsize=4096)
 def fold_of(track_id: str, folds: int) -> int:
     return int(sha256_bytes(track_id.encode())[:8], 16) % folds
 
@@ -86,7 +92,7 @@ def count(asked: Iterable[Asked]) -> Counts:
     for q in asked:
         for name in q.names:
             counts[_k("offered", q.family, name)] += 1
-        right = normalise_answer(q.answer)
+        right = _name(q.answer)
         counts[_k("answer", q.family, right)] += 1
         counts[_k("family", q.family)] += 1
         counts.update(_k("word", q.family, right, w) for w in q.words)

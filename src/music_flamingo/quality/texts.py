@@ -6,6 +6,7 @@ chord and key names and words of contrast must be equal before words are compare
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from music_flamingo.records import Example
 from music_flamingo.scoring.families import FAMILIES
@@ -42,6 +43,7 @@ _NAMED = re.compile(
 """Letters that stand for chords, keys or sections; a lone A may be the article."""
 
 
+@lru_cache(maxsize=65536)
 def figures(text: str) -> tuple[str, ...]:
     """What makes a text another text: figures, names of notes, words of contrast; sorted."""
     words = normalise_answer(text).split()
@@ -51,6 +53,7 @@ def figures(text: str) -> tuple[str, ...]:
     return tuple(sorted([*numbers, *ordinals, *contrasts, *_NAMED.findall(text)]))
 
 
+@lru_cache(maxsize=65536)
 def content_words(text: str) -> frozenset[str]:
     """The words that carry meaning, without plural endings."""
     words = (word.strip("'’") for word in normalise_answer(text).split())
