@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ COPIES = {"re-encoded, 3 % of bits": 0.01, "re-encoded, 6 % of bits": 0.005, "tr
 
 class Measured(NamedTuple):
     seconds: float
+    cpu_s: float
+    """Of all its processes: what a machine that others use too cannot change."""
     peak_gib: float
     found: str
 
@@ -185,42 +188,59 @@ def run_job(name: str, tracks: int, work: Path) -> Measured:
 
 def measure_here(name: str, folder: Path) -> Measured:
     started = time.monotonic()
-    with peak_of_all() as peak:
+    with watched() as use:
         found = JOBS[name][1](folder)
     seconds = time.monotonic() - started
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return Measured(seconds, max(own, peak[0]), found)
+    return Measured(seconds, sum(use.cpu_s.values()), max(own, use.peak_gib), found)
+
+
+@dataclass
+class Use:
+    """What this process and all that it starts take, looked at four times a second."""
+
+    peak_gib: float = 0.0
+    cpu_s: dict[int, float] = field(default_factory=dict)
+    """By process id."""
+
+    def look(self) -> None:
+        me, total = psutil.Process(), 0
+        for process in [me, *me.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+                times = process.cpu_times()
+                self.cpu_s[process.pid] = times.user + times.system
+        self.peak_gib = max(self.peak_gib, total / 2**30)
 
 
 @contextmanager
-def peak_of_all() -> Iterator[list[float]]:
-    """The resident set of this process and all that it starts, in GiB, looked at four times a second: the highest."""
-    peak, ended, me = [0.0], threading.Event(), psutil.Process()
+def watched() -> Iterator[Use]:
+    use, ended = Use(), threading.Event()
 
-    def look() -> None:
+    def watch() -> None:
         while not ended.wait(0.25):
-            total = 0
-            for process in [me, *me.children(recursive=True)]:
-                with suppress(psutil.NoSuchProcess):
-                    total += process.memory_info().rss
-            peak[0] = max(peak[0], total / 2**30)
+            use.look()
 
-    watcher = threading.Thread(target=look, daemon=True)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield peak
+        yield use
     finally:
         ended.set()
         watcher.join()
+        use.look()
 
 
 def report(tracks: int, results: dict[str, Measured], command: str) -> str:
     lines = [
         f"# A catalogue of {tracks:,} tracks, {datetime.date.today().isoformat()}",
         "",
-        "| job | minutes | peak memory (GiB) | what was found |",
-        "|---|---|---|---|",
-        *(f"| {name} | {m.seconds / 60:.1f} | {m.peak_gib:.2f} | {m.found} |" for name, m in results.items()),
+        "| job | minutes | CPU minutes | peak memory (GiB) | what was found |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | {m.seconds / 60:.1f} | {m.cpu_s / 60:.1f} | {m.peak_gib:.2f} | {m.found} |"
+            for name, m in results.items()
+        ),
         "",
         f"In all {sum(m.seconds for m in results.values()) / 60:.1f} minutes; most memory of one job "
         f"{max(m.peak_gib for m in results.values()):.2f} GiB. Synthetic data, as the command's source says.",

@@ -67,7 +67,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Guess:
-    """What text alone makes of a question, by the cue that lifts its answer most above chance."""
+    """What text alone makes of a question, by the cue that is surest of any option: chosen without the answer."""
 
     answer_probability: float
     chance: float
@@ -119,14 +119,11 @@ class TextOnly:
         """Needs a question with at least two options, the answer among them."""
         place, uniform = q.options.index(q.answer), 1 / len(q.options)
         before = self._before(q)
-        by_words = self._by_words(q, before)
-        best = max(range(len(by_words)), key=lambda i: (by_words[i], -i))
-        guess = Guess(by_words[place], max(before[place], uniform), best == place, "words")
-        if not q.is_drawn:
-            return guess
-        by_shape = self._by_shape(q)
-        rival = Guess(by_shape[place], uniform, by_shape[place] == max(by_shape), "shape")
-        return max(guess, rival, key=lambda g: g.answer_probability - g.chance)
+        shares, chance, cue = self._by_words(q, before), max(before[place], uniform), "words"
+        if q.is_drawn and max(by_shape := self._by_shape(q)) > max(shares):
+            shares, chance, cue = by_shape, uniform, "shape"
+        best = max(range(len(shares)), key=lambda i: (shares[i], -i))
+        return Guess(shares[place], chance, best == place, "shape" if cue == "shape" else "words")
 
     def _get(self, *parts: str) -> int:
         key = SEPARATOR.join(parts)
