@@ -69,7 +69,8 @@ def evaluate(sheet: Path, script: str, tmp_path: Path, width: int = 1100) -> obj
 
 
 def test_keys_rate_and_move_and_the_fate_is_told_after_the_rating(sheet, tmp_path):
-    script = """const fate = d.getElementById("fate"), before = fate.textContent; key("1"); const after = fate.textContent;
+    script = """const fate = d.getElementById("fate"), before = fate.textContent;
+      key("1"); const after = fate.textContent;
       key("ArrowRight"); key("2"); key("ArrowRight"); key("3"); key("3");
       return [before, after, d.getElementById("where").textContent, d.getElementById("counts").textContent];"""
     before, after, where, counts = evaluate(sheet, script, tmp_path)

@@ -17,7 +17,7 @@
     stopAt = null;
     audio.src = item.clip;
     $("where").textContent = `${at + 1} of ${items.length}`;
-    for (const part of ["question", "answer", "rationale", "teacher", "id"]) $(part).textContent = item[part];
+    for (const part of ["question", "answer", "rationale", "teacher", "id"]) $(part).textContent = item[part] || "(none)";
     $("kind").textContent = [item.skill, item.type, item.family].join(" / ");
     fill($("options"), item.options, (node, option) => node.classList.toggle("right", option === item.answer));
     list($("facts"), item.facts);
