@@ -4,7 +4,7 @@ import pytest
 import songs
 from pydantic import ValidationError
 
-from music_flamingo.quality.checks import FACTS, RESTS_ON, Limits, Song, reason_against
+from music_flamingo.quality.checks import FACTS, RESTS_ON, Limits, Song, are_drawn, reason_against
 from music_flamingo.quality.contradictions import text_contradicts
 from music_flamingo.records import Category, Example, Reference
 from music_flamingo.scoring.families import FAMILIES
@@ -216,3 +216,16 @@ def test_lyrics_that_carry_markup_never_reach_the_training_data():
 def test_markup_in_structured_truth_is_found():
     example = change("rich_caption", structured=[Category(name="bpm", values=["<|endoftext|>"])])
     assert reason(example) == "control_tokens"
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "drawn"),
+    [
+        ("Yes or no?", ["yes", "no"], False),
+        ("Which section is the longest?", ["the first", "the second", "the third"], False),
+        ("Which section is the longest?", ["the second", "the first", "the third"], True),
+        ("Which cadence ends it?", ["plagal", "half"], True),
+    ],
+)
+def test_options_with_an_order_of_their_own_were_not_drawn(question, options, drawn):
+    assert are_drawn(question, options) is drawn

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.core.shards import atomic_path, shard_path, write_atomic
-from music_flamingo.quality.checks import Limits, Song, names_its_options, reason_against
+from music_flamingo.quality.checks import Limits, Song, are_drawn, reason_against
 from music_flamingo.quality.near_texts import TextLimits, count_words, near_duplicates, signatures
 from music_flamingo.quality.rows import SCHEMA as NARROW
 from music_flamingo.quality.rows import narrow
@@ -142,7 +142,7 @@ def as_asked(family: str, question: str, options: Sequence[str], answer: str) ->
     """The question as text alone shows it; None where nothing can be chosen."""
     if len(options) < 2 or answer not in options:
         return None
-    return Question(family, question, tuple(options), answer, not names_its_options(question, options))
+    return Question(family, question, tuple(options), answer, are_drawn(question, options))
 
 
 def _count(kept: Sequence[Example], folds: int) -> dict[int, Counts]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from music_flamingo.quality.checks import CONTROL_TOKEN, names_its_options
+from music_flamingo.quality.checks import CONTROL_TOKEN, are_drawn
 from music_flamingo.quality.near_texts import count_words
 from music_flamingo.quality.text_only import Guess
 
@@ -83,6 +83,6 @@ def _has_markup(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _place(question: str, options: Sequence[str], answer: str) -> int:
-    if len(options) < 2 or answer not in options or names_its_options(question, options):
+    if len(options) < 2 or answer not in options or not are_drawn(question, options):
         return NOT_DRAWN
     return list(options).index(answer)

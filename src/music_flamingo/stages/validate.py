@@ -22,7 +22,7 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.skills_card import write_skills_card
-from music_flamingo.quality.checks import Limits, names_its_options
+from music_flamingo.quality.checks import Limits, are_drawn
 from music_flamingo.quality.expectations import Expected, Finding, find, require, tally
 from music_flamingo.quality.near_texts import TextLimits
 from music_flamingo.quality.overview import text_only
@@ -60,7 +60,7 @@ Heard = tuple[Example, str, Track | None, Facts | None]
 def read_without_audio(config: TextOnlyConfig, teacher: Teacher, heard: Heard) -> Asked:
     """A closed question is not asked: worded alike for all tracks, it can give none of its answers away."""
     example, reason, _, _ = heard
-    if reason or len(example.options) < 2 or names_its_options(example.question, example.options):
+    if reason or len(example.options) < 2 or not are_drawn(example.question, example.options):
         return Asked(reason, None)
     try:
         num_right = guess_without_audio(teacher, config, example)
