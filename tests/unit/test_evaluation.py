@@ -293,7 +293,7 @@ def test_every_model_answers_every_question_under_every_condition(ports, tmp_pat
     asked: dict[tuple[str, str], list[str]] = {}
     for p in predictions:
         asked.setdefault((p.model, p.condition), []).append(f"{p.family}/{p.track_id}")
-    assert len(asked) == 9
+    assert len(asked) == 10, "three models, three conditions, and noise for the last"
     assert len(set(map(tuple, asked.values()))) == 1, "the same questions in the same order"
     assert len({p.id for p in predictions}) == len(predictions)
     assert {p.family for p in predictions} == {"drums", "mode", "tempo_class"}
@@ -303,7 +303,9 @@ def test_every_model_answers_every_question_under_every_condition(ports, tmp_pat
     silent = {(p.model, p.family, p.output) for p in predictions if p.condition == "none"}
     assert len(silent) == 9, "silence always sounds the same"
     scores = list(Table(tmp_path / "scores", Score, read_manifest(tmp_path / "scores")))
-    assert len(scores) == 9 * 4
+    assert len(scores) == 10 * 4
+    noisy = [p for p in predictions if p.condition == "noise"]
+    assert {p.model for p in noisy} == {"grpo"} and all(p.heard_track_id is None for p in noisy)
     assert read_evaluation(tmp_path / "scores").chance["tempo_class"] == pytest.approx(1 / 3)
     assert read_manifest(tmp_path / "scores").metrics["accuracy_percent"].keys() == {"sft", "warmup", "grpo"}
 

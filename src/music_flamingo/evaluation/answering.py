@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from music_flamingo.core.ports import Table
 from music_flamingo.core.record import read_parquet
 from music_flamingo.evaluation.captions import names_category
-from music_flamingo.evaluation.controls import silence
+from music_flamingo.evaluation.controls import noise, silence
 from music_flamingo.evaluation.items import Item
 from music_flamingo.records import Prediction, Track
 from music_flamingo.records.prediction import Condition
@@ -38,6 +38,8 @@ class Job:
     tracks: Table[Track]
     batch_size: int
     max_new_tokens: int
+    seed: int
+    """Of the noise that is played."""
 
 
 def answer_job(job: Job) -> list[Prediction]:
@@ -63,13 +65,19 @@ def _texts(job: Job, listener: "Listener") -> Mapping[int, str]:
     texts: dict[int, str] = {}
     asks = (
         (indices, Ask(samples, question, options, job.think))
-        for track_id, samples in sounds(job.tracks, waiting)
+        for track_id, samples in _played(job, waiting)
         for (question, options), indices in waiting[track_id].items()
     )
     while batch := list(islice(asks, job.batch_size)):
         for (indices, _), said in zip(batch, _ask(job, listener, [ask for _, ask in batch]), strict=True):
             texts.update(dict.fromkeys(indices, said))
     return texts
+
+
+def _played(job: Job, wanted: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """(track id, what is played for it): once a track, so that its questions share one hearing."""
+    for track_id, samples in sounds(job.tracks, wanted):
+        yield track_id, noise(len(samples), job.seed, track_id) if job.condition == "noise" else samples
 
 
 def _silent_texts(job: Job, listener: "Listener") -> Mapping[int, str]:
@@ -111,7 +119,7 @@ def _prediction(job: Job, index: int, text: str) -> Prediction:
         condition=job.condition,
         track_id=item.track_id,
         work_id=item.work_id,
-        heard_track_id=None if job.condition == "none" else job.heard_track_ids[index],
+        heard_track_id=None if job.condition in ("noise", "none") else job.heard_track_ids[index],
         family=item.family,
         question=item.question,
         options=list(item.options),

@@ -1,8 +1,9 @@
-"""The two controls of every score: is it the music that answers, or the words of the question?
+"""The controls of every score: is it the music that answers, or the words of the question?
 
 - `shuffled`: the question is put to the recording of another work, drawn by seed so that pieces of each answer are
   replaced by pieces of every answer equally often. A model that does not listen scores as it does with the true audio;
   one that listens answers for what it hears, which comes to chance.
+- `noise`: Gaussian noise of the recording's length, another for each track (Zang et al. 2025 ask for it).
 - `none`: silence as long as the stretch that would have been heard. Over balanced answers this is chance.
 """
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.evaluation.items import Item, rng_of
+
+NOISE_LEVEL = 0.1
 
 
 def shuffled_tracks(items: Sequence[Item], seed: int) -> list[str]:
@@ -52,6 +55,12 @@ def _other(item: Item, asked: Sequence[Item], answer: str, rng: np.random.Genera
         )
     wanted = [o for o in others if _answer(o) == answer] or others
     return wanted[rng.integers(len(wanted))].track_id
+
+
+def noise(num_samples: int, seed: int, track_id: str) -> np.ndarray:
+    """About as loud as music: RMS 0.1 of full scale."""
+    drawn = NOISE_LEVEL * rng_of(seed, "noise", track_id).standard_normal(num_samples)
+    return drawn.clip(-1, 1).astype(np.float32)
 
 
 def silence(num_samples: int) -> np.ndarray:

@@ -17,9 +17,9 @@ import numpy as np
 from music_flamingo.audio.decode import DecodeLimits, decode_model_copy
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.errors import MissingInputError
-from music_flamingo.core.hashing import sha256_file, sha256_json
+from music_flamingo.core.hashing import sha256_file
 from music_flamingo.evaluation.benchmarks.base import BenchmarkItem
-from music_flamingo.evaluation.controls import silence
+from music_flamingo.evaluation.controls import noise, silence
 
 Condition = Literal["audio", "permuted", "shuffled", "noise", "none"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
@@ -30,8 +30,6 @@ TITLES: dict[Condition, str] = {
     "noise": "noise",
     "none": "no audio",
 }
-NOISE_LEVEL = 0.1
-"""RMS, full scale is 1: about as loud as music."""
 LIMITS = DecodeLimits(
     max_bytes=2_000_000_000,
     min_duration_s=0.05,
@@ -62,8 +60,7 @@ class Sound:
         if self.condition == "none":
             return silence(len(heard))
         if self.condition == "noise":
-            rng = np.random.default_rng(int(sha256_json([self.seed, "noise", self.item_id])[:16], 16))
-            return (NOISE_LEVEL * rng.standard_normal(len(heard))).clip(-1, 1).astype(np.float32)
+            return noise(len(heard), self.seed, self.item_id)
         return heard
 
     def encoded(self, silence_for_none: bool) -> tuple[bytes, str] | None:

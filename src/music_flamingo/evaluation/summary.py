@@ -17,8 +17,9 @@ from music_flamingo.records import Prediction, Score
 from music_flamingo.records.prediction import Condition
 
 ALL = "all"
-CONDITIONS: tuple[Condition, ...] = ("audio", "shuffled", "none")
+CONDITIONS: tuple[Condition, ...] = ("audio", "shuffled", "noise", "none")
 CONTROLS: tuple[Condition, ...] = ("shuffled", "none")
+"""Of every model; the release's gate stands on them."""
 MODELS = ("sft", "warmup", "grpo")
 EVALUATION_FILE = "evaluation.json"
 NO_TRUTH = "no truth: evaluation skipped"
@@ -85,9 +86,11 @@ def _num_asked(family: str, references: Iterable[str]) -> int:
 
 
 def differences(answers: Answers, resamples: int, seed: int) -> list[Difference]:
-    """Each model against both of its controls, and each against every earlier stage of training, family by family."""
+    """Each model against its controls, and each against every earlier stage of training, family by family."""
     models = list(dict.fromkeys(model for model, _ in answers))
-    pairs = [(model, model, control) for model in models for control in CONTROLS]
+    controls = [c for c in CONDITIONS if c != "audio"]
+    pairs: list[tuple[str, str, Condition]]
+    pairs = [(model, model, control) for model in models for control in controls if (model, control) in answers]
     pairs += [(later, earlier, "audio") for i, later in enumerate(models) for earlier in models[:i]]
     return [
         _difference(answers, model, minus_model, minus_condition, family, resamples, seed)

@@ -1,4 +1,4 @@
-"""The results table: families by models, each model beside its two controls. The small twin of the paper's ablation.
+"""The results table: families by models, each model beside its controls. The small twin of the paper's ablation.
 
 A cell reads `72 [64, 80]`: balanced accuracy in percent and its 95 % interval. `all` is the mean over the families
 above it; captions, judged category by category, stand below it.
@@ -12,7 +12,12 @@ from music_flamingo.records import Score
 from music_flamingo.records.prediction import Condition
 
 MODEL_TITLES = {"sft": "SFT", "warmup": "warm-up", "grpo": "GRPO"}
-CONDITION_TITLES: dict[Condition, str] = {"audio": "audio", "shuffled": "other audio", "none": "silence"}
+CONDITION_TITLES: dict[Condition, str] = {
+    "audio": "audio",
+    "shuffled": "other audio",
+    "noise": "noise",
+    "none": "silence",
+}
 
 
 def markdown_table(scores: Sequence[Score], chance: Mapping[str, float]) -> str:
@@ -20,7 +25,8 @@ def markdown_table(scores: Sequence[Score], chance: Mapping[str, float]) -> str:
     if not scores:
         return "No scores: there was no truth to ask against.\n"
     cells = {(s.model, s.condition, s.family): s for s in scores}
-    columns = [(m, c) for m in dict.fromkeys(s.model for s in scores) for c in CONDITIONS]
+    asked = {(s.model, s.condition) for s in scores}
+    columns = [(m, c) for m in dict.fromkeys(s.model for s in scores) for c in CONDITIONS if (m, c) in asked]
     titles = [_title(model, condition) for model, condition in columns]
     lines = ["| " + " | ".join(["questions", "n (works)", "chance", *titles]) + " |"]
     lines.append("|" + " --- |" + " ---: |" * (len(columns) + 2))

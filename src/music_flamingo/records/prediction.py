@@ -4,8 +4,8 @@ from typing import Literal
 
 from music_flamingo.core.record import Record
 
-Condition = Literal["audio", "shuffled", "none"]
-"""The true audio; another track's audio with another answer; no audio (silence)."""
+Condition = Literal["audio", "shuffled", "noise", "none"]
+"""The true audio; another track's audio with another answer; noise as long; no audio (silence)."""
 
 
 class Prediction(Record):
@@ -16,7 +16,7 @@ class Prediction(Record):
     """The track that the question and its reference are about."""
     work_id: str
     heard_track_id: str | None = None
-    """The track that was played: another one under `shuffled`, None for silence."""
+    """The track that was played: another one under `shuffled`, None for noise and silence."""
     family: str
     question: str
     options: list[str]

@@ -11,8 +11,14 @@ from music_flamingo.records import Prediction, Score
 from music_flamingo.scoring.families import FAMILIES
 
 MODELS = {"sft": "Fine-tuned", "warmup": "Warm-up", "grpo": "GRPO"}
-CONDITIONS = {"audio": "the piece itself", "shuffled": "another piece's audio", "none": "no audio"}
+CONDITIONS = {
+    "audio": "the piece itself",
+    "shuffled": "another piece's audio",
+    "noise": "noise",
+    "none": "no audio",
+}
 CONTROLS = ("shuffled", "none")
+"""Those that every model has; charts show them."""
 
 ALL = "all"
 """The score over every family of questions, each counting the same."""
@@ -70,7 +76,7 @@ class FamilyResult:
         return with_audio.accuracy - max(others) if with_audio and others else None
 
     def row(self, name: str, model: str) -> IntervalRow:
-        cells = (self.cell(model, condition) for condition in CONDITIONS)
+        cells = (self.cell(model, condition) for condition in ("audio", *CONTROLS))
         return (name, model, self.chance, *cells)  # type: ignore[return-value]
 
 

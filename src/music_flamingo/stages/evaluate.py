@@ -2,8 +2,8 @@
 
 Questions come from scoring/families, their answers from the scores' truth and never from MIR output. The models
 after SFT (asked plainly), warm-up and GRPO (asked to think) are each heard under three conditions: the true audio,
-another work's audio, silence. They listen to the middle of a track, as in serving. Answers are greedy; one that
-cannot be parsed is wrong. A source without truth (a folder of songs) has no scores, and the summary says so.
+another work's audio, silence; the last one, which is released, with noise too. They listen to the middle of a track,
+as in serving. Answers are greedy; one that cannot be parsed is wrong. A source without truth (a folder of songs) has no scores, and the summary says so.
 """
 
 import logging
@@ -40,6 +40,9 @@ from music_flamingo.scoring.families import FAMILIES
 
 THINKS = {"sft": False, "warmup": True, "grpo": True}
 """Model -> whether it is asked to think first, as it was trained."""
+
+RELEASED = "grpo"
+"""The model that is also asked with noise: a further control of all three would cost a third more time."""
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +115,7 @@ def _jobs(
     heard: dict[Condition, tuple[str, ...]] = {
         "audio": own,
         "shuffled": tuple(shuffled_tracks(items, config.seed)),
+        "noise": own,
         "none": own,
     }
     return [
@@ -125,9 +129,11 @@ def _jobs(
             tracks=tracks,
             batch_size=config.batch_size,
             max_new_tokens=config.max_new_tokens,
+            seed=config.seed,
         )
         for name, folder in models.items()
         for condition in CONDITIONS
+        if condition != "noise" or name == RELEASED
     ]
 
 
