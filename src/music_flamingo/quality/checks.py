@@ -43,6 +43,7 @@ RESTS_ON = {
     "mode": ("key",),
     "key": ("key",),
     "relative_key": ("key",),
+    "key_relation": ("key",),
     "first_chord": ("chords",),
     "last_chord": ("chords",),
     "chord_at_time": ("chords",),

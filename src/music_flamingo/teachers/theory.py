@@ -63,6 +63,8 @@ _SEVENTHS = {
 }
 _SYMBOLS = {"maj": "", "min": "m", "dim": "dim", "aug": "aug", "sus": "sus"}
 
+KEY_RELATIONS = ("same", "relative", "parallel", "dominant", "subdominant", "distant")
+
 
 def pitch_class(name: str) -> int:
     """`Eb` -> 3. Raises ValueError for what is not a note name."""
@@ -117,7 +119,7 @@ def relative_key(key: KeyName) -> KeyName:
 
 
 def key_relation(one: KeyName, other: KeyName) -> str:
-    """`same`, `relative`, `parallel`, `dominant`, `subdominant` or `distant`, seen from the first key."""
+    """One of KEY_RELATIONS, seen from the first key."""
     if one.same(other):
         return "same"
     if relative_key(one).same(other):

@@ -5,17 +5,21 @@ import random
 from music_flamingo.records import Segment
 from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
 from music_flamingo.teachers.scripted.asking import asked
-from music_flamingo.teachers.scripted.words import chord, seconds, stretch, whole
-from music_flamingo.teachers.theory import form_letters
+from music_flamingo.teachers.scripted.words import chord, listed, seconds, stretch, whole
+from music_flamingo.teachers.theory import KEY_RELATIONS, KeyName, form_letters, key_relation
 
 HALVES = ("first half", "second half", "both alike")
 CLEARLY_LONGER = 1.15
 """A section is called the longest when it exceeds every other by this ratio."""
+ALIKE_WITHIN = 0.1
+"""Halves whose numbers of changes differ by less than this part of all are alike to the ear."""
+MOST_SECTIONS = 10
+"""More sections than this are neither counted nor spelled out as a form."""
 
 
 def write_comparative(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     facts = payload.facts
-    questions = [*_louder_half(facts), *_busier_half(facts), *_outer_chords(facts)]
+    questions = [*_louder_half(facts), *_busier_half(facts), *_outer_chords(facts), *_outer_keys(facts)]
     if facts.sections:
         questions += _sections(facts, rng)
     return QuestionsReply(questions=questions)
@@ -36,7 +40,8 @@ def _busier_half(facts: SongFacts) -> list[Asked]:
         return []
     changes = [s.start_s for s in spans[1:]]
     before, after = sum(t < middle_s for t in changes), sum(t >= middle_s for t in changes)
-    answer = HALVES[2] if before == after else HALVES[0 if before > after else 1]
+    alike = abs(before - after) <= ALIKE_WITHIN * len(changes)
+    answer = HALVES[2] if alike else HALVES[0 if before > after else 1]
     wording = "In which half does the harmony change more often: first half, second half or both alike?"
     rationale = f"There are {before} changes before {seconds(middle_s)} and {after} from there on."
     shown = [stretch(0.0, middle_s, HALVES[0]), stretch(middle_s, facts.duration_s, HALVES[1])]
@@ -56,8 +61,23 @@ def _outer_chords(facts: SongFacts) -> list[Asked]:
     return [asked("same_outer_chords", "comparison", wording, "yes" if same else "no", rationale, shown, ("yes", "no"))]
 
 
+def _outer_keys(facts: SongFacts) -> list[Asked]:
+    """How the key of the end is related to that of the beginning, where the music modulates."""
+    if len(facts.key_changes) < 2:
+        return []
+    first, last = facts.key_changes[0], facts.key_changes[-1]
+    before, after = KeyName.parse(first.label), KeyName.parse(last.label)
+    relation = key_relation(before, after)
+    wording = f"How is the key of the end related to that of the beginning: {listed(KEY_RELATIONS, 'or')}?"
+    rationale = f"It begins in a {before.mode} key on {before.tonic} and ends in a {after.mode} key on {after.tonic}."
+    shown = [stretch(s.start_s, s.end_s, s.label) for s in (first, last)]
+    return [asked("key_relation", "comparison", wording, relation, rationale, shown, KEY_RELATIONS)]
+
+
 def _sections(facts: SongFacts, rng: random.Random) -> list[Asked]:
     letters, sections = form_letters(facts.sections), facts.sections
+    if len(sections) > MOST_SECTIONS:
+        return []
     shown = [stretch(s.start_s, s.end_s, letter) for letter, s in zip(letters, sections, strict=True)]
     form = " ".join(letters)
     wording = rng.choice(("How many sections does the piece have?", "Of how many sections is the music made?"))

@@ -10,6 +10,8 @@ CADENCES = ("authentic", "half", "plagal", "deceptive")
 MODES: tuple[Mode, ...] = ("major", "minor")
 FORMS = ("A B", "A A", "A B A", "A A B", "A B B", "A B C", "A B A B", "A A B A", "A B A C", "A B A C A")
 
+LONGEST_FORM = max(len(form.split()) for form in FORMS)
+
 
 def write_distractors(payload: DistractorsPayload, rng: random.Random) -> DistractorsReply:
     """Between `least` and `most` wrong options, best first where there is a best."""
@@ -28,8 +30,22 @@ def _candidates(payload: DistractorsPayload, rng: random.Random) -> list[str]:
         return rng.sample(terms, len(terms))
     if payload.family == "form":
         length = len(payload.answer)
-        return sorted(rng.sample(FORMS, len(FORMS)), key=lambda form: abs(len(form) - length))
+        return sorted(
+            [*rng.sample(FORMS, len(FORMS)), *_near_forms(payload.answer.split(), rng)],
+            key=lambda form: abs(len(form) - length),
+        )
     raise AssertionError(f"no distractors are known for {payload.family!r}")
+
+
+def _near_forms(letters: list[str], rng: random.Random) -> list[str]:
+    """A long form with one letter changed: no form of the list is of its length."""
+    if len(letters) <= LONGEST_FORM:
+        return []
+    near = []
+    for place in rng.sample(range(1, len(letters)), LONGEST_FORM):
+        other = rng.choice([letter for letter in "ABCD" if letter != letters[place]])
+        near.append(" ".join([*letters[:place], other, *letters[place + 1 :]]))
+    return near
 
 
 def _keys(key: KeyName, rng: random.Random) -> list[str]:

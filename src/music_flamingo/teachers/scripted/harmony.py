@@ -17,6 +17,9 @@ from music_flamingo.teachers.theory import (
 
 RHYTHMS = ("less than once a bar", "about once a bar", "more than once a bar")
 
+MOST_TRIADS = 8
+"""More triads than this are not counted by ear."""
+
 
 def write_harmony(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     facts, key = payload.facts, payload.facts.key_name
@@ -49,6 +52,14 @@ def _chords(facts: SongFacts, rng: random.Random) -> list[Asked]:
     first, last, middle = spans[0], spans[-1], rng.choice(spans)
     triads = list(dict.fromkeys(Chord(*s.chord.harmony, seventh="").symbol(key) for s in spans))
     counted = f"The triads heard are {listed(triads)}."
+    number = asked(
+        "num_chords",
+        "count",
+        rng.choice(("How many different triads are heard?", "How many distinct triads does the piece use?")),
+        str(len(triads)),
+        counted,
+        [whole(facts)],
+    )
     at_s = (middle.start_s + middle.end_s) / 2
     return [
         _name("first_chord", "Which chord is heard first?", first.chord.symbol(key), [chord(first)], "at the start"),
@@ -60,14 +71,7 @@ def _chords(facts: SongFacts, rng: random.Random) -> list[Asked]:
             [chord(middle)],
             f"from {seconds(middle.start_s)} to {seconds(middle.end_s)}",
         ),
-        asked(
-            "num_chords",
-            "count",
-            rng.choice(("How many different triads are heard?", "How many distinct triads does the piece use?")),
-            str(len(triads)),
-            counted,
-            [whole(facts)],
-        ),
+        *([number] if len(triads) <= MOST_TRIADS else []),
     ]
 
 

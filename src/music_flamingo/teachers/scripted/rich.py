@@ -10,12 +10,14 @@ from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply
 from music_flamingo.teachers.scripted.short import TRENDS, progression
 from music_flamingo.teachers.scripted.words import first_words, listed, number, plural, seconds
 from music_flamingo.teachers.theory import (
+    KeyName,
     cadence,
     chord_function,
     form_letters,
     form_name,
     harmonic_rhythm,
     is_borrowed,
+    roman_numeral,
     tempo_term,
 )
 
@@ -23,6 +25,11 @@ QUOTED_WORDS = 8
 """As many of the song's words as are quoted."""
 LOUDNESS_WORDS = ((6.0, "narrow"), (14.0, "moderate"), (float("inf"), "wide"))
 """Dynamic range in dB up to which the word holds."""
+NAMED_INSTRUMENTS = 5
+SPELLED_SECTIONS = 8
+"""More sections are summed up."""
+SPOKEN_OF_FROM_S, SECTION_HARMONIES = 8.0, 4
+"""Shorter sections hold too little harmony to tell them apart by it; of others as many chords are named."""
 
 MOODS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
     ("fast", "major"): ("lively and bright", "cheerful and driven"),
@@ -91,6 +98,8 @@ def _instruments(payload: SongPayload, rng: random.Random) -> list[str]:
         text.append("The leading instrument has decaying notes: struck or plucked, they fade after each attack.")
     elif facts.lead_envelope == "sustained":
         text.append("The leading instrument has sustained notes: bowed, blown or from an organ, they hold their level.")
+    if facts.instruments:
+        text.append(f"Heard are {listed(facts.instruments[:NAMED_INSTRUMENTS])}.")
     if facts.has_drums is not None:
         text.append(
             rng.choice(("It plays with drums, which mark the beat.", "A kit plays along, with drums on the beat."))
@@ -125,6 +134,8 @@ def _form(facts: SongFacts, rng: random.Random) -> list[str]:
     letters = form_letters(facts.sections)
     if len(letters) == 1:
         return ["It is of one piece: no second section sets in."]
+    if len(letters) > SPELLED_SECTIONS:
+        return _long_form(facts, letters)
     name = form_name(letters)
     called = f", a {name} form" if name else ""
     text = [f"The form is {' '.join(letters)}{called}, in {plural(len(letters), 'section')}."]
@@ -133,6 +144,33 @@ def _form(facts: SongFacts, rng: random.Random) -> list[str]:
     if letters[-1] == letters[0]:
         text.append(rng.choice(("The end takes up the beginning.", "The opening section comes back at the end.")))
     return text
+
+
+def _long_form(facts: SongFacts, letters: list[str]) -> list[str]:
+    """Many sections: how many of which kind, and where the first ones and the last one begin."""
+    kinds = list(dict.fromkeys(letters))
+    first = [f"{n} at {seconds(s.start_s)}" for n, s in zip(letters[:SPELLED_SECTIONS], facts.sections, strict=False)]
+    returns = [f"{kind} {plural(letters.count(kind), 'time')}" for kind in kinds if letters.count(kind) > 1]
+    text = [f"The form strings together {number(len(letters))} sections of {plural(len(kinds), 'kind')}."]
+    text.append(f"It opens with {listed(first)}, and the last section, {letters[-1]}, sets in at ")
+    text[-1] += f"{seconds(facts.sections[-1].start_s)}."
+    if returns:
+        text.append(f"Heard more than once: {listed(returns)}.")
+    return text
+
+
+def _sections_in_the_key(facts: SongFacts, key: KeyName) -> list[str]:
+    """The opening harmonies of each kind of section that is long enough to have some, where several are."""
+    sentences, seen = [], set()
+    for letter, section in zip(form_letters(facts.sections), facts.sections, strict=True):
+        if letter in seen or section.end_s - section.start_s < SPOKEN_OF_FROM_S:
+            continue
+        inside = [s for s in facts.spans if s.start_s < section.end_s - 0.5 and s.end_s > section.start_s + 0.5]
+        numerals = [roman_numeral(s.chord, key) for s in inside[:SECTION_HARMONIES]]
+        if len(numerals) > 1:
+            seen.add(letter)
+            sentences.append(f"Section {letter}, from {seconds(section.start_s)}, moves {' '.join(numerals)}.")
+    return sentences if len(sentences) > 1 else []
 
 
 def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
@@ -157,7 +195,7 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
         text.append(f"The harmony changes {rhythm}.")
     if borrowed := list(dict.fromkeys(s.chord.symbol(key) for s in spans if is_borrowed(s.chord, key))):
         text.append(f"Borrowed from the parallel key: {listed(borrowed)}.")
-    return text
+    return text + _sections_in_the_key(facts, key)
 
 
 def _and_more(symbols: list[str]) -> str:

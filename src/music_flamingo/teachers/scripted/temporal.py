@@ -11,6 +11,9 @@ from music_flamingo.teachers.theory import TEMPO_TERMS, tempo_term
 NEAR_BORDER = 0.03
 """A tempo this close to the border of two terms (as a ratio) is not asked for by its term."""
 
+MOST_BARS_COUNTED, LAST_BAR_ASKED = 32, 16
+"""Nobody counts further by ear."""
+
 
 def write_temporal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     facts = payload.facts
@@ -61,13 +64,14 @@ def _bars(facts: SongFacts, rng: random.Random) -> list[Asked]:
     )
     shown = bars(facts, facts.downbeats_s[0], facts.duration_s)
     counted = asked("bar_count", "count", wording, str(facts.num_bars), rationale, [shown])
+    questions = [counted] if facts.num_bars <= MOST_BARS_COUNTED else []
     if facts.num_bars < 4:
-        return [counted]
-    bar = rng.randint(2, facts.num_bars - 1)
+        return questions
+    bar = rng.randint(2, min(facts.num_bars - 1, LAST_BAR_ASKED))
     at_s = facts.downbeats_s[bar - 1]
     spot = bars(facts, at_s, facts.downbeats_s[bar])
     rationale = f"Downbeat number {bar} falls at {seconds(at_s)}."
-    return [counted, asked("bar_start", "time", f"When does bar {bar} begin?", seconds(at_s), rationale, [spot])]
+    return [*questions, asked("bar_start", "time", f"When does bar {bar} begin?", seconds(at_s), rationale, [spot])]
 
 
 def _sections(facts: SongFacts) -> list[Asked]:
