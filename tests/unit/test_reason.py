@@ -7,9 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 import songs
+from untaught import write_model
 
 from music_flamingo.audio.flac import encode_flac
-from music_flamingo.core.manifest import Manifest, complete, files_digest, list_files, read_manifest
+from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import shard_path
 from music_flamingo.quality.choice import Candidate, Choice, choose
@@ -20,6 +21,8 @@ from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.stages.reason import STAGE
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.teachers import ScriptedConfig, open_teacher
+from music_flamingo.teachers.payloads import PlainStep, RewriteReply, StepsReply
+from music_flamingo.teachers.scripted import ScriptedTeacher
 
 LIMITS = StepLimits(right_above=0.3, answer_right_above=0.05, restate_above=0.8, max_wrong_fraction=0.3, max_words=250)
 TRACK_FACTS = songs.make_facts()
@@ -179,6 +182,71 @@ def test_chains_name_neither_title_nor_track():
     assert "Song" not in written().thinking and "w1" not in written().thinking
 
 
+# --- steps in free words ----------------------------------------------------------------------------------------------
+
+
+class Spoken(ScriptedTeacher):
+    """A teacher whose steps name no claim, as a language model's may; it mends a step to `mended`, or withdraws it."""
+
+    def __init__(self, mended: str | None = None) -> None:
+        self.mended = mended
+
+    def ask(self, request):
+        reply = super().ask(request)
+        if request.prompt_id == "step_split":
+            return StepsReply(steps=[PlainStep(text=s.text, family="", claim="") for s in reply.steps])
+        if request.prompt_id == "rewrite" and self.mended:
+            assert request.payload.heard == "no" and request.payload.facts is not None
+            return RewriteReply(text=self.mended, family="", claim="", withdrawn=False)
+        return reply
+
+
+def spoken(mended=None, **yes) -> tuple[Chain, list[str]]:
+    """The chain, and what the model was asked; it says yes to a text with the given probability, else with .9."""
+    asked: list[str] = []
+
+    def affirm(track_id, texts):
+        asked.extend(texts)
+        return {text: yes.get(text.split()[0].lower(), 0.9) for text in texts}
+
+    return write_chain(manner(), Spoken(mended), topic(AUDIBLE["tempo_class"]), affirm), asked
+
+
+def test_steps_in_free_words_are_put_to_the_model_and_kept_when_it_says_yes():
+    chain, asked = spoken()
+    assert asked == ["Drums play.", "Chords sound.", "Notes are decaying.", "The beat is medium."]
+    assert chain.is_ok and {s.checked_by for s in chain.steps} == {"yes_no"}
+    assert [s.confidence for s in chain.steps] == [0.9] * 4
+
+
+def test_without_yes_and_no_steps_in_free_words_stay_unchecked():
+    chain = write_chain(manner(), Spoken(), topic(AUDIBLE["tempo_class"]), None)
+    assert chain.is_ok and {s.verdict for s in chain.steps} == {"unchecked"}
+
+
+def test_a_step_in_free_words_that_is_denied_is_mended_and_asked_again():
+    chain, asked = spoken(mended="Several notes sound.", chords=0.1)
+    assert chain.is_ok and chain.steps[1].rewritten_from == "Chords sound."
+    assert asked.count("Several notes sound.") == 1 and chain.steps[1].verdict == "right"
+    chain, _ = spoken(mended="Several notes sound.", chords=0.1, several=0.1)
+    assert chain.status == "quarantined:wrong_after_rewrite"
+
+
+def test_a_withdrawn_step_in_free_words_is_not_asked_again():
+    chain, asked = spoken(chords=0.1)
+    assert chain.is_ok and chain.steps[1].verdict == "unchecked" and chain.steps[1].text not in asked
+
+
+def test_two_denied_steps_of_four_discard_the_chain_and_a_denied_conclusion_contradicts_the_answer():
+    assert spoken(chords=0.1, drums=0.1)[0].status == "quarantined:too_many_wrong_steps"
+    assert spoken(the=0.06)[0].is_ok, "the last step states the answer, which is doubtful by definition"
+    assert spoken(the=0.01)[0].status == "quarantined:answer_contradicted"
+
+
+def test_a_mended_step_may_not_bring_markup_or_metadata():
+    assert spoken(mended="The facts say so.", chords=0.1)[0].status == "quarantined:mentions_metadata"
+
+
 # --- choice -----------------------------------------------------------------------------------------------------------
 
 
@@ -245,35 +313,6 @@ def data(tmp_path_factory):
     return root
 
 
-def write_model(root, corpus):
-    from music_flamingo.model.files import save_model
-    from music_flamingo.model.size import TinySize
-    from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
-
-    size = TinySize(
-        width=32,
-        encoder_layers=1,
-        language_layers=1,
-        heads=2,
-        key_value_heads=2,
-        feed_forward=64,
-        vocabulary=400,
-        mel_bins=32,
-        fft_samples=512,
-        hop_samples=320,
-        window_s=2,
-        max_audio_s=2,
-        context_tokens=512,
-        init_std=0.08,
-    )
-    processor = build_processor(build_tokenizer(corpus, size.vocabulary), size, 16000)
-    save_model(build_model(processor, size, seed=0), processor, root)
-    files = list_files(root)
-    manifest = {"stage": "sft", "port": "sft_model", "record": "folder", "key": "by hand", "config": {}, "inputs": {}}
-    manifest |= {"files": files, "num_records": None, "status": {}, "metrics": {}, "digest": files_digest(files)}
-    complete(root, Manifest.model_validate(manifest))
-
-
 def settings(**changes):
     return songs.params("reason") | {"families": list(FAMILIES), "num_examples": 24, "max_tracks": 6} | changes
 
@@ -322,3 +361,31 @@ def test_questions_without_options_are_asked_in_the_models_own_words(data):
     counted = [c for c in chains(data, "think") if c.family == "num_chords"]
     assert counted and all(c.difficulty == "model_missed" for c in counted), "an untrained model names no count"
     assert all(c.thinking for c in counted)
+
+
+def test_trivial_families_get_no_chain_and_are_counted(data):
+    families = ["mode", "key", "bpm"]
+    metrics = songs.run_stage(STAGE, settings(families=families, num_examples=8), data)["think"].metrics
+    assert metrics["num_trivial"] > 0
+    assert {c.family for c in chains(data, "think") + chains(data, "think_rejects")} == {"mode"}
+
+
+def test_every_chosen_question_is_counted_on_one_path(data):
+    metrics = songs.run_stage(STAGE, settings(), data)["think"].metrics
+    assert metrics["drafted"] == sum(metrics["chosen"].values())
+    ended = metrics["right_at_first"] + metrics["rewritten_and_right"] + sum(metrics["reasons"].values())
+    assert metrics["drafted"] == ended
+
+
+def test_without_a_list_of_families_skills_share_the_number(data):
+    changes = {"families": None, "num_examples": 24, "style": "full", "max_new_tokens": 4}
+    songs.run_stage(STAGE, settings(**changes), data)
+    families = {c.family for c in chains(data, "think") + chains(data, "think_rejects")}
+    assert len(families) > len(FAMILIES) // 2
+    assert not families & {"key", "bpm"}
+
+
+def test_the_stage_asks_the_model_yes_or_no_where_that_is_configured(data):
+    changes = {"families": ["cadence", "mode"], "num_examples": 8, "style": "full", "check": "yes_no"}
+    metrics = songs.run_stage(STAGE, settings(**changes), data)["think"].metrics
+    assert metrics["check"] == "yes_no" and metrics["steps_checked_by"].get("yes_no", 0) > 0
