@@ -17,6 +17,7 @@ from music_flamingo.mir.tagger import AudioTagger, columns, runs, spread, window
 from music_flamingo.mir.transcripts import Recogniser, no_lyrics
 from music_flamingo.records import Instrument, Instruments, Lyrics, Segment, Track
 from music_flamingo.stages.facts import Toolbox, measure
+from music_flamingo.teachers.payloads import SongFacts
 
 STAMP = {"tool": "ear", "tool_version": "1", "confidence": 0.9}
 
@@ -128,3 +129,15 @@ def test_a_record_of_instruments_that_contradicts_itself_is_refused(changes: dic
     Instruments.model_validate(plain)
     with pytest.raises(ValidationError):
         Instruments.model_validate(plain | changes)
+
+
+def test_a_teacher_is_told_what_the_tagger_heard() -> None:
+    import songs
+
+    voice = [Segment(start_s=1.0, end_s=2.0, label="singing")]
+    labels = [Instrument(name="harp", probability=0.9), Instrument(name="oboe", probability=0.4)]
+    heard = Instruments(labels=labels, has_voice=True, voice=voice, **STAMP)
+    told = SongFacts.of(songs.make_facts(instruments=heard), 30.0)
+    assert (told.instruments, told.has_voice, told.voice) == (["harp", "oboe"], True, voice)
+    untold = SongFacts.of(songs.make_facts(), 30.0)
+    assert (untold.instruments, untold.has_voice, untold.voice) == ([], None, [])
