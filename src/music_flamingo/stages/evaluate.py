@@ -3,7 +3,8 @@
 Questions come from scoring/families, their answers from the scores' truth and never from MIR output. The models
 after SFT (asked plainly), warm-up and GRPO (asked to think) are each heard under three conditions: the true audio,
 another work's audio, silence; the last one, which is released, with noise too. They listen to the middle of a track,
-as in serving. Answers are greedy; one that cannot be parsed is wrong. A source without truth (a folder of songs) has no scores, and the summary says so.
+as in serving. Answers are greedy; one that cannot be parsed is wrong. A source without truth (a folder of songs) has
+no scores, and the summary says so.
 """
 
 import logging
