@@ -4,8 +4,11 @@ import ctypes
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing.pool import AsyncResult, Pool
 from typing import TypeVar
 
 from music_flamingo.core.ports import Table, Writer
@@ -19,6 +22,8 @@ In = TypeVar("In", bound=Record)
 Out = TypeVar("Out", bound=Record)
 
 _PR_SET_PDEATHSIG = 1
+AHEAD = 4
+"""Items given out for each worker: so many may overtake a long one."""
 
 
 @contextmanager
@@ -30,7 +35,18 @@ def pool_map(workers: int) -> Iterator[Callable[[Callable[[A], B], Iterable[A]],
     # forkserver: no thread of torch or onnxruntime is alive in the process that forks
     context = multiprocessing.get_context("forkserver")
     with context.Pool(workers, initializer=_die_with_parent, initargs=(os.getpid(),)) as pool:
-        yield pool.imap
+        yield partial(_ordered, pool, AHEAD * workers)
+
+
+def _ordered(pool: Pool, ahead: int, work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """Results in order, with at most `ahead` items given out: `imap` would draw all of them into memory at once."""
+    waiting: deque[AsyncResult[B]] = deque()
+    for item in items:
+        waiting.append(pool.apply_async(work, (item,)))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().get()
+    while waiting:
+        yield waiting.popleft().get()
 
 
 def map_shards(
@@ -54,12 +70,33 @@ def map_shards(
     with Progress(label, total, unit) as progress, pool_map(workers) as run_map:
         if len(pending) < len(indices):
             progress.total = sum(sum(map(keep, source.read_shard(i))) for i in pending)
-        for index in pending:
-            results: list[Out] = []
-            for made in run_map(work, [r for r in source.read_shard(index) if keep(r)]):
-                results.extend(made)
-                progress.advance()
-            writer.write(index, results)
+        open_shards: deque[tuple[int, int]] = deque()
+        results: list[Sequence[Out]] = []
+        for made in run_map(work, _kept(source, pending, keep, open_shards)):
+            results.append(made)
+            progress.advance()
+            _write_finished(writer, open_shards, results)
+        _write_finished(writer, open_shards, results)
+
+
+def _kept(
+    source: Table[In], indices: Iterable[int], keep: Callable[[In], bool], open_shards: deque[tuple[int, int]]
+) -> Iterator[In]:
+    """The records of all shards in turn: no worker waits for the others between two shards.
+
+    `open_shards` gets (index, number of records) of each shard as it is read.
+    """
+    for index in indices:
+        records = [record for record in source.read_shard(index) if keep(record)]
+        open_shards.append((index, len(records)))
+        yield from records
+
+
+def _write_finished(writer: Writer[Out], open_shards: deque[tuple[int, int]], results: list[Sequence[Out]]) -> None:
+    while open_shards and len(results) >= open_shards[0][1]:
+        index, count = open_shards.popleft()
+        writer.write(index, [record for made in results[:count] for record in made])
+        del results[:count]
 
 
 def _die_with_parent(parent: int) -> None:
