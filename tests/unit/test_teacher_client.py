@@ -119,7 +119,8 @@ def test_a_clip_past_the_end_is_refused():
 
 
 def read(message, finish_reason="stop", **usage):
-    call = _Call(config(TeacherServer()), request())
+    asked = config(TeacherServer())
+    call = _Call(asked, request(), FailureWatch(asked.stop, "x"))
     answer = {"choices": [{"message": message, "finish_reason": finish_reason}], "usage": usage}
     try:
         return call.read(answer)[1]
@@ -291,6 +292,23 @@ def test_nothing_is_decided_before_as_many_calls_as_the_window_holds():
         watch.failed("teacher_timeout")
     with pytest.raises(UserError, match="200 of the last 200"):
         watch.failed("teacher_timeout")
+
+
+def test_a_call_that_waits_for_its_next_try_gives_up_when_the_stage_has_ended(server):
+    scripted_misdeeds(server, *["http_500"] * 5)
+    slow = config(
+        server, endpoint={"first_wait_s": 0.5, "max_wait_s": 0.5}, stop={"window_calls": 1, "max_failed_fraction": 0.2}
+    )
+    asked = open_teacher(slow)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(asked.ask, request())
+        while not server.bodies:
+            time.sleep(0.01)
+        with pytest.raises(TeacherUnusableError):
+            asked._watch.failed("teacher_timeout")
+        with pytest.raises(TeacherUnusableError):
+            waiting.result()
+    assert len(server.bodies) == 1
 
 
 def test_a_run_in_which_nothing_succeeded_is_no_result_however_short(server, tmp_path):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from music_flamingo.prompts import load
 from music_flamingo.records import TeacherStamp
-from music_flamingo.teachers.calling import TeacherFailedError, concurrently, is_settled, over_shards
+from music_flamingo.teachers.calling import TeacherFailedError, is_settled, over_shards
 from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig, ScriptedConfig, TeacherConfig
 from music_flamingo.teachers.payloads import TrackPayload
 from music_flamingo.teachers.requests import Reply, Request, request_seed
@@ -26,7 +26,6 @@ __all__ = [
     "TeacherConfig",
     "TeacherFailedError",
     "ask",
-    "concurrently",
     "is_settled",
     "open_teacher",
     "over_shards",

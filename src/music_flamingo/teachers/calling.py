@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import pyarrow.parquet as pq
 
@@ -67,27 +67,6 @@ def _wants_more(waiting: "deque[Begun[Made]]", concurrency: int) -> bool:
     """Some worker has nothing to do next, and not too many shards wait for the first one's slowest call."""
     num_open = sum(not future.done() for _, futures in waiting for future in futures)
     return num_open < 2 * concurrency and len(waiting) < MOST_SHARDS_AHEAD
-
-
-class _Asked(Protocol):
-    concurrency: int
-
-
-def concurrently(
-    teacher: _Asked,
-    items: Sequence[Item],
-    work: Callable[[Item], Made],
-    failed: Callable[[Item, TeacherFailedError], Made],
-) -> list[Made]:
-    """`work` of each item, in order, with as many at once as the teacher takes; `failed` where its calls fail."""
-
-    def one(item: Item) -> Made:
-        try:
-            return work(item)
-        except TeacherFailedError as error:
-            return failed(item, error)
-
-    return next(over_shards(teacher.concurrency, [(0, items)], one))[1]
 
 
 def is_settled(writer: Writer[R], index: int) -> bool:

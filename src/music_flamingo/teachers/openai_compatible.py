@@ -66,8 +66,7 @@ class OpenAICompatibleTeacher:
         return found[0]
 
     def _asked(self, key: str, request: Request[Reply]) -> Reply:
-        self._watch.check()
-        call = _Call(self._config, request)
+        call = _Call(self._config, request, self._watch)
         outcome = self._client.post("/chat/completions", call.content, call.read, call=key)
         if isinstance(outcome, Failed):
             raise self._failed(request, outcome, call)
@@ -103,16 +102,20 @@ def usable(cache: CallCache, key: str, request: Request[Reply]) -> tuple[Reply, 
 class _Call(Generic[Reply]):
     """One call over its tries: what is sent, what came back, what it cost."""
 
-    def __init__(self, config: OpenAICompatibleConfig, request: Request[Reply]) -> None:
-        self._request, self._body = request, body(config, request)
+    def __init__(self, config: OpenAICompatibleConfig, request: Request[Reply], watch: FailureWatch) -> None:
+        self._request, self._body, self._watch = request, body(config, request), watch
         self._num_bad = 0
         self.trouble = "wrong_shape"
         """What was wrong with the last reply that came."""
         self.spent = Tokens()
 
     def content(self, attempt: int) -> Content:
-        """A reply that was bad is asked for under another seed; after a busy server the call is the same."""
+        """A reply that was bad is asked for under another seed; after a busy server the call is the same.
+
+        Raises TeacherUnusableError where other calls have failed too often meanwhile: no further try is made.
+        """
         del attempt
+        self._watch.check()
         return Content(json={**self._body, "seed": self._request.seed + self._num_bad})
 
     def read(self, answer: Any) -> tuple[Reply, Finished]:
