@@ -73,16 +73,10 @@ class SongFacts(Part):
     """Where a voice sounds, as a tagger heard it."""
     lyrics_omitted: str = ""
     """What of the words is not shown, where they are too many; nothing is to be said of their end or number then."""
-    instruments: list[str] = Field(default_factory=list)
-    """What a tagger heard, the surest first; empty where none was asked."""
-    has_voice: bool | None = None
-    """None where no tagger was asked."""
-    voice: list[Segment] = Field(default_factory=list)
-    """Where a voice sounds: `singing` or `speech`."""
 
     @classmethod
     def of(cls, facts: Facts, duration_s: float) -> "SongFacts":
-        sound, words, heard = facts.sound, facts.lyrics, facts.instruments
+        sound, words = facts.sound, facts.lyrics
         lines, omitted = shown_lines(words.lines) if words and words.available else ([], "")
         return cls(
             duration_s=round(duration_s, 2),
@@ -103,9 +97,6 @@ class SongFacts(Part):
             instruments=[i.name for i in facts.instruments.labels] if facts.instruments else [],
             voice=facts.instruments.voice if facts.instruments else [],
             lyrics_omitted=omitted,
-            instruments=[i.name for i in heard.labels] if heard else [],
-            has_voice=heard.has_voice if heard else None,
-            voice=heard.voice if heard else [],
         )
 
     @property
