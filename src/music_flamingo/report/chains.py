@@ -3,9 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from music_flamingo.core.record import QUARANTINED
 from music_flamingo.records import Chain
 from music_flamingo.report.charts import Bar, bars
 from music_flamingo.report.flow import Reason, reasons_of
+from music_flamingo.report.ribbons import Ribbons, ribbons
 from music_flamingo.report.run import Run, first_of_each
 
 
@@ -19,42 +21,57 @@ class ChainGroup:
 class Chains:
     """What became of the chains, and of their steps."""
 
-    paths: tuple[Bar, ...]
+    paths: Ribbons
+    """From why they were chosen to how they ended."""
     steps: tuple[Bar, ...]
+    checked_by: tuple[Bar, ...]
     num_kept: int
     num_discarded: int
-    difficulty: tuple[Bar, ...]
     discarded: tuple[ChainGroup, ...]
     rewritten: tuple[Chain, ...]
 
 
+CHOSEN = {"model_missed": "the model missed it", "teacher_choice": "the teacher's choice"}
+RIGHT_AT_FIRST, REWRITTEN = "right at first", "rewritten and right"
+CHECKED = {"claim": "by its own question", "yes_no": "by yes or no", None: "not checked"}
+
+
 def chains(run: Run, per_reason: int) -> Chains:
-    whole = edited = discarded = 0
     verdicts: Counter[str] = Counter()
-    difficulty: Counter[str] = Counter()
+    checked: Counter[str] = Counter()
+    ends: Counter[tuple[str, str]] = Counter()
     rewritten: list[Chain] = []
-    for chain in run.think.ok():
-        has_edit = any(step.rewritten_from is not None for step in chain.steps)
-        edited, whole = edited + has_edit, whole + (not has_edit)
-        if has_edit and len(rewritten) < per_reason:
+    for chain in (*run.think.ok(), *run.think_rejects):
+        verdicts.update(step.verdict for step in chain.steps)
+        checked.update(CHECKED[step.checked_by] for step in chain.steps)
+        ends[CHOSEN[chain.difficulty], _end(chain)] += 1
+        if _end(chain) == REWRITTEN and len(rewritten) < per_reason:
             rewritten.append(chain)
-        difficulty[chain.difficulty] += 1
-        verdicts.update(step.verdict for step in chain.steps)
-    for chain in run.think_rejects:
-        discarded += 1
-        verdicts.update(step.verdict for step in chain.steps)
     examples = first_of_each(run.think_rejects, per_reason)
+    num_kept = sum(count for (_, end), count in ends.items() if end in (RIGHT_AT_FIRST, REWRITTEN))
     return Chains(
-        paths=bars({"kept as written": whole, "kept, with steps rewritten": edited, "discarded": discarded}),
+        paths=_drawn(ends),
         steps=bars({v: verdicts[v] for v in ("right", "wrong", "unchecked")}),
-        num_kept=whole + edited,
-        num_discarded=discarded,
-        difficulty=bars(
-            {
-                "the fine-tuned model missed it": difficulty["model_missed"],
-                "the teacher finds it worth explaining": difficulty["teacher_choice"],
-            }
-        ),
+        checked_by=bars({label: checked[label] for label in CHECKED.values()}),
+        num_kept=num_kept,
+        num_discarded=ends.total() - num_kept,
         discarded=tuple(ChainGroup(r, tuple(examples.get(r.name, []))) for r in reasons_of(run.think_rejects.manifest)),
         rewritten=tuple(rewritten),
     )
+
+
+def _end(chain: Chain) -> str:
+    if not chain.is_ok:
+        return chain.status.removeprefix(QUARANTINED).replace("_", " ")
+    return REWRITTEN if any(step.rewritten_from is not None for step in chain.steps) else RIGHT_AT_FIRST
+
+
+def _drawn(ends: Counter[tuple[str, str]]) -> Ribbons:
+    """The kept above, then the reasons, the commonest first."""
+    reasons: Counter[str] = Counter()
+    for (_, end), count in ends.items():
+        if end not in (RIGHT_AT_FIRST, REWRITTEN):
+            reasons[end] += count
+    order = [RIGHT_AT_FIRST, REWRITTEN, *sorted(reasons, key=lambda end: (-reasons[end], end))]
+    tones = {end: "good" if end in (RIGHT_AT_FIRST, REWRITTEN) else "bad" for end in order}
+    return ribbons({(chosen, end): ends[chosen, end] for end in order for chosen in CHOSEN.values()}, tones)
