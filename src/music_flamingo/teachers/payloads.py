@@ -67,10 +67,6 @@ class SongFacts(Part):
     language: str | None
     key_changes: list[Segment] = Field(default_factory=list)
     """The keys one after another, where the music modulates."""
-    instruments: list[str] = Field(default_factory=list)
-    """What a tagger heard, surest first."""
-    voice: list[Segment] = Field(default_factory=list)
-    """Where a voice sounds, as a tagger heard it."""
     lyrics_omitted: str = ""
     """What of the words is not shown, where they are too many; nothing is to be said of their end or number then."""
 
@@ -94,8 +90,6 @@ class SongFacts(Part):
             lyrics=lines,
             language=words.language if words and words.available else None,
             key_changes=facts.key.changes if facts.key else [],
-            instruments=[i.name for i in facts.instruments.labels] if facts.instruments else [],
-            voice=facts.instruments.voice if facts.instruments else [],
             lyrics_omitted=omitted,
         )
 
