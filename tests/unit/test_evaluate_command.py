@@ -251,3 +251,12 @@ def test_a_judges_two_scales_stand_apart_and_only_one_beside_the_paper(tmp_path)
         outcome = evaluate(replace(request, model=server.url, judge=server.url, judge_model="judge"))
     told = {row.measure: (row.value, row.paper) for row in outcome.rows if row.group == "all"}
     assert told == {"gpt_0_10": (4.0, 8.8), "gpt_1_5": (4.0, None)}
+
+
+def test_what_is_answered_and_not_scored_stands_on_the_overview_too(tmp_path):
+    request = prepared(tmp_path, "mmau_music_full")
+    with AudioEndpoint(lambda words, sound: "Koto") as server:
+        evaluate(replace(request, model=server.url))
+    assert "2 items answered, none scored here" in (tmp_path / "out/index.html").read_text()
+    rows = json.loads((tmp_path / "out/mmau_music_full/submission.json").read_text())
+    assert [row["model_output"] for row in rows] == ["Koto", "Koto"]

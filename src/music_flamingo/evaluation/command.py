@@ -156,7 +156,7 @@ def _conditions(benchmark: Benchmark, request: Request, items: Sequence[Benchmar
 def _contamination(request: Request, items: Sequence[BenchmarkItem]) -> str:
     training = training_of(_training_tracks(request), request.training_ids)
     if training is None:
-        return "not checked: no training data named"
+        return "not checked (none was named)"
     found = contaminated(request.data, items, training)
     if found and not request.allow_contaminated:
         refuse(found, len(items))

@@ -48,7 +48,7 @@ class Run(Part):
     judge_digest: str = ""
     embedder: str = ""
     embedder_digest: str = ""
-    contamination: str = "not checked: no training data named"
+    contamination: str = "not checked (none was named)"
     package_version: str
 
 

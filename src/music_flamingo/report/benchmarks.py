@@ -27,27 +27,27 @@ class Failure:
 
 
 def write_overview_page(out: Path, outcomes: Sequence[Outcome]) -> None:
-    write_page(out, "index.html", "benchmarks.html.j2", outcomes=outcomes, **_common(outcomes))
+    write_page(out, "index.html", "benchmarks.html.j2", outcomes=outcomes, **_common())
 
 
-def write_benchmark_page(
-    out: Path, outcome: Outcome, graded: Sequence[Graded], data: Path, outcomes: Sequence[Outcome]
-) -> None:
+def write_benchmark_page(out: Path, outcome: Outcome, graded: Sequence[Graded], data: Path) -> None:
+    address = f"{outcome.run.benchmark}/index.html"
+    title = outcome.rows[0].title if outcome.rows else outcome.run.benchmark
     write_page(
         out,
-        f"{outcome.run.benchmark}/index.html",
+        address,
         "benchmark.html.j2",
         outcome=outcome,
         groups=[r for r in outcome.rows if r.condition == "audio" and r.group != ALL],
         failures=_failures(out / outcome.run.benchmark, graded, data),
-        **_common(outcomes),
+        **_common((address, title)),
     )
 
 
-def _common(outcomes: Sequence[Outcome]) -> dict[str, object]:
-    pages = [(f"{o.run.benchmark}/index.html", o.rows[0].title if o.rows else o.run.benchmark) for o in outcomes]
+def _common(*own: tuple[str, str]) -> dict[str, object]:
+    """What both kinds of page need; a page of one benchmark stands in the navigation beside the overview."""
     return {
-        "navigation": (("index.html", "All benchmarks"), *pages),
+        "navigation": (("index.html", "All benchmarks"), *own),
         "headline": headline,
         "control": control_value,
         "titles": TITLES,
