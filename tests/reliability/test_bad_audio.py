@@ -81,6 +81,15 @@ GOOD_FILES: dict[str, Callable[[], bytes]] = {
 }
 
 
+def table_config(folder: Path) -> str:
+    """The same folder, listed by a table, with a file that is not there and a row that is none."""
+    names = [*sorted(p.name for p in folder.iterdir()), "gone.mp3"]
+    table = folder.parent / "songs.jsonl"
+    table.write_text("\n".join([*(json.dumps({"uri": f"{folder.name}/{name}"}) for name in names), '{"uri"']))
+    changes = {"source": {"kind": "table", "path": str(table), "columns": {}, "s3": None}, "workers": 1}
+    return json.dumps(merge(load_params(PARAMS)["ingest"], changes))
+
+
 def folder_config(folder: Path) -> str:
     changes = {"source": {"kind": "audio_folder", "path": str(folder)}, "workers": 1}
     return json.dumps(merge(load_params(PARAMS)["ingest"], changes))
@@ -106,6 +115,18 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Track]:
 def test_every_bad_file_is_quarantined_under_its_reason(taken: dict[str, Track], name: str) -> None:
     assert taken[name].status == f"quarantined:{BAD_FILES[name][1]}"
     assert taken[name].audio is None
+
+
+def test_a_table_of_the_same_files_gives_the_same_reasons_and_ends(taken: dict[str, Track], tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    for name, make in {**{n: m for n, (m, _) in BAD_FILES.items()}, **GOOD_FILES}.items():
+        (tmp_path / "songs" / name).write_bytes(make())
+    execute(STAGE, table_config(tmp_path / "songs"), {}, {p: tmp_path / "data" / p for p in STAGE.outputs})
+    listed = list(Table(tmp_path / "data" / "tracks", Track, read_manifest(tmp_path / "data" / "tracks")))
+    by_name = {t.uri.rsplit("/", 1)[1].replace("%20", " "): t.status for t in listed[:-2]}
+    assert by_name == {name: track.status for name, track in taken.items()}
+    assert listed[-2].status == "quarantined:missing"
+    assert listed[-1].status.startswith("quarantined:bad_row:songs.jsonl, line ")
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -238,6 +259,44 @@ def test_bombs_are_refused_within_two_seconds_and_300_mib(tmp_path: Path, name: 
     assert cost["reason"] == reason
     assert float(cost["seconds"]) < REFUSED_WITHIN_S
     assert float(cost["growth_mib"]) < MAX_GROWTH_MIB
+
+
+TAKE_IN = """
+import json, resource, sys
+from pathlib import Path
+from music_flamingo.audio.decode import DecodeLimits
+from music_flamingo.core.record import Provenance
+from music_flamingo.sources import Recording
+from music_flamingo.stages.ingest import take_in
+limits = DecodeLimits.model_validate_json(sys.argv[2])
+made_by = Provenance(made_by="ingest", tool="test", tool_version="1")
+def taken(path):
+    return take_in(Recording("x", "w", None, None, None, None, None, "u", "o", Path(path), None, None), limits, made_by)
+taken(sys.argv[3])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+track = taken(sys.argv[1])
+growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+words = len(track.fingerprint)
+print(json.dumps({"status": track.status, "duration_s": track.duration_s, "words": words, "growth_mib": growth}))
+"""
+MAX_SONG_GROWTH_MIB = 400
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(1200.0, "ok"), (1201.0, "quarantined:too_long")])
+def test_twenty_minutes_are_taken_whole_in_bounded_memory_and_more_is_too_long(
+    tmp_path: Path, seconds: float, status: str
+) -> None:
+    piece = sounds.tune(100.0, 6, rate_hz=44100)
+    samples = np.tile(piece, 13)[: round(seconds * 44100)]
+    (tmp_path / "song").write_bytes(sounds.encode(samples, "mp3"))
+    (tmp_path / "harmless").write_bytes(wav(sounds.tune(4.0, 1)))
+    arguments = [str(tmp_path / "song"), limits().model_dump_json(), str(tmp_path / "harmless")]
+    done = subprocess.run([sys.executable, "-c", TAKE_IN, *arguments], check=True, capture_output=True, text=True)
+    made = json.loads(done.stdout)
+    assert made["status"] == status
+    assert made["duration_s"] == (pytest.approx(1200.0, abs=0.1) if status == "ok" else None)
+    assert made["words"] == (pytest.approx(1200 * 8.07, rel=0.01) if status == "ok" else 0)
+    assert made["growth_mib"] < MAX_SONG_GROWTH_MIB
 
 
 def test_the_opus_bomb_is_as_large_as_told() -> None:

@@ -5,6 +5,7 @@ import io
 import numpy as np
 
 MODEL_RATE_HZ = 16000
+BLOCK_SAMPLES = 2**20
 
 
 def encode_flac(samples: np.ndarray, rate_hz: int = MODEL_RATE_HZ) -> bytes:
@@ -13,9 +14,12 @@ def encode_flac(samples: np.ndarray, rate_hz: int = MODEL_RATE_HZ) -> bytes:
 
     if samples.ndim != 1:
         raise ValueError(f"encode_flac takes mono samples of shape (n,), not {samples.shape}")
-    pcm = np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
     buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, rate_hz, format="FLAC", subtype="PCM_16")
+    with soundfile.SoundFile(buffer, "w", rate_hz, 1, format="FLAC", subtype="PCM_16") as file:
+        # in blocks: twenty minutes in doubles are 154 MB, several times
+        for start in range(0, len(samples), BLOCK_SAMPLES):
+            block = samples[start : start + BLOCK_SAMPLES].astype(np.float64)
+            file.write(np.clip(np.rint(block * 32768), -32768, 32767).astype(np.int16))
     return buffer.getvalue()
 
 

@@ -1,13 +1,14 @@
 """What one decoding of a recording gives: the copy for the model, its loudness and its plain facts."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason, Resampler, open_audio, to_mono
+from music_flamingo.audio.flac import BLOCK_SAMPLES
 from music_flamingo.audio.loudness import LoudnessMeter
-from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.records import Loudness
 
 SILENT_BELOW_DBFS = -60.0
@@ -28,7 +29,10 @@ class Heard:
 
 def samples_sha256(samples: np.ndarray) -> str:
     """Of the 16 kHz copy as 16-bit samples: equal for the same recording in another lossless container."""
-    return sha256_bytes(np.rint(samples * 32767).astype("<i2").tobytes())
+    digest = hashlib.sha256()
+    for start in range(0, len(samples), BLOCK_SAMPLES):
+        digest.update(np.rint(samples[start : start + BLOCK_SAMPLES] * 32767).astype("<i2"))
+    return digest.hexdigest()
 
 
 def hear(path: Path, limits: DecodeLimits) -> Heard:
