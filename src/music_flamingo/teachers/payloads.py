@@ -67,12 +67,18 @@ class SongFacts(Part):
     language: str | None
     key_changes: list[Segment] = Field(default_factory=list)
     """The keys one after another, where the music modulates."""
+    instruments: list[str] = Field(default_factory=list)
+    """What a tagger heard, the surest first; empty where none was asked."""
+    has_voice: bool | None = None
+    """None where no tagger was asked."""
+    voice: list[Segment] = Field(default_factory=list)
+    """Where a voice sounds: `singing` or `speech`."""
     lyrics_omitted: str = ""
     """What of the words is not shown, where they are too many; nothing is to be said of their end or number then."""
 
     @classmethod
     def of(cls, facts: Facts, duration_s: float) -> "SongFacts":
-        sound, words = facts.sound, facts.lyrics
+        sound, words, heard = facts.sound, facts.lyrics, facts.instruments
         lines, omitted = shown_lines(words.lines) if words and words.available else ([], "")
         return cls(
             duration_s=round(duration_s, 2),
@@ -90,6 +96,9 @@ class SongFacts(Part):
             lyrics=lines,
             language=words.language if words and words.available else None,
             key_changes=facts.key.changes if facts.key else [],
+            instruments=[i.name for i in heard.labels] if heard else [],
+            has_voice=heard.has_voice if heard else None,
+            voice=heard.voice if heard else [],
             lyrics_omitted=omitted,
         )
 
