@@ -4,10 +4,11 @@ import pytest
 import songs
 from pydantic import ValidationError
 
-from music_flamingo.quality.checks import FACTS, RESTS_ON, Limits, Song, are_drawn, reason_against
+from music_flamingo.quality.checks import FACTS, RESTS_ON, Limits, Song, reason_against
 from music_flamingo.quality.contradictions import text_contradicts
 from music_flamingo.records import Category, Example, Reference
 from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.options import are_drawn
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.teachers import open_teacher
 
@@ -130,6 +131,11 @@ def test_texts_options_and_references_have_near_misses(example, expected):
         ("drums", "no", False),
         ("meter", "triple", False),
         ("mode", "minor", False),
+        ("form", "A B A", True),
+        ("form", "A A B", False),
+        ("opening_returns", "no", False),
+        ("vocal_sustain", "yes", False),
+        ("tone_production", "bowed, blown or organ", False),
     ],
 )
 def test_answers_are_held_against_the_facts(family, answer, fits):
@@ -229,3 +235,11 @@ def test_markup_in_structured_truth_is_found():
 )
 def test_options_with_an_order_of_their_own_were_not_drawn(question, options, drawn):
     assert are_drawn(question, options) is drawn
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("the second", None), ("the first", "contradicts_facts")])
+def test_the_longest_section_is_measured(answer, expected):
+    sections = [*songs.segments(("A",), 4.0), *songs.segments(("B",), 12.0, 4.0)]
+    facts = songs.make_facts(sections=songs.make_facts().sections.model_copy(update={"segments": sections}))
+    example = written(facts)["longest_section"].model_copy(update={"answer": answer})
+    assert reason(example, facts) == expected

@@ -13,12 +13,15 @@ from music_flamingo.core.ports import Table
 from music_flamingo.core.record import arrow_schema
 from music_flamingo.core.shards import shard_path
 from music_flamingo.quality.expectations import Expected, Finding, find, require
+from music_flamingo.quality.overview import places
 from music_flamingo.quality.rows import narrow
 from music_flamingo.records import Example, Facts, Track
 from music_flamingo.records.example import QuestionType, Skill
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.stages.validate import STAGE
 from music_flamingo.teachers import open_teacher
+from music_flamingo.teachers.payloads import QuestionsReply
+from music_flamingo.teachers.scripted import ScriptedTeacher
 
 NUM_SHARDS, PER_SHARD = 2, 3
 
@@ -147,3 +150,61 @@ def test_a_work_in_two_splits_fails(data):
 
 def test_nothing_kept_is_an_error_and_not_an_empty_data_set(data):
     assert ("skills", None) in failed(found([]))
+
+
+class AnswerFirst(ScriptedTeacher):
+    """Gives the options of every question of form and key itself, the answer always first."""
+
+    def ask(self, request):
+        reply = super().ask(request)
+        if isinstance(reply, QuestionsReply):
+            questions = [self.biased(q) if q.family in ("form", "key") else q for q in reply.questions]
+            return reply.model_copy(update={"questions": questions})
+        return reply
+
+    def biased(self, question):
+        others = [o for o in ("A A", "B B", "C D", "D E") if o != question.answer]
+        return question.model_copy(update={"options": [question.answer, *others], "wants_distractors": False})
+
+
+def test_a_teacher_that_always_puts_the_answer_first_is_undone_by_the_draw():
+    synthesize = SynthesizeConfig.model_validate_json(json.dumps(songs.params("synthesize")))
+    written = [
+        example
+        for k in range(60)
+        for example in write_track(synthesize, AnswerFirst(), songs.make_track(f"t{k}"), songs.make_facts(f"t{k}"), [])
+    ]
+    table = pa.Table.from_pylist([e.model_dump() for e in written], schema=arrow_schema(Example))
+    rows = narrow(table, [""] * len(written), [None] * len(written))
+    five = next(p for p in places(rows) if p.num_options == 5)
+    assert sum(five.counts) >= 60
+    assert abs(five.shift) < 0.1 and five.p_value > 0.001
+
+
+def test_a_bias_that_nobody_undoes_is_measured():
+    rows = pa.table({"reason": [""] * 60, "num_options": [4] * 60, "place": [0] * 40 + [1, 2, 3, 3] * 5})
+    (four,) = places(rows)
+    assert four.counts == (40, 5, 5, 10)
+    assert four.shift < -0.2 and four.p_value < 1e-6
+
+
+def test_a_caption_that_repeats_over_tracks_is_kept_once_and_names_the_first(data):
+    songs.run_stage(STAGE, songs.params("validate"), data)
+    ids = [e.id for e in table(data, "candidates")]
+    repeats = [e for e in table(data, "rejects") if "near_duplicate_of:" in e.status]
+    assert repeats and {e.family for e in repeats} == {"rich_caption"}
+    for example in repeats:
+        earlier = example.status.partition("near_duplicate_of:")[2]
+        assert ids.index(earlier) < ids.index(example.id)
+        assert earlier in {e.id for e in table(data, "skills")}
+
+
+def test_the_number_of_workers_changes_no_byte(data, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    for port in STAGE.inputs:
+        (other / port).symlink_to(data / port)
+    digests = [
+        {port: m.digest for port, m in songs.run_stage(STAGE, songs.params("validate") | {"workers": n}, at).items()}
+        for n, at in ((1, data), (2, other))
+    ]
+    assert digests[0] == digests[1]

@@ -10,8 +10,8 @@ from teacher_server import TeacherServer, teacher
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
-from music_flamingo.quality.checks import are_drawn
 from music_flamingo.records import Example, Facts, Track
+from music_flamingo.scoring.options import are_drawn
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.stages.validate import STAGE
 from music_flamingo.teachers import open_teacher

@@ -10,6 +10,7 @@ from music_flamingo.quality.harmony import read_label, symbol, triad
 from music_flamingo.records import Example, Facts
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.scoring.normalise import parse_key
+from music_flamingo.scoring.options import RANKS
 
 TIME_TOLERANCE_S = 0.11
 """Answers are written to a tenth of a second."""
@@ -134,6 +135,35 @@ def _ends_the_text(example: Example, facts: Facts) -> bool:
     return bool(lines) and lines[-1].split()[-1].strip(".,;:!?\"'()").endswith(example.answer)
 
 
+def _labels(facts: Facts) -> list[str]:
+    return [s.label for s in facts.sections.segments] if facts.sections else []
+
+
+def _is_form(example: Example, facts: Facts) -> bool:
+    """Letters in order of appearance, whatever the labels are called."""
+    labels = _labels(facts)
+    letters = {label: chr(ord("A") + k) for k, label in enumerate(dict.fromkeys(labels))}
+    return bool(labels) and example.answer.split() == [letters[label] for label in labels]
+
+
+def _comes_back(example: Example, facts: Facts) -> bool:
+    labels = _labels(facts)
+    return len(labels) > 1 and (example.answer == "yes") == (labels[0] == labels[-1])
+
+
+def _is_longest(example: Example, facts: Facts) -> bool:
+    lengths = [s.end_s - s.start_s for s in facts.sections.segments] if facts.sections else []
+    place = lengths.index(max(lengths)) if lengths else len(RANKS)
+    return place < len(RANKS) and example.answer == f"the {RANKS[place]}"
+
+
+def _holds_its_notes(held: str) -> Callable[[Example, Facts], bool]:
+    """The answer `held` belongs to sustained notes, every other to those that die away."""
+    return lambda example, facts: (
+        facts.sound is not None and (example.answer == held) == (facts.sound.lead_envelope == "sustained")
+    )
+
+
 RULES: dict[str, Callable[[Example, Facts], bool]] = {
     "bpm": _near(lambda f: f.tempo.bpm if f.tempo else None, BPM_TOLERANCE),
     "dynamic_range": _near(lambda f: f.dynamics.range_db if f.dynamics else None, 1.0),
@@ -153,6 +183,11 @@ RULES: dict[str, Callable[[Example, Facts], bool]] = {
     "last_chord": _is_cited_chord,
     "chord_at_time": _is_cited_chord,
     "roman_numeral": _is_cited_numeral,
+    "form": _is_form,
+    "opening_returns": _comes_back,
+    "longest_section": _is_longest,
+    "vocal_sustain": _holds_its_notes("yes"),
+    "tone_production": _holds_its_notes("bowed, blown or organ"),
     "dynamics_trend": _trend,
     "louder_half": _louder,
 }

@@ -15,14 +15,12 @@ from music_flamingo.quality.contradictions import text_contradicts
 from music_flamingo.quality.texts import Said
 from music_flamingo.records import Example, Facts
 from music_flamingo.scoring.normalise import same_answer
+from music_flamingo.scoring.options import names_its_options
 
 CONTROL_TOKEN = re.compile(
     r"</?(think|answer|sound|audio|s|tool_call)>|<\|[^|>]{0,40}\|>|\[/?INST\]|<<SYS>>", re.IGNORECASE
 )
 """What could pass for markup of a conversation: it never belongs into a text to train on."""
-
-RANKS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
-_RANK = re.compile(rf"(?:the )?({'|'.join(RANKS)})(?: \w+)?")
 
 RESTS_ON = {
     "tempo_class": ("tempo", "sound"),
@@ -151,18 +149,6 @@ def check_options(example: Example, song: Song) -> str | None:
         return "too_many_options"
     few = len(options) - 1 < song.limits.min_distractors and example.type == "multiple_choice"
     return "too_few_options" if few and not names_its_options(example.question, options) else None
-
-
-def names_its_options(question: str, options: Sequence[str]) -> bool:
-    """True for a closed question (`slow, medium or fast?`): its options belong to it, in their order."""
-    return all(option.casefold() in question.casefold() for option in options)
-
-
-def are_drawn(question: str, options: Sequence[str]) -> bool:
-    """False for options with an order of their own: those a question names, and the first, the second, the third."""
-    ranks = [match.group(1) if (match := _RANK.fullmatch(option.casefold())) else None for option in options]
-    in_order = ranks == list(RANKS[: len(options)])
-    return not in_order and not names_its_options(question, options)
 
 
 def check_references(example: Example, song: Song) -> str | None:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.core.shards import atomic_path, shard_path, write_atomic
-from music_flamingo.quality.checks import Limits, Song, are_drawn, reason_against
+from music_flamingo.quality.checks import Limits, Song, reason_against
 from music_flamingo.quality.near_texts import TextLimits, count_words, near_duplicates, signatures
 from music_flamingo.quality.rows import SCHEMA as NARROW
 from music_flamingo.quality.rows import narrow
@@ -38,6 +38,7 @@ from music_flamingo.quality.text_only import (
     needs_no_audio,
 )
 from music_flamingo.records import Example, Facts, Track
+from music_flamingo.scoring.options import are_drawn
 
 Repeats = Mapping[int, str]
 """Row of a shard -> id of the earlier example whose text it repeats."""

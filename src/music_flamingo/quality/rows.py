@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from music_flamingo.quality.checks import CONTROL_TOKEN, are_drawn
+from music_flamingo.quality.checks import CONTROL_TOKEN
 from music_flamingo.quality.near_texts import count_words
 from music_flamingo.quality.text_only import Guess
+from music_flamingo.scoring.options import are_drawn
 
 NOT_DRAWN = -1
 SCHEMA = pa.schema(

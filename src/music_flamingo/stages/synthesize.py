@@ -19,6 +19,7 @@ from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.records import Caption, Example, Facts, Track
 from music_flamingo.records.example import Skill
 from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.options import are_drawn
 from music_flamingo.teachers import (
     Teacher,
     TeacherConfig,
@@ -182,7 +183,7 @@ def _failed(teacher: Teacher, track: Track, skill: Skill, prompt_id: str, reason
 def _question(
     config: SynthesizeConfig, teacher: Teacher, track: Track, payload: SongPayload, skill: Skill, asked: Asked
 ) -> Example:
-    options, reason = asked.options, None
+    options, reason = _in_drawn_order(config, payload, asked), None
     if asked.wants_distractors:
         try:
             options = _with_distractors(config, teacher, payload, asked)
@@ -208,6 +209,14 @@ def _question(
     except ValidationError:  # a model may call a question multiple choice and give it no options
         return _failed(teacher, track, skill, f"qa_{skill}", "unanswerable")
     return example.quarantined(reason) if reason else example
+
+
+def _in_drawn_order(config: SynthesizeConfig, payload: SongPayload, asked: Asked) -> list[str]:
+    """A teacher that gives its options itself puts the answer where it likes: they are shuffled, if they may be."""
+    if not are_drawn(asked.question, asked.options):
+        return asked.options
+    order = random.Random(request_seed(config.seed, "place", [payload.track_id, asked.family]))
+    return order.sample(asked.options, len(asked.options))
 
 
 def _with_distractors(config: SynthesizeConfig, teacher: Teacher, payload: SongPayload, asked: Asked) -> list[str]:

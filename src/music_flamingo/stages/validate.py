@@ -22,7 +22,7 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.skills_card import write_skills_card
-from music_flamingo.quality.checks import Limits, are_drawn
+from music_flamingo.quality.checks import Limits
 from music_flamingo.quality.expectations import Expected, Finding, find, require, tally
 from music_flamingo.quality.near_texts import TextLimits
 from music_flamingo.quality.overview import text_only
@@ -31,6 +31,7 @@ from music_flamingo.quality.publish import PAGE_NAME, Ports, write_docs
 from music_flamingo.quality.review import ReviewConfig
 from music_flamingo.quality.text_only import PriorConfig, right_beyond_chance
 from music_flamingo.records import Example, Facts, Track
+from music_flamingo.scoring.options import are_drawn
 from music_flamingo.teachers import Teacher, TeacherConfig, TeacherFailedError, over_shards, teaching
 from music_flamingo.teachers.guessing import TextOnlyConfig, guess_without_audio
 from music_flamingo.teachers.judging import JudgeConfig, is_drawn, judge_example
