@@ -2,7 +2,7 @@
 
 The facts are those of a 12 s excerpt (24 beats, 6 chords), drawn in various keys, meters and tempi; the examples are
 what the scripted teacher writes of them, so that they pass the rules. One example in 16 is a rich caption of about 150
-words; a fifth of its words are exchanged, so that captions differ, and one in a hundred repeats an earlier one.
+words; a fifth of its words are exchanged, so that captions differ (and a few contradict their facts by that), and few repeat.
 """
 
 import json
@@ -109,7 +109,7 @@ def write_catalogue(tracks: int, folder: Path) -> None:
 def _example(number: int, caption: Example, questions: list[Example]) -> Example:
     if number % CAPTION_EVERY:
         return questions[number % len(questions)]
-    # one in a hundred is told as one of the first hundred was
+    # one in a hundred has the exchanges of an earlier one: a repeat where the song is the same too
     rng = random.Random(number if number // CAPTION_EVERY % 100 else number % 1600)
     words = caption.answer.split(" ")
     for place in rng.sample(range(len(words)), len(words) // 5):
