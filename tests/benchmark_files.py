@@ -60,6 +60,7 @@ def mmau_pro(folder: Path) -> None:
     rows = [
         ("p1", ["data/p1.wav"], "Which raga is it?", "Yaman", ["Yaman", "Bhairav", "Todi"], "music"),
         ("p2", ["data/p2.wav"], "Which maqam is it?", "Rast", ["Hijaz", "Rast"], "music"),
+        ("p5", ["data/p5.wav"], "Which tala is it?", "Jhaptal", ["Tintal", "Dadra"], "music"),  # as some published rows
         ("p3", ["data/p3.wav"], "Describe it.", "A slow air.", ["only one"], "music"),
         ("p4", ["data/p4.wav"], "What is told here?", "A joke.", None, "open"),
     ]
@@ -274,7 +275,7 @@ def musdb18_lyrics(folder: Path) -> None:
 WRITERS: dict[str, tuple[Callable[[Path], None], int]] = {
     "mmau_music_mini": (lambda f: mmau(f, "mini"), 2),
     "mmau_music_full": (lambda f: mmau(f, "full"), 2),
-    "mmau_pro_music": (mmau_pro, 2),
+    "mmau_pro_music": (mmau_pro, 3),
     "mmau_pro_open": (mmau_pro, 1),
     "muchomusic": (muchomusic, 2),
     "rul_muchomusic": (rul_muchomusic, 2),

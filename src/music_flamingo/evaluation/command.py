@@ -12,7 +12,7 @@ OUT/index.html, OUT/<benchmark>/  the same to look at, with failures to listen t
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from music_flamingo import __version__
@@ -93,9 +93,11 @@ def evaluate(request: Request) -> Outcome:
     """Ask what is not answered yet, judge, grade, write everything. Raises UserError with the remedy."""
     benchmark = find(request.benchmark)
     folder = request.out / benchmark.name
+    before = read_run(folder) if request.rescore else None
+    if before is not None:
+        request = replace(request, limit=before.limit, skip_missing=before.num_without_recording > 0)
     items, num_missing = _items(benchmark, request)
     conditions = _conditions(benchmark, request, items)
-    before = read_run(folder) if request.rescore else None
     training = before.contamination if before else _contamination(request, items)
     model, judge, embedder = _who(request, before)
     run = Run(

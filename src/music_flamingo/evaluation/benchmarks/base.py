@@ -36,7 +36,7 @@ class BenchmarkItem:
     reference: str | None = None
     """The right answer; None where the benchmark withholds it."""
     answer_index: int | None = None
-    """Place of the right option."""
+    """Place of the right option; -1 where the file's answer is none of them, and None where it is withheld."""
     groups: tuple[tuple[str, str], ...] = ()
     """(kind, name) pairs the score is broken down by: ("category", "Reasoning"), ("skill", "Instrumentation")."""
     source_ids: tuple[str, ...] = ()
@@ -250,5 +250,5 @@ def permuted(item: BenchmarkItem, seed: int, *use: str) -> BenchmarkItem:
         item,
         options=tuple(item.options[i] for i in order),
         order=tuple(before[i] for i in order),
-        answer_index=None if item.answer_index is None else order.index(item.answer_index),
+        answer_index=order.index(item.answer_index) if item.answer_index in order else item.answer_index,
     )
