@@ -2,7 +2,7 @@
 
 The facts are those of a 12 s excerpt (24 beats, 6 chords), drawn in various keys, meters and tempi; the examples are
 what the scripted teacher writes of them, so that they pass the rules. One example in 16 is a rich caption of about 150
-words; a fifth of its words are exchanged, so that captions differ (and a few contradict their facts by that), and few repeat.
+words; a fifth of its words are exchanged, so that captions differ, and some contradict their facts by that.
 """
 
 import json
