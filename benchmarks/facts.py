@@ -187,7 +187,15 @@ def side_by_side(ours: Tally, theirs: Tally) -> list[str]:
         "|---|---|---|---|",
     ]
     lines.append(f"| CPU-seconds a minute of audio | {shared:.2f} | {upstream:.2f} | {upstream / shared:.1f} times |")
-    for name in ("beat F", "downbeat F", "tempo Acc1", "key", "chords", "sections F at 3 s", "sections F at 0.5 s"):
+    for name in (
+        "beat F",
+        "downbeat F",
+        "tempo Acc1",
+        "key",
+        "chords majmin",
+        "sections F at 3 s",
+        "sections F at 0.5 s",
+    ):
         if name in ours.scores and name in theirs.scores:
             lines.append(f"| {name} | {ours.mean(name):.3f} | {theirs.mean(name):.3f} | |")
     lines += ["", "| upstream tool of | CPU-seconds a minute of audio |", "|---|---|"]

@@ -9,7 +9,7 @@ from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
 from music_flamingo.records import Dynamics
 
 STEP = RATE_HZ // 10
-BLOCK = 100 * STEP
+BLOCK = 20 * STEP
 """Filtered at once: samples in double precision take room."""
 WINDOW_S, WINDOW_STEPS = 3.0, 30
 GATE_LUFS = -70.0
