@@ -2,7 +2,8 @@
 
 A pipeline is compiled for teachers over HTTP by two variables of the environment: TEACHER_CACHE_CLAIM names the volume
 claim that keeps finished calls (mounted at /teacher-cache; a pod's own disk would lose them), TEACHER_KEY_SECRET a
-secret whose `api-key` becomes the variable TEACHER_API_KEY.
+secret whose `api-key` becomes the variable TEACHER_API_KEY. For songs in a bucket, SONGS_SECRET names a secret whose
+`access-key` and `secret-key` become S3_ACCESS_KEY and S3_SECRET_KEY of ingest (`access_key: env:S3_ACCESS_KEY`).
 """
 
 import os
@@ -20,13 +21,14 @@ class Placement:
     memory: str
     gpus: int = 0
     asks_teachers: bool = False
+    reads_songs: bool = False
     retries: int = 2
     """Against lost nodes and busy services; a wrong parameter fails again at once and costs a pod start."""
 
 
 PLACEMENTS = {
     "configure": Placement(cpu="100m", memory="256Mi"),
-    "ingest": Placement(cpu="2", memory="4Gi"),
+    "ingest": Placement(cpu="2", memory="4Gi", reads_songs=True),
     "facts": Placement(cpu="4", memory="8Gi"),
     "captions": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
@@ -50,6 +52,9 @@ def place(task: PipelineTask) -> PipelineTask:
         task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(placement.gpus)
     if placement.asks_teachers:
         _reach_teachers(task)
+    if placement.reads_songs and (secret := os.environ.get("SONGS_SECRET")):
+        keys = {"access-key": "S3_ACCESS_KEY", "secret-key": "S3_SECRET_KEY"}
+        kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env=keys)
     return task.set_retry(placement.retries, backoff_duration="30s", backoff_factor=2.0)
 
 

@@ -271,7 +271,8 @@ from music_flamingo.stages.ingest import take_in
 limits = DecodeLimits.model_validate_json(sys.argv[2])
 made_by = Provenance(made_by="ingest", tool="test", tool_version="1")
 def taken(path):
-    return take_in(Recording("x", "w", None, None, None, None, None, "u", "o", Path(path), None, None), limits, made_by)
+    recording = Recording("x", "w", None, None, None, None, None, "u", "o", Path(path), None, None)
+    return take_in(recording, limits, "chromaprint", made_by)
 taken(sys.argv[3])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 track = taken(sys.argv[1])

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import tiny_world as world
@@ -78,6 +79,20 @@ def test_windows_lie_within_the_track_and_differ():
     windows = {lesson.window for lesson in lessons(num=80)}
     assert all(w.start >= 0 and w.end - w.start == 32_000 and w.end <= 48_000 for w in windows)
     assert max(Counter(w.track_id for w in windows).values()) == 3
+
+
+def test_tracks_come_as_often_as_their_weights_and_equal_weights_change_nothing():
+    items = [world.item(t) for t in TRACKS]
+    plan = partial(plan_lessons, items, SECONDS, world.hearing(), RULE, max_turns=1, seed=3)
+    even = {t.id: 1.0 for t in TRACKS}
+    assert plan(num_lessons=40, weights=even) == plan(num_lessons=40)
+    first, second, third = (t.id for t in TRACKS[:3])
+    uneven = plan(num_lessons=80, weights={**even, first: 2.5, second: 0.25, third: 1.25})
+    counts = Counter(lesson.window.track_id for lesson in uneven)
+    rounds = 80 / (5 + 2.5 + 0.25 + 1.25)
+    assert counts[first] == pytest.approx(2.5 * rounds, abs=2)
+    assert counts[second] == pytest.approx(0.25 * rounds, abs=1)
+    assert counts[third] == pytest.approx(1.25 * rounds, abs=2)
 
 
 def test_a_short_track_is_heard_whole():
