@@ -34,3 +34,13 @@ def test_with_them_the_stages_that_ask_teachers_get_both_and_no_other_does(tmp_p
     mount, secret = found["captions"]["pvcMount"][0], found["captions"]["secretAsEnv"][0]
     assert mount["mountPath"] == "/teacher-cache"
     assert [(k["envVar"], k["secretKey"]) for k in secret["keyToEnv"]] == [("TEACHER_API_KEY", "api-key")]
+
+
+def test_a_secret_of_the_songs_bucket_reaches_ingest_alone(tmp_path):
+    found = executors(tmp_path / "pipeline.yaml", SONGS_SECRET="songs")
+    assert {name for name, settings in found.items() if "secretAsEnv" in settings} == {"ingest"}
+    keys = found["ingest"]["secretAsEnv"][0]["keyToEnv"]
+    assert [(k["envVar"], k["secretKey"]) for k in keys] == [
+        ("S3_ACCESS_KEY", "access-key"),
+        ("S3_SECRET_KEY", "secret-key"),
+    ]

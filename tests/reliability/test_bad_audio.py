@@ -283,6 +283,7 @@ print(json.dumps({"status": track.status, "duration_s": track.duration_s, "words
 MAX_SONG_GROWTH_MIB = 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "status"), [(1200.0, "ok"), (1201.0, "quarantined:too_long")])
 def test_twenty_minutes_are_taken_whole_in_bounded_memory_and_more_is_too_long(
     tmp_path: Path, seconds: float, status: str
