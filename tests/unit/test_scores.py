@@ -100,6 +100,13 @@ def test_the_list_holds_over_a_hundred_works_of_many_traditions() -> None:
     assert some < {p.tradition for p in pieces}
 
 
+def test_every_tradition_has_a_region() -> None:
+    regions = {p.tradition: p.region for p in all_pieces()}
+    assert regions["chinese"] == "East Asia"
+    assert regions["ragtime"] == "North America"
+    assert regions["scottish"] == "Europe"
+
+
 def test_a_small_choice_is_dealt_round_the_traditions() -> None:
     assert len({p.tradition for p in choose_pieces(12)}) == 12
     assert choose_pieces(None) == list(all_pieces())

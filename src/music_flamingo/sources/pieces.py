@@ -10,6 +10,8 @@ import yaml
 from music_flamingo.core.errors import ConfigError
 
 LIST = Path(__file__).with_name("pieces.yaml")
+NORTH_AMERICA = ("american_fiddle", "american_fife", "lead_sheet", "ragtime", "spiritual")
+EAST_ASIA = ("chinese",)
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,13 @@ class Piece:
     title: str | None
     artist: str | None
     """Where the file names them badly or not at all."""
+
+    @property
+    def region(self) -> str:
+        """Where the tradition is at home; all that are not named elsewhere are European."""
+        if self.tradition in NORTH_AMERICA:
+            return "North America"
+        return "East Asia" if self.tradition in EAST_ASIA else "Europe"
 
     @property
     def work_id(self) -> str:

@@ -103,6 +103,7 @@ class ScoresSource:
             title=score.title,
             artist=score.artist,
             tradition=piece.tradition,
+            region=piece.region,
             language=piece.language if score.words else None,
             lyrics=words_heard(Plan(score, performance, rng)),
             uri=f"score:{piece.source}{'' if piece.number is None else f'#{piece.number}'}?performance={number}",
