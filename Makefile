@@ -46,9 +46,9 @@ check: setup     ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup     ## measure: MIR facts against truth, learning over three seeds; tables go to benchmarks/results
-	@$(NO_HUB) $(BIN)/python benchmarks/facts.py
-	@$(NO_HUB) $(BIN)/python benchmarks/learning.py
+# an hour and more on two idle cores; benchmarks/README.md has each command and what it takes
+bench: setup     ## measure everything; tables go to benchmarks/results
+	@for name in facts scaling memory scale scoring teachers packing learning; do $(NO_HUB) $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 serve: setup     ## serve the release on http://127.0.0.1:8080
 	@$(NO_HUB) $(BIN)/mf serve

@@ -1,3 +1,3 @@
 """Music Flamingo on Kubeflow: from a catalogue of songs to a model that reasons about music."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
