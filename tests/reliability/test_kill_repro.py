@@ -3,7 +3,6 @@
 The workspace is a DVC repository of its own, so that its locks are its own too.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -80,12 +79,26 @@ def stage_runs(workspace: Path) -> list[int]:
     return found
 
 
-def wait_until_dead(workspace: Path) -> None:
-    """The system takes a moment to clear away what was killed, and workers die after their parent."""
+def wait_until_gone(workspace: Path, group: int) -> None:
+    """The system takes a moment to clear away what was killed, and workers die after their parent. DVC takes a process
+    that is dead and not yet cleared away for a running one."""
     deadline = time.monotonic() + DEAD_WITHIN_S
-    while stage_runs(workspace):
-        assert time.monotonic() < deadline, f"still alive: {stage_runs(workspace)}"
+    while left := [*stage_runs(workspace), *members(group)]:
+        assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.05)
+
+
+def members(group: int) -> list[int]:
+    """Processes of a group, dead ones that nobody has cleared away among them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after_name = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(after_name[2]) == group:
+            found.append(int(stat.parent.name))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +117,11 @@ def test_killed_whole_in_three_stages_and_run_again_it_ends_the_same(undisturbed
         wait_for(process, sign, workspace)
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        wait_until_dead(workspace)
+        wait_until_gone(workspace, process.pid)
     finish(workspace)
     assert digests(workspace) == undisturbed
 
-    rwlock = workspace / ".dvc/tmp/rwlock"
-    assert not rwlock.exists() or json.loads(rwlock.read_text() or "{}") == {}
+    # DVC may leave a dead process's name in its list of readers: what counts is that nothing waits for it
     started = time.monotonic()
     said = finish(workspace)
     assert time.monotonic() - started < NOTHING_TO_DO_WITHIN_S
