@@ -1,10 +1,13 @@
 """Work over shards: order, empty shards, what is left of an interrupted run, and how far it reads ahead."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from music_flamingo.core.errors import UserError
 from music_flamingo.core.parallel import map_shards, pool_map
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.record import Record
@@ -21,6 +24,12 @@ def squared(number: Number) -> list[Number]:
 def refuse_seven(number: Number) -> list[Number]:
     if number.value == 7:
         raise ValueError("seven")
+    return [number]
+
+
+def die_at_seven(number: Number) -> list[Number]:
+    if number.value == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
     return [number]
 
 
@@ -55,6 +64,13 @@ def test_shards_that_an_interrupted_run_left_are_not_made_again(tmp_path):
         mapped(source, tmp_path / "out", refuse_seven, 1)
     assert values(Table(tmp_path / "out", Number, manifest=None)) == [[1, 2]]
     assert values(mapped(source, tmp_path / "out", squared, 1)) == [[1, 2], [49], [9]]
+
+
+def test_a_worker_that_dies_ends_the_stage_with_a_reason_and_leaves_what_was_finished(tmp_path):
+    source = stored(tmp_path / "in", [[1, 2], [3] * 20, [7], [4]])
+    with pytest.raises(UserError, match="a worker process died"):
+        mapped(source, tmp_path / "out", die_at_seven, 2)
+    assert values(mapped(source, tmp_path / "out", squared, 1))[2:] == [[49], [16]]
 
 
 def test_a_pool_draws_only_a_few_items_ahead(tmp_path):

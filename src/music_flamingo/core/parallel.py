@@ -6,11 +6,13 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing.pool import AsyncResult, Pool
 from typing import TypeVar
 
+from music_flamingo.core.errors import UserError
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import Record
@@ -34,19 +36,28 @@ def pool_map(workers: int) -> Iterator[Callable[[Callable[[A], B], Iterable[A]],
         return
     # forkserver: no thread of torch or onnxruntime is alive in the process that forks
     context = multiprocessing.get_context("forkserver")
-    with context.Pool(workers, initializer=_die_with_parent, initargs=(os.getpid(),)) as pool:
+    pool = ProcessPoolExecutor(workers, context, initializer=_die_with_parent, initargs=(os.getpid(),))
+    try:
         yield partial(_ordered, pool, AHEAD * workers)
+    except BrokenProcessPool as error:
+        # multiprocessing's own Pool would wait for the dead worker's result for ever
+        raise UserError(
+            "a worker process died: it was killed (out of memory?) or a tool crashed in native code. What is finished "
+            "stays: run the same command again, with `workers: 1` for the stage if it happens again."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _ordered(pool: Pool, ahead: int, work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+def _ordered(pool: ProcessPoolExecutor, ahead: int, work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
     """Results in order, with at most `ahead` items given out: `imap` would draw all of them into memory at once."""
-    waiting: deque[AsyncResult[B]] = deque()
+    waiting: deque[Future[B]] = deque()
     for item in items:
-        waiting.append(pool.apply_async(work, (item,)))
+        waiting.append(pool.submit(work, item))
         if len(waiting) >= ahead:
-            yield waiting.popleft().get()
+            yield waiting.popleft().result()
     while waiting:
-        yield waiting.popleft().get()
+        yield waiting.popleft().result()
 
 
 def map_shards(

@@ -12,6 +12,7 @@ import numpy as np
 
 from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Rhythm, Signal
+from music_flamingo.mir.compiling import compile_alone
 from music_flamingo.mir.pulse import accents, beats_per_pulse, onsets, tempo_bpm
 from music_flamingo.records import Beats, Tempo
 
@@ -36,6 +37,7 @@ class LibrosaBeatTracker:
                 "Or set facts.beats to null."
             ) from error
         self._librosa = librosa
+        compile_alone(self.track)
 
     def track(self, signal: Signal) -> Rhythm:
         """Raises NothingFoundError where no beat is heard."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
+from music_flamingo.mir.compiling import compile_alone
 from music_flamingo.mir.keys import MAJOR_TONICS, MINOR_TONICS, Mode, spell_tonic
 from music_flamingo.records import Chords, Key, Segment
 
@@ -42,6 +43,7 @@ class LibrosaHarmony:
                 "Or set it to null."
             ) from error
         self._librosa = librosa
+        compile_alone(self.recognise)
 
     def estimate(self, signal: Signal) -> Key:
         """Raises NothingFoundError in silence. The confidence is the correlation with the key's profile."""
