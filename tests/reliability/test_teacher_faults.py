@@ -31,7 +31,8 @@ TESTS = Path(__file__).parents[1]
 WINDOWS = 5
 DEADLINE_S = 120
 STAGES = {"captions": captions.STAGE, "synthesize": synthesize.STAGE}
-IMPATIENT = {"timeout_s": 0.5}
+IMPATIENT = {"timeout_s": 4.0}
+"""Long enough for a busy machine to answer in time: a reply that comes late counts as finished at the server alone."""
 
 
 def write_songs(data: Path, num_shards: int, per_shard: int) -> None:
@@ -58,7 +59,7 @@ def statuses(table: Table) -> Counter[str]:
 def test_five_percent_of_each_misdeed_leave_every_record_ok_or_quarantined_after_at_most_five_tries(tmp_path):
     write_songs(tmp_path, num_shards=2, per_shard=25)
     with TeacherServer(misbehaves=0.05) as server:
-        server.hangs_s = 1.0
+        server.hangs_s = 5.0
         asked = teacher(server, tmp_path / "cache", concurrency=32, endpoint=IMPATIENT)
         described = run("captions", tmp_path, asked)["captions"]
         written = run("synthesize", tmp_path, asked)["candidates"]
