@@ -4,7 +4,6 @@ Both give words to a batch of (prompt, sound). A model's digest says which model
 weights, of an endpoint its address, name and the revision the user states (what it really serves cannot be seen).
 """
 
-import base64
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from music_flamingo.audio.decode import BadAudioError
+from music_flamingo.core.chat import Completion, audio_part
 from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_bytes, sha256_file, sha256_json
 from music_flamingo.core.http import Content, Endpoint, Failed, JsonClient
@@ -127,8 +127,7 @@ class EndpointModel:
         prompt = render_question(asked.prompt, (), self.think)
         content: list[dict[str, object]] = [{"type": "text", "text": prompt}]
         if sent is not None:
-            data = {"data": base64.b64encode(sent[0]).decode(), "format": sent[1]}
-            content.append({"type": "input_audio", "input_audio": data})
+            content.append(audio_part(*sent))
         body = chat_body(self.name, [{"role": "user", "content": content}], self.max_new_tokens)
         call = sha256_bytes(prompt.encode())
         outcome = self._client.post("/chat/completions", lambda _: Content(json=body), chat_words, call=call)
@@ -157,13 +156,8 @@ def chat_body(model: str, messages: list[dict[str, object]], max_tokens: int) ->
 def chat_words(reply: Any) -> str:
     """The words of a chat completion; thoughts that the server split off are put back in front.
 
-    Raises ValueError, KeyError, IndexError or TypeError for another shape.
+    Raises ValueError for another shape.
     """
-    message = reply["choices"][0]["message"]
-    words = message["content"]
-    if words is not None and not isinstance(words, str):
-        raise TypeError(f"content is {type(words).__name__}, not text")
-    thoughts = message.get("reasoning_content")
-    if not thoughts or "<think>" in (words or ""):
-        return words or ""
-    return f"<think>{thoughts}</think>{words or ''}"
+    message = Completion.model_validate(reply).choices[0].message
+    words = message.content or ""
+    return words if not message.thoughts or "<think>" in words else f"<think>{message.thoughts}</think>{words}"

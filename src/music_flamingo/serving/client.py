@@ -1,10 +1,10 @@
 """`mf ask`: a question about a song, answered by a running server or by a release in this process."""
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from music_flamingo.core.chat import audio_part
 from music_flamingo.core.errors import UserError
 from music_flamingo.scoring.extract import split_thinking
 from music_flamingo.scoring.normalise import normalise_answer
@@ -89,7 +89,7 @@ def _ask_here(audio: Path, question: str, release: Path) -> Answer:
 def _ask_server(audio: Path, question: str, endpoint: str) -> Answer:
     model = _call("GET", f"{endpoint}/openai/v1/models", None)["data"][0]
     data, kind = _upload(audio)
-    part = {"type": "input_audio", "input_audio": {"data": base64.b64encode(data).decode(), "format": kind}}
+    part = audio_part(data, kind)
     content = [{"type": "text", "text": question}, part]
     body = {"model": model["id"], "messages": [{"role": "user", "content": content}]}
     told = _call("POST", f"{endpoint}/openai/v1/chat/completions", body)

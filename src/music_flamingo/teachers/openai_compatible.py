@@ -5,12 +5,12 @@ waited for, a reply of the wrong shape is asked for again under the next seed. A
 TeacherFailedError with its reason; too many of them end the stage with a TeacherUnusableError.
 """
 
-import base64
 from pathlib import Path
 from typing import Any, Generic
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
+from music_flamingo.core.chat import Choice, Completion, audio_part
 from music_flamingo.core.hashing import sha256_bytes, sha256_json
 from music_flamingo.core.http import Content, Failed, JsonClient
 from music_flamingo.prompts import load
@@ -25,7 +25,6 @@ from music_flamingo.teachers.usage import Meter, new_path
 NEVER = ("http_401", "http_403", "http_404")
 """The whole endpoint refuses: a wrong key, a wrong address, a model that it does not serve."""
 THOUGHT_ENDS = "</think>"
-MOST_TOKENS = 10**9
 
 
 class OpenAICompatibleTeacher:
@@ -128,7 +127,7 @@ class _Call(Generic[Reply]):
         text, reasoning = self._words(completion.choices[0])
         return self._request.reply.model_validate_json(text), Finished(text, reasoning, tokens)
 
-    def _words(self, choice: "Choice") -> tuple[str, str]:
+    def _words(self, choice: Choice) -> tuple[str, str]:
         """(reply, reasoning) of a choice; raises ValueError where the model did not come to an end."""
         message = choice.message
         if choice.finish_reason == "length":
@@ -138,41 +137,8 @@ class _Call(Generic[Reply]):
             self.trouble = "refused" if message.refusal else "empty"
             raise ValueError(f"the model gave no reply: {(message.refusal or '')[:200]}")
         thought, closed, text = message.content.rpartition(THOUGHT_ENDS)
-        apart = message.reasoning or message.reasoning_content or ""
-        reasoning = apart or (thought.removeprefix("<think>").strip() if closed else "")
+        reasoning = message.thoughts or (thought.removeprefix("<think>").strip() if closed else "")
         return unfenced(text), storable(reasoning)
-
-
-class Message(BaseModel):
-    """As servers send it; what is not named here is not looked at."""
-
-    content: str | None = None
-    refusal: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    """The name of `reasoning` in vLLM before 0.11, and elsewhere still."""
-
-
-class Choice(BaseModel):
-    message: Message
-    finish_reason: str | None = None
-
-
-class Counted(BaseModel):
-    prompt_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
-    completion_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
-
-
-class Completion(BaseModel):
-    """A chat completion, as far as it is used. Servers are not trusted to send one."""
-
-    choices: list[Choice] = Field(min_length=1)
-    usage: Counted = Counted()
-
-    @field_validator("usage", mode="before")
-    @classmethod
-    def _may_be_null(cls, usage: object) -> object:
-        return Counted() if usage is None else usage
 
 
 def storable(text: str) -> str:
@@ -191,9 +157,7 @@ def unfenced(text: str) -> str:
 def body(config: OpenAICompatibleConfig, request: Request[Any]) -> dict[str, Any]:
     """A call in the shape of OpenAI's chat completions, but for its seed."""
     text = request.text
-    content = (
-        text if request.audio is None else [_audio_part(request.audio, config.audio), {"type": "text", "text": text}]
-    )
+    content = text if request.audio is None else [_heard(request.audio, config.audio), {"type": "text", "text": text}]
     sent: dict[str, Any] = {
         "model": config.model,
         "messages": [{"role": "user", "content": content}],
@@ -211,9 +175,9 @@ def body(config: OpenAICompatibleConfig, request: Request[Any]) -> dict[str, Any
     return sent
 
 
-def _audio_part(audio: bytes, form: AudioFormat | None) -> dict[str, Any]:
+def _heard(audio: bytes, form: AudioFormat | None) -> dict[str, object]:
     assert form is not None, "sound is given to teachers that hear"
-    return {"type": "input_audio", "input_audio": {"data": base64.b64encode(audio).decode("ascii"), "format": form}}
+    return audio_part(audio, form)
 
 
 def call_key(config: OpenAICompatibleConfig, request: Request[Any]) -> str:

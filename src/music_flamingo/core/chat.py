@@ -1,0 +1,50 @@
+"""OpenAI's chat completions as they travel: what a server answers, and the part of a message that carries sound."""
+
+import base64
+
+from pydantic import BaseModel, Field, field_validator
+
+MOST_TOKENS = 10**9
+"""A count beyond this is no count."""
+
+
+class Message(BaseModel):
+    """As servers send it; what is not named here is not looked at."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    """The name of `reasoning` in vLLM before 0.11, and elsewhere still."""
+
+    @property
+    def thoughts(self) -> str:
+        """What the server split off from the words."""
+        return self.reasoning or self.reasoning_content or ""
+
+
+class Choice(BaseModel):
+    message: Message
+    finish_reason: str | None = None
+
+
+class Counted(BaseModel):
+    prompt_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
+    completion_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
+
+
+class Completion(BaseModel):
+    """A chat completion, as far as it is used. Servers are not trusted to send one."""
+
+    choices: list[Choice] = Field(min_length=1)
+    usage: Counted = Counted()
+
+    @field_validator("usage", mode="before")
+    @classmethod
+    def _may_be_null(cls, usage: object) -> object:
+        return Counted() if usage is None else usage
+
+
+def audio_part(audio: bytes, form: str) -> dict[str, object]:
+    """`form` is wav, flac, mp3 ..."""
+    return {"type": "input_audio", "input_audio": {"data": base64.b64encode(audio).decode("ascii"), "format": form}}
