@@ -35,7 +35,7 @@ def accuracy_interval(marks: Sequence[Mark], resamples: int, seed: int) -> Inter
     """Balanced accuracy over all marks. Raises ValueError for no marks."""
     counts = _Counts.of(marks)
     drawn_RW = _draw_works(counts.num_works, resamples, seed)
-    return _interval(counts.score(np.ones((1, counts.num_works))), counts.score(drawn_RW))
+    return percentiles(float(counts.score(np.ones((1, counts.num_works)))[0]), counts.score(drawn_RW))
 
 
 def difference_interval(marks: Sequence[Mark], minus: Sequence[Mark], resamples: int, seed: int) -> Interval:
@@ -45,7 +45,8 @@ def difference_interval(marks: Sequence[Mark], minus: Sequence[Mark], resamples:
     ours, theirs = _Counts.of(marks), _Counts.of(minus)
     drawn_RW = _draw_works(ours.num_works, resamples, seed)
     one_1W = np.ones((1, ours.num_works))
-    return _interval(ours.score(one_1W) - theirs.score(one_1W), ours.score(drawn_RW) - theirs.score(drawn_RW))
+    value = float((ours.score(one_1W) - theirs.score(one_1W))[0])
+    return percentiles(value, ours.score(drawn_RW) - theirs.score(drawn_RW))
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,11 @@ def _draw_works(num_works: int, resamples: int, seed: int) -> np.ndarray:
     return rng.multinomial(num_works, np.full(num_works, 1 / num_works), size=resamples).astype(float)
 
 
-def _interval(value_1: np.ndarray, values_R: np.ndarray) -> Interval:
+def percentiles(value: float, values_R: np.ndarray) -> Interval:
+    """A value with the interval that holds the middle 95 % of its resamples; of none, the value alone."""
     tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(values_R, [tail, 100 - tail])
-    return Interval(float(value_1[0]), float(low), float(high))
+    low, high = np.percentile(values_R, [tail, 100 - tail]) if len(values_R) else (value, value)
+    return Interval(value, float(low), float(high))
 
 
 def _question(mark: Mark) -> tuple[str, str, str]:

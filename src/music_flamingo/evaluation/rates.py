@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from music_flamingo.evaluation.intervals import CONFIDENCE, Interval
+from music_flamingo.evaluation.intervals import Interval, percentiles
 
 Rate = Callable[[np.ndarray], np.ndarray]
 """Sums of each resample (R, K) to its rate (R,)."""
@@ -35,7 +35,7 @@ def rate_interval(parts: Sequence[Part], resamples: int, seed: int) -> Interval 
         return None
     pairs_PK, counts_P = _distinct(_clustered(parts, [(p.value, p.weight) for p in parts]))
     rates_R = _resampled(pairs_PK, counts_P, resamples, seed, lambda sums_RK: sums_RK[:, 0] / sums_RK[:, 1])
-    return _interval(sum(p.value for p in parts) / sum(p.weight for p in parts), rates_R)
+    return percentiles(sum(p.value for p in parts) / sum(p.weight for p in parts), rates_R)
 
 
 def paired_interval(ours: Sequence[Part], theirs: Sequence[Part], resamples: int, seed: int) -> Interval | None:
@@ -51,7 +51,7 @@ def paired_interval(ours: Sequence[Part], theirs: Sequence[Part], resamples: int
         return np.asarray(sums_RK[:, 0] / sums_RK[:, 1] - sums_RK[:, 2] / sums_RK[:, 3])
 
     whole_1K = (pairs_PK * counts_P[:, None]).sum(0, keepdims=True)
-    return _interval(float(difference(whole_1K)[0]), _resampled(pairs_PK, counts_P, resamples, seed, difference))
+    return percentiles(float(difference(whole_1K)[0]), _resampled(pairs_PK, counts_P, resamples, seed, difference))
 
 
 def _clustered(parts: Sequence[Part], rows: Sequence[tuple[float, ...]]) -> np.ndarray:
@@ -78,9 +78,3 @@ def _resampled(pairs_PK: np.ndarray, counts_P: np.ndarray, resamples: int, seed:
             rates.append(rate(drawn @ pairs_PK))
     values_R = np.concatenate(rates)
     return values_R[np.isfinite(values_R)]  # a resample of unjudged items alone has no rate
-
-
-def _interval(value: float, values_R: np.ndarray) -> Interval:
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(values_R, [tail, 100 - tail]) if len(values_R) else (value, value)
-    return Interval(value, float(low), float(high))

@@ -13,12 +13,9 @@ from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
     BenchmarkItem,
-    Grade,
-    Measure,
-    Replies,
 )
-from music_flamingo.scoring.choices import final_answer
-from music_flamingo.scoring.transcripts import plain_words, published_words, word_errors
+from music_flamingo.evaluation.benchmarks.sung import error_rates
+from music_flamingo.scoring.transcripts import plain_words, published_words
 
 QUESTION = "Write down the words that are sung, and nothing else."
 LYRICS = ("lyrics/test", "test_lyrics", "lyrics")
@@ -55,14 +52,6 @@ def song_words(path: Path) -> str:
     return " ".join(" ".join(words).replace("*", " ").replace("?", " ").split())
 
 
-def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
-    return Grade(*word_errors(item.reference or "", output, published_words))
-
-
-def strict(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
-    return Grade(*word_errors(item.reference or "", final_answer(output) or "", plain_words))
-
-
 BENCHMARK = Benchmark(
     name="musdb18_lyrics",
     title="MUSDB18 (English lyrics)",
@@ -73,20 +62,10 @@ BENCHMARK = Benchmark(
     counts=(45,),
     items=read,
     prompt_id="benchmark_open",
-    measures=(
-        Measure(
-            "official",
-            "official",
-            official,
-            "corpus word error rate of the whole output: lower case, ASCII punctuation removed",
-            lower_is_better=True,
-        ),
-        Measure(
-            "strict",
-            "strict",
-            strict,
-            "the same of the answer after the thoughts: NFKC, apostrophes kept, all other marks dropped",
-            lower_is_better=True,
-        ),
+    measures=error_rates(
+        published_words,
+        "corpus word error rate of the whole output: lower case, ASCII punctuation removed",
+        plain_words,
+        "the same of the answer after the thoughts: NFKC, apostrophes kept, all other marks dropped",
     ),
 )

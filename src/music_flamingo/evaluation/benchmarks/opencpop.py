@@ -11,13 +11,10 @@ from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
     BenchmarkItem,
-    Grade,
-    Measure,
-    Replies,
     require_file,
 )
-from music_flamingo.scoring.choices import final_answer
-from music_flamingo.scoring.transcripts import character_words, characters, word_errors
+from music_flamingo.evaluation.benchmarks.sung import error_rates
+from music_flamingo.scoring.transcripts import character_words, characters
 
 QUESTION = "Write down the words that are sung, in Chinese characters, and nothing else."
 NUM_FIELDS = 7
@@ -44,14 +41,6 @@ def read(folder: Path) -> list[BenchmarkItem]:
     return items
 
 
-def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
-    return Grade(*word_errors(item.reference or "", output, character_words))
-
-
-def strict(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
-    return Grade(*word_errors(item.reference or "", final_answer(output) or "", characters))
-
-
 BENCHMARK = Benchmark(
     name="opencpop",
     title="Opencpop (Chinese lyrics)",
@@ -62,20 +51,10 @@ BENCHMARK = Benchmark(
     counts=(206,),
     items=read,
     prompt_id="benchmark_open",
-    measures=(
-        Measure(
-            "official",
-            "official",
-            official,
-            "corpus word error rate of the whole output, each Chinese character a word",
-            lower_is_better=True,
-        ),
-        Measure(
-            "strict",
-            "strict",
-            strict,
-            "corpus character error rate of the answer after the thoughts, letters and digits alone",
-            lower_is_better=True,
-        ),
+    measures=error_rates(
+        character_words,
+        "corpus word error rate of the whole output, each Chinese character a word",
+        characters,
+        "corpus character error rate of the answer after the thoughts, letters and digits alone",
     ),
 )
