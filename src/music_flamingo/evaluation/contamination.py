@@ -19,9 +19,10 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.record import OK
 from music_flamingo.evaluation.benchmarks.base import BenchmarkItem
 from music_flamingo.evaluation.recordings import LIMITS
-from music_flamingo.quality.contamination import HeldOut, HeldOutSet
+from music_flamingo.quality.contamination import HeldOut, HeldOutSet, held_out_of_tracks
 from music_flamingo.quality.duplicates import DuplicateLimits
 from music_flamingo.quality.prints import Fingerprinted
 from music_flamingo.records import Track
@@ -59,19 +60,11 @@ def training_of(tracks: Path | None, ids: Path | None) -> Training | None:
     names: dict[str, str] = {}
     recordings: list[HeldOut] = []
     if tracks is not None:
-        columns = ("id", "status", "split", "title", "uri", "audio_sha256", "fingerprint", "fingerprint_kind")
-        for row in Table(tracks, Track, read_manifest(tracks)).columns(*columns).to_pylist():
-            if row["status"] == "ok" and row["split"] == "train":
+        table = Table(tracks, Track, read_manifest(tracks))
+        for row in table.columns("id", "status", "split", "title", "uri").to_pylist():
+            if row["status"] == OK and row["split"] == "train":
                 names.update(dict.fromkeys(_names_of(row["id"], row["uri"], row["title"]), row["id"]))
-                recordings.append(
-                    HeldOut(
-                        id=row["id"],
-                        set_name="training",
-                        audio_sha256=row["audio_sha256"] or "",
-                        fingerprint=tuple(row["fingerprint"]),
-                        fingerprint_kind=row["fingerprint_kind"],
-                    )
-                )
+        recordings = list(held_out_of_tracks(table.shards, "training", split="train"))
     if ids is not None:
         names.update({name: name for line in ids.read_text().splitlines() for name in telling([line.strip()])})
     return Training(names, tuple(recordings))

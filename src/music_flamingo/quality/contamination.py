@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from music_flamingo.audio.fingerprint import WORDS_PER_S, FingerprintKind
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file
-from music_flamingo.core.record import Record, arrow_schema, read_parquet, write_parquet
+from music_flamingo.core.record import OK, Record, arrow_schema, read_parquet, write_parquet
 from music_flamingo.quality.duplicates import DuplicateLimits, find_repeats
 from music_flamingo.quality.prints import Fingerprinted, Prints, gather
+from music_flamingo.records.track import Split
 
 EVALUATION_SET = "evaluation_set"
 """The reason of a track that is held out: `quarantined:evaluation_set:<name>`."""
@@ -146,10 +147,12 @@ def write_held_out(path: Path, held: Sequence[HeldOut]) -> None:
         write_parquet(path, HeldOut, held)
 
 
-def held_out_of_tracks(shards: Iterable[Path], set_name: str) -> Iterator[HeldOut]:
-    """The good tracks in shards of the `tracks` port, without audio: for benchmarks that refuse what was learned."""
+def held_out_of_tracks(shards: Iterable[Path], set_name: str, split: Split) -> Iterator[HeldOut]:
+    """The good tracks of a split in the `tracks` port, without audio: for benchmarks that refuse what was learned."""
     columns = ["id", "source_sha256", "audio_sha256", "fingerprint", "fingerprint_kind"]
     assert set(columns) <= set(arrow_schema(HeldOut).names)
     for path in shards:
-        for row in pq.read_table(path, columns=columns, filters=[("status", "=", "ok")]).to_pylist():
+        for row in pq.read_table(
+            path, columns=columns, filters=[("status", "=", OK), ("split", "=", split)]
+        ).to_pylist():
             yield HeldOut(set_name=set_name, **row)
