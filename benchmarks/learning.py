@@ -7,15 +7,12 @@ controls. Each seed's folders are kept under --work, so that an interrupted run 
 """
 
 import argparse
-import datetime
-import os
-import platform
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+
+from published import publish
 
 from music_flamingo import stages
 from music_flamingo.core.manifest import read_manifest
@@ -137,18 +134,6 @@ def _entry(cells: Mapping[int, Sequence[Cell]], column: str, family: str) -> str
     return f"{mean(found):.0f} ({', '.join(f'{value:.0f}' for value in found)})" if found else "-"
 
 
-def hardware() -> str:
-    model = next((line.split(":")[1].strip() for line in _cpu_info() if line.startswith("model name")), "unknown CPU")
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    )
-
-
-def _cpu_info() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
@@ -161,20 +146,9 @@ def main() -> None:
         work = options.work / str(seed)
         learn(seeded(params, seed), options.data, work)
         cells[seed] = greedy_cells(work) + sampled_cells(params, work, seed)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
-    today = datetime.date.today().isoformat()
     seed_names = ", ".join(f"seed {seed}" for seed in cells)
-    text = (
-        f"# Learning to hear, {today}\n\n"
-        f"Accuracy (%) on held-out works against the scores' truth: mean ({seed_names}).\n\n"
-        f"{table(cells)}\n\n"
-        f"- command: `python benchmarks/{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}`\n"
-        f"- commit: {commit.strip() or 'none'}; hardware: {hardware()}\n"
-    )
-    print(text)
-    results = ROOT / "benchmarks" / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    (results / f"{today}-learning.md").write_text(text)
+    lead = f"Accuracy (%) on held-out works against the scores' truth: mean ({seed_names})."
+    publish("learning", "Learning to hear", [lead, "", *table(cells).splitlines()])
 
 
 if __name__ == "__main__":

@@ -7,26 +7,21 @@ are drawn log-uniformly; both ways see the same batches in the same run, in turn
 """
 
 import argparse
-import datetime
 import math
-import platform
 import random
 import resource
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
-import transformers
+from published import publish
 
-from music_flamingo.core.shards import write_atomic
 from music_flamingo.model.chat import IGNORED, Sound, Tokens, Turn, batch_of, hear, pad, tokenise
 from music_flamingo.model.packing import hidden_states, packed_batch_of
 from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 
-RESULTS = Path("benchmarks/results")
 RATE_HZ = 16000
 SHORTEST_S, LONGEST_S = 30.0, 900.0
 QUESTION, ANSWER = "Describe this music in one sentence.", "A slow piece for strings in C minor."
@@ -123,39 +118,24 @@ def main() -> None:
         same = abs(losses["packed"] - losses["padded"]) < 1e-3
         rows.append(f"| {', '.join(map(str, tokens))} | {waste:.0%} | 0% | {'yes' if same else 'NO'} |")
         print(rows[-1], flush=True)
-    spoken = sum(len(t.ids) for _, t in samples)
-    text = _table(arguments, seconds, rows, totals, spoken)
-    print(text)
-    write_atomic(RESULTS / f"{datetime.date.today().isoformat()}-packing.md", text)
-
-
-def _table(
-    arguments: argparse.Namespace, seconds: list[float], rows: list[str], totals: dict[str, float], tokens: int
-) -> str:
+    tokens = sum(len(t.ids) for _, t in samples)
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return "\n".join(
-        [
-            f"# Packed against padded, {datetime.date.today().isoformat()}",
-            "",
-            f"- command: `python benchmarks/packing.py --samples {arguments.samples} "
-            f"--batch-size {arguments.batch_size} --seed {arguments.seed}`",
-            f"- hardware: CPU, one thread, {platform.system()} {platform.machine()}; "
-            f"torch {torch.__version__.partition('+')[0]}, transformers {transformers.__version__}",
-            f"- songs of {', '.join(f'{s:.0f}' for s in seconds)} s; forward and backward of the tiny model with the "
-            "published grid, float32, no checkpointing",
-            f"- peak memory of the process: {peak_gib:.1f} GiB (of the padded way)",
-            "",
-            "| | seconds | useful tokens/s |",
-            "|---|---|---|",
-            *(f"| {name} | {s:.1f} | {tokens / s:.0f} |" for name, s in totals.items()),
-            f"| packed / padded | {totals['padded'] / totals['packed']:.2f} times | |",
-            "",
-            "| tokens of the batch's samples | padding | when packed | same loss |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-        ]
-    )
+    table = [
+        "| | seconds | useful tokens/s |",
+        "|---|---|---|",
+        *(f"| {name} | {s:.1f} | {tokens / s:.0f} |" for name, s in totals.items()),
+        f"| packed / padded | {totals['padded'] / totals['packed']:.2f} times | |",
+        "",
+        "| tokens of the batch's samples | padding | when packed | same loss |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+    notes = [
+        f"songs of {', '.join(f'{s:.0f}' for s in seconds)} s; forward and backward of the tiny model with the "
+        "published grid, one thread, float32, no checkpointing",
+        f"peak memory of the process: {peak_gib:.1f} GiB (of the padded way)",
+    ]
+    publish("packing", "Packed against padded", table, ("torch", "transformers"), notes)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,7 @@ functions below: `prepare_NAME(tracks, folder)` and `measure_NAME(folder)`, whic
 
 import argparse
 import csv
-import datetime
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -25,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 import psutil
+from published import publish
 
 ROOT = Path(__file__).resolve().parents[1]
 SONG_WORDS = (1300, 2500)
@@ -231,10 +229,8 @@ def watched() -> Iterator[Use]:
         use.look()
 
 
-def report(tracks: int, results: dict[str, Measured], command: str) -> str:
-    lines = [
-        f"# A catalogue of {tracks:,} tracks, {datetime.date.today().isoformat()}",
-        "",
+def rows_of(results: dict[str, Measured]) -> list[str]:
+    return [
         "| job | minutes | CPU minutes | peak memory (GiB) | what was found |",
         "|---|---|---|---|---|",
         *(
@@ -244,22 +240,7 @@ def report(tracks: int, results: dict[str, Measured], command: str) -> str:
         "",
         f"In all {sum(m.seconds for m in results.values()) / 60:.1f} minutes; most memory of one job "
         f"{max(m.peak_gib for m in results.values()):.2f} GiB. Synthetic data, as the command's source says.",
-        "",
-        f"- command: `{command}`",
-        f"- commit: {commit()}; hardware: {processor()}, {os.cpu_count()} cores, Linux {platform.machine()}, "
-        f"Python {platform.python_version()}",
     ]
-    return "\n".join(lines) + "\n"
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
-
-
-def processor() -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return models[0].partition(":")[2].strip() if models else "unknown"
 
 
 def main() -> None:
@@ -273,10 +254,7 @@ def main() -> None:
         print(json.dumps(measure_here(arguments.measure, arguments.work)))
         return
     results = {name: run_job(name, arguments.tracks, arguments.work) for name in arguments.jobs}
-    command = " ".join(["python", "benchmarks/scale.py", *sys.argv[1:]])
-    text = report(arguments.tracks, results, command)
-    print(text)
-    (ROOT / "benchmarks" / "results" / f"{datetime.date.today().isoformat()}-scale.md").write_text(text)
+    publish("scale", f"A catalogue of {arguments.tracks:,} tracks", rows_of(results))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ in fresh processes, as the stage does. Target: at least 1.8 times. Writes a date
 """
 
 import argparse
-import datetime
 import os
 import subprocess
 import sys
@@ -17,12 +16,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from published import publish
+
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
-from music_flamingo.core.shards import write_atomic
 from music_flamingo.records import Facts
 
-RESULTS = Path("benchmarks/results")
 TARGET = 1.8
 
 
@@ -48,7 +47,7 @@ def main() -> None:
     ]
     if len({run.digest for run in runs}) > 1:
         raise SystemExit("the runs gave different facts")
-    publish(arguments.data, runs)
+    leave(runs)
 
 
 def one_run(data: Path, workers: int) -> Run:
@@ -65,24 +64,17 @@ def one_run(data: Path, workers: int) -> Run:
         return Run(workers, wall_s, load, manifest.digest, seconds / 60)
 
 
-def publish(data: Path, runs: list[Run]) -> None:
+def leave(runs: list[Run]) -> None:
     best = {workers: min(r.wall_s for r in runs if r.workers == workers) for workers in {r.workers for r in runs}}
-    gain = best[1] / best[max(best)]
-    today = datetime.date.today().isoformat()
     table = [
-        f"# facts with {max(best)} processes, {today}",
-        "",
-        f"- command: `python benchmarks/scaling.py --data {data}`, {os.cpu_count()} cores",
-        f"- {runs[0].audio_minutes:.1f} minutes of audio; the facts of all runs have one digest",
-        "",
         "| processes | wall, s | load before |",
         "|---|---|---|",
         *(f"| {run.workers} | {run.wall_s:.1f} | {run.load_before:.2f} |" for run in runs),
         "",
-        f"{gain:.2f} times the throughput of one (target {TARGET}).",
+        f"{best[1] / best[max(best)]:.2f} times the throughput of one (target {TARGET}).",
     ]
-    write_atomic(RESULTS / f"facts-scaling-{today}.md", "\n".join(table) + "\n")
-    print("\n".join(table))
+    notes = [f"{runs[0].audio_minutes:.1f} minutes of audio; the facts of all runs have one digest"]
+    publish("facts-scaling", f"facts with {max(best)} processes", table, notes=notes)
 
 
 if __name__ == "__main__":

@@ -7,25 +7,22 @@ errors. Bar: under 60 s and 2 GB. Writes a dated table to benchmarks/results.
 """
 
 import argparse
-import datetime
 import os
-import platform
 import random
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
+from published import publish
+
 from music_flamingo import __version__
-from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.benchmarks import BENCHMARKS, Benchmark, BenchmarkItem
 from music_flamingo.evaluation.grading import Answered, grade_all
 from music_flamingo.evaluation.judging import prompts_of
 from music_flamingo.evaluation.outcome import Outcome, Run, outcome_of, write_outcome
 
-RESULTS = Path("benchmarks/results")
 MAX_S, MAX_GB = 60.0, 2.0
 SHARES = {
     "mmau_music_mini": 0.15,
@@ -69,7 +66,7 @@ def main() -> None:
         f"{total} predictions in {spent_s:.1f} s ({cpu_s:.1f} s of CPU time), {peak_gb:.2f} GB at most "
         f"(bar: {MAX_S:g} s, {MAX_GB:g} GB). Load average of the machine: {os.getloadavg()[0]:.1f}.",
     ]
-    publish(lines, f"python benchmarks/scoring.py --predictions {arguments.predictions}")
+    publish("scoring", "Scoring", lines, notes=["one thread"])
     sys.exit(spent_s > MAX_S or peak_gb > MAX_GB)
 
 
@@ -144,21 +141,6 @@ def _run(benchmark: Benchmark, count: int) -> Run:
 def _shown(outcome: Outcome) -> str:
     row = next(r for r in outcome.rows if r.kind == "strict")
     return f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
-
-
-def publish(table: Sequence[str], command: str) -> None:
-    today = datetime.date.today().isoformat()
-    header = [
-        f"# scoring, {today}",
-        "",
-        f"- command: `{command}`",
-        f"- hardware: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, one thread",
-        f"- Python {platform.python_version()}",
-        "",
-    ]
-    path = RESULTS / f"scoring-{today}.md"
-    write_atomic(path, "\n".join([*header, *table]) + "\n")
-    print(f"{table[-1]}\nwrote {path}")
 
 
 if __name__ == "__main__":

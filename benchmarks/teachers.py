@@ -1,17 +1,14 @@
 """What the teacher client costs: calls a second and CPU a call, against a server on loopback that answers at once.
 
-    python benchmarks/teachers.py            # half a minute; writes benchmarks/results/teachers-<date>.md
+    python benchmarks/teachers.py            # half a minute; writes benchmarks/results/<date>-teachers.md
 
 The server runs in a process of its own and gives a canned reply, so that what is measured is rendering, key, HTTP,
 validation, cache and count. A language model takes seconds; the client must not be what limits it.
 """
 
 import argparse
-import datetime
 import hashlib
 import json
-import os
-import platform
 import random
 import subprocess
 import sys
@@ -23,16 +20,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from published import publish
 from pydantic import TypeAdapter
 
 from music_flamingo.audio.flac import encode_flac
-from music_flamingo.core.shards import write_atomic
 from music_flamingo.teachers import Reply, Request, Teacher, TeacherConfig, open_teacher, over_shards
 from music_flamingo.teachers.cache import CallCache, Finished, Tokens
 from music_flamingo.teachers.payloads import TextReply, WindowPayload
 from music_flamingo.teachers.server import ScriptedServer
 
-RESULTS = Path(__file__).parent / "results"
 REPLY = {
     "choices": [{"message": {"content": json.dumps({"text": "word " * 60})}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 300, "completion_tokens": 90},
@@ -60,7 +56,8 @@ def main() -> None:
     table = measure(arguments.calls, arguments.concurrency)
     if arguments.cache_calls:
         table += ["", *measure_cache(arguments.cache_calls)]
-    publish(table, f"python benchmarks/teachers.py {' '.join(sys.argv[1:])}".strip())
+    notes = ["server: a canned reply of 60 words, in a process of its own on loopback, on the same cores"]
+    publish("teachers", "What the teacher client costs", table, notes=notes)
 
 
 def measure(num_calls: int, concurrency: int) -> list[str]:
@@ -168,22 +165,6 @@ def served() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-
-
-def publish(table: list[str], command: str) -> None:
-    today = datetime.date.today().isoformat()
-    header = [
-        f"# What the teacher client costs, {today}",
-        "",
-        f"- command: `{command}`",
-        f"- hardware: {os.cpu_count()} cores shared with the server and other work, {platform.machine()}, "
-        f"Python {platform.python_version()}",
-        "- server: a canned reply of 60 words, in a process of its own on loopback",
-        "",
-    ]
-    path = RESULTS / f"teachers-{today}.md"
-    write_atomic(path, "\n".join([*header, *table]) + "\n")
-    print(f"wrote {path}")
 
 
 if __name__ == "__main__":
