@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from music_flamingo.audio.windows import tile
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.params import stage_json
@@ -94,7 +95,7 @@ def plan_captions(config: captions.CaptionsConfig, catalogue: Catalogue) -> tupl
         found = captions.windows_of(config, [track], [facts])
         described[track.id] = [captions.describe(config, planner, window) for window in found]
     planner.close()
-    lengths = (captions.windows(d, config.window_s, config.shortest_s) for d in catalogue.durations_s)
+    lengths = (list(tile(d, config.window_s, config.shortest_s)) for d in catalogue.durations_s)
     factor = sum(map(len, lengths)) / planner.need.calls
     return described, Row("captions", config.teacher, planner.need.times(factor))
 

@@ -3,10 +3,11 @@
 import pytest
 import songs
 
+from music_flamingo.audio.windows import tile
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import shard_path
 from music_flamingo.records import Caption, Facts, Track
-from music_flamingo.stages.captions import STAGE, windows
+from music_flamingo.stages.captions import STAGE
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from music_flamingo.stages.captions import STAGE, windows
     ],
 )
 def test_windows_cover_a_track_and_a_short_rest_joins_the_last(duration_s, expected):
-    assert windows(duration_s, window_s=30.0, shortest_s=3.0) == expected
+    assert list(tile(duration_s, window_s=30.0, min_last_s=3.0)) == expected
 
 
 @pytest.fixture

@@ -34,12 +34,6 @@ class Graded(Part):
     groups: list[tuple[str, str]]
     cluster: str
 
-    @property
-    def is_failure(self) -> bool:
-        """By the strict score: wrong, or with errors."""
-        value, weight = self.grades.get("strict", (1.0, 0.0))
-        return weight > 0 and (value < 1.0 if self.answer_index is not None else value > 0)
-
 
 class Row(Part):
     """One rate of the results table."""

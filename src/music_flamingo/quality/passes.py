@@ -38,14 +38,13 @@ from music_flamingo.quality.text_only import (
     needs_no_audio,
 )
 from music_flamingo.records import Example, Facts, Track
+from music_flamingo.records.caption import TEACHER_FAILED
 from music_flamingo.scoring.options import are_drawn
 
 Repeats = Mapping[int, str]
 """Row of a shard -> id of the earlier example whose text it repeats."""
 
 CHECKED = pa.schema([pa.field("reason", pa.string()), pa.field("signature", pa.binary())])
-FAILED_PREFIX = "teacher_"
-"""Every reason for which a teacher's call fails begins so."""
 ASKED = pa.schema([pa.field("reason", pa.string()), pa.field("judge_score", pa.float64())])
 
 
@@ -89,7 +88,7 @@ class Scratch:
         """A teacher's answers are there and no call of them failed: an interrupted run asks once more what had."""
         if not self.has(kind, index):
             return False
-        return not pc.any(pc.starts_with(self.read(kind, index)["reason"], FAILED_PREFIX)).as_py()
+        return not pc.any(pc.starts_with(self.read(kind, index)["reason"], TEACHER_FAILED)).as_py()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ from pydantic import model_validator
 
 from music_flamingo.core.record import Part, Record
 
+TEACHER_FAILED = "teacher_"
+"""Every reason of a record whose teacher's call failed begins so: `quarantined:teacher_timeout`."""
+
 
 class TeacherStamp(Part):
     """Who wrote a text, and from which prompt."""

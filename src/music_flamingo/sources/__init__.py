@@ -4,10 +4,10 @@ A unit is what is prepared at once: a score with all its performances, one file 
 object of a bucket.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from music_flamingo.records import Truth
 from music_flamingo.records.track import Split
@@ -53,3 +53,20 @@ class Source(Protocol):
     def units(self) -> Sequence[str]: ...
 
     def recordings(self, unit: str, originals: Path) -> Iterator[Recording]: ...
+
+
+class Listed:
+    """A source of units that are listed in advance. The listing stays at home: workers get units, and a copy of the
+    source without it."""
+
+    recordings_per_unit = 1
+
+    def __init__(self, listing: Callable[[], Sequence[str]]) -> None:
+        self._listing: Callable[[], Sequence[str]] | None = listing
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_listing": None}
+
+    def units(self) -> Sequence[str]:
+        assert self._listing is not None, "workers are given units"
+        return self._listing()

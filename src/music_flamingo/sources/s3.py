@@ -3,18 +3,18 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
-from music_flamingo.sources import Recording
+from music_flamingo.sources import Listed, Recording
 from music_flamingo.sources.about import describe, digest, name_of, read_tags
 from music_flamingo.sources.audio_folder import SUFFIXES
 from music_flamingo.sources.object_store import ObjectProblem, S3Access, download, list_objects
@@ -60,25 +60,17 @@ class S3Config(BaseModel):
         return sha256_json(self.listing)
 
 
-class S3Source:
+class S3Source(Listed):
     """Units are [key, size, etag] as JSON."""
 
     tool = "s3"
-    recordings_per_unit = 1
 
     def __init__(self, config: S3Config, limits: DecodeLimits) -> None:
         self._access, self._bucket, self._limits = config.access, config.bucket, limits
-        self._config: S3Config | None = config
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_config": None}  # the listing stays at home
+        super().__init__(lambda: config.listing)
 
     def tool_version(self) -> str:
         return f"minio {version('minio')}"
-
-    def units(self) -> Sequence[str]:
-        assert self._config is not None
-        return self._config.listing
 
     def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
         key, size, etag = json.loads(unit)

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file, sha256_json
-from music_flamingo.sources import Recording
+from music_flamingo.sources import Listed, Recording
 from music_flamingo.sources.about import describe, name_of, read_tags
 from music_flamingo.sources.object_store import S3Access
 from music_flamingo.sources.rows import FIELDS, Row, read_rows
@@ -161,25 +161,17 @@ def local_path(uri: str, root: Path) -> Path | None:
     return None if "://" in uri else root / uri
 
 
-class TableSource:
+class TableSource(Listed):
     """Units are rows as JSON."""
 
     tool = "table"
-    recordings_per_unit = 1
 
     def __init__(self, config: TableConfig, limits: DecodeLimits) -> None:
         self._table, self._access, self._limits = Path(config.path).resolve(), config.s3, limits
-        self._config: TableConfig | None = config
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_config": None}  # the listing stays at home
+        super().__init__(lambda: config.listing)
 
     def tool_version(self) -> str:
         return f"av {version('av')}"
-
-    def units(self) -> Sequence[str]:
-        assert self._config is not None
-        return self._config.listing
 
     def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
         values: dict[str, Any] = json.loads(unit)

@@ -12,6 +12,7 @@ from functools import partial
 from pydantic import Field
 
 from music_flamingo.audio.clips import cut
+from music_flamingo.audio.windows import tile
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import OK
@@ -44,14 +45,6 @@ class CaptionsConfig(StageConfig):
     seed: int
 
 
-def windows(duration_s: float, window_s: float, shortest_s: float) -> list[tuple[float, float]]:
-    """(start, end) of each window; together they cover the track without gap."""
-    starts = [0.0]
-    while duration_s - starts[-1] - window_s >= shortest_s:
-        starts.append(starts[-1] + window_s)
-    return list(zip(starts, [*starts[1:], duration_s], strict=True))
-
-
 @dataclass(frozen=True)
 class Window:
     """One stretch of a track, to be described."""
@@ -69,7 +62,7 @@ def windows_of(config: CaptionsConfig, tracks: Iterable[Track], facts: Iterable[
     found = []
     for track in (t for t in tracks if t.is_ok and t.id in known):
         assert track.duration_s is not None, "a track that is ok has a duration"
-        times = windows(track.duration_s, config.window_s, config.shortest_s)
+        times = tile(track.duration_s, config.window_s, config.shortest_s)
         found += [Window(track, known[track.id], index, *time) for index, time in enumerate(times)]
     return found
 
@@ -137,6 +130,7 @@ STAGE = Stage(
         "records",
         "audio/clips.py",
         "audio/flac.py",
+        "audio/windows.py",
         "scoring",
         "prompts",
         "teachers",

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from music_flamingo.core.ports import Writer
 from music_flamingo.core.record import QUARANTINED, Record
 from music_flamingo.core.shards import shard_path
+from music_flamingo.records.caption import TEACHER_FAILED
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -21,9 +22,6 @@ Begun = tuple[int, list[Future[Made]]]
 LOOK_AGAIN_S = 0.2
 """How often the workers are looked after while the first shard's last calls are waited for."""
 MOST_SHARDS_AHEAD = 16
-
-FAILED_PREFIX = "teacher_"
-"""Every reason for which a call fails begins so."""
 
 
 class TeacherFailedError(RuntimeError):
@@ -74,4 +72,4 @@ def is_settled(writer: Writer[R], index: int) -> bool:
     if not writer.has(index):
         return False
     statuses = pq.read_table(shard_path(writer.root, index), columns=["status"])["status"].to_pylist()
-    return not any(status.startswith(QUARANTINED + FAILED_PREFIX) for status in statuses)
+    return not any(status.startswith(QUARANTINED + TEACHER_FAILED) for status in statuses)

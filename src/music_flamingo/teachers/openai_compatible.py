@@ -14,8 +14,9 @@ from music_flamingo.core.chat import Choice, Completion, audio_part
 from music_flamingo.core.hashing import sha256_bytes, sha256_json
 from music_flamingo.core.http import Content, Failed, JsonClient
 from music_flamingo.prompts import load
+from music_flamingo.records.caption import TEACHER_FAILED
 from music_flamingo.teachers.cache import CallCache, Finished, Tokens
-from music_flamingo.teachers.calling import FAILED_PREFIX, TeacherFailedError
+from music_flamingo.teachers.calling import TeacherFailedError
 from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig
 from music_flamingo.teachers.failures import FailureWatch, TeacherUnusableError
 from music_flamingo.teachers.requests import Reply, Request
@@ -77,7 +78,7 @@ class OpenAICompatibleTeacher:
         return reply
 
     def _failed(self, request: Request[Reply], failed: Failed, call: "_Call[Reply]") -> TeacherFailedError:
-        reason = FAILED_PREFIX + (call.trouble if failed.reason == "wrong_shape" else failed.reason)
+        reason = TEACHER_FAILED + (call.trouble if failed.reason == "wrong_shape" else failed.reason)
         self.meter.failed(reason, failed.num_tries, call.spent)
         if failed.reason in NEVER:
             raise TeacherUnusableError(

@@ -91,3 +91,27 @@ def public(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _largest_first(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def card(
+    title: str, lead: str, loading: str, body: Sequence[str], limits: Sequence[str], licences: Sequence[ToolLicence]
+) -> str:
+    """The page of a card below its front matter: what it is, how to load it, what is in it, limits, licences."""
+    return "\n".join(
+        [
+            f"# {title}",
+            "",
+            lead,
+            "",
+            "## How to load it",
+            "",
+            *loading.splitlines(),
+            "",
+            *body,
+            "## Known limits",
+            "",
+            *(f"- {limit}" for limit in limits),
+            "",
+            *licences_section(licences),
+        ]
+    )

@@ -9,7 +9,7 @@ from music_flamingo.products.cards import figures
 from music_flamingo.products.cards.front_matter import CARD_NAME, SPLITS, front_matter
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.parts import (
-    licences_section,
+    card,
     made_section,
     music_section,
     reasons_section,
@@ -58,15 +58,7 @@ def write_skills_card(
     tracks, facts, _ = inputs
     kept, refused = (figures.examples(shard_paths(w.root)) for w in (skills, rejects))
     manifests = [table.manifest for table in inputs]
-    lines = [
-        "# MF-Skills",
-        "",
-        f"{kept.rows} questions and captions about {kept.tracks} recordings: a row is one question with its answer.",
-        "",
-        "## How to load it",
-        "",
-        *LOADING.splitlines(),
-        "",
+    body = [
         *_kinds(kept),
         *words_section(kept.words),
         *reasons_section(refused.reasons, refused.rows, "rejects"),
@@ -74,14 +66,10 @@ def write_skills_card(
         *music_section(figures.tracks(tracks.shards)),
         *tools_section(figures.tools(facts.shards)),
         *made_section(manifests, ("validate", config)),
-        "## Known limits",
-        "",
-        *(f"- {limit}" for limit in LIMITS),
-        "",
-        *licences_section(licences),
     ]
+    lead = f"{kept.rows} questions and captions about {kept.tracks} recordings: a row is one question with its answer."
     head = front_matter("MF-Skills", Example, kept.rows, TAGS)
-    write_atomic(skills.root / CARD_NAME, head + "\n".join(lines))
+    write_atomic(skills.root / CARD_NAME, head + card("MF-Skills", lead, LOADING, body, LIMITS, licences))
 
 
 def _kinds(kept: figures.ExampleFigures) -> list[str]:

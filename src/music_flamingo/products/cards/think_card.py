@@ -15,7 +15,7 @@ from music_flamingo.products.cards.figures import count_words, grouped, reasons,
 from music_flamingo.products.cards.front_matter import CARD_NAME, SPLITS, front_matter
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.parts import (
-    licences_section,
+    card,
     made_section,
     reasons_section,
     teachers_section,
@@ -84,15 +84,7 @@ def write_think_card(
     """Write README.md beside the finished shards."""
     kept, dropped = (count_chains(shard_paths(w.root)) for w in (think, think_rejects))
     families = sorted({family for family, _ in kept.family_split})
-    lines = [
-        "# MF-Think",
-        "",
-        f"{kept.rows} chains of thought: a row is a question of MF-Skills with its reasoning and its answer.",
-        "",
-        "## How to load it",
-        "",
-        *LOADING.splitlines(),
-        "",
+    body = [
         "## Families and splits",
         "",
         *crossed(kept.family_split, families, SPLITS),
@@ -109,14 +101,10 @@ def write_think_card(
         *reasons_section(dropped.reasons, dropped.rows, "think_rejects"),
         *teachers_section(kept.teachers),
         *made_section([skills.manifest], ("reason", config)),
-        "## Known limits",
-        "",
-        *(f"- {limit}" for limit in LIMITS),
-        "",
-        *licences_section(licences),
     ]
+    lead = f"{kept.rows} chains of thought: a row is a question of MF-Skills with its reasoning and its answer."
     head = front_matter("MF-Think", Chain, kept.rows, TAGS)
-    write_atomic(think.root / CARD_NAME, head + "\n".join(lines))
+    write_atomic(think.root / CARD_NAME, head + card("MF-Think", lead, LOADING, body, LIMITS, licences))
 
 
 def _paths(kept: ChainFigures, dropped: ChainFigures) -> list[tuple[str, int]]:
