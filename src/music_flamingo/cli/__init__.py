@@ -1,0 +1,60 @@
+"""mf: the one command. Every subcommand's help opens with a line that runs."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from music_flamingo import __version__
+from music_flamingo.cli import annotation, evaluation, pipeline
+
+QUIET_LIBRARIES = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "DO_NOT_TRACK": "1",
+    "ACCELERATE_USE_CPU": "1",
+    "DS_ACCELERATOR": "cpu",
+}
+"""No hub, no telemetry. What the environment already sets is kept."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse and run; gives the exit status. A UserError prints its message alone."""
+    arguments = build_parser().parse_args(argv)
+    for name, value in QUIET_LIBRARIES.items():
+        os.environ.setdefault(name, value)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("httpx", "matplotlib", "great_expectations", "kfp", "datasets", "numba"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    from music_flamingo.core.errors import UserError
+
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except UserError as error:
+        print(f"mf: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nmf: interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mf",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="mf repro\n\nFrom a catalogue of songs to a model that reasons about music.",
+    )
+    parser.add_argument("--version", action="version", version=f"mf {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    for group in (pipeline, annotation, evaluation):
+        group.add_to(commands)
+    return parser

@@ -1,0 +1,7 @@
+"""python -m music_flamingo.cli"""
+
+import sys
+
+from music_flamingo.cli import main
+
+sys.exit(main())

@@ -1,0 +1,114 @@
+"""Commands around the annotation half: evaluation sets to keep out, teachers, lineage, review by ear."""
+
+import argparse
+from pathlib import Path
+
+from music_flamingo.cli.options import Commands, add_command, parameter_options, resolved
+
+
+def add_to(commands: Commands) -> None:
+    fingerprint = add_command(
+        commands,
+        "fingerprint",
+        _fingerprint,
+        "list an evaluation set's recordings, so that ingest refuses them (ingest.held_out)",
+        "mf fingerprint musiccaps/audio -o held_out.parquet",
+    )
+    fingerprint.add_argument("folder", type=Path)
+    fingerprint.add_argument("-o", "--output", type=Path, required=True, help="a .parquet or .jsonl file")
+    fingerprint.add_argument("--name", default=None, help="the evaluation set's name (default: the folder's)")
+    parameter_options(fingerprint)
+
+    plan = add_command(
+        commands, "plan", _plan, "say how many teacher calls, tokens and how much money are needed", "mf plan"
+    )
+    parameter_options(plan)
+    plan.add_argument("--data", type=Path, default=Path("data"))
+    plan.add_argument("--sample", type=int, default=32, help="tracks whose prompts are rendered (default: 32)")
+
+    usage = add_command(commands, "usage", _usage, "say what teachers were asked, tokens and cost by stage", "mf usage")
+    usage.add_argument("--data", type=Path, default=Path("data"))
+
+    teach = add_command(
+        commands,
+        "serve-teacher",
+        _serve_teacher,
+        "serve the scripted teacher over OpenAI's chat completions, to try the protocol",
+        "mf serve-teacher",
+    )
+    teach.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    teach.add_argument("--port", type=int, default=8000)
+    teach.add_argument("--api-key-env", default=None, help="environment variable that holds the key to ask for")
+
+    explain = add_command(
+        commands,
+        "explain",
+        _explain,
+        "tell how a track, caption, question, chain or prediction came to be, back to its source file",
+        "mf explain bach-bwv66.6-p0/key",
+    )
+    explain.add_argument("id", help="the record's id")
+    explain.add_argument("--data", type=Path, default=Path("data"))
+    explain.add_argument("--configs", action="store_true", help="with the configuration of every stage on the way")
+
+    review = add_command(commands, "review", _review, "error rates from ratings made by ear", "mf review ratings.csv")
+    review.add_argument("ratings", type=Path, help="CSV or JSONL exported from data_docs/review/index.html")
+    review.add_argument("--docs", type=Path, default=Path("data/data_docs"), help="the data docs the sheet belongs to")
+
+
+def _fingerprint(arguments: argparse.Namespace) -> int:
+    from music_flamingo import stages
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.core.stage import parse_config
+    from music_flamingo.quality.contamination import write_held_out
+    from music_flamingo.sources.fingerprinting import fingerprint_folder
+    from music_flamingo.stages.ingest import IngestConfig
+
+    config = parse_config(stages.load("ingest"), stage_json(resolved(arguments), "ingest"))
+    assert isinstance(config, IngestConfig)
+    name = arguments.name or arguments.folder.resolve().name
+    held = list(fingerprint_folder(arguments.folder, name, config.limits, config.workers, config.fingerprint.kind))
+    write_held_out(arguments.output, held)
+    print(f"{arguments.output}: {len(held)} recordings of {name}, {sum(bool(h.fingerprint) for h in held)} with sound")
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from music_flamingo.core.errors import UserError
+    from music_flamingo.planning import plan
+
+    if arguments.sample < 1:
+        raise UserError(f"--sample is at least 1, not {arguments.sample}.")
+    print("\n".join(plan(resolved(arguments), arguments.data, arguments.sample)))
+    return 0
+
+
+def _usage(arguments: argparse.Namespace) -> int:
+    from music_flamingo.teachers.usage import FOLDER, read_all, table
+
+    usages = read_all(arguments.data)
+    print(
+        "\n".join(table(usages)) if usages else f"{arguments.data / FOLDER} is empty: no teacher was asked over HTTP."
+    )
+    return 0
+
+
+def _serve_teacher(arguments: argparse.Namespace) -> int:
+    from music_flamingo.teachers.server import serve
+
+    serve(arguments.host, arguments.port, arguments.api_key_env)
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from music_flamingo.products.explain import explain
+
+    print(explain(arguments.data, arguments.id, with_configs=arguments.configs))
+    return 0
+
+
+def _review(arguments: argparse.Namespace) -> int:
+    from music_flamingo.quality.ratings import in_words, read_ratings, read_strata, review
+
+    print(in_words(review(read_ratings(arguments.ratings), read_strata(arguments.docs / "review/strata.json"))))
+    return 0

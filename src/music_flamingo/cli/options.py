@@ -1,0 +1,39 @@
+"""What all commands share: how one is added, and the parameters that several take."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    summary: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"{example}\n\n{summary[0].upper()}{summary[1:]}.",
+    )
+    parser.set_defaults(command=command)
+    return parser
+
+
+def parameter_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameters (default: params.yaml)")
+    parser.add_argument("--profile", action="append", default=[], help="a profile laid over them: a name or a file")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
+
+
+def resolved(arguments: argparse.Namespace) -> dict[str, object]:
+    from music_flamingo.core.params import load_params
+    from music_flamingo.workspace import profile_path
+
+    overlays = tuple(profile_path(name) for name in arguments.profile)
+    return load_params(arguments.params, overlays, tuple(arguments.settings))

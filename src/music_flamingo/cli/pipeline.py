@@ -1,0 +1,107 @@
+"""The pipeline's own commands: run a stage or all of them, look at stages and parameters, verify, serve, ask."""
+
+import argparse
+from pathlib import Path
+
+from music_flamingo.cli.options import Commands, add_command, parameter_options, resolved
+
+
+def add_to(commands: Commands) -> None:
+    run = add_command(commands, "run", _run, "run one stage", "mf run facts")
+    run.add_argument("stage", help="a stage; `mf stages` lists them")
+    parameter_options(run)
+    run.add_argument("--data", type=Path, default=Path("data"), help="the folder of the ports (default: data)")
+
+    repro = add_command(
+        commands, "repro", _repro, "run the whole pipeline by DVC, doing only what is missing", "mf repro"
+    )
+    repro.add_argument("--profile", default=None, help="run a profile in runs/PROFILE, e.g. smoke")
+    repro.add_argument("--source", type=Path, default=None, help="a folder of your own songs")
+    repro.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
+    repro.add_argument("--workspace", type=Path, default=None, help="where to run (default: here, or runs/NAME)")
+
+    add_command(commands, "stages", _stages, "list the stages and their ports", "mf stages")
+
+    params = add_command(commands, "params", _params, "print the parameters in force", "mf params sft --profile smoke")
+    params.add_argument("stage", nargs="?", help="one stage alone")
+    parameter_options(params)
+
+    verify = add_command(commands, "verify", _verify, "check every file of the ports against its manifest", "mf verify")
+    verify.add_argument("--data", type=Path, default=Path("data"))
+
+    serve = add_command(commands, "serve", _serve, "serve a release over HTTP (KServe, OpenAI chat route)", "mf serve")
+    serve.add_argument("--release", type=Path, default=Path("data/release"))
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    serve.add_argument("--port", type=int, default=8080)
+
+    ask = add_command(commands, "ask", _ask, "ask a question about a song", 'mf ask song.mp3 "Are drums heard?"')
+    ask.add_argument("audio", type=Path)
+    ask.add_argument("question")
+    ask.add_argument("--release", type=Path, default=Path("data/release"), help="answer in this process")
+    ask.add_argument("--endpoint", default=None, help="ask a running server, e.g. http://127.0.0.1:8080")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from music_flamingo import stages
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.core.stage import execute
+
+    stage = stages.load(arguments.stage)
+    config = stage_json(resolved(arguments), stage.name)
+    folder: Path = arguments.data
+    execute(stage, config, {p: folder / p for p in stage.inputs}, {p: folder / p for p in stage.outputs})
+    return 0
+
+
+def _repro(arguments: argparse.Namespace) -> int:
+    from music_flamingo.workspace import reproduce
+
+    return reproduce(arguments.profile, arguments.source, tuple(arguments.settings), arguments.workspace)
+
+
+def _stages(arguments: argparse.Namespace) -> int:
+    from music_flamingo import stages
+
+    for name in stages.ORDER:
+        stage = stages.load(name)
+        print(f"{name:11s} {', '.join(stage.inputs) or '(a source)'} -> {', '.join(stage.outputs)}")
+    return 0
+
+
+def _params(arguments: argparse.Namespace) -> int:
+    import yaml
+
+    from music_flamingo import stages
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.core.stage import parse_config
+
+    params = resolved(arguments)
+    names = [arguments.stage] if arguments.stage else list(stages.ORDER)
+    for name in names:
+        parse_config(stages.load(name), stage_json(params, name))
+    print(yaml.safe_dump({n: params[n] for n in names}, sort_keys=False, allow_unicode=True), end="")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from music_flamingo.core.manifest import MANIFEST_NAME, verify
+
+    for path in sorted(arguments.data.glob(f"*/{MANIFEST_NAME}")):
+        manifest = verify(path.parent)
+        counted = "" if manifest.num_records is None else f"  {manifest.num_records} records"
+        print(f"{manifest.digest[:16]}  {manifest.port}{counted}")
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from music_flamingo.serving.server import serve
+
+    serve(arguments.release, arguments.host, arguments.port)
+    return 0
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from music_flamingo.serving.client import ask
+
+    print(ask(arguments.audio, arguments.question, endpoint=arguments.endpoint, release=arguments.release))
+    return 0
