@@ -24,23 +24,28 @@ def add_to(commands: Commands) -> None:
     evaluate.add_argument("--limit", type=int, help="a trial: the first items alone")
     evaluate.add_argument("--skip-missing", action="store_true", help="leave out items whose recording is missing")
     ask = evaluate.add_argument_group("asking")
-    ask.add_argument("--model-name", default="", help="of an endpoint: the model that it serves")
-    ask.add_argument("--revision", default="", help="of an endpoint's model: part of what answers are kept under")
-    ask.add_argument("--conditions", nargs="*", default=["none", "noise", "shuffled"], metavar="CONTROL",
+    ask.add_argument("--model-name", help="of an endpoint: the model that it serves")
+    ask.add_argument("--revision", help="of an endpoint's model: part of what answers are kept under")
+    ask.add_argument("--conditions", nargs="*", metavar="CONTROL",
                      choices=["permuted", "shuffled", "noise", "none"], help="controls beside the audio")  # fmt: skip
     ask.add_argument("--think", action=argparse.BooleanOptionalAction, default=None, help="ask for thoughts first")
     ask.add_argument("--max-new-tokens", type=int)
-    ask.add_argument("--batch-size", type=int, default=16, help="what an interruption may cost (default: 16)")
-    ask.add_argument("--seed", type=int, default=0, help="of controls, orders and resamples")
-    ask.add_argument("--silence", action="store_true", help="of an endpoint: play silence where there is no audio")
+    ask.add_argument("--batch-size", type=int, help="what an interruption may cost (default: 16)")
+    ask.add_argument("--seed", type=int, help="of controls, orders and resamples")
+    ask.add_argument(
+        "--silence",
+        dest="silence_for_none",
+        action="store_true",
+        help="of an endpoint: play silence where there is no audio",
+    )
     ask.add_argument("--api-key-env", metavar="NAME", help="environment variable with the endpoint's key")
     judge = evaluate.add_argument_group("judging")
-    judge.add_argument("--judge", default="", metavar="URL", help="endpoint of the judging language model")
-    judge.add_argument("--judge-model", default="")
-    judge.add_argument("--judge-revision", default="")
+    judge.add_argument("--judge", metavar="URL", help="endpoint of the judging language model")
+    judge.add_argument("--judge-model")
+    judge.add_argument("--judge-revision")
     judge.add_argument("--judge-key-env", metavar="NAME")
-    judge.add_argument("--embeddings", default="", metavar="URL", help="of MMAU-Pro's official score")
-    judge.add_argument("--embeddings-model", default="nvidia/NV-Embed-v2")
+    judge.add_argument("--embeddings", metavar="URL", help="of MMAU-Pro's official score")
+    judge.add_argument("--embeddings-model", help="default: NV-Embed-v2, as published")
     seen = evaluate.add_argument_group("training data")
     seen.add_argument("--training-data", type=Path, metavar="TRACKS", help="a run's `tracks` port, looked through")
     seen.add_argument("--training-ids", type=Path, metavar="FILE", help="ids of training recordings, one a line")
@@ -83,15 +88,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         from music_flamingo.evaluation.facts_command import evaluate_facts
         from music_flamingo.evaluation.pages import write_all
 
-        outcome = evaluate_facts(arguments.facts, arguments.out, resamples=2000, seed=arguments.seed)
+        outcome = evaluate_facts(arguments.facts, arguments.out, Request.resamples, arguments.seed or Request.seed)
         write_all(arguments.out, outcome, [], arguments.facts)
         print(outcome_markdown(outcome))
         return 0
     if not (arguments.model and arguments.benchmark and arguments.data):
         raise UserError("give a model, --benchmark and --data: mf evaluate data/release --benchmark gtzan --data PATH")
     given = {name: value for name, value in vars(arguments).items() if name in Request.__dataclass_fields__}
-    conditions = ("audio", *arguments.conditions)
-    outcome = evaluate(Request(**{**given, "conditions": conditions, "silence_for_none": arguments.silence}))
+    outcome = evaluate(Request(**{name: value for name, value in given.items() if value is not None}))
     print(outcome_markdown(outcome))
     print(f"Results: {arguments.out / arguments.benchmark}; page: {(arguments.out / 'index.html').resolve().as_uri()}")
     return 0
@@ -106,6 +110,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _ratings(arguments: argparse.Namespace) -> int:
     from music_flamingo.evaluation import ratings
+    from music_flamingo.evaluation.intervals import RESAMPLES
 
     if arguments.action == "export":
         count = ratings.export_sheet(arguments.paths, arguments.out, arguments.limit, arguments.seed)
@@ -114,6 +119,6 @@ def _ratings(arguments: argparse.Namespace) -> int:
         )
         return 0
     given = ratings.read_ratings(arguments.paths[0], arguments.paths[1:])
-    means = ratings.model_ratings(given, resamples=2000, seed=arguments.seed)
+    means = ratings.model_ratings(given, resamples=RESAMPLES, seed=arguments.seed)
     print(ratings.ratings_markdown(means, ratings.rater_agreement(given)))
     return 0

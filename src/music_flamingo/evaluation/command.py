@@ -23,6 +23,7 @@ from music_flamingo.evaluation.asking import answer_all, questions_of
 from music_flamingo.evaluation.benchmarks import Benchmark, BenchmarkItem, find
 from music_flamingo.evaluation.contamination import contaminated, refuse, training_of
 from music_flamingo.evaluation.grading import Answered, Graded, grade_all
+from music_flamingo.evaluation.intervals import RESAMPLES
 from music_flamingo.evaluation.judging import Judge, calls_for, judge_all, prompts_of
 from music_flamingo.evaluation.ledger import Answer, Judgement, Ledger
 from music_flamingo.evaluation.models import Asked, EndpointModel, FolderModel, Model, Said
@@ -56,7 +57,7 @@ class Request:
     revision: str = ""
     conditions: tuple[Condition, ...] = DEFAULT_CONDITIONS
     seed: int = 0
-    resamples: int = 2000
+    resamples: int = RESAMPLES
     limit: int | None = None
     batch_size: int = 16
     think: bool | None = None

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
+RESAMPLES = 2000
+"""Where nobody says otherwise."""
 
 
 @dataclass(frozen=True)

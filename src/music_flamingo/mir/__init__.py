@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.records import (
     Beats,
     Chords,
@@ -59,6 +60,13 @@ class Signal:
             self._made[make] = make(self)
         result: T = self._made[make]
         return result
+
+
+def at_model_rate(signal: Signal) -> np.ndarray:
+    """float32 mono at 16 kHz, for networks of speech and tags. Use it as `signal.shared(at_model_rate)`."""
+    import soxr
+
+    return np.asarray(soxr.resample(signal.samples, RATE_HZ, MODEL_RATE_HZ, quality="HQ"))
 
 
 def to_signal(samples: np.ndarray, rate_hz: int) -> Signal:

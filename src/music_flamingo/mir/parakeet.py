@@ -17,7 +17,7 @@ import numpy as np
 
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.core.errors import ConfigError
-from music_flamingo.mir import RATE_HZ, Signal
+from music_flamingo.mir import Signal
 from music_flamingo.mir.languages import LanguageRule
 from music_flamingo.mir.models import Device, folder_sha256
 from music_flamingo.mir.transcripts import (
@@ -27,8 +27,8 @@ from music_flamingo.mir.transcripts import (
     Recogniser,
     join,
     no_lyrics,
+    parts,
     to_lyrics,
-    windows,
 )
 from music_flamingo.records import Lyrics, Track
 
@@ -84,12 +84,8 @@ class ParakeetLyrics:
 
     def words(self, signal: Signal) -> list[HeardWord]:
         """Of the whole recording."""
-        import soxr
-
-        samples = soxr.resample(signal.samples, RATE_HZ, MODEL_RATE_HZ, quality="HQ")
         heard = []
-        for start_s, end_s in windows(len(samples) / MODEL_RATE_HZ, self._window_s, self._overlap_s):
-            part = samples[round(start_s * MODEL_RATE_HZ) : round(end_s * MODEL_RATE_HZ)]
+        for start_s, end_s, part in parts(signal, self._window_s, self._overlap_s):
             words = self._spell(self._tokens(part))
             heard.append(HeardWindow(start_s, end_s, [w.later(start_s) for w in words]))
         return join(heard)

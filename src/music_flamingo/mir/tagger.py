@@ -15,7 +15,7 @@ import numpy as np
 
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.core.errors import ConfigError
-from music_flamingo.mir import RATE_HZ, Signal
+from music_flamingo.mir import Signal, at_model_rate
 from music_flamingo.mir.audioset import INSTRUMENTS, VOICES, Voice
 from music_flamingo.mir.models import Device, folder_sha256
 from music_flamingo.records import Instrument, Instruments, Segment
@@ -52,9 +52,7 @@ class AudioTagger:
             )
 
     def tag(self, signal: Signal) -> Instruments:
-        import soxr
-
-        samples = soxr.resample(signal.samples, RATE_HZ, MODEL_RATE_HZ, quality="HQ")
+        samples = signal.shared(at_model_rate)
         starts_s = window_starts(signal.duration_s, self._rules.window_s, self._rules.hop_s)
         probabilities = self._probabilities(samples, starts_s)
         labels = [

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
+from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.http import Content, Endpoint, Failed, JsonClient
-from music_flamingo.mir import RATE_HZ, Signal
+from music_flamingo.mir import Signal
 from music_flamingo.mir.transcripts import (
     HeardWindow,
     HeardWord,
@@ -22,8 +22,8 @@ from music_flamingo.mir.transcripts import (
     Recogniser,
     join,
     no_lyrics,
+    parts,
     to_lyrics,
-    windows,
 )
 from music_flamingo.records import Lyrics, Track
 
@@ -104,12 +104,8 @@ class EndpointLyrics:
         return to_lyrics(self._recogniser, words, self.rules, track.language, "source")
 
     def _hear(self, track_id: str, signal: Signal) -> tuple[list[HeardWindow], list[str | None]]:
-        import soxr
-
-        samples = soxr.resample(signal.samples, RATE_HZ, MODEL_RATE_HZ, quality="HQ")
         heard, languages = [], []
-        for start_s, end_s in windows(len(samples) / MODEL_RATE_HZ, self.window_s, self.overlap_s):
-            part = samples[round(start_s * MODEL_RATE_HZ) : round(end_s * MODEL_RATE_HZ)]
+        for start_s, end_s, part in parts(signal, self.window_s, self.overlap_s):
             reply = self._ask(part, f"{track_id}@{start_s:.3f}")
             words = reply.heard(self.assumed_confidence, end_s - start_s)
             heard.append(HeardWindow(start_s, end_s, [w.later(start_s) for w in words]))

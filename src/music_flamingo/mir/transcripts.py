@@ -9,6 +9,10 @@ its length apart. Times are seconds from the start of the recording.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from music_flamingo.audio.flac import MODEL_RATE_HZ
+from music_flamingo.mir import Signal, at_model_rate
 from music_flamingo.records import Lyrics, Segment
 from music_flamingo.records.facts import LanguageSource, WhyNoLyrics
 
@@ -72,6 +76,13 @@ def windows(duration_s: float, window_s: float, overlap_s: float) -> Iterator[tu
         if end_s >= duration_s:
             return
         start_s = end_s - overlap_s
+
+
+def parts(signal: Signal, window_s: float, overlap_s: float) -> Iterator[tuple[float, float, np.ndarray]]:
+    """(start_s, end_s, 16 kHz samples) of each window of a recording."""
+    samples = signal.shared(at_model_rate)
+    for start_s, end_s in windows(len(samples) / MODEL_RATE_HZ, window_s, overlap_s):
+        yield start_s, end_s, samples[round(start_s * MODEL_RATE_HZ) : round(end_s * MODEL_RATE_HZ)]
 
 
 def join(heard: Sequence[HeardWindow]) -> list[HeardWord]:

@@ -57,7 +57,7 @@ def describe(
 
 
 def read_tags(path: Path, limits: DecodeLimits) -> dict[str, str]:
-    """None where the file cannot be opened: why, is found when it is decoded."""
+    """No tags where the file cannot be opened: why, is found when it is decoded."""
     try:
         with open_audio(path, limits) as audio:
             return audio.tags
