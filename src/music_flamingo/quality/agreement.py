@@ -6,15 +6,13 @@ Times are compared to a tenth of a second, tempi to one beat a minute, keys and 
 import re
 from collections.abc import Callable
 
+from music_flamingo.quality.contradictions import BPM_TOLERANCE, TIME_TOLERANCE_S
 from music_flamingo.quality.harmony import read_label, symbol, triad
 from music_flamingo.records import Example, Facts
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.scoring.normalise import parse_key
 from music_flamingo.scoring.options import RANKS
 
-TIME_TOLERANCE_S = 0.11
-"""Answers are written to a tenth of a second."""
-BPM_TOLERANCE = 1.0
 SHORTEST_CHORD_S = 0.25
 """Shorter chords are passed over, in questions as in checks."""
 
