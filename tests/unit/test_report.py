@@ -22,9 +22,10 @@ from music_flamingo.report.listening import choose, listening_pages, slug, with_
 from music_flamingo.report.results import Asked, results, to_look_at
 from music_flamingo.report.run import Run, TrackRow, teachers, track_rows
 from music_flamingo.report.site import clock
-from music_flamingo.report.tempo_key import same_key, same_tempo
 from music_flamingo.report.timeline import chord_hue, chord_symbol, key_symbol, score_lanes, waveform
 from music_flamingo.report.training import curves, read_log
+from music_flamingo.scoring.normalise import same_answer as same_key
+from music_flamingo.scoring.tempo import same_tempo
 from music_flamingo.stages.report import STAGE
 
 CONFIG = {

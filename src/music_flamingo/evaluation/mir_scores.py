@@ -15,20 +15,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from music_flamingo.records import Facts, Segment, Truth
-
-TEMPO_TOLERANCE = 0.04
-OCTAVES = (1, 2, 3, 1 / 2, 1 / 3)
+from music_flamingo.scoring.tempo import METRICAL_LEVELS, same_tempo
 
 
 def fact_scores(facts: Facts, truth: Truth) -> dict[str, float]:
     """Scores of one performance, 0 to 1; what its truth says nothing of is absent."""
     beats = facts.beats
-    ratio = (facts.tempo.bpm if facts.tempo else 0.0) / truth.tempo_bpm
+    bpm = facts.tempo.bpm if facts.tempo else 0.0
     scores: dict[str, float | None] = {
         "beat F": beat_score(truth.beats_s, beats.beats_s if beats else []),
         "downbeat F": beat_score(truth.downbeats_s, beats.downbeats_s if beats else []),
-        "tempo Acc1": float(abs(ratio - 1) <= TEMPO_TOLERANCE),
-        "tempo Acc2": float(any(abs(ratio / octave - 1) <= TEMPO_TOLERANCE for octave in OCTAVES)),
+        "tempo Acc1": float(same_tempo(bpm, truth.tempo_bpm)),
+        "tempo Acc2": float(same_tempo(bpm, truth.tempo_bpm, METRICAL_LEVELS)),
         "key": key_score(truth.key, facts.key.label if facts.key else "X") if truth.key else None,
         "chords majmin": chord_score(truth.chords, facts.chords.segments if facts.chords else []),
         **_sections(facts, truth),

@@ -14,8 +14,12 @@ from music_flamingo.report.charts import Bar, Histogram, bars, divided_bars, his
 from music_flamingo.report.flow import Reason, reasons_of
 from music_flamingo.report.results import family_title
 from music_flamingo.report.run import Run, TrackRow, counted, first_of_each
-from music_flamingo.report.tempo_key import METRICAL_LEVELS, flat_name, same_key, same_tempo
 from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.normalise import same_answer
+from music_flamingo.scoring.tempo import METRICAL_LEVELS, same_tempo
+
+FLAT_NAMES = {"F#": "Gb", "C#": "Db", "G#": "Ab", "D#": "Eb", "A#": "Bb", "Cb": "B", "E#": "F", "B#": "C", "Fb": "E"}
+"""One name for a pitch class."""
 
 SPLITS = ("train", "dev", "test")
 TEMPO_BIN_BPM = 10
@@ -151,7 +155,7 @@ def _keys(facts: Table[Facts]) -> tuple[KeyColumn, ...]:
     found: Counter[tuple[str, str]] = Counter()
     for key in facts.columns("key")["key"].to_pylist():
         if key is not None:
-            found[flat_name(key["tonic"]), key["mode"]] += 1
+            found[FLAT_NAMES.get(key["tonic"], key["tonic"]), key["mode"]] += 1
     if not found:
         return ()
     most = max(found.values())
@@ -219,4 +223,4 @@ def _tempo_pair(facts: Facts, truth: Truth, levels: tuple[float, ...]) -> tuple[
 def _key_pair(facts: Facts, truth: Truth) -> tuple[str | None, str | None]:
     if truth.key is None or facts.key is None:
         return None, "right" if truth.key else None
-    return ("right" if same_key(facts.key.label, truth.key) else "wrong"), "right"
+    return ("right" if same_answer(facts.key.label, truth.key) else "wrong"), "right"

@@ -15,7 +15,6 @@ from music_flamingo.core.record import read_parquet
 from music_flamingo.records import Caption, Chain, Example, Facts, Measured, Prediction, Track, Truth
 from music_flamingo.report.results import Asked, asked
 from music_flamingo.report.run import Run, TrackRow, of_tracks, tradition_name
-from music_flamingo.report.tempo_key import same_key, same_tempo
 from music_flamingo.report.timeline import (
     Lanes,
     Waveform,
@@ -25,6 +24,8 @@ from music_flamingo.report.timeline import (
     score_lanes,
     waveform,
 )
+from music_flamingo.scoring.normalise import same_answer
+from music_flamingo.scoring.tempo import same_tempo
 
 SLUG_LETTERS = 40
 SPLIT_ORDER = ("test", "train", "dev")
@@ -213,7 +214,7 @@ def fact_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
         yield _row("Meter", f"{facts.beats.beats_per_bar} beats a bar", facts.beats, told, agrees)
     if facts.key:
         told = truth.key if truth else None
-        agrees = same_key(facts.key.label, told) if told else None
+        agrees = same_answer(facts.key.label, told) if told else None
         yield _row("Key", key_symbol(facts.key.label), facts.key, told and key_symbol(told), agrees)
     if facts.chords:
         yield _row("Chords", f"{len(facts.chords.segments)} segments", facts.chords)

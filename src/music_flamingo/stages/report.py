@@ -194,7 +194,7 @@ STAGE = Stage(
     code=(
         "core/record.py",
         "records",
-        "scoring/families.py",
+        "scoring",
         "audio/flac.py",
         "audio/windows.py",
         "evaluation/summary.py",
