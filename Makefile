@@ -60,7 +60,8 @@ lock: setup      ## resolve requirements/*.in again into name==version pins
 	$(LOCK) requirements/base.in -o requirements/base.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	$(LOCK) requirements/object-store.in -o requirements/object-store.txt
-	sed -i 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements/base.txt requirements/dev.txt
+	@# one list for CPU and CUDA builds of torch: the latter brings its own libraries
+	sed -i -E 's/^(torch==[0-9.]*)\+cpu/\1/; /^(nvidia-|cuda-|triton==)/d' requirements/base.txt requirements/dev.txt
 
 clean:           ## remove data, runs and builds; keeps .venv
 	rm -rf data runs build dvc.lock
