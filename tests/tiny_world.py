@@ -143,6 +143,7 @@ OPTIMISER = {
     "accumulation": 1,
 }
 WINDOWS = {"rule": "random", "per_track": 2, "max_s": 2.0}
+TRACKING: dict = {"tensorboard": None, "mlflow": None}
 TEACHING = {
     "seed": 3,
     "threads": 1,
@@ -155,6 +156,7 @@ TEACHING = {
     "windows": WINDOWS,
     "optimiser": OPTIMISER,
     "checkpoint_every": 3,
+    "tracking": TRACKING,
 }
 CONFIGS: dict[str, dict] = {
     "backbone": {
@@ -183,6 +185,7 @@ CONFIGS: dict[str, dict] = {
         "optimiser": OPTIMISER,
         "batch_size": 8,
         "checkpoint_every": 2,
+        "tracking": TRACKING,
     },
 }
 

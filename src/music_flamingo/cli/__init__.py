@@ -19,6 +19,7 @@ QUIET_LIBRARIES = {
     "GX_ANALYTICS_ENABLED": "false",
     "DVC_NO_ANALYTICS": "1",
     "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
     "ACCELERATE_USE_CPU": "1",
     "DS_ACCELERATOR": "cpu",
 }

@@ -27,6 +27,7 @@ from music_flamingo.training.plan import samples_digest
 from music_flamingo.training.settings import Reinforcing
 from music_flamingo.training.sft import COMMON_ARGUMENTS
 from music_flamingo.training.sounds import SoundBank, Window
+from music_flamingo.training.tracking import Track
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def trainer_of(
         processor=processor,
         prompts=prompts,
         bank=bank,
-        callbacks=[ShowProgress(label), StopOnSigterm()],
+        callbacks=[ShowProgress(label), Track(config.tracking, label, work), StopOnSigterm()],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

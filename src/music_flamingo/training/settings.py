@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.audio.windows import Rule
-from music_flamingo.core.stage import StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, StageConfig
 from music_flamingo.rewards.structured import StructuredForm
 
 
@@ -88,6 +88,27 @@ class Windows(Settings):
     """At most this much; the model's own limit may be less."""
 
 
+class MLflow(Settings):
+    """Where runs are kept: an MLflow server or a folder."""
+
+    uri: str
+    """`http(s)://server:5000`, or `file:folder`. A server's user and password come from MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD, never from here."""
+    experiment: str
+    """Made where there is none of that name; each stage is a run of it."""
+
+
+class Tracking(Settings):
+    """Who is told of each step while training runs. The results know nothing of it: `log.jsonl` is always written."""
+
+    tensorboard: str | None
+    """A folder of event files, one folder a stage in it; null for none."""
+    mlflow: MLflow | None
+
+
+UNTRACKED = Tracking(tensorboard=None, mlflow=None)
+
+
 class Teaching(StageConfig):
     """What SFT and warm-up have in common: supervised lessons of a window and some questions."""
 
@@ -111,6 +132,7 @@ class Teaching(StageConfig):
     optimiser: Optimiser
     checkpoint_every: int
     """Steps; an interrupted run goes on from there, and to the same bits."""
+    tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
 
 
 class Reinforcing(StageConfig):
@@ -148,3 +170,4 @@ class Reinforcing(StageConfig):
     batch_size: int
     """Of the listening that finds doubtful questions; changes speed alone."""
     checkpoint_every: int
+    tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)

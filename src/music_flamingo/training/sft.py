@@ -19,7 +19,8 @@ from music_flamingo.training.batches import LessonCollator
 from music_flamingo.training.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
 from music_flamingo.training.log import Line, ShowProgress
 from music_flamingo.training.plan import Lesson, samples_digest
-from music_flamingo.training.settings import Optimiser
+from music_flamingo.training.settings import UNTRACKED, Optimiser, Tracking
+from music_flamingo.training.tracking import Track
 
 COMMON_ARGUMENTS: dict[str, Any] = {
     "use_cpu": True,
@@ -96,6 +97,7 @@ def train(
     seed: int,
     work: Path,
     label: str,
+    tracking: Tracking = UNTRACKED,
 ) -> list[Line]:
     """Train the model in place on the lessons, in order; gives the trainer's log history.
 
@@ -119,7 +121,7 @@ def train(
         train_dataset=Dataset.from_dict({"lesson": range(len(lessons))}),
         processing_class=processor,
         data_collator=collator,
-        callbacks=[ShowProgress(label), StopOnSigterm()],
+        callbacks=[ShowProgress(label), Track(tracking, label, work), StopOnSigterm()],
     )
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_good(work)

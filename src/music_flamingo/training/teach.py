@@ -59,6 +59,7 @@ def teach(
         seed=config.seed,
         work=out.work / "checkpoints",
         label=stage,
+        tracking=config.tracking,
     )
     lines = log_lines(history)
     save_model(model, processor, out.root)
