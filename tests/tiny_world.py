@@ -152,6 +152,7 @@ TEACHING = {
     "batch_size": 4,
     "packing": False,
     "max_turns": 2,
+    "turns": "conversation",
     "branch_weight": 5.0,
     "windows": WINDOWS,
     "optimiser": OPTIMISER,

@@ -4,7 +4,7 @@ import pytest
 import tiny_world as world
 import torch
 
-from music_flamingo.model.chat import Turn, batch_of, hear, tokenise
+from music_flamingo.model.chat import Turn, batch_of, hear, tokenise, tokenise_apart
 from music_flamingo.model.packing import hidden_states, packed_batch_of
 
 SECONDS = (3.7, 0.9, 2.0)
@@ -71,3 +71,33 @@ def test_positions_start_anew_with_each_sample(order):
     bounds = batch["bounds"].tolist()
     assert batch["position_ids"][0, bounds[:-1]].tolist() == [0, 0, 0]
     assert bounds[-1] == batch["input_ids"].shape[1] == sum(len(t.ids) for t in tokens)
+
+
+ASKED = (Turn(world.QUESTION, "low"), Turn("Describe it.", "A high tone."), Turn(world.QUESTION, "high"))
+
+
+@torch.no_grad()
+def test_questions_that_share_a_sound_are_each_what_they_would_be_alone():
+    model, (sounds, _) = world.model(), samples_of()
+    together = [tokenise_apart(world.processor(), ASKED, s.num_tokens) for s in sounds[:2]]
+    row = hidden_states(model, packed_batch_of(together, sounds[:2]))[0]
+    for part, tokens, sound in zip(row.split([len(t.ids) for t in together]), together, sounds, strict=False):
+        edges = [*tokens.apart_from, len(tokens.ids)]
+        for turn, start, end in zip(ASKED, edges, edges[1:], strict=False):
+            mine = tokenise(world.processor(), (turn,), sound.num_tokens)
+            seen = torch.cat([part[: edges[0]], part[start:end]])
+            assert mine.ids == (*tokens.ids[: edges[0]], *tokens.ids[start:end])
+            torch.testing.assert_close(seen, alone(model, mine, sound), atol=2e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_an_answer_in_a_conversation_is_seen_by_the_question_after_it_and_apart_it_is_not():
+    model, (sounds, _) = world.model(), samples_of()
+    other = (Turn(world.QUESTION, "high"), *ASKED[1:])
+    last = []
+    for way in (tokenise, tokenise_apart):
+        rows = [way(world.processor(), turns, sounds[0].num_tokens) for turns in (ASKED, other)]
+        before, after = (hidden_states(model, packed_batch_of([row], sounds[:1]))[0, -1] for row in rows)
+        last.append((before - after).abs().max().item())
+    assert last[0] > 1e-3
+    assert last[1] == 0

@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import partial
 
 import pytest
 import tiny_world as world
@@ -15,8 +16,8 @@ from music_flamingo.stages.grpo import GrpoConfig
 from music_flamingo.training import grpo
 from music_flamingo.training.batches import Branches, LessonCollator
 from music_flamingo.training.grpo import AudioGRPOTrainer, Prompt
-from music_flamingo.training.plan import WindowRule, plan_lessons
-from music_flamingo.training.settings import Optimiser
+from music_flamingo.training.plan import Lesson, WindowRule, plan_lessons
+from music_flamingo.training.settings import Optimiser, Turns
 from music_flamingo.training.sft import COMMON_ARGUMENTS, AudioSFTTrainer, train
 from music_flamingo.training.sounds import SoundBank, Window, num_samples_of
 
@@ -36,10 +37,11 @@ def lessons(num: int):
     )
 
 
-def collator(planned, packing: bool = False) -> LessonCollator:
+def collator(planned, packing: bool = False, turns: Turns = "conversation") -> LessonCollator:
     items = [item for lesson in planned for item in lesson.items]
     processor = world.processor()
-    return LessonCollator(processor, planned, SoundBank(processor, TRACKS), Branches(processor, items, 5.0), packing)
+    bank, branches = SoundBank(processor, TRACKS), Branches(processor, items, 5.0)
+    return LessonCollator(processor, planned, bank, branches, packing, turns)
 
 
 @pytest.fixture
@@ -78,6 +80,18 @@ def test_packed_lessons_have_the_loss_of_padded_ones(sft_trainer):
     padded, packed = (collator(planned, packing)([{"lesson": i} for i in range(4)]) for packing in (False, True))
     assert packed["input_ids"].shape[0] == 1
     losses = [sft_trainer.compute_loss(sft_trainer.model, dict(b)) for b in (padded, packed)]
+    torch.testing.assert_close(*losses)
+
+
+def test_questions_apart_have_the_loss_of_each_asked_alone(sft_trainer):
+    items = [world.item(t, family) for t in TRACKS for family in ("tone", "other")]
+    plan = partial(plan_lessons, items, num_samples_of(TRACKS), world.hearing(), RULE, num_lessons=4, seed=0)
+    together = plan(max_turns=2)
+    apart = [Lesson(lesson.window, (item,)) for lesson in together for item in lesson.items]
+    batches = [collator(together, turns="isolated")([{"lesson": i} for i in range(4)])]
+    batches += [collator(apart)([{"lesson": i} for i in range(8)])]
+    assert batches[0]["sample_ids"] == batches[1]["sample_ids"]
+    losses = [sft_trainer.compute_loss(sft_trainer.model, dict(b)) for b in batches]
     torch.testing.assert_close(*losses)
 
 

@@ -8,6 +8,7 @@ processor's own (a test holds them together), and neither text nor sound is work
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -58,6 +59,8 @@ class Tokens:
 
     ids: tuple[int, ...]
     is_answer: tuple[bool, ...]
+    apart_from: tuple[int, ...] = ()
+    """Where questions begin that see the sound and not each other; empty for a conversation."""
 
 
 def hear(processor: MusicFlamingoProcessor, samples: np.ndarray) -> Sound:
@@ -93,6 +96,19 @@ def tokenise(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio
     return Tokens(
         ids=(*ids[:at], *sound, *ids[at + 1 :]),
         is_answer=(*is_answer[:at], *(False,) * len(sound), *is_answer[at + 1 :]),
+    )
+
+
+def tokenise_apart(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int) -> Tokens:
+    """One sound, then each turn as it would follow if it were the only one."""
+    alone = [tokenise(processor, (turn,), num_audio_tokens) for turn in turns]
+    # up to the mark that ends the sound, all of them are the same
+    shared = alone[0].ids.index(processor.audio_eos_token_id) + 1
+    lengths = [len(tokens.ids) - shared for tokens in alone]
+    return Tokens(
+        ids=(*alone[0].ids[:shared], *(i for tokens in alone for i in tokens.ids[shared:])),
+        is_answer=(*alone[0].is_answer[:shared], *(a for tokens in alone for a in tokens.is_answer[shared:])),
+        apart_from=tuple(accumulate(lengths[:-1], initial=shared)),
     )
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from music_flamingo.model.chat import Tokens, Turn, batch_of, pad, tokenise
+from music_flamingo.model.chat import Tokens, Turn, batch_of, pad, tokenise, tokenise_apart
 from music_flamingo.model.packing import packed_batch_of
 from music_flamingo.training.items import Item
 from music_flamingo.training.plan import Lesson
+from music_flamingo.training.settings import Turns
 from music_flamingo.training.sounds import SoundBank
 
 
@@ -46,23 +47,31 @@ class LessonCollator:
     """A batch of lessons as the trainer takes it; `sample_ids` name what was learned from."""
 
     def __init__(
-        self, processor, lessons: Sequence[Lesson], bank: SoundBank, branches: Branches, packing: bool = False
+        self,
+        processor,
+        lessons: Sequence[Lesson],
+        bank: SoundBank,
+        branches: Branches,
+        packing: bool = False,
+        turns: Turns = "conversation",
     ) -> None:
         self.processor = processor
         self.lessons = lessons
         self.bank = bank
         self.branches = branches
-        self.packing = packing
+        # questions apart from each other need the attention of packed rows
+        self.packing = packing or turns == "isolated"
+        self.tokenise = tokenise_apart if turns == "isolated" else tokenise
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> dict:
         lessons = [self.lessons[row["lesson"]] for row in rows]
         sounds = [self.bank(lesson.window) for lesson in lessons]
         turns = [tuple(Turn(item.prompt, item.target) for item in lesson.items) for lesson in lessons]
-        tokens = [tokenise(self.processor, t, s.num_tokens) for t, s in zip(turns, sounds, strict=True)]
+        tokens = [self.tokenise(self.processor, t, s.num_tokens) for t, s in zip(turns, sounds, strict=True)]
         weights = [self.token_weights(lesson, t) for lesson, t in zip(lessons, tokens, strict=True)]
         batch: dict
         if self.packing:
-            # no sample's first token is an answer, so none is taught by the sample before it
+            # no sample and no question begins with an answer, so none is taught by what stands before it
             batch = {**packed_batch_of(tokens, sounds), "weights": torch.tensor([[w for row in weights for w in row]])}
         else:
             batch = dict(batch_of(self.processor, tokens, sounds, padding_side="right"))

@@ -8,6 +8,8 @@ from music_flamingo.audio.windows import Rule
 from music_flamingo.core.stage import NOT_IDENTITY, StageConfig
 from music_flamingo.rewards.structured import StructuredForm
 
+Turns = Literal["conversation", "isolated"]
+
 
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -123,6 +125,9 @@ class Teaching(StageConfig):
     """Lessons a step (paper: 128 samples)."""
     max_turns: int
     """Questions a lesson: one pass over the sound supervises them all."""
+    turns: Turns
+    """`conversation`: a question follows the answers before it. `isolated`: each sees the sound alone, as it will be
+    asked; nothing can be copied from an earlier answer."""
     packing: bool
     """Lessons of a batch in one row, none seeing another, without padding: for songs of many lengths. Needs no more
     than the sum of their own costs, where padding costs the longest for each."""

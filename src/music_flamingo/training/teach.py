@@ -51,7 +51,12 @@ def teach(
         processor,
         lessons,
         LessonCollator(
-            processor, lessons, bank, Branches(processor, taught.items, config.branch_weight), config.packing
+            processor,
+            lessons,
+            bank,
+            Branches(processor, taught.items, config.branch_weight),
+            config.packing,
+            config.turns,
         ),
         config.optimiser,
         batch_size=config.batch_size,
