@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import MusicFlamingoForConditionalGeneration, MusicFlamingoProcessor
+from transformers import MusicFlamingoConfig, MusicFlamingoForConditionalGeneration, MusicFlamingoProcessor
 from transformers.utils import logging as transformers_logging
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
@@ -26,6 +26,15 @@ def load_model(folder: Path) -> tuple[MusicFlamingoForConditionalGeneration, Mus
     )
     processor = MusicFlamingoProcessor.from_pretrained(path, local_files_only=True)
     return model.eval(), processor
+
+
+def load_processor(folder: Path) -> tuple[MusicFlamingoConfig, MusicFlamingoProcessor]:
+    """What can be known of a model without its weights. Raises as `load_model` does."""
+    path = model_path(folder)
+    return (
+        MusicFlamingoConfig.from_pretrained(path, local_files_only=True),
+        MusicFlamingoProcessor.from_pretrained(path, local_files_only=True),
+    )
 
 
 def model_path(folder: Path) -> Path:

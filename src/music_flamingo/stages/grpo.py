@@ -4,14 +4,32 @@ G answers are drawn to each question; each earns format + accuracy (captions: fo
 with its group. Leaves model/, log.jsonl (reward, its parts, KL, entropy ... a step) and plan.json.
 """
 
+from typing import TYPE_CHECKING
+
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Chain, Example, Track
 from music_flamingo.training.settings import Reinforcing
 
+if TYPE_CHECKING:
+    from music_flamingo.training.reinforce import Questions
+
 
 class GrpoConfig(Reinforcing):
     """Paper: G 5, global batch 64, rate 1e-6; beta, epsilon, temperature, lengths and weights are not published."""
+
+
+def hard_ids(think: Table[Chain]) -> set[str]:
+    """The examples that MF-Think was made of: they were chosen for being hard, and are asked first."""
+    return {chain.example_id for chain in think.ok()}
+
+
+def prepare(config: GrpoConfig, skills: Table[Example], tracks: Table[Track], warmup_model: InputFolder) -> "Questions":
+    """All that may be asked; `mf inspect grpo` shows the first of it."""
+    from music_flamingo.training.reinforce import prepare
+
+    examples = (e for e in skills.ok() if e.split == "train" and e.family in config.families)
+    return prepare("grpo", config, examples, tracks, warmup_model)
 
 
 def run(
@@ -24,9 +42,8 @@ def run(
 ) -> Metrics:
     from music_flamingo.training.reinforce import reinforce
 
-    hard = {chain.example_id for chain in think.ok()}
-    examples = [e for e in skills.ok() if e.split == "train" and e.family in config.families]
-    return reinforce("grpo", config, examples, hard, tracks, warmup_model, grpo_model)
+    questions = prepare(config, skills, tracks, warmup_model)
+    return reinforce("grpo", config, questions, hard_ids(think), warmup_model, grpo_model)
 
 
 STAGE = Stage(

@@ -4,14 +4,28 @@ Reads questions, answers and audio of the training split; leaves model/ (safeten
 line a step) and plan.json (what was taught, what was left out and why).
 """
 
+from typing import TYPE_CHECKING
+
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Example, Track
 from music_flamingo.training.settings import Teaching
 
+if TYPE_CHECKING:
+    from music_flamingo.training.teach import Lessons
+
 
 class SftConfig(Teaching):
     """Supervised fine-tuning (paper: batch 128, rate 1.5e-5, cosine, warm-up 0.03, one epoch)."""
+
+
+def prepare(config: SftConfig, skills: Table[Example], tracks: Table[Track], backbone_model: InputFolder) -> "Lessons":
+    """All lessons of the run; `mf inspect sft` shows them."""
+    from music_flamingo.training.items import item_of_example
+    from music_flamingo.training.teach import prepare
+
+    items = (item_of_example(e, think=False) for e in skills.ok() if e.split == "train")
+    return prepare("sft", config, items, tracks, backbone_model, min_answers=2)
 
 
 def run(
@@ -21,11 +35,9 @@ def run(
     backbone_model: InputFolder,
     sft_model: OutputFolder,
 ) -> Metrics:
-    from music_flamingo.training.items import item_of_example
     from music_flamingo.training.teach import teach
 
-    items = (item_of_example(e, think=False) for e in skills.ok() if e.split == "train")
-    return teach("sft", config, items, tracks, backbone_model, sft_model, min_answers=2)
+    return teach("sft", config, prepare(config, skills, tracks, backbone_model), backbone_model, sft_model)
 
 
 STAGE = Stage(

@@ -3,10 +3,15 @@
 Targets are `<think>..</think><answer>..</answer>`. Leaves model/, log.jsonl and plan.json as `sft` does.
 """
 
+from typing import TYPE_CHECKING
+
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Chain, Track
 from music_flamingo.training.settings import Teaching
+
+if TYPE_CHECKING:
+    from music_flamingo.training.teach import Lessons
 
 
 class WarmupConfig(Teaching):
@@ -16,11 +21,10 @@ class WarmupConfig(Teaching):
     """Families whose answers are captions: one wording each, so that their answers are not counted as classes."""
 
 
-def run(
-    config: WarmupConfig, think: Table[Chain], tracks: Table[Track], sft_model: InputFolder, warmup_model: OutputFolder
-) -> Metrics:
+def prepare(config: WarmupConfig, think: Table[Chain], tracks: Table[Track], sft_model: InputFolder) -> "Lessons":
+    """All lessons of the run; `mf inspect warmup` shows them."""
     from music_flamingo.training.items import item_of_chain
-    from music_flamingo.training.teach import teach
+    from music_flamingo.training.teach import prepare
 
     items = (
         item_of_chain(chain, is_caption=chain.family in config.caption_families)
@@ -28,7 +32,15 @@ def run(
         if chain.split == "train"
     )
     # what is learned here is the form, so a family with one answer teaches as well
-    return teach("warmup", config, items, tracks, sft_model, warmup_model, min_answers=1)
+    return prepare("warmup", config, items, tracks, sft_model, min_answers=1)
+
+
+def run(
+    config: WarmupConfig, think: Table[Chain], tracks: Table[Track], sft_model: InputFolder, warmup_model: OutputFolder
+) -> Metrics:
+    from music_flamingo.training.teach import teach
+
+    return teach("warmup", config, prepare(config, think, tracks, sft_model), sft_model, warmup_model)
 
 
 STAGE = Stage(

@@ -17,7 +17,7 @@ from datasets import Dataset
 from transformers import GenerationConfig, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from music_flamingo.model.chat import Sound, Turn, pad, tokenise
+from music_flamingo.model.chat import Sound, Tokens, Turn, pad, tokenise
 from music_flamingo.model.embed import embed
 from music_flamingo.rewards.trl import CAPTION, QUESTION, reward_functions
 from music_flamingo.training.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
@@ -36,6 +36,11 @@ class Prompt:
 
     window: Window
     item: Item
+
+
+def prompt_tokens(processor, prompt: Prompt, bank: SoundBank) -> Tokens:
+    """What the model reads before it answers."""
+    return tokenise(processor, (Turn(prompt.item.prompt, None),), bank(prompt.window).num_tokens)
 
 
 class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
@@ -77,9 +82,7 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         return prompt_ids, [self._until_end(ids.tolist()) for ids in drawn_BC]
 
     def prompt_ids(self, row: int) -> list[int]:
-        prompt = self._prompts[row]
-        turn = Turn(prompt.item.prompt, None)
-        return list(tokenise(self._processor, (turn,), self._bank(prompt.window).num_tokens).ids)
+        return list(prompt_tokens(self._processor, self._prompts[row], self._bank).ids)
 
     def _sampling(self) -> GenerationConfig:
         tokenizer = self._processor.tokenizer

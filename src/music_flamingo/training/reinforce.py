@@ -3,13 +3,16 @@
 import logging
 import math
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from music_flamingo.core.ports import InputFolder, OutputFolder, Table
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.stage import Metrics
-from music_flamingo.model.files import load_model, save_model
+from music_flamingo.model.context import Hearing
+from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
 from music_flamingo.training import grpo
@@ -25,33 +28,49 @@ from music_flamingo.training.teach import last_means
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Questions:
+    """What GRPO may ask, before any weight is loaded: what `reinforce` draws from and `mf inspect` shows."""
+
+    processor: Any
+    taught: Curriculum
+    heard: list[Track]
+    hearing: Hearing
+    bank: SoundBank
+
+
+def prepare(
+    stage: str, config: Reinforcing, examples: Iterable[Example], tracks: Table[Track], start: InputFolder
+) -> Questions:
+    model_config, processor = load_processor(start.root)
+    taught = curriculum((item_of_example(e, think=True) for e in examples), config.families, stage)
+    for family, reason in sorted(taught.left_out.items()):
+        log.warning("%s: family %s is left out: %s", stage, family, reason)
+    heard = read_tracks(tracks, {item.track_id for item in taught.items})
+    return Questions(processor, taught, heard, Hearing.of(processor, model_config), SoundBank(processor, heard))
+
+
 def reinforce(
     stage: str,
     config: Reinforcing,
-    examples: Iterable[Example],
+    questions: Questions,
     hard: Collection[str],
-    tracks: Table[Track],
     start: InputFolder,
     out: OutputFolder,
 ) -> Metrics:
     """Train the model of `start`; leaves model/, log.jsonl and plan.json. `hard`: ids of the examples in MF-Think."""
     torch.set_num_threads(config.threads)
     model, processor = load_model(start.root)
-    taught = curriculum((item_of_example(e, think=True) for e in examples), config.families, stage)
-    for family, reason in sorted(taught.left_out.items()):
-        log.warning("%s: family %s is left out: %s", stage, family, reason)
-    heard = read_tracks(tracks, {item.track_id for item in taught.items})
-    bank = SoundBank(processor, heard)
-    listener = Listener(model, processor)
-    prompts = plan_prompts(config, taught, hard, num_samples_of(heard), listener, bank)
-    history = grpo.train(model, processor, prompts, bank, config, work=out.work / "checkpoints", label=stage)
+    prompts = plan_prompts(config, questions, hard, Listener(model, processor))
+    work = out.work / "checkpoints"
+    history = grpo.train(model, processor, prompts, questions.bank, config, work=work, label=stage)
     lines = log_lines(history)
     save_model(model, processor, out.root)
     write_log(out.root, lines)
     plan = {
-        "families": taught.counts,
-        "left_out": dict(taught.left_out),
-        "num_tracks": len(heard),
+        "families": questions.taught.counts,
+        "left_out": dict(questions.taught.left_out),
+        "num_tracks": len(questions.heard),
         "num_prompts": len(prompts),
         "num_prompts_of_think": sum(prompt.item.id in hard for prompt in prompts),
         "windows": config.windows.model_dump(),
@@ -62,23 +81,21 @@ def reinforce(
 
 
 def plan_prompts(
-    config: Reinforcing,
-    taught: Curriculum,
-    hard: Collection[str],
-    num_samples: dict[str, int],
-    listener: Listener,
-    bank: SoundBank,
+    config: Reinforcing, questions: Questions, hard: Collection[str], listener: Listener | None
 ) -> list[Prompt]:
-    """The questions of the whole run in order, `steps` times `prompts_per_step`."""
+    """The questions of the whole run in order, `steps` times `prompts_per_step`.
+
+    Without a listener nobody says which candidates are doubtful, and the first ones drawn are kept.
+    """
     windows = config.windows
-    max_samples = round(windows.max_s * listener.hearing.sample_rate_hz)
+    max_samples = round(windows.max_s * questions.hearing.sample_rate_hz)
     wanted = config.steps * config.prompts_per_step * config.optimiser.accumulation
     candidates = draw_prompts(
-        taught.items,
+        questions.taught.items,
         hard,
         config.families,
-        num_samples,
-        listener.hearing,
+        num_samples_of(questions.heard),
+        questions.hearing,
         WindowRule(windows.rule, max_samples, windows.per_track),
         count=math.ceil(wanted * config.candidates),
         seed=config.seed,
@@ -87,7 +104,9 @@ def plan_prompts(
         kept = {}
         for family, drawn in candidates.items():
             keep = math.ceil(len(drawn) / config.candidates)
-            sure = sureness(listener, bank, drawn, config.batch_size) if keep < len(drawn) else [0.0] * len(drawn)
+            sure = [0.0] * len(drawn)
+            if listener is not None and keep < len(drawn):
+                sure = sureness(listener, questions.bank, drawn, config.batch_size)
             kept[family] = most_doubtful(drawn, sure, keep)
             progress.advance(len(drawn))
     return interleave(kept, config.seed)[:wanted]

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 
 from music_flamingo.core.ports import InputFolder, OutputFolder, Table
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.context import Hearing
-from music_flamingo.model.files import load_model, save_model
+from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.records import Track
 from music_flamingo.training import sft
 from music_flamingo.training.batches import Branches, LessonCollator
@@ -24,40 +25,42 @@ LAST_STEPS = 20
 """Loss and accuracy in the metrics are means over this many last steps."""
 
 
-def teach(
-    stage: str,
-    config: Teaching,
-    items: Iterable[Item],
-    tracks: Table[Track],
-    start: InputFolder,
-    out: OutputFolder,
-    *,
-    min_answers: int,
-) -> Metrics:
-    """Train the model of `start` on the items; leaves model/, log.jsonl and plan.json in `out`.
+@dataclass(frozen=True)
+class Lessons:
+    """All that a supervised run sees, before any weight is loaded: what `teach` trains on and `mf inspect` shows."""
 
-    `min_answers`: see `curriculum`.
-    """
-    torch.set_num_threads(config.threads)
-    model, processor = load_model(start.root)
+    taught: Curriculum
+    heard: list[Track]
+    hearing: Hearing
+    lessons: list[Lesson]
+    collator: LessonCollator
+
+
+def prepare(
+    stage: str, config: Teaching, items: Iterable[Item], tracks: Table[Track], start: InputFolder, *, min_answers: int
+) -> Lessons:
+    """The lessons of the whole run, in order, for the model of `start`. `min_answers`: see `curriculum`."""
+    model_config, processor = load_processor(start.root)
     taught = curriculum(items, config.families, stage, min_answers=min_answers)
     for family, reason in sorted(taught.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
     heard = read_tracks(tracks, {item.track_id for item in taught.items})
-    bank = SoundBank(processor, heard)
-    lessons = _plan(config, taught, Hearing.of(processor, model.config), heard)
+    hearing = Hearing.of(processor, model_config)
+    lessons = _plan(config, taught, hearing, heard)
+    branches = Branches(processor, taught.items, config.branch_weight)
+    collator = LessonCollator(processor, lessons, SoundBank(processor, heard), branches, config.packing, config.turns)
+    return Lessons(taught, heard, hearing, lessons, collator)
+
+
+def teach(stage: str, config: Teaching, prepared: Lessons, start: InputFolder, out: OutputFolder) -> Metrics:
+    """Train the model of `start` on the lessons; leaves model/, log.jsonl and plan.json in `out`."""
+    torch.set_num_threads(config.threads)
+    model, processor = load_model(start.root)
     history = sft.train(
         model,
         processor,
-        lessons,
-        LessonCollator(
-            processor,
-            lessons,
-            bank,
-            Branches(processor, taught.items, config.branch_weight),
-            config.packing,
-            config.turns,
-        ),
+        prepared.lessons,
+        prepared.collator,
         config.optimiser,
         batch_size=config.batch_size,
         checkpoint_every=config.checkpoint_every,
@@ -70,9 +73,9 @@ def teach(
     save_model(model, processor, out.root)
     write_log(out.root, lines)
     plan = {
-        "families": taught.counts,
-        "left_out": dict(taught.left_out),
-        "num_tracks": len(heard),
+        "families": prepared.taught.counts,
+        "left_out": dict(prepared.taught.left_out),
+        "num_tracks": len(prepared.heard),
         "windows": config.windows.model_dump(),
     }
     write_plan(out.root, plan)
