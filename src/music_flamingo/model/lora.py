@@ -1,0 +1,116 @@
+"""Low-rank adapters on the language model by peft, and the parts of the model that a stage trains.
+
+AF3's stage 3.5 lengthens the context with adapters; the same adapters let one GPU tune the published 8 billion.
+No torch at import: parameters are read without it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from music_flamingo.core.errors import ConfigError
+
+PROJECTOR = "multi_modal_projector"
+
+Trains = Literal["projector", "encoder_and_projector", "all"]
+"""Which parts learn: AF3's stages 1, 2 and 3."""
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "projector": (PROJECTOR,),
+    "encoder_and_projector": (PROJECTOR, "audio_tower"),
+    "all": (PROJECTOR, "audio_tower", "language_model", "lm_head"),
+}
+FROZEN_ALWAYS = ("embed_positions",)
+"""The encoder's positions are sinusoids, not weights."""
+
+
+class LoraSettings(BaseModel):
+    """Adapters beside chosen projections; everything else stays as it is."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: Literal["lora"]
+    rank: int
+    alpha: float
+    """The adapters' output is multiplied by alpha / rank."""
+    dropout: float
+    targets: str
+    r"""A regular expression that the whole name of a linear layer must match, such as
+    `.*language_model.*\.[qkvo]_proj`: the bare name `q_proj` would hit the audio encoder as well."""
+    train_projector: bool
+    """Also train the projector between sound and words, in full."""
+
+    @field_validator("targets")
+    @classmethod
+    def _names_its_tower(cls, targets: str) -> str:
+        if "language_model" not in targets and "audio_tower" not in targets:
+            raise ValueError("name the tower (language_model or audio_tower): both have layers of the same names")
+        return targets
+
+
+class FullTuning(BaseModel):
+    """The weights of the trained parts themselves."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: Literal["full"]
+    trains: Trains
+
+
+def lora_config(settings: LoraSettings) -> Any:
+    """peft's LoraConfig; its adapters begin at zero, so that the model begins as it was."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.targets,
+        modules_to_save=[PROJECTOR] if settings.train_projector else None,
+    )
+
+
+def add_lora(model: Any, settings: LoraSettings, seed: int = 0) -> Any:
+    """A peft.PeftModel around the model (changed in place) in which only the adapters learn.
+
+    The adapters are drawn from `seed`. Raises ConfigError where no layer has a name that `targets` matches.
+    """
+    import torch
+    from peft import get_peft_model
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            return get_peft_model(model, lora_config(settings))
+        except ValueError as error:
+            raise ConfigError(f"tuning.targets {settings.targets!r} matches no layer of the model: {error}") from error
+
+
+def merge_lora(model: Any) -> Any:
+    """The model with the adapters added into its weights: the same class, names and (within rounding) logits."""
+    from peft import PeftModel
+
+    return model.merge_and_unload() if isinstance(model, PeftModel) else model
+
+
+def bare(model: Any) -> Any:
+    """The model itself, without peft's hull; its layers keep their adapters."""
+    from peft import PeftModel
+
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def choose_parts(model: Any, trains: Trains) -> None:
+    """Let exactly these parts of the model learn."""
+    for name, parameter in model.named_parameters():
+        parts = name.split(".")
+        parameter.requires_grad_(any(p in parts for p in PARTS[trains]) and not any(p in parts for p in FROZEN_ALWAYS))
+
+
+def tuned(model: Any, tuning: FullTuning | LoraSettings, seed: int) -> Any:
+    """The model as it is trained: with adapters, or with its chosen parts free."""
+    if isinstance(tuning, LoraSettings):
+        return add_lora(model, tuning, seed)
+    choose_parts(model, tuning.trains)
+    return model
