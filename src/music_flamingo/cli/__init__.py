@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from music_flamingo import __version__
-from music_flamingo.cli import annotation, evaluation, pipeline
+from music_flamingo.cli import annotation, evaluation, pipeline, training
 
 QUIET_LIBRARIES = {
     "HF_HUB_OFFLINE": "1",
@@ -56,6 +56,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mf {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    for group in (pipeline, annotation, evaluation):
+    for group in (pipeline, annotation, training, evaluation):
         group.add_to(commands)
     return parser

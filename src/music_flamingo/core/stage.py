@@ -126,7 +126,7 @@ def _execute(
     started = time.monotonic()
     metrics = stage.run(
         config,
-        **{name: _open_input(stage.inputs[name], inputs[name], read[name]) for name in stage.inputs},
+        **{name: open_input(stage.inputs[name], inputs[name], read[name]) for name in stage.inputs},
         **{name: _open_output(port, outputs[name]) for name, port in stage.outputs.items()},
     )
     wall_s = time.monotonic() - started
@@ -158,7 +158,8 @@ def _same_names(stage: Stage, kind: str, declared: Mapping[str, PortType], given
         raise ConfigError(f"stage `{stage.name}` has the {kind} {sorted(declared)}, but was given {sorted(given)}.")
 
 
-def _open_input(port: PortType, root: Path, manifest: Manifest) -> Table[Any] | InputFolder:
+def open_input(port: PortType, root: Path, manifest: Manifest) -> Table[Any] | InputFolder:
+    """A port to read from, as a stage is given it."""
     return InputFolder(root, manifest) if issubclass(port, Folder) else Table(root, port, manifest)
 
 

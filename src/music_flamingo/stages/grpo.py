@@ -19,17 +19,19 @@ class GrpoConfig(Reinforcing):
     """Paper: G 5, global batch 64, rate 1e-6; beta, epsilon, temperature, lengths and weights are not published."""
 
 
-def hard_ids(think: Table[Chain]) -> set[str]:
-    """The examples that MF-Think was made of: they were chosen for being hard, and are asked first."""
-    return {chain.example_id for chain in think.ok()}
-
-
-def prepare(config: GrpoConfig, skills: Table[Example], tracks: Table[Track], warmup_model: InputFolder) -> "Questions":
+def prepare(
+    config: GrpoConfig,
+    skills: Table[Example],
+    think: Table[Chain],
+    tracks: Table[Track],
+    warmup_model: InputFolder,
+) -> "Questions":
     """All that may be asked; `mf inspect grpo` shows the first of it."""
     from music_flamingo.training.reinforce import prepare
 
+    hard = {chain.example_id for chain in think.ok()}
     examples = (e for e in skills.ok() if e.split == "train" and e.family in config.families)
-    return prepare("grpo", config, examples, tracks, warmup_model)
+    return prepare("grpo", config, examples, hard, tracks, warmup_model)
 
 
 def run(
@@ -42,8 +44,8 @@ def run(
 ) -> Metrics:
     from music_flamingo.training.reinforce import reinforce
 
-    questions = prepare(config, skills, tracks, warmup_model)
-    return reinforce("grpo", config, questions, hard_ids(think), warmup_model, grpo_model)
+    questions = prepare(config, skills, think, tracks, warmup_model)
+    return reinforce("grpo", config, questions, warmup_model, grpo_model)
 
 
 STAGE = Stage(

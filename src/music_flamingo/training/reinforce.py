@@ -37,31 +37,37 @@ class Questions:
     heard: list[Track]
     hearing: Hearing
     bank: SoundBank
+    hard: Collection[str]
+    """Ids of the examples in MF-Think."""
 
 
 def prepare(
-    stage: str, config: Reinforcing, examples: Iterable[Example], tracks: Table[Track], start: InputFolder
+    stage: str,
+    config: Reinforcing,
+    examples: Iterable[Example],
+    hard: Collection[str],
+    tracks: Table[Track],
+    start: InputFolder,
 ) -> Questions:
     model_config, processor = load_processor(start.root)
     taught = curriculum((item_of_example(e, think=True) for e in examples), config.families, stage)
     for family, reason in sorted(taught.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
     heard = read_tracks(tracks, {item.track_id for item in taught.items})
-    return Questions(processor, taught, heard, Hearing.of(processor, model_config), SoundBank(processor, heard))
+    return Questions(processor, taught, heard, Hearing.of(processor, model_config), SoundBank(processor, heard), hard)
 
 
 def reinforce(
     stage: str,
     config: Reinforcing,
     questions: Questions,
-    hard: Collection[str],
     start: InputFolder,
     out: OutputFolder,
 ) -> Metrics:
-    """Train the model of `start`; leaves model/, log.jsonl and plan.json. `hard`: ids of the examples in MF-Think."""
+    """Train the model of `start`; leaves model/, log.jsonl and plan.json."""
     torch.set_num_threads(config.threads)
     model, processor = load_model(start.root)
-    prompts = plan_prompts(config, questions, hard, Listener(model, processor))
+    prompts = plan_prompts(config, questions, Listener(model, processor))
     work = out.work / "checkpoints"
     history = grpo.train(model, processor, prompts, questions.bank, config, work=work, label=stage)
     lines = log_lines(history)
@@ -72,7 +78,7 @@ def reinforce(
         "left_out": dict(questions.taught.left_out),
         "num_tracks": len(questions.heard),
         "num_prompts": len(prompts),
-        "num_prompts_of_think": sum(prompt.item.id in hard for prompt in prompts),
+        "num_prompts_of_think": sum(prompt.item.id in questions.hard for prompt in prompts),
         "windows": config.windows.model_dump(),
     }
     write_plan(out.root, plan)
@@ -80,9 +86,7 @@ def reinforce(
     return {**plan, "steps": len(lines), **last_means(lines, *names)}
 
 
-def plan_prompts(
-    config: Reinforcing, questions: Questions, hard: Collection[str], listener: Listener | None
-) -> list[Prompt]:
+def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener | None) -> list[Prompt]:
     """The questions of the whole run in order, `steps` times `prompts_per_step`.
 
     Without a listener nobody says which candidates are doubtful, and the first ones drawn are kept.
@@ -92,7 +96,7 @@ def plan_prompts(
     wanted = config.steps * config.prompts_per_step * config.optimiser.accumulation
     candidates = draw_prompts(
         questions.taught.items,
-        hard,
+        questions.hard,
         config.families,
         num_samples_of(questions.heard),
         questions.hearing,

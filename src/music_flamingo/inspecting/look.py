@@ -1,0 +1,118 @@
+"""The batch of a step, out of the stage's own plan and collator. No weights are loaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from music_flamingo import stages
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.manifest import read_manifest
+from music_flamingo.core.params import stage_json
+from music_flamingo.core.stage import open_input, parse_config
+from music_flamingo.inspecting.batch import Batch, Subject, take_apart
+from music_flamingo.inspecting.checks import mistakes
+from music_flamingo.model.chat import batch_of
+from music_flamingo.model.context import Hearing
+from music_flamingo.training.grpo import Prompt, prompt_tokens
+from music_flamingo.training.reinforce import Questions, plan_prompts
+from music_flamingo.training.settings import Reinforcing, Teaching
+from music_flamingo.training.sounds import num_samples_of
+from music_flamingo.training.teach import Lessons
+
+STAGES = ("sft", "warmup", "grpo")
+
+FRAMES_PER_TOKEN = 4
+"""Of the log-mel spectrogram: stride 2, then pooling by 2."""
+
+DRAWN = "GRPO draws {count} answers to each question in training; nothing is trained on before they are rewarded."
+NOT_HEARD = "Training keeps 1 in {of:g} questions, those the model is least sure of; these are the first candidates."
+
+
+@dataclass(frozen=True)
+class Seen:
+    batch: Batch
+    mistakes: tuple[str, ...]
+
+
+def look(stage_name: str, params: Mapping[str, Any], data: Path, step: int) -> Seen:
+    """The batch of `step` (from 1) on the ports in `data`.
+
+    Raises MissingInputError before the stages above have run, UserError for another stage or a step that never comes.
+    """
+    if stage_name not in STAGES:
+        raise UserError(f"`{stage_name}` cannot be inspected. Stages that can: {', '.join(STAGES)}.")
+    stage = stages.load(stage_name)
+    config = parse_config(stage, stage_json(params, stage_name))
+    inputs = {port: open_input(kind, data / port, read_manifest(data / port)) for port, kind in stage.inputs.items()}
+    prepared = import_module(f"music_flamingo.stages.{stage_name}").prepare(config, **inputs)
+    return at_step(stage_name, config, prepared, step)
+
+
+def at_step(stage_name: str, config: Any, prepared: Lessons | Questions, step: int) -> Seen:
+    if isinstance(prepared, Lessons):
+        return _of_lessons(stage_name, config, prepared, step)
+    return _of_questions(stage_name, config, prepared, step)
+
+
+def _of_lessons(stage_name: str, config: Teaching, prepared: Lessons, step: int) -> Seen:
+    per_step = config.batch_size * config.optimiser.accumulation
+    rows = _rows(step, per_step, len(prepared.lessons))
+    lessons = [prepared.lessons[row] for row in rows]
+    bank = prepared.collator.bank
+    subjects = [Subject(lesson.window, lesson.items, bank(lesson.window).num_tokens) for lesson in lessons]
+    # with accumulation a step is several batches: the first one is shown, as it is given to the model
+    rows, subjects = rows[: config.batch_size], subjects[: config.batch_size]
+    tensors = prepared.collator([{"lesson": row} for row in rows])
+    notes = [f"The first of {config.optimiser.accumulation} batches."] if config.optimiser.accumulation > 1 else []
+    processor, total = prepared.collator.processor, len(prepared.lessons) // per_step
+    batch = _batch(stage_name, step, total, tensors, subjects, processor, prepared, notes)
+    return Seen(batch, tuple(mistakes(batch, prepared.hearing, is_taught=True)))
+
+
+def _of_questions(stage_name: str, config: Reinforcing, prepared: Questions, step: int) -> Seen:
+    prompts: list[Prompt] = plan_prompts(config, prepared, None)
+    rows = _rows(step, config.prompts_per_step * config.optimiser.accumulation, len(prompts))
+    asked = [prompts[row] for row in rows]
+    sounds = [prepared.bank(prompt.window) for prompt in asked]
+    tokens = [prompt_tokens(prepared.processor, prompt, prepared.bank) for prompt in asked]
+    tensors = dict(batch_of(prepared.processor, tokens, sounds, padding_side="left"))
+    tensors["weights"] = torch.zeros(tensors["input_ids"].shape)
+    subjects = [Subject(p.window, (p.item,), s.num_tokens) for p, s in zip(asked, sounds, strict=True)]
+    notes = [DRAWN.format(count=config.num_generations)]
+    if config.candidates > 1:
+        notes.append(NOT_HEARD.format(of=config.candidates))
+    batch = _batch(stage_name, step, config.steps, tensors, subjects, prepared.processor, prepared, notes)
+    return Seen(batch, tuple(mistakes(batch, prepared.hearing, is_taught=False)))
+
+
+def _rows(step: int, per_step: int, num_rows: int) -> list[int]:
+    if not 1 <= step <= num_rows // per_step:
+        raise UserError(f"--step {step}: the plan has steps 1 to {num_rows // per_step}.")
+    return list(range((step - 1) * per_step, step * per_step))
+
+
+def _batch(
+    stage_name: str,
+    step: int,
+    num_steps: int,
+    tensors: Mapping[str, Any],
+    subjects: list[Subject],
+    processor: Any,
+    prepared: Lessons | Questions,
+    notes: list[str],
+) -> Batch:
+    hearing: Hearing = prepared.hearing
+    return Batch(
+        stage=stage_name,
+        step=step,
+        num_steps=num_steps,
+        is_packed="bounds" in tensors,
+        num_windows=len(tensors["input_features"]),
+        token_s=FRAMES_PER_TOKEN * hearing.hop_samples / hearing.sample_rate_hz,
+        samples=take_apart(tensors, subjects, processor, hearing, num_samples_of(prepared.heard)),
+        notes=tuple(notes),
+    )
