@@ -4,12 +4,16 @@ import asyncio
 import base64
 import io
 import json
+import os
+import signal
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from listening import DURATION_S, RATE_HZ, save_tiny, tone
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -17,13 +21,19 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from music_flamingo.model.listener import Heard, Listener
+from music_flamingo.model.chat import Sound, Tokens
+from music_flamingo.model.listener import Ask, Heard, Listener
 from music_flamingo.serving.bundle import ReleaseInfo, TrainedQuestion
-from music_flamingo.serving.chat import chunks, completion, parse_chat, question_of, require_model
-from music_flamingo.serving.engine import MAX_BATCH, MAX_IN_HAND, Engine, Request
+from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
+from music_flamingo.serving.decoding import Decoder, cut
+from music_flamingo.serving.engine import MAX_IN_HAND, Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.limits import BodyLimit
+from music_flamingo.serving.pieces import Piece, split
 from music_flamingo.serving.predictor import Predictor, parse_instances
+from music_flamingo.serving.recordings import Recording, RecordingCache
+from music_flamingo.serving.scheduler import MAX_BATCH, Request
+from music_flamingo.serving.telling import last
 from music_flamingo.serving.uploads import Upload, decode_upload
 
 QUESTION = "Are drums heard in this music, yes or no?"
@@ -178,13 +188,25 @@ def test_bad_recordings_are_refused_with_their_reason(data, status, code):
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_keeps_the_words_and_tells_thinking_tokens_and_stretch():
-    told = completion("id", 1, "m", HEARD, 7.0)
+SOUND = Sound(torch.zeros(1, 16, 30), torch.ones(1, 30), 75)
+RECORDING = Recording(SOUND, (0.5, 6.5), 7.0)
+HEAD = Head("id", 1, "m")
+
+
+def test_an_answer_stands_apart_from_its_thinking_and_tells_tokens_and_stretch():
+    told = completion(HEAD, HEARD, RECORDING)
     (choice,) = told["choices"]
-    assert choice["message"] == {"role": "assistant", "content": HEARD.text, "reasoning_content": "Drums beat."}
+    assert choice["message"] == {"role": "assistant", "content": "yes", "reasoning_content": "Drums beat."}
     assert choice["finish_reason"] == "stop"
-    assert told["usage"] == {"prompt_tokens": 90, "completion_tokens": 12, "total_tokens": 102}
+    assert told["usage"] == {
+        "prompt_tokens": 90,
+        "completion_tokens": 12,
+        "total_tokens": 102,
+        "prompt_tokens_details": {"audio_tokens": 75},
+        "audio_seconds": 6.0,
+    }
     assert told["music_flamingo"] == {
+        "text": HEARD.text,
         "answer": "yes",
         "listened_s": [0.5, 6.5],
         "duration_s": 7.0,
@@ -193,22 +215,34 @@ def test_an_answer_keeps_the_words_and_tells_thinking_tokens_and_stretch():
 
 
 def test_words_that_ran_out_of_room_are_told_as_such():
-    cut = Heard("<think>Dru", (0.0, 6.0), 90, 4, False)
-    told = completion("id", 1, "m", cut, 7.0)
+    cut_off = Heard("<think>Dru", (0.0, 6.0), 90, 4, False)
+    told = completion(HEAD, cut_off, RECORDING)
     assert told["choices"][0]["finish_reason"] == "length"
-    assert told["choices"][0]["message"]["reasoning_content"] is None
+    assert told["choices"][0]["message"] == {"role": "assistant", "content": "", "reasoning_content": "Dru"}
     assert told["music_flamingo"]["answer"] is None
 
 
-@pytest.mark.parametrize("words", [HEARD.text, "", "two  spaces\nand a line ", " "])
-def test_streamed_words_joined_are_the_text_itself(words):
-    heard = Heard(words, (0.0, 6.0), 90, 4, True)
-    events = [e.removeprefix("data: ").strip() for e in chunks("id", 1, "m", heard, 7.0, include_usage=True)]
-    assert events[-1] == "[DONE]"
-    told = [json.loads(e) for e in events[:-1]]
-    assert "".join(c["delta"].get("content", "") for t in told for c in t["choices"]) == words
-    assert [c["finish_reason"] for t in told for c in t["choices"]][-1] == "stop"
-    assert told[-1]["usage"]["completion_tokens"] == 4
+def streamed(pieces: list[Piece], heard: Heard) -> list[dict]:
+    async def said():
+        for piece in pieces:
+            yield piece
+        yield heard
+
+    async def events() -> list[str]:
+        return [event async for event in chunks(HEAD, said(), RECORDING, include_usage=True)]
+
+    told = [event.removeprefix("data: ").strip() for event in asyncio.run(events())]
+    assert told[-1] == "[DONE]"
+    return [json.loads(event) for event in told[:-1]]
+
+
+def test_a_stream_tells_thinking_and_answer_apart_and_ends_with_reason_and_usage():
+    told = streamed([Piece("reasoning", "Drums "), Piece("reasoning", "beat."), Piece("content", "yes")], HEARD)
+    deltas = [choice["delta"] for event in told for choice in event["choices"]]
+    assert "".join(delta.get("content", "") for delta in deltas) == "yes"
+    assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "Drums beat."
+    assert [c["finish_reason"] for event in told for c in event["choices"]][-1] == "stop"
+    assert told[-1]["usage"]["prompt_tokens_details"] == {"audio_tokens": 75}
 
 
 # --- the queue -------------------------------------------------------------------------------------------------------
@@ -234,59 +268,93 @@ def engine(tmp_path_factory) -> Engine:
     return Engine(Listener.load(folder), info)
 
 
+def heard_of(engine: Engine, samples: np.ndarray) -> Recording:
+    return engine.listen(cut(samples, engine.listener.hearing, "middle"))
+
+
 def ask_all(engine: Engine, requests: list[Request]) -> list[Heard]:
     async def together() -> list[Heard]:
-        return list(await asyncio.gather(*(engine.answer(lambda r=r: r) for r in requests)))
+        return list(await asyncio.gather(*(last(engine.stream(request)) for request in requests)))
 
     return asyncio.run(together())
 
 
 def test_requests_asked_together_get_the_answers_they_get_alone(engine):
-    requests = [engine.prepare(tone(4.0 + i, 200 + 90 * i), QUESTION) for i in range(MAX_BATCH + 3)]
+    questions = [QUESTION, "Major or minor?", "What is heard here, and how fast does it go, would you say?"]
+    requests = [
+        engine.prepare(heard_of(engine, tone(1.0 + i / 4, 200 + 90 * i)), questions[i % 3], max_new_tokens=3 + i % 7)
+        for i in range(MAX_BATCH + 3)
+    ]
     assert ask_all(engine, requests) == [engine.answer_now([r])[0] for r in requests]
 
 
+def test_the_batch_says_what_transformers_generate_says(engine):
+    request = engine.prepare(heard_of(engine, tone()), QUESTION, max_new_tokens=30)
+    (said,) = engine.listener.answer([Ask(tone(), QUESTION, (), True)], max_new_tokens=30, batch_size=1)
+    assert ask_all(engine, [request] * 3) == [said] * 3
+
+
+def test_pieces_joined_are_the_answer(engine):
+    request = engine.prepare(heard_of(engine, tone()), QUESTION, max_new_tokens=40)
+
+    async def all_told() -> list:
+        return [said async for said in engine.stream(request)]
+
+    *pieces, heard = asyncio.run(all_told())
+    assert len(pieces) > 5
+    assert "".join(piece.text for piece in pieces if piece.kind == "content").strip() == split(heard.text)[1]
+
+
 def test_the_stretch_is_told_in_the_time_of_the_whole_recording(engine):
-    (heard,) = engine.answer_now([engine.prepare(tone(20.0), QUESTION)])
+    (heard,) = engine.answer_now([engine.prepare(heard_of(engine, tone(20.0)), QUESTION)])
     assert heard.window_s == (7.0, 13.0)
-    assert len(engine.prepare(tone(20.0), QUESTION).samples) == 6 * RATE_HZ
 
 
 def test_a_sampled_request_says_the_same_whoever_else_is_asking(engine):
-    sampled = engine.prepare(tone(), QUESTION, temperature=1.0, seed=5)
-    others = [engine.prepare(tone(pitch_hz=300 + i), QUESTION, temperature=1.0, seed=i) for i in range(4)]
+    sampled = engine.prepare(heard_of(engine, tone()), QUESTION, temperature=1.0, seed=5)
+    others = [
+        engine.prepare(heard_of(engine, tone(pitch_hz=300 + i)), QUESTION, temperature=1.0, seed=i) for i in range(4)
+    ]
     assert ask_all(engine, [*others, sampled])[-1] == engine.answer_now([sampled])[0]
 
 
 def test_tokens_are_counted_as_the_model_read_and_wrote_them(engine):
-    (heard,) = engine.answer_now([engine.prepare(tone(), QUESTION, max_new_tokens=3)])
+    (heard,) = engine.answer_now([engine.prepare(heard_of(engine, tone()), QUESTION, max_new_tokens=3)])
     sound = engine.listener.hearing.audio_tokens(6 * RATE_HZ)
     assert heard.num_prompt_tokens > sound + 2
     assert heard.num_new_tokens == 3 and not heard.ended
 
 
-def test_what_goes_wrong_with_one_batch_does_not_stop_the_next(engine):
-    broken = Request(np.zeros(3, np.float32), 0.0, QUESTION, 6, 0.5, 0)
-    good = engine.prepare(tone(), QUESTION)
+def test_an_answer_ends_before_its_stop_word(engine):
+    recording = heard_of(engine, tone())
+    (whole,) = engine.answer_now([engine.prepare(recording, QUESTION, max_new_tokens=40)])
+    stop = whole.text[len(whole.text) // 2 :][:4]
+    (cut_off,) = engine.answer_now([engine.prepare(recording, QUESTION, max_new_tokens=40, stop=[stop])])
+    assert cut_off.text == whole.text[: whole.text.index(stop)]
+    assert cut_off.ended
 
-    async def both() -> tuple[object, ...]:
-        first, second = (
-            asyncio.gather(engine.answer(lambda: broken), return_exceptions=True),
-            engine.answer(lambda: good),
-        )
-        return (await first)[0], await second
+
+def test_what_goes_wrong_with_one_request_does_not_stop_the_others(engine):
+    recording = heard_of(engine, tone())
+    good = engine.prepare(recording, QUESTION)
+    broken = replace(good, prompt=Tokens((10**6,), (False,)))
+
+    async def both() -> list:
+        asked = [last(engine.stream(request)) for request in (broken, good)]
+        return await asyncio.gather(*asked, return_exceptions=True)
 
     error, heard = asyncio.run(both())
-    assert isinstance(error, ValueError)
-    assert heard == engine.answer_now([good])[0]
+    assert isinstance(error, Exception)
+    assert ask_all(engine, [good]) == [engine.answer_now([good])[0]]
+    assert isinstance(heard, Exception) or heard == engine.answer_now([good])[0]
 
 
 def test_the_event_loop_stays_free_while_the_model_answers(engine):
-    request = engine.prepare(tone(), QUESTION, max_new_tokens=200)
+    request = engine.prepare(heard_of(engine, tone()), QUESTION, max_new_tokens=200)
 
     async def watched() -> tuple[float, int]:
         started, ticks = time.monotonic(), 0
-        answer = asyncio.create_task(engine.answer(lambda: request))
+        answer = asyncio.create_task(last(engine.stream(request)))
         while not answer.done():
             await asyncio.sleep(0.005)
             ticks += 1
@@ -296,21 +364,57 @@ def test_the_event_loop_stays_free_while_the_model_answers(engine):
     assert ticks > 10 * took_s, "at least ten turns of the loop a second"
 
 
-def test_a_request_whose_client_left_is_not_asked(engine):
-    async def leave() -> int:
-        first = asyncio.create_task(engine.answer(lambda: engine.prepare(tone(), QUESTION, temperature=0.5)))
-        left = asyncio.create_task(engine.answer(lambda: engine.prepare(tone(), QUESTION)))
-        while not engine._waiting:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.01)
-        left.cancel()
-        await first
-        return len(engine._waiting)
+def test_a_request_whose_client_left_is_given_up(engine):
+    request = engine.prepare(heard_of(engine, tone()), QUESTION, max_new_tokens=800)
+
+    async def leave() -> float:
+        async for _ in (told := engine.stream(request)):
+            await told.aclose()
+        started = time.monotonic()
+        await last(engine.stream(engine.prepare(request.recording, QUESTION, max_new_tokens=2)))
+        while engine._scheduler._running and time.monotonic() < started + 5:
+            await asyncio.sleep(0.01)
+        return len(engine._scheduler._running)
 
     assert asyncio.run(leave()) == 0
 
 
-def test_more_than_can_be_held_are_turned_away(engine):
+def test_a_recording_asked_about_twice_is_decoded_and_encoded_once(engine):
+    upload = Upload(encoded(tone(3.0, 333.0)))
+    first, second = engine.hear(upload), engine.hear(upload)
+    assert first is second
+    assert engine.hear(Upload(encoded(tone(3.0, 334.0)))) is not first
+
+
+def test_the_cache_of_recordings_stays_within_its_bytes():
+    cache = RecordingCache(max_bytes=3 * RECORDING.num_bytes)
+    for i in range(50):
+        cache.get(str(i), lambda: Recording(SOUND, (0.0, 6.0), 6.0))
+    assert cache.num_bytes <= 3 * RECORDING.num_bytes
+    assert cache.get("49", lambda: RECORDING) is not RECORDING, "the latest is kept"
+    assert cache.get("0", lambda: RECORDING) is RECORDING, "the oldest went"
+
+
+def test_a_decoder_that_takes_too_long_is_stopped_and_the_next_recording_is_heard(engine):
+    decoder = Decoder(engine.listener.hearing, "middle", workers=1, time_s=0.02)
+    with pytest.raises(ApiError) as refused:
+        decoder.stretch_of(Upload(encoded(np.tile(tone(60.0), 12))))
+    assert (refused.value.status, refused.value.code) == (422, "audio_too_costly")
+    decoder._time_s = 30.0
+    assert decoder.stretch_of(Upload(encoded(tone()))).duration_s == DURATION_S
+    decoder.close()
+
+
+def test_a_decoder_that_dies_costs_one_request_at_most(engine):
+    decoder = Decoder(engine.listener.hearing, "middle", workers=1)
+    decoder.start()
+    (process,) = decoder._pool._processes.values()
+    os.kill(process.pid, signal.SIGKILL)
+    assert decoder.stretch_of(Upload(encoded(tone()))).duration_s == DURATION_S
+    decoder.close()
+
+
+def test_more_than_can_be_held_are_turned_away_and_told_when_to_come_again(engine):
     places = [engine.place() for _ in range(MAX_IN_HAND)]
     for place in places:
         place.__enter__()
@@ -319,6 +423,7 @@ def test_more_than_can_be_held_are_turned_away(engine):
     for place in places:
         place.__exit__(None, None, None)
     assert refused.value.status == 429
+    assert int(refused.value.headers["Retry-After"]) > 0
     with engine.place():
         pass
 
@@ -334,20 +439,20 @@ def test_more_than_can_be_held_are_turned_away(engine):
 )
 def test_questions_that_are_no_questions_are_refused(engine, question, told):
     with pytest.raises(ApiError, match=None) as refused:
-        engine.prepare(tone(), question)
+        engine.prepare(heard_of(engine, tone()), question)
     assert refused.value.status == 400
     assert told in refused.value.message
 
 
 def test_a_longer_answer_than_the_context_holds_is_refused_with_what_is_left(engine):
     with pytest.raises(ApiError) as refused:
-        engine.prepare(tone(), QUESTION, max_new_tokens=2000)
+        engine.prepare(heard_of(engine, tone()), QUESTION, max_new_tokens=2000)
     assert refused.value.code == "context_length_exceeded"
 
 
 def test_too_short_a_recording_is_refused(engine):
     with pytest.raises(ApiError) as refused:
-        engine.prepare(np.zeros(100, np.float32), QUESTION)
+        heard_of(engine, np.zeros(100, np.float32))
     assert (refused.value.status, refused.value.code) == (422, "audio_too_short")
 
 

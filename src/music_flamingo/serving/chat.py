@@ -4,7 +4,7 @@ What this model cannot honour (a second turn, several answers, an unknown parame
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,9 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from music_flamingo.model.listener import WINDOW_RULE, Heard
 from music_flamingo.scoring.extract import split_thinking
 from music_flamingo.serving.errors import ApiError, echo
+from music_flamingo.serving.pieces import Piece, split
+from music_flamingo.serving.recordings import Recording
 from music_flamingo.serving.uploads import SUFFIXES, Upload
 
 MAX_NEW_TOKENS = 4096
+MAX_STOP_WORDS = 4
+MAX_STOP_CHARS = 64
 
 
 class _Part(BaseModel):
@@ -68,6 +72,9 @@ class Message(_Part):
         return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
+StopWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
+
+
 class StreamOptions(_Part):
     include_usage: bool = False
 
@@ -82,8 +89,14 @@ class ChatRequest(_Part):
     temperature: float | None = Field(None, ge=0, le=2)
     """Absent is 0 here: the likeliest answer."""
     seed: int | None = Field(None, ge=0, lt=2**63)
+    stop: StopWord | Annotated[list[StopWord], Field(max_length=MAX_STOP_WORDS)] | None = None
+    """The answer ends before any of these."""
     n: Literal[1] | None = None
     user: str | None = None
+
+    @property
+    def stop_words(self) -> tuple[str, ...]:
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
 
 @dataclass(frozen=True)
@@ -130,48 +143,60 @@ def require_model(name: str, known: str) -> None:
         raise ApiError(404, f"there is no model {echo(name)}; this server has {known!r}.", "model_not_found", "model")
 
 
-def extension(heard: Heard, duration_s: float) -> dict[str, Any]:
-    """What OpenAI's shape has no field for: the answer alone, and what was listened to."""
+def extension(heard: Heard, recording: Recording) -> dict[str, Any]:
+    """What OpenAI's shape has no field for: the words as they were said, the answer alone, what was listened to."""
     return {
+        "text": heard.text,
         "answer": split_thinking(heard.text)[1],
-        "listened_s": list(heard.window_s),
-        "duration_s": duration_s,
+        "listened_s": list(recording.window_s),
+        "duration_s": recording.duration_s,
         "window_rule": WINDOW_RULE,
     }
 
 
-def completion(identity: str, created_s: int, model: str, heard: Heard, duration_s: float) -> dict[str, Any]:
-    """The whole answer as one JSON object."""
-    message = {"role": "assistant", "content": heard.text, "reasoning_content": split_thinking(heard.text)[0]}
+@dataclass(frozen=True)
+class Head:
+    """What every part of one answer begins with."""
+
+    id: str
+    created_s: int
+    model: str
+
+    def of(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created_s, "model": self.model}
+
+
+def completion(head: Head, heard: Heard, recording: Recording) -> dict[str, Any]:
+    """The whole answer as one JSON object: the thinking stands apart from the answer."""
+    thinking, answer = split(heard.text)
+    message = {"role": "assistant", "content": answer, "reasoning_content": thinking}
     return {
-        "id": identity,
-        "object": "chat.completion",
-        "created": created_s,
-        "model": model,
+        **head.of("chat.completion"),
         "choices": [{"index": 0, "message": message, "finish_reason": _finish(heard), "logprobs": None}],
-        "usage": _usage(heard),
-        "music_flamingo": extension(heard, duration_s),
+        "usage": _usage(heard, recording),
+        "music_flamingo": extension(heard, recording),
     }
 
 
-def chunks(
-    identity: str, created_s: int, model: str, heard: Heard, duration_s: float, include_usage: bool
-) -> Iterator[str]:
-    """The answer as server-sent events. The words are complete before the first is sent; they go out one by one."""
-    head = {"id": identity, "object": "chat.completion.chunk", "created": created_s, "model": model}
-    for delta in ({"role": "assistant", "content": ""}, *({"content": word} for word in _words(heard.text))):
-        yield _event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    last = {"index": 0, "delta": {}, "finish_reason": _finish(heard)}
-    yield _event({**head, "choices": [last], "music_flamingo": extension(heard, duration_s)})
-    if include_usage:
-        yield _event({**head, "choices": [], "usage": _usage(heard)})
+async def chunks(
+    head: Head, told: AsyncIterator[Piece | Heard], recording: Recording, include_usage: bool
+) -> AsyncIterator[str]:
+    """The answer as server-sent events, each as soon as its words are said."""
+    start = head.of("chat.completion.chunk")
+    yield _event({**start, "choices": [_choice({"role": "assistant", "content": ""})]})
+    async for said in told:
+        if isinstance(said, Piece):
+            name = "content" if said.kind == "content" else "reasoning_content"
+            yield _event({**start, "choices": [_choice({name: said.text})]})
+            continue
+        yield _event({**start, "choices": [_choice({}, _finish(said))], "music_flamingo": extension(said, recording)})
+        if include_usage:
+            yield _event({**start, "choices": [], "usage": _usage(said, recording)})
     yield "data: [DONE]\n\n"
 
 
-def _words(text: str) -> list[str]:
-    """Words with the spaces that follow them: joined, they are the text again."""
-    words = text.split(" ")
-    return [word + " " for word in words[:-1]] + [words[-1]]
+def _choice(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": finish_reason}
 
 
 def _event(value: dict[str, Any]) -> str:
@@ -182,9 +207,12 @@ def _finish(heard: Heard) -> str:
     return "stop" if heard.ended else "length"
 
 
-def _usage(heard: Heard) -> dict[str, int]:
+def _usage(heard: Heard, recording: Recording) -> dict[str, Any]:
+    start_s, end_s = recording.window_s
     return {
         "prompt_tokens": heard.num_prompt_tokens,
         "completion_tokens": heard.num_new_tokens,
         "total_tokens": heard.num_prompt_tokens + heard.num_new_tokens,
+        "prompt_tokens_details": {"audio_tokens": recording.num_tokens},
+        "audio_seconds": end_s - start_s,
     }

@@ -69,21 +69,20 @@ def notes_on(question: str, status: str, trained: list[TrainedQuestion]) -> tupl
 
 def _ask_here(audio: Path, question: str, release: Path) -> Answer:
     info = open_release(release)
-    from music_flamingo.model.listener import Listener
+    from music_flamingo.model.listener import WINDOW_RULE, Listener
+    from music_flamingo.serving.decoding import cut
     from music_flamingo.serving.engine import Engine
     from music_flamingo.serving.errors import ApiError
 
     engine = Engine(Listener.load(release), info)
     try:
-        samples = decode_file(audio)
-        heard = engine.answer_now([engine.prepare(samples, question)])[0]
+        recording = engine.listen(cut(decode_file(audio), engine.listener.hearing, WINDOW_RULE))
+        heard = engine.answer_now([engine.prepare(recording, question)])[0]
     except ApiError as error:
         raise UserError(f"{audio}: {error.message}") from error
     thinking, answer = split_thinking(heard.text)
-    duration_s = len(samples) / engine.listener.sample_rate_hz
-    return Answer(
-        heard.text, thinking, answer, heard.window_s, duration_s, notes_on(question, info.status, info.questions)
-    )
+    notes = notes_on(question, info.status, info.questions)
+    return Answer(heard.text, thinking, answer, heard.window_s, recording.duration_s, notes)
 
 
 def _ask_server(audio: Path, question: str, endpoint: str) -> Answer:
@@ -93,13 +92,13 @@ def _ask_server(audio: Path, question: str, endpoint: str) -> Answer:
     content = [{"type": "text", "text": question}, part]
     body = {"model": model["id"], "messages": [{"role": "user", "content": content}]}
     told = _call("POST", f"{endpoint}/openai/v1/chat/completions", body)
-    message, heard = told["choices"][0]["message"], told["music_flamingo"]
+    heard = told["music_flamingo"]
     known = model["music_flamingo"]
     trained = [TrainedQuestion.model_validate(q) for q in known["questions"]]
     start_s, end_s = heard["listened_s"]
     return Answer(
-        text=message["content"],
-        thinking=message["reasoning_content"],
+        text=heard["text"],
+        thinking=split_thinking(heard["text"])[0],
         answer=heard["answer"],
         listened_s=(start_s, end_s),
         duration_s=heard["duration_s"],

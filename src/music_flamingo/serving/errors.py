@@ -1,6 +1,6 @@
 """What a client did wrong, in the shape OpenAI's clients know: {"error": {"message", "type", "param", "code"}}."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_ECHO_CHARS = 80
 
@@ -13,6 +13,7 @@ class ApiError(Exception):
     message: str
     code: str
     param: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def type(self) -> str:

@@ -5,18 +5,20 @@
 """
 
 import asyncio
-from functools import partial
+import time
 from typing import Any
 
 from kserve import InferRequest, Model
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from music_flamingo.model.listener import Heard
-from music_flamingo.scoring.extract import split_thinking
 from music_flamingo.serving.chat import extension
 from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
-from music_flamingo.serving.uploads import Upload, decode_upload
+from music_flamingo.serving.pieces import split
+from music_flamingo.serving.recordings import Recording
+from music_flamingo.serving.telling import last, measured
+from music_flamingo.serving.uploads import Upload
 
 MAX_INSTANCES = 16
 
@@ -56,11 +58,12 @@ class Predictor(Model):  # type: ignore[misc]
         return {"predictions": list(await asyncio.gather(*(self._predict(one) for one in asked.instances)))}
 
     async def _predict(self, instance: Instance) -> dict[str, Any]:
-        rate = self.answering.listener.sample_rate_hz
+        started_s = time.monotonic()
         with self.answering.place():
-            samples = await asyncio.to_thread(decode_upload, Upload(instance.audio.b64), rate)
-            heard = await self.answering.answer(partial(self.answering.prepare, samples, instance.question))
-        return _prediction(heard, len(samples) / rate)
+            recording = await asyncio.to_thread(self.answering.hear, Upload(instance.audio.b64))
+            request = await asyncio.to_thread(self.answering.prepare, recording, instance.question)
+            heard = await last(measured(self.answering.stream(request), recording, started_s))
+        return _prediction(heard, recording)
 
 
 def parse_instances(payload: object) -> Instances:
@@ -72,6 +75,5 @@ def parse_instances(payload: object) -> Instances:
         raise ApiError(400, f"{where or 'body'}: {first['msg'][:300]}", "invalid_request", where or None) from error
 
 
-def _prediction(heard: Heard, duration_s: float) -> dict[str, Any]:
-    thinking, _ = split_thinking(heard.text)
-    return {"text": heard.text, "thinking": thinking, **extension(heard, duration_s)}
+def _prediction(heard: Heard, recording: Recording) -> dict[str, Any]:
+    return {"thinking": split(heard.text)[0], **extension(heard, recording)}

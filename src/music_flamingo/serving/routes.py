@@ -4,6 +4,8 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -13,11 +15,13 @@ from kserve.errors import InvalidInput, ModelNotFound
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from music_flamingo.serving.chat import chunks, completion, parse_chat, question_of, require_model
+from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
 from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.limits import BodyLimit
-from music_flamingo.serving.uploads import decode_upload, random_seed
+from music_flamingo.serving.metrics import ERRORS
+from music_flamingo.serving.telling import first_then_rest, last, measured
+from music_flamingo.serving.uploads import random_seed
 
 PREFIX = "/openai/v1"
 
@@ -62,28 +66,39 @@ def _router(engine: Engine) -> APIRouter:
 
 
 async def _chat(engine: Engine, body: bytes) -> Response:
+    started_s = time.monotonic()
     # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
     asked = await asyncio.to_thread(parse_chat, body)
     require_model(asked.model, engine.info.name)
     question = question_of(asked)
-    rate = engine.listener.sample_rate_hz
-    with engine.place():
-        samples = await asyncio.to_thread(decode_upload, question.audio, rate)
-        prepare = partial(
+    with ExitStack() as held:
+        held.enter_context(engine.place())
+        recording = await asyncio.to_thread(engine.hear, question.audio)
+        request = await asyncio.to_thread(
             engine.prepare,
-            samples,
+            recording,
             question.text,
             asked.max_completion_tokens or asked.max_tokens,
             asked.temperature or 0.0,
             random_seed() if asked.seed is None else asked.seed,
+            asked.stop_words,
         )
-        heard = await engine.answer(prepare)
-    duration_s = len(samples) / rate
-    head = f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name
-    if not asked.stream:
-        return JSONResponse(completion(*head, heard, duration_s))
-    usage = asked.stream_options is not None and asked.stream_options.include_usage
-    return StreamingResponse(chunks(*head, heard, duration_s, usage), media_type="text/event-stream")
+        head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
+        told = measured(engine.stream(request), recording, started_s)
+        if not asked.stream:
+            return JSONResponse(completion(head, await last(told), recording))
+        usage = asked.stream_options is not None and asked.stream_options.include_usage
+        # what goes wrong before the first word still gets its own status
+        begun = await first_then_rest(told)
+        events = chunks(head, begun, recording, usage)
+        return StreamingResponse(_until_done(events, held.pop_all()), media_type="text/event-stream")
+
+
+async def _until_done(events: AsyncIterator[str], held: ExitStack) -> AsyncIterator[str]:
+    """A stream keeps its place until its last word."""
+    with held:
+        async for event in events:
+            yield event
 
 
 async def _no_tensors() -> None:
@@ -93,7 +108,8 @@ async def _no_tensors() -> None:
 
 async def _api_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    return JSONResponse(error.body(), error.status)
+    ERRORS.labels(error.code).inc()
+    return JSONResponse(error.body(), error.status, headers=error.headers)
 
 
 async def _kserve_error(status: int, _: Request, error: Exception) -> JSONResponse:
@@ -113,5 +129,6 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _our_fault(_: Request, error: Exception) -> JSONResponse:
     log.error("a request failed", exc_info=error)
+    ERRORS.labels("internal_error").inc()
     shaped = ApiError(500, "the server failed on this request; its log says why.", "internal_error")
     return JSONResponse(shaped.body(), shaped.status)

@@ -40,6 +40,7 @@ def serve(release: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
     from music_flamingo.serving.engine import Engine
 
     engine = Engine(Listener.load(release), info)
+    engine.warm_up()
     with _without_arguments():
         server = _server(engine, host, port)
     # two lines of timings for each request beside uvicorn's own, and KServe's use of an outdated response class

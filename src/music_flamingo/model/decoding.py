@@ -1,0 +1,149 @@
+"""Continuous batching: rows join a running batch between two words, and leave it when they end.
+
+B rows, L tokens of a prompt, P tokens in the cache (rows begin where their padding ends), D width, V vocabulary.
+Each row has its own temperature, seed and constraint. What a row says does not depend on who else is in the batch, but
+for the last bits of its logits, since a larger matrix product adds in another order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import pad
+from transformers import DynamicCache
+
+from music_flamingo.model.chat import Sound, Tokens, audio_of
+
+Constraint = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
+"""(logits (V,), ids said so far) -> logits with what may not come next at minus infinity."""
+
+
+@dataclass
+class Row:
+    """One answer being written."""
+
+    temperature: float
+    generator: torch.Generator
+    constraint: Constraint | None
+    ids: list[int]
+    """Said so far."""
+
+    @classmethod
+    def of(cls, temperature: float, seed: int, constraint: Constraint | None = None) -> "Row":
+        return cls(temperature, torch.Generator().manual_seed(seed), constraint, [])
+
+
+@torch.no_grad()
+def encode_sounds(model, sounds: Sequence[Sound]) -> list[torch.Tensor]:
+    """(N, D) embeddings of each sound's N audio tokens: what its tokens' places in a prompt are filled with."""
+    longest = max(sound.num_tokens for sound in sounds)
+    # the model counts each sample's windows by its audio tokens
+    ids_BN = torch.full((len(sounds), longest), model.config.text_config.pad_token_id or 0)
+    for row, sound in zip(ids_BN, sounds, strict=True):
+        row[: sound.num_tokens] = model.config.audio_token_id
+    audio = {name: value.to(model.device) for name, value in audio_of(sounds).items()}
+    features = model.base_model.get_audio_features(**audio, input_ids=ids_BN.to(model.device)).pooler_output
+    return list(features.split([sound.num_tokens for sound in sounds]))
+
+
+class RunningBatch:
+    """`join`, then again and again: `choose` a token for each row, `go_on` with the rows that are not at their end."""
+
+    def __init__(self, model, suppressed: Sequence[int]) -> None:
+        self.model = model
+        self.rows: list[Row] = []
+        self._suppressed = torch.tensor(list(suppressed), device=model.device, dtype=torch.long)
+        self._cache: DynamicCache | None = None
+        self._mask_BP = torch.zeros(0, 0, dtype=torch.long, device=model.device)
+        self._logits_BV = torch.zeros(0, model.config.text_config.vocab_size, device=model.device)
+
+    @torch.no_grad()
+    def join(self, prompts: Sequence[Tokens], sounds_ND: Sequence[torch.Tensor], rows: Sequence[Row]) -> None:
+        """Read prompts, with their encoded sounds, and add their rows."""
+        longest = max(len(prompt.ids) for prompt in prompts)
+        embeds = [self._embed(prompt, sound_ND) for prompt, sound_ND in zip(prompts, sounds_ND, strict=True)]
+        embeds_BLD = torch.stack([pad(e, (0, 0, longest - len(e), 0)) for e in embeds])
+        lengths = torch.tensor([[len(e)] for e in embeds], device=embeds_BLD.device)
+        mask_BL = (torch.arange(longest, device=embeds_BLD.device)[None] >= longest - lengths).long()
+        cache = DynamicCache(config=self.model.config.text_config)
+        positions_BL = (mask_BL.cumsum(-1) - 1).clamp(min=0)
+        logits_BV = self._forward(embeds_BLD, mask_BL, positions_BL, cache)
+        self._merge(cache, mask_BL, logits_BV)
+        self.rows.extend(rows)
+
+    def choose(self) -> list[int]:
+        """The next token of each row, written into `row.ids`."""
+        self._logits_BV[:, self._suppressed] = -torch.inf
+        likeliest = self._logits_BV.argmax(-1).tolist()
+        for index, row in enumerate(self.rows):
+            token = likeliest[index]
+            if row.constraint is not None or row.temperature:
+                token = _draw(self._logits_BV[index], row)
+            row.ids.append(token)
+        return [row.ids[-1] for row in self.rows]
+
+    @torch.no_grad()
+    def go_on(self, keep: Sequence[int]) -> None:
+        """Drop the other rows, and have the model read the last token of those that stay."""
+        self.keep(keep)
+        if not self.rows:
+            return
+        last_B = torch.tensor([row.ids[-1] for row in self.rows], device=self.model.device)
+        embeds_B1D = self.model.base_model.get_input_embeddings()(last_B[:, None])
+        positions_B1 = self._mask_BP.sum(-1, keepdim=True)
+        self._mask_BP = pad(self._mask_BP, (0, 1), value=1)
+        self._logits_BV = self._forward(embeds_B1D, self._mask_BP, positions_B1, self._cache)
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Only these rows stay; columns in which none of them has anything go too."""
+        if len(indices) == len(self.rows):
+            return
+        self.rows = [self.rows[i] for i in indices]
+        chosen = torch.tensor(list(indices), dtype=torch.long, device=self._mask_BP.device)
+        self._mask_BP, self._logits_BV = self._mask_BP[chosen], self._logits_BV[chosen]
+        if not self.rows:
+            self._cache = None
+            return
+        assert self._cache is not None
+        start = int(self._mask_BP.any(0).long().argmax())
+        self._mask_BP = self._mask_BP[:, start:]
+        for layer in self._cache.layers:
+            layer.keys, layer.values = layer.keys[chosen, :, start:], layer.values[chosen, :, start:]
+
+    def _embed(self, prompt: Tokens, sound_ND: torch.Tensor) -> torch.Tensor:
+        ids_L = torch.tensor(prompt.ids, device=self.model.device)
+        words_LD = self.model.base_model.get_input_embeddings()(ids_L)
+        is_sound_L = ids_L == self.model.config.audio_token_id
+        return words_LD.masked_scatter(is_sound_L[:, None].expand_as(words_LD), sound_ND.to(words_LD.dtype))
+
+    def _forward(self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache) -> torch.Tensor:
+        """(B, V) logits of what follows the last token."""
+        hidden = self.model.base_model.language_model(
+            inputs_embeds=embeds, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+        ).last_hidden_state[:, -1]
+        return self.model.lm_head(hidden).float()
+
+    def _merge(self, cache: DynamicCache, mask_BL: torch.Tensor, logits_BV: torch.Tensor) -> None:
+        if self._cache is None:
+            self._cache, self._mask_BP, self._logits_BV = cache, mask_BL, logits_BV
+            return
+        length = max(self._mask_BP.shape[1], mask_BL.shape[1])
+        for own, new in zip(self._cache.layers, cache.layers, strict=True):
+            own.keys = torch.cat([_to_length(own.keys, length), _to_length(new.keys, length)])
+            own.values = torch.cat([_to_length(own.values, length), _to_length(new.values, length)])
+        masks = [pad(mask, (length - mask.shape[1], 0)) for mask in (self._mask_BP, mask_BL)]
+        self._mask_BP, self._logits_BV = torch.cat(masks), torch.cat([self._logits_BV, logits_BV])
+
+
+def _to_length(states_BHPK: torch.Tensor, length: int) -> torch.Tensor:
+    """Padded on the left."""
+    return pad(states_BHPK, (0, 0, length - states_BHPK.shape[2], 0))
+
+
+def _draw(logits_V: torch.Tensor, row: Row) -> int:
+    if row.constraint is not None:
+        logits_V = row.constraint(logits_V, row.ids)
+    if not row.temperature:
+        return int(logits_V.argmax())
+    probabilities = (logits_V.cpu() / row.temperature).softmax(-1)
+    return int(torch.multinomial(probabilities, 1, generator=row.generator))

@@ -1,0 +1,98 @@
+"""Recordings as the model hears them, kept by the content of the upload while they fit.
+
+Several questions about one song decode, measure and encode it once: what is kept is the stretch that the model hears,
+as embeddings of its audio tokens, not the audio.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+
+from music_flamingo.model.chat import Sound
+
+CACHE_BYTES = 256 * 2**20
+"""Some thousand windows of the tiny model; 17 windows of 30 s of the published one in bfloat16 are 85 MB."""
+
+
+class Recording:
+    """One stretch of a recording: its log-mel features until the model has encoded them, then their embeddings."""
+
+    def __init__(self, sound: Sound, window_s: tuple[float, float], duration_s: float) -> None:
+        self.num_tokens = sound.num_tokens
+        self.window_s = window_s
+        self.duration_s = duration_s
+        self._sound: Sound | None = sound
+        self._embedding_ND: torch.Tensor | None = None
+
+    @property
+    def is_encoded(self) -> bool:
+        return self._embedding_ND is not None
+
+    def sound(self) -> Sound:
+        assert self._sound is not None
+        return self._sound
+
+    def embedding(self) -> torch.Tensor:
+        assert self._embedding_ND is not None
+        return self._embedding_ND
+
+    def encoded(self, embedding_ND: torch.Tensor) -> None:
+        # a copy: a view would hold the embeddings of all that were encoded together
+        self._embedding_ND, self._sound = embedding_ND.clone(), None
+
+    @property
+    def num_bytes(self) -> int:
+        if self._embedding_ND is not None:
+            return self._embedding_ND.nbytes
+        sound = self.sound()
+        return sound.features_WMT.nbytes + sound.mask_WT.nbytes
+
+
+class RecordingCache:
+    """Least recently used out first. Two requests with the same new recording make it once."""
+
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.hits = 0
+        self._kept: OrderedDict[str, Recording] = OrderedDict()
+        self._making: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, content: str, make: Callable[[], Recording]) -> Recording:
+        """`make` may raise: then nothing is kept. Call from a thread: it waits for whoever makes the same."""
+        key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        try:
+            with making:
+                if found := self._find(key):
+                    return found
+                made = make()
+                self._keep(key, made)
+                return made
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
+
+    @property
+    def num_bytes(self) -> int:
+        with self._lock:
+            return sum(recording.num_bytes for recording in self._kept.values())
+
+    def _find(self, key: str) -> Recording | None:
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            self.hits += 1
+            return self._kept[key]
+
+    def _keep(self, key: str, recording: Recording) -> None:
+        with self._lock:
+            self._kept[key] = recording
+            total = sum(kept.num_bytes for kept in self._kept.values())
+            while total > self.max_bytes and len(self._kept) > 1:
+                total -= self._kept.popitem(last=False)[1].num_bytes

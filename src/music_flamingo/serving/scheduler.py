@@ -1,0 +1,149 @@
+"""The model's own thread: requests join a running batch as they come, and get their words as the model says them.
+
+Prompts of different lengths, settings and seeds share a batch (`model.decoding`). A new request waits for one step at
+most, unless the batch is full.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from music_flamingo.model.chat import Tokens
+from music_flamingo.model.decoding import Row, RunningBatch, encode_sounds
+from music_flamingo.model.listener import Heard, Listener
+from music_flamingo.serving.metrics import BATCH_SIZE, QUEUE
+from music_flamingo.serving.pieces import Parts, Piece, Words
+from music_flamingo.serving.recordings import Recording
+
+MAX_BATCH = 32
+"""Rows that are answered at once; more wait. On a CPU the step of a small model costs nearly the same for 1 and 32."""
+
+Event = Piece | Heard | Exception
+"""Some words, then the whole as `Heard`; or what went wrong."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question found answerable, with the stretch of the recording that will be heard."""
+
+    recording: Recording
+    prompt: Tokens
+    max_new_tokens: int
+    temperature: float
+    seed: int
+    stop: tuple[str, ...] = ()
+
+
+@dataclass
+class Job:
+    request: Request
+    tell: Callable[[Event], None]
+    """Called on the model's thread."""
+    left: bool = False
+    """The client went away."""
+    _parts: Parts = field(default_factory=Parts)
+
+    def begin(self, tokenizer) -> tuple[Row, Words]:
+        return Row.of(self.request.temperature, self.request.seed), Words(tokenizer, self.request.stop)
+
+    def say(self, text: str) -> None:
+        for piece in self._parts.add(text):
+            self.tell(piece)
+
+    def finish(self, row: Row, words: Words, ended: bool) -> None:
+        self.say(words.end())
+        for piece in self._parts.end():
+            self.tell(piece)
+        recording = self.request.recording
+        self.tell(Heard(words.text, recording.window_s, len(self.request.prompt.ids), len(row.ids), ended))
+
+
+class Scheduler:
+    def __init__(self, listener: Listener, max_batch: int = MAX_BATCH) -> None:
+        self._model = listener.model
+        self._tokenizer = listener.processor.tokenizer
+        self._suppressed = tuple(listener.processor.audio_token_ids)
+        self._max_batch = max_batch
+        self._waiting: deque[Job] = deque()
+        self._running: list[tuple[Job, Words]] = []
+        self._batch = RunningBatch(self._model, self._suppressed)
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job) -> None:
+        with self._wake:
+            self._waiting.append(job)
+            QUEUE.set(len(self._waiting))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def work_off(self, jobs: list[Job]) -> None:
+        """Answer these in the calling thread."""
+        self._waiting.extend(jobs)
+        while self._waiting or self._running:
+            self._turn()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._running:
+                    self._wake.wait()
+            self._turn()
+
+    def _turn(self) -> None:
+        self._admit()
+        if self._running:
+            try:
+                self._step()
+            except Exception as error:
+                self._fail([job for job, _ in self._running], error)
+                self._running, self._batch = [], RunningBatch(self._model, self._suppressed)
+
+    def _admit(self) -> None:
+        with self._wake:
+            room = self._max_batch - len(self._running)
+            jobs = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+            QUEUE.set(len(self._waiting))
+        jobs = [job for job in jobs if not job.left]
+        if not jobs:
+            return
+        try:
+            begun = [job.begin(self._tokenizer) for job in jobs]
+            self._encode([job.request.recording for job in jobs])
+            sounds = [job.request.recording.embedding() for job in jobs]
+            self._batch.join([job.request.prompt for job in jobs], sounds, [row for row, _ in begun])
+        except Exception as error:  # what goes wrong belongs to those who asked; the others go on
+            self._fail(jobs, error)
+            return
+        self._running += [(job, words) for job, (_, words) in zip(jobs, begun, strict=True)]
+
+    def _encode(self, recordings: list[Recording]) -> None:
+        """Each recording once, however many ask about it."""
+        fresh = list({id(r): r for r in recordings if not r.is_encoded}.values())
+        if fresh:
+            for recording, embedding in zip(fresh, encode_sounds(self._model, [r.sound() for r in fresh]), strict=True):
+                recording.encoded(embedding)
+
+    def _step(self) -> None:
+        BATCH_SIZE.observe(len(self._running))
+        tokens = self._batch.choose()
+        end = self._tokenizer.eos_token_id
+        keep = []
+        for index, ((job, words), row, token) in enumerate(zip(self._running, self._batch.rows, tokens, strict=True)):
+            ended = token == end
+            if not ended:
+                job.say(words.add(token))
+                ended = words.stopped
+            if ended or len(row.ids) >= job.request.max_new_tokens:
+                job.finish(row, words, ended)
+            elif not job.left:
+                keep.append(index)
+        self._running = [self._running[i] for i in keep]
+        self._batch.go_on(keep)
+
+    def _fail(self, jobs: list[Job], error: Exception) -> None:
+        for job in jobs:
+            job.tell(error)
