@@ -92,7 +92,11 @@ class Engine:
         """The words as the model says them, then the whole. Ends early when the reader goes away."""
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
-        job = Job(request, lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
+        def tell(event: Event) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        job = Job(request, tell)
         self._scheduler.submit(job)
         try:
             while True:
@@ -108,7 +112,7 @@ class Engine:
     def answer_now(self, requests: Sequence[Request]) -> list[Heard]:
         """In this thread, without a server."""
         told: list[list[Event]] = [[] for _ in requests]
-        self._scheduler.work_off([Job(r, events.append) for r, events in zip(requests, told, strict=True)])
+        Scheduler(self.listener).work_off([Job(r, events.append) for r, events in zip(requests, told, strict=True)])
         for event in (events[-1] for events in told):
             if isinstance(event, Exception):
                 raise event
