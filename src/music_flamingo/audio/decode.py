@@ -98,13 +98,14 @@ class AudioStream:
             num_samples += frame.samples
             if num_samples > self._limits.max_duration_s * self.rate_hz:
                 raise BadAudioError(Reason.TOO_LONG, f"it goes on after {self._limits.max_duration_s} s")
-            gathered.append(_to_float(frame.to_ndarray(), self.num_channels))
-            pending += frame.samples
-            if pending >= BLOCK_S * self.rate_hz:
-                yield np.concatenate(gathered, axis=1)
+            samples = frame.to_ndarray()
+            if gathered and (pending >= BLOCK_S * self.rate_hz or samples.dtype != gathered[0].dtype):
+                yield _to_float(np.concatenate(gathered, axis=1), self.num_channels)
                 gathered, pending = [], 0
+            gathered.append(samples)
+            pending += frame.samples
         if gathered:
-            yield np.concatenate(gathered, axis=1)
+            yield _to_float(np.concatenate(gathered, axis=1), self.num_channels)
         self._check_length(num_samples / self.rate_hz)
 
     def _check_length(self, decoded_s: float) -> None:

@@ -92,6 +92,7 @@ class Engine:
         """The words as the model says them, then the whole. Ends early when the reader goes away."""
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
+
         def tell(event: Event) -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)

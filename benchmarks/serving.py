@@ -1,0 +1,173 @@
+"""Requests a second of `mf serve` against transformers' `generate`, one request after another, in one run.
+
+    python benchmarks/serving.py [--release data/release] [--requests 320] [--memory 10000]
+
+Both get the same recordings of 30 s (wav, base64) and the same questions, greedily, and say the same words. The peer
+decodes, makes features and generates, a request at a time. The server gets 16 requests at once, in two ways: every
+request with a recording of its own, and several questions about one recording.
+"""
+
+import argparse
+import asyncio
+import base64
+import io
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import soundfile
+from published import publish
+
+from music_flamingo.model.listener import Ask, Listener
+from music_flamingo.serving.bundle import open_release
+from music_flamingo.serving.uploads import Upload, decode_upload
+
+RATE_HZ = 16000
+CLIP_S = 30.0
+CONCURRENCY = 16
+PORT = 8089
+QUESTIONS_EACH = 8
+
+
+def clip(seed: int) -> str:
+    """Half a minute of plucked notes, as base64 of a wav file."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(int(CLIP_S * RATE_HZ)) / RATE_HZ
+    step_s = rng.uniform(0.2, 0.7)
+    pitches_hz = 110 * 2 ** (rng.integers(0, 24, 200) / 12)
+    wave = np.sin(2 * np.pi * pitches_hz[(time_s / step_s).astype(int) % 200] * time_s) * np.exp(-6 * (time_s % step_s))
+    buffer = io.BytesIO()
+    soundfile.write(buffer, 0.4 * wave, RATE_HZ, format="WAV")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def body(data: str, question: str, **more: object) -> dict[str, object]:
+    audio = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
+    content = [{"type": "text", "text": question}, audio]
+    return {"model": "music-flamingo", "messages": [{"role": "user", "content": content}], **more}
+
+
+@contextmanager
+def server(release: Path) -> Iterator[psutil.Process]:
+    command = [sys.executable, "-m", "music_flamingo.cli", "serve", "--release", str(release), "--port", str(PORT)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                httpx.get(f"http://127.0.0.1:{PORT}/v2/health/ready").raise_for_status()
+                break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+async def ask_all(bodies: list[bytes], concurrency: int) -> tuple[float, list[float], list[str]]:
+    """(seconds in all, seconds of each, answers)."""
+    gate = asyncio.Semaphore(concurrency)
+    limits = httpx.Limits(max_connections=concurrency)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{PORT}", timeout=120, limits=limits) as client:
+
+        async def one(sent: bytes) -> tuple[float, str]:
+            async with gate:
+                started = time.perf_counter()
+                response = await client.post("/openai/v1/chat/completions", content=sent)
+                took_s = time.perf_counter() - started
+            return took_s, response.raise_for_status().json()["music_flamingo"]["text"]
+
+        started = time.perf_counter()
+        told = await asyncio.gather(*(one(sent) for sent in bodies))
+        return time.perf_counter() - started, [t for t, _ in told], [text for _, text in told]
+
+
+def first_word_s(data: str, question: str) -> float:
+    sent = body(data, question, stream=True)
+    started = time.perf_counter()
+    with httpx.stream("POST", f"http://127.0.0.1:{PORT}/openai/v1/chat/completions", json=sent, timeout=60) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: {"):
+                delta = json.loads(line[6:])["choices"][0]["delta"]
+                if delta.get("content") or delta.get("reasoning_content"):
+                    return time.perf_counter() - started
+    raise RuntimeError("no word came")
+
+
+def peer(listener: Listener, think: bool, asked: list[tuple[str, str]], max_new_tokens: int) -> tuple[float, list[str]]:
+    """(seconds a request, answers) of transformers' generate, one request after another."""
+    started, said = time.perf_counter(), []
+    for data, question in asked:
+        ask = Ask(decode_upload(Upload(data), RATE_HZ), question, (), think)
+        said += [heard.text for heard in listener.answer([ask], max_new_tokens=max_new_tokens, batch_size=1)]
+    return (time.perf_counter() - started) / len(asked), said
+
+
+def percentile(values: list[float], part: float) -> float:
+    return float(np.percentile(values, 100 * part))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--release", type=Path, default=Path("data/release"))
+    options.add_argument("--requests", type=int, default=320)
+    options.add_argument("--memory", type=int, default=0, help="also send so many requests and watch the memory")
+    arguments = options.parse_args()
+    info = open_release(arguments.release)
+    questions = [q.question for q in info.questions if q.question]
+    own = [(clip(i), questions[i % len(questions)]) for i in range(arguments.requests)]
+    shared = [(own[i // QUESTIONS_EACH][0], questions[i % len(questions)]) for i in range(arguments.requests)]
+    lines = [f"{arguments.requests} requests of {CLIP_S:.0f} s, {CONCURRENCY} at once", ""]
+    listener = Listener.load(arguments.release)
+    peer(listener, info.think, own[:3], info.max_new_tokens)
+    peer_s, said = peer(listener, info.think, own[: len(own) // 4], info.max_new_tokens)
+    lines += ["| way | requests/s | times the peer | median ms | p95 ms | p95/median |", "|---|---|---|---|---|---|"]
+    lines.append(f"| transformers generate, one by one | {1 / peer_s:.1f} | 1.0 | {1000 * peer_s:.0f} | | |")
+    with server(arguments.release) as process:
+        for name, asked in (("a recording each", own), (f"{QUESTIONS_EACH} questions a recording", shared)):
+            bodies = [json.dumps(body(*one)).encode() for one in asked]
+            asyncio.run(ask_all(bodies[:CONCURRENCY], CONCURRENCY))
+            total_s, each_s, texts = asyncio.run(ask_all(bodies, CONCURRENCY))
+            if asked is own:
+                same = sum(a == b for a, b in zip(texts, said, strict=False))
+            rate, median, p95 = len(asked) / total_s, percentile(each_s, 0.5), percentile(each_s, 0.95)
+            lines.append(
+                f"| mf serve, {name} | {rate:.1f} | {rate * peer_s:.1f} | {1000 * median:.0f} | {1000 * p95:.0f} | "
+                f"{p95 / median:.2f} |"
+            )
+        first_s = [first_word_s(clip(10_000 + i), questions[0]) for i in range(20)]
+        lines += ["", f"Equal words: {same} of {len(said)}.", ""]
+        lines.append(f"First word, alone, new recordings: median {1000 * statistics.median(first_s):.0f} ms, "
+                     f"largest {1000 * max(first_s):.0f} ms.")  # fmt: skip
+        if arguments.memory:
+            lines.append(memory(process, arguments.memory, questions))
+    publish("serving", "mf serve against transformers generate", lines, ("torch", "transformers", "kserve"))
+
+
+def memory(process: psutil.Process, requests: int, questions: list[str]) -> str:
+    """Resident memory of the server and its decoders over many requests with recordings of their own."""
+    clips = [clip(i)[:200_000] for i in range(8)]
+
+    def resident_mib() -> float:
+        return sum(p.memory_info().rss for p in (process, *process.children(recursive=True))) / 2**20
+
+    seen = []
+    for start in range(0, requests, 500):
+        # every recording differs in its last bytes, so that none is known from before
+        sent = [json.dumps(body(clips[i % 8][:-8] + base64.b64encode(f"{start + i:06d}".encode()).decode(),
+                                questions[i % len(questions)], max_tokens=8)).encode() for i in range(500)]  # fmt: skip
+        asyncio.run(ask_all(sent, CONCURRENCY))
+        seen.append(resident_mib())
+    return f"\nMemory over {requests} requests, MiB after every 500: " + ", ".join(f"{mib:.0f}" for mib in seen)
+
+
+if __name__ == "__main__":
+    main()
