@@ -21,10 +21,10 @@ def grpo(
     """
     from pathlib import Path
 
-    from music_flamingo.core.stage import execute
+    from music_flamingo.cluster.steps import run_step
     from music_flamingo.stages import load
 
-    execute(
+    run_step(
         load("grpo"),
         config,
         {

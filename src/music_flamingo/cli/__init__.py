@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from music_flamingo import __version__
 from music_flamingo.cli import annotation, evaluation, pipeline, training
@@ -41,10 +42,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(arguments)
     except UserError as error:
         print(f"mf: {error}", file=sys.stderr)
+        _leave_words(f"mf: {error}")
         return 2
     except KeyboardInterrupt:
         print("\nmf: interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
+
+
+def _leave_words(words: str) -> None:
+    """Under torchrun the exit status is lost: a job reads here that another try is of no use (cluster/pods.py)."""
+    if path := os.environ.get("MF_TERMINATION_LOG"):
+        Path(path).write_text(words[:4000])
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,171 @@
+"""Training jobs of several pods: what is asked for, under which name, and what a kind of job has to know.
+
+Two kinds do the same: `pytorchjob.py` (training operator v1) and `trainjob.py` (Kubeflow Trainer v2). Each pod runs
+`torchrun`, which reads the number of nodes, its own rank and the first pod's address from what the operator sets.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from music_flamingo.core.hashing import sha256_json
+
+SHARED_PATH = "/shared"
+"""Where the volume claim is mounted, in the step and in the job's pods."""
+NAME_LABEL = "app.kubernetes.io/name"
+STAGE_LABEL = "music-flamingo/stage"
+RESTARTS = "music-flamingo/restarts"
+"""Annotation: how often the job was started anew. It outlives the step that watches."""
+SPEC_HASH = "music-flamingo/spec"
+TERMINATION_LOG = "/dev/termination-log"
+KEPT_FAILED_S = 7 * 24 * 3600
+"""A finished job is kept for a week, to be looked at."""
+
+Resource = dict[str, Any]
+Phase = Literal["waiting", "running", "succeeded", "failed"]
+
+
+class JobSettings(BaseModel):
+    """Where and how widely a stage trains; never what it gives."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    kind: Literal["pytorchjob", "trainjob"]
+    image: str
+    claim: str
+    """A volume claim that many pods may write (ReadWriteMany); ports, checkpoints and the log lie there."""
+    nodes: int = Field(ge=1)
+    processes_per_node: int = Field(ge=1)
+    cpu: str
+    memory: str
+    gpus_per_node: int = Field(ge=0)
+    shm: str
+    """Size of /dev/shm, counted as memory of the pod: NCCL and data loaders pass tensors through it."""
+    service_account: str
+    node_selector: dict[str, str]
+    tolerations: list[dict[str, str]]
+    priority_class: str | None
+    """Of PyTorchJobs; a TrainJob takes its runtime's."""
+    runtime: str
+    """Of TrainJobs: the ClusterTrainingRuntime that says how pods find each other."""
+    environment: dict[str, str]
+    """NCCL settings and the like."""
+    timeout_s: int = Field(gt=0)
+    """From the first submission to the end, restarts included."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One stage of one run, as a job is to do it."""
+
+    stage: str
+    run_id: str
+    arguments: tuple[str, ...]
+    """What follows `torchrun`."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a job says of itself."""
+
+    phase: Phase
+    told: str
+    """The operator's own words."""
+
+
+class JobKind(Protocol):
+    """What the launcher has to know of a kind of job."""
+
+    group: str
+    version: str
+    plural: str
+    container: str
+    """The container whose log is followed."""
+
+    def render(self, settings: JobSettings, work: Work) -> Resource:
+        """The resource without name and owner."""
+
+    def condition(self, job: Mapping[str, Any]) -> Condition: ...
+
+    def pods(self, name: str) -> str:
+        """Label selector of all pods of a job."""
+
+    def first_pod(self, name: str) -> str:
+        """Label selector of the pod of rank 0."""
+
+
+def kind_of(settings: JobSettings) -> JobKind:
+    from music_flamingo.cluster.pytorchjob import PyTorchJobs
+    from music_flamingo.cluster.trainjob import TrainJobs
+
+    return PyTorchJobs() if settings.kind == "pytorchjob" else TrainJobs()
+
+
+def named(job: Resource, work: Work, namespace: str, owner: Mapping[str, str] | None) -> Resource:
+    """The job under a name that the same work of the same run gets again, owned by the step's pod if there is one.
+
+    The hash is over `spec`: a step that is tried again with another image or size makes another job.
+    """
+    spec_hash = sha256_json(job["spec"])[:8]
+    prefix = re.sub(r"[^a-z0-9-]+", "-", f"{work.stage}-{work.run_id[:12]}".casefold()).strip("-")
+    metadata = {
+        **job.get("metadata", {}),
+        "namespace": namespace,
+        "name": f"mf-{prefix[:40].strip('-')}-{spec_hash}",
+        "labels": {NAME_LABEL: "music-flamingo", STAGE_LABEL: work.stage},
+        "annotations": {RESTARTS: "0", SPEC_HASH: spec_hash},
+    }
+    if owner:
+        metadata["ownerReferences"] = [dict(owner)]
+    return {**job, "metadata": metadata}
+
+
+def container(settings: JobSettings, name: str, work: Work) -> Resource:
+    """The container that trains, under the Pod Security profile `restricted`."""
+    resources: dict[str, str] = {"cpu": settings.cpu, "memory": settings.memory}
+    if settings.gpus_per_node:
+        resources["nvidia.com/gpu"] = str(settings.gpus_per_node)
+    return {
+        "name": name,
+        "image": settings.image,
+        "command": ["torchrun"],
+        "args": list(work.arguments),
+        "env": environment(settings),
+        "resources": {"requests": resources, "limits": resources},
+        "terminationMessagePath": TERMINATION_LOG,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": mounts(),
+    }
+
+
+def environment(settings: JobSettings) -> list[dict[str, str]]:
+    given = {"MF_TERMINATION_LOG": TERMINATION_LOG, "HOME": "/tmp", **settings.environment}
+    return [{"name": name, "value": value} for name, value in sorted(given.items())]
+
+
+def mounts() -> list[dict[str, Any]]:
+    paths = {"shared": SHARED_PATH, "shm": "/dev/shm", "tmp": "/tmp"}
+    return [{"name": name, "mountPath": path} for name, path in paths.items()]
+
+
+def volumes(settings: JobSettings) -> list[Resource]:
+    return [
+        {"name": "shared", "persistentVolumeClaim": {"claimName": settings.claim}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": settings.shm}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+
+
+POD_SECURITY = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "fsGroup": 1000,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}

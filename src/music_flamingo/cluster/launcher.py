@@ -1,0 +1,232 @@
+"""Run a job to its end: submit or adopt it, watch it, follow its log, start it anew where that can help, clean up.
+
+- The same work of the same run has one name: a step that is tried again finds its job (409). It adopts one that runs
+  or has succeeded, starts one anew that the cluster took away, and repeats the error of one that failed for good.
+- The job belongs to the step's pod: it goes when that pod is deleted, whatever becomes of this process.
+- SIGTERM and the time limit delete it. What it saved lies on the shared volume, and the next start goes on from there.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from kubernetes import client
+from kubernetes.client.rest import ApiException
+from urllib3.exceptions import HTTPError
+
+from music_flamingo.cluster.api import CONFLICT, FORBIDDEN, NOT_FOUND, in_words
+from music_flamingo.cluster.jobs import RESTARTS, JobKind, JobSettings, Resource, Work, kind_of, named
+from music_flamingo.cluster.logs import Follower
+from music_flamingo.cluster.pods import Verdict, verdict, waiting_for
+from music_flamingo.cluster.watching import Patience, Place, follow, read
+from music_flamingo.core.errors import UserError
+
+log = logging.getLogger(__name__)
+
+MAX_RESTARTS = 3
+
+
+class JobFailedError(UserError):
+    """A job failed for good, or too often, or took too long."""
+
+
+class Cancelled(BaseException):
+    """SIGTERM came."""
+
+
+def own_pod() -> dict[str, str] | None:
+    """Owner reference to the pod this runs in, by the variables that Kubeflow Pipelines sets; None outside one."""
+    name, uid = os.environ.get("KFP_POD_NAME"), os.environ.get("KFP_POD_UID")
+    return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid} if name and uid else None
+
+
+@dataclass
+class Launcher:
+    api: client.ApiClient
+    namespace: str
+    settings: JobSettings
+    kept_log: Path
+    """The log of rank 0 is added to this file."""
+    show: Callable[[str], None] = print
+    patience: Patience = field(default_factory=Patience)
+    now: Callable[[], float] = time.monotonic
+
+    @property
+    def kind(self) -> JobKind:
+        return kind_of(self.settings)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.kind.group, self.kind.version, self.kind.plural, self.namespace)
+
+    def run(self, work: Work, owner: Mapping[str, str] | None = None) -> str:
+        """Do the work by a job and wait for its success; gives the job's name.
+
+        Raises JobFailedError when it failed, Cancelled after SIGTERM; the job is gone then, unless it failed.
+        """
+        job = named(self.kind.render(self.settings, work), work, self.namespace, owner)
+        name, deadline = job["metadata"]["name"], self.now() + self.settings.timeout_s
+        with self._deleted_on_cancel(name):
+            restarts = self._submit(job)
+            while (ended := self._one_start(name, deadline)) is not None:
+                if ended.kind == "final" or restarts >= MAX_RESTARTS:
+                    self._fail(name, ended, restarts)
+                restarts += 1
+                log.warning("%s: %s; start %d of %d anew", name, ended.detail, restarts, MAX_RESTARTS)
+                self._replace(job, restarts, deadline)
+        return str(name)
+
+    def _one_start(self, name: str, deadline: float) -> Verdict | None:
+        """Watch and follow one start of the job; None after success, else why it ended."""
+        follower = self._follower(name)
+        follower.start()
+        try:
+            return self._wait(name, deadline)
+        except (Cancelled, KeyboardInterrupt):
+            # seconds are left until SIGKILL: the job has to go first
+            follower.finish(within_s=0)
+            raise
+        finally:
+            # before a job is deleted its log has to be here
+            follower.finish(self.patience.log_rest_s)
+
+    def _submit(self, job: Resource) -> int:
+        """Create the job, or adopt the one that is there; gives how often it was started anew."""
+        name = job["metadata"]["name"]
+        try:
+            self._create(job)
+            log.info("%s: created (%s)", name, self.settings.kind)
+            return 0
+        except ApiException as error:
+            if error.status != CONFLICT:
+                raise in_words(error, f"creating {name}") from error
+        found = read(self.api, self.place, name)
+        if found is None or found["metadata"].get("deletionTimestamp"):
+            # an earlier step's job is on its way out
+            self._replace(job, 0, self.now() + self.settings.timeout_s)
+            return 0
+        log.info("%s: adopted, it is %s", name, self.kind.condition(found).phase)
+        self._adopt(name, job)
+        return int(found["metadata"].get("annotations", {}).get(RESTARTS, 0))
+
+    def _create(self, job: Resource) -> None:
+        client.CustomObjectsApi(self.api).create_namespaced_custom_object(*self.place.path, job)
+
+    def _adopt(self, name: str, job: Resource) -> None:
+        """The job belongs to this step from now on: it must not go with the pod of the try before."""
+        owners = job["metadata"].get("ownerReferences")
+        if not owners:
+            return
+        body = {"metadata": {"ownerReferences": owners}}
+        try:
+            client.CustomObjectsApi(self.api).patch_namespaced_custom_object(*self.place.path, name, body)
+        except ApiException as error:
+            raise in_words(error, f"adopting {name}") from error
+
+    def _wait(self, name: str, deadline: float) -> Verdict | None:
+        """None after success, else why the job ended."""
+        phase, reported = "", ""
+        for job in follow(self.api, self.place, name, deadline, self.patience, self.now):
+            if job is None or job["metadata"].get("deletionTimestamp"):
+                return Verdict("final", "it was deleted from outside")
+            condition = self.kind.condition(job)
+            if condition.phase != phase:
+                phase = condition.phase
+                log.info("%s: %s", name, phase)
+            if phase == "succeeded":
+                return None
+            if phase == "failed":
+                return self._judge(name, condition.told)
+            if phase == "waiting" and (why := waiting_for(self._pods(name))) and why != reported:
+                reported = why
+                log.warning("%s waits: %s", name, why)
+        self._delete(name)
+        waited = f" It waited: {reported}" if reported else ""
+        raise JobFailedError(
+            f"the job {name} was not done within {self.settings.timeout_s} s and was deleted. What it saved stays: run "
+            f"again to go on, with a longer `timeout_s` if that is what it needs.{waited}"
+        )
+
+    def _judge(self, name: str, told: str) -> Verdict:
+        return verdict(self._pods(name), told)
+
+    def _pods(self, name: str) -> list[dict[str, Any]]:
+        try:
+            found = client.CoreV1Api(self.api).list_namespaced_pod(self.namespace, label_selector=self.kind.pods(name))
+        except ApiException as error:
+            if error.status in FORBIDDEN:
+                raise in_words(error, "listing pods") from error
+            return []
+        except HTTPError:
+            return []
+        return [self.api.sanitize_for_serialization(pod) for pod in found.items]
+
+    def _replace(self, job: Resource, restarts: int, deadline: float) -> None:
+        """Delete the job, wait until its name is free, create it again."""
+        name = job["metadata"]["name"]
+        self._delete(name)
+        for found in follow(self.api, self.place, name, deadline, self.patience, self.now):
+            if found is None:
+                break
+        metadata = {**job["metadata"], "annotations": {**job["metadata"]["annotations"], RESTARTS: str(restarts)}}
+        try:
+            self._create({**job, "metadata": metadata})
+        except ApiException as error:
+            raise in_words(error, f"creating {name} again") from error
+
+    def _delete(self, name: str) -> None:
+        try:
+            client.CustomObjectsApi(self.api).delete_namespaced_custom_object(
+                *self.place.path, name, propagation_policy="Foreground"
+            )
+        except ApiException as error:
+            if error.status != NOT_FOUND:
+                raise in_words(error, f"deleting {name}") from error
+
+    def _fail(self, name: str, ended: Verdict, restarts: int) -> NoReturn:
+        tries = f" {restarts + 1} times" if restarts else ""
+        remedy = {
+            "final": "Mend that; the same job would fail again.",
+            "failed": "Its checkpoints stay: run again to go on from the last.",
+            "taken_away": "Its checkpoints stay: run again when the cluster has room, or with a higher priority.",
+        }[ended.kind]
+        raise JobFailedError(f"the job {name} failed{tries}: {ended.detail}. {remedy} Its log: {self.kept_log}")
+
+    def _follower(self, name: str) -> Follower:
+        return Follower(
+            api=self.api,
+            namespace=self.namespace,
+            selector=self.kind.first_pod(name),
+            container=self.kind.container,
+            kept=self.kept_log,
+            show=self.show,
+            pause_s=self.patience.pause_s,
+        )
+
+    @contextmanager
+    def _deleted_on_cancel(self, name: str) -> Iterator[None]:
+        """SIGTERM and Ctrl-C delete the job. Signals come to the main thread; elsewhere nothing is installed."""
+        main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGTERM, _cancel) if main else None
+        try:
+            yield
+        except (Cancelled, KeyboardInterrupt):
+            log.warning("%s: cancelled; the job is deleted, what it saved stays", name)
+            self._delete(name)
+            raise
+        finally:
+            if main:
+                signal.signal(signal.SIGTERM, before)
+
+
+def _cancel(number: int, frame: object) -> NoReturn:
+    del number, frame
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Cancelled

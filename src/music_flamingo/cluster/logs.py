@@ -1,0 +1,154 @@
+"""The log of a job's first pod, followed while it runs and kept in a file: nothing twice, nothing lost.
+
+A stream that breaks off is opened again from a little before the last line that came. Lines are asked for with their
+time stamps, so that those of the overlap are known again; a line torn by the break is shown when it comes whole.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client
+from kubernetes.client.rest import ApiException
+from urllib3.exceptions import HTTPError
+
+from music_flamingo.cluster.api import NOT_FOUND
+
+log = logging.getLogger(__name__)
+
+OVERLAP_S = 15.0
+"""Asked for again after a break: more than a line can be on its way."""
+REMEMBERED = 50_000
+"""Lines that can be known again."""
+ENDED = ("Succeeded", "Failed")
+
+
+@dataclass
+class Seen:
+    """The last lines that were shown, with their time stamps."""
+
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def again(self) -> Counter[str]:
+        return Counter(self.lines)
+
+
+@dataclass
+class Follower:
+    """Follows the first pod of a job, and the one that takes its place."""
+
+    api: client.ApiClient
+    namespace: str
+    selector: str
+    container: str
+    kept: Path
+    show: Callable[[str], None]
+    pause_s: float
+    quiet_s: float = 120.0
+    """A stream that says nothing for so long is opened again: the connection may be dead."""
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _abandon: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _done: set[str] = field(default_factory=set)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._follow_all, daemon=True)
+        self._thread.start()
+
+    def finish(self, within_s: float) -> None:
+        """Let what is still coming come for so long, then stop."""
+        self._stop.set()
+        if self._thread and not self._abandon.is_set():
+            self._thread.join(within_s)
+        self._abandon.set()
+
+    def _follow_all(self) -> None:
+        self.kept.parent.mkdir(parents=True, exist_ok=True)
+        with self.kept.open("a", encoding="utf-8") as file:
+            while True:
+                stopping = self._stop.is_set()
+                for pod in self._pods():
+                    self._follow(pod, file)
+                if stopping:
+                    return
+                self._stop.wait(self.pause_s)
+
+    def _pods(self) -> list[Any]:
+        """Started pods of rank 0 that were not followed to their end."""
+        try:
+            found = client.CoreV1Api(self.api).list_namespaced_pod(self.namespace, label_selector=self.selector).items
+        except (ApiException, HTTPError) as error:
+            log.debug("pods are not listed: %s", error)
+            return []
+        return [p for p in found if p.metadata.uid not in self._done and p.status.phase not in (None, "Pending")]
+
+    def _follow(self, pod: Any, file: Any) -> None:
+        seen, last_came, last_stamp = Seen(), time.monotonic(), False
+        while not self._abandon.is_set():
+            # judged before the stream is opened: what comes after an end is the whole rest
+            ended = self._ended(pod.metadata.name)
+            since_s = math.ceil(time.monotonic() - last_came + OVERLAP_S) if last_stamp else None
+            known, rest = seen.again(), b""
+            try:
+                for chunk in self._stream(pod.metadata.name, since_s):
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    for line in whole:
+                        self._take(line, known, seen, file)
+                    last_came, last_stamp = time.monotonic(), bool(seen.lines)
+            except ApiException as error:
+                if error.status == NOT_FOUND:
+                    break
+                log.debug("no log of %s: %s %s", pod.metadata.name, error.status, error.reason)
+            except HTTPError as error:
+                log.debug("the log of %s broke off (%s); opened again", pod.metadata.name, type(error).__name__)
+                ended = False
+            if ended:
+                if rest:
+                    self._take(rest, known, seen, file)
+                break
+            # a stream that breaks off again and again is not asked for without a pause
+            time.sleep(min(self.pause_s, 1.0))
+        self._done.add(pod.metadata.uid)
+
+    def _take(self, raw: bytes, known: Counter[str], seen: Seen, file: Any) -> None:
+        line = raw.decode(errors="replace")
+        if known[line] > 0:
+            known[line] -= 1
+            return
+        seen.lines.append(line)
+        words = line.partition(" ")[2].rstrip("\r")
+        file.write(words + "\n")
+        file.flush()
+        self.show(words)
+
+    def _ended(self, name: str) -> bool:
+        try:
+            pod = client.CoreV1Api(self.api).read_namespaced_pod(name, self.namespace)
+        except ApiException as error:
+            return bool(error.status == NOT_FOUND)
+        except HTTPError:
+            return False
+        return pod.status.phase in ENDED
+
+    def _stream(self, name: str, since_s: int | None) -> Iterator[bytes]:
+        more = {} if since_s is None else {"since_seconds": since_s}
+        response = client.CoreV1Api(self.api).read_namespaced_pod_log(
+            name,
+            self.namespace,
+            container=self.container,
+            follow=True,
+            timestamps=True,
+            _preload_content=False,
+            _request_timeout=(10, self.quiet_s),
+            **more,
+        )
+        try:
+            yield from response.stream(amt=2**16, decode_content=False)
+        finally:
+            response.release_conn()

@@ -1,0 +1,84 @@
+"""PyTorchJob of the Kubeflow training operator (v1): one Master and the rest Workers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from music_flamingo.cluster.jobs import (
+    KEPT_FAILED_S,
+    POD_SECURITY,
+    Condition,
+    JobSettings,
+    Resource,
+    Work,
+    container,
+    volumes,
+)
+
+JOB_NAME = "training.kubeflow.org/job-name"
+REPLICA_TYPE = "training.kubeflow.org/replica-type"
+
+
+class PyTorchJobs:
+    group = "kubeflow.org"
+    version = "v1"
+    plural = "pytorchjobs"
+    container = "pytorch"
+    """The operator looks for a container of this name."""
+
+    def render(self, settings: JobSettings, work: Work) -> Resource:
+        replica = {
+            # the launcher judges and starts anew: the operator would start a wrong parameter three times
+            "restartPolicy": "Never",
+            "template": {"spec": _pod(settings, container(settings, self.container, work))},
+        }
+        replicas: Resource = {"Master": {"replicas": 1, **replica}}
+        if settings.nodes > 1:
+            replicas["Worker"] = {"replicas": settings.nodes - 1, **replica}
+        policy: Resource = {
+            "backoffLimit": 0,
+            "cleanPodPolicy": "Running",
+            "activeDeadlineSeconds": settings.timeout_s,
+            "ttlSecondsAfterFinished": KEPT_FAILED_S,
+        }
+        if settings.priority_class:
+            policy["schedulingPolicy"] = {"priorityClass": settings.priority_class}
+        return {
+            "apiVersion": f"{self.group}/{self.version}",
+            "kind": "PyTorchJob",
+            "spec": {
+                "nprocPerNode": str(settings.processes_per_node),
+                "runPolicy": policy,
+                "pytorchReplicaSpecs": replicas,
+            },
+        }
+
+    def condition(self, job: Mapping[str, Any]) -> Condition:
+        conditions = (job.get("status") or {}).get("conditions") or []
+        true = {c["type"]: str(c.get("message", "")) for c in conditions if c["status"] == "True"}
+        for kind, phase in (("Succeeded", "succeeded"), ("Failed", "failed"), ("Running", "running")):
+            if kind in true:
+                return Condition(phase, true[kind])  # type: ignore[arg-type]
+        return Condition("waiting", " ".join(true.values()))
+
+    def pods(self, name: str) -> str:
+        return f"{JOB_NAME}={name}"
+
+    def first_pod(self, name: str) -> str:
+        return f"{JOB_NAME}={name},{REPLICA_TYPE}=master"
+
+
+def _pod(settings: JobSettings, main: Resource) -> Resource:
+    pod: Resource = {
+        "serviceAccountName": settings.service_account,
+        "automountServiceAccountToken": False,
+        "securityContext": POD_SECURITY,
+        "containers": [main],
+        "volumes": volumes(settings),
+    }
+    if settings.node_selector:
+        pod["nodeSelector"] = settings.node_selector
+    if settings.tolerations:
+        pod["tolerations"] = settings.tolerations
+    if settings.priority_class:
+        pod["priorityClassName"] = settings.priority_class
+    return pod

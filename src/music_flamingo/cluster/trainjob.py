@@ -1,0 +1,90 @@
+"""TrainJob of Kubeflow Trainer (v2): a runtime says how pods find each other, the job says what they run.
+
+What a TrainJob's own `trainer` cannot say (volumes, node selectors, tolerations) is laid over the runtime as a patch
+of its replicated job `node`, whose container is `node` as well.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from music_flamingo.cluster.jobs import (
+    POD_SECURITY,
+    Condition,
+    JobSettings,
+    Resource,
+    Work,
+    container,
+    environment,
+    mounts,
+    volumes,
+)
+
+NODE = "node"
+JOBSET_NAME = "jobset.sigs.k8s.io/jobset-name"
+REPLICATED_JOB = "jobset.sigs.k8s.io/replicatedjob-name"
+INDEX = "batch.kubernetes.io/job-completion-index"
+MANAGER = "music-flamingo.kubeflow.org/launcher"
+
+
+class TrainJobs:
+    group = "trainer.kubeflow.org"
+    version = "v1alpha1"
+    plural = "trainjobs"
+    container = NODE
+
+    def render(self, settings: JobSettings, work: Work) -> Resource:
+        main = container(settings, NODE, work)
+        return {
+            "apiVersion": f"{self.group}/{self.version}",
+            "kind": "TrainJob",
+            "spec": {
+                "runtimeRef": {
+                    "apiGroup": "trainer.kubeflow.org",
+                    "kind": "ClusterTrainingRuntime",
+                    "name": settings.runtime,
+                },
+                "activeDeadlineSeconds": settings.timeout_s,
+                "trainer": {
+                    "image": main["image"],
+                    "command": main["command"],
+                    "args": main["args"],
+                    "env": environment(settings),
+                    "numNodes": settings.nodes,
+                    "numProcPerNode": settings.processes_per_node,
+                    "resourcesPerNode": main["resources"],
+                },
+                "runtimePatches": [_patch(settings, main)],
+            },
+        }
+
+    def condition(self, job: Mapping[str, Any]) -> Condition:
+        status = job.get("status") or {}
+        true = {c["type"]: str(c.get("message", "")) for c in status.get("conditions") or [] if c["status"] == "True"}
+        if "Complete" in true:
+            return Condition("succeeded", true["Complete"])
+        if "Failed" in true:
+            return Condition("failed", true["Failed"])
+        if any(part.get("active", 0) for part in status.get("jobsStatus") or []):
+            return Condition("running", "")
+        return Condition("waiting", " ".join(true.values()))
+
+    def pods(self, name: str) -> str:
+        return f"{JOBSET_NAME}={name},{REPLICATED_JOB}={NODE}"
+
+    def first_pod(self, name: str) -> str:
+        return f"{self.pods(name)},{INDEX}=0"
+
+
+def _patch(settings: JobSettings, main: Resource) -> Resource:
+    pod: Resource = {
+        "serviceAccountName": settings.service_account,
+        "securityContext": POD_SECURITY,
+        "containers": [{"name": NODE, "securityContext": main["securityContext"], "volumeMounts": mounts()}],
+        "volumes": volumes(settings),
+    }
+    if settings.node_selector:
+        pod["nodeSelector"] = settings.node_selector
+    if settings.tolerations:
+        pod["tolerations"] = settings.tolerations
+    job = {"name": NODE, "template": {"spec": {"template": {"spec": pod}}}}
+    return {"manager": MANAGER, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": [job]}}}}
