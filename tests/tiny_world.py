@@ -88,6 +88,7 @@ def item(track: Track, family: str = "tone", think: bool = False) -> Item:
         options=OPTIONS,
         structured=(),
         is_caption=False,
+        kind="choice",
     )
 
 
@@ -175,11 +176,14 @@ CONFIGS: dict[str, dict] = {
         "candidates": 1.5,
         "beta": 0.05,
         "epsilon": 0.2,
+        "updates_per_draw": 1,
         "temperature": 1.0,
         "max_completion_tokens": 16,
-        "weight_format": 1.0,
-        "weight_accuracy": 1.0,
-        "weight_structured": 1.0,
+        "max_think_words": 250,
+        "reward_weights": {
+            "question": {"format": 1.0, "accuracy": 1.0},
+            "caption": {"format": 1.0, "structured": 1.0},
+        },
         "structured_form": "matched_categories",
         "scale_rewards": "group",
         "windows": WINDOWS,
@@ -187,6 +191,8 @@ CONFIGS: dict[str, dict] = {
         "batch_size": 8,
         "checkpoint_every": 2,
         "tracking": TRACKING,
+        "rollouts_every": 2,
+        "generation": {"kind": "transformers"},
     },
 }
 

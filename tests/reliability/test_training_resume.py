@@ -17,6 +17,7 @@ from music_flamingo.training.checkpoints import COMPLETE, checkpoints, is_whole,
 pytestmark = pytest.mark.reliability
 
 TESTS = Path(__file__).parents[1]
+IMPORTED = (str(TESTS), str(TESTS.parent / "src"))
 LONG = {"sft": {"steps": 40, "checkpoint_every": 5}, "grpo": {"steps": 16, "checkpoint_every": 3}}
 DEADLINE_S = 120
 
@@ -50,7 +51,7 @@ def start(stage: str, data: Path) -> subprocess.Popen:
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, stage, str(data), json.dumps(LONG[stage])],
-        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(IMPORTED), "OMP_NUM_THREADS": "1"},
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
@@ -89,6 +90,8 @@ def test_grpo_interrupted_three_times_uses_every_prompt_once(undisturbed, data):
     manifest = world.run("grpo", data, **LONG["grpo"])["grpo_model"]
     logs = [(d / "grpo_model" / "log.jsonl").read_text() for d in (undisturbed[0], data)]
     assert logs[0] == logs[1]
+    rollouts = [(d / "grpo_model" / "rollouts.jsonl").read_text() for d in (undisturbed[0], data)]
+    assert rollouts[0] == rollouts[1] != ""
     assert len(logs[0].splitlines()) == 16
     assert manifest.digest == undisturbed[1]["grpo"]
 

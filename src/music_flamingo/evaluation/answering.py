@@ -16,8 +16,8 @@ from music_flamingo.evaluation.controls import noise, silence
 from music_flamingo.evaluation.items import Item
 from music_flamingo.records import Prediction, Track
 from music_flamingo.records.prediction import Condition
+from music_flamingo.scoring.answers import score_answer
 from music_flamingo.scoring.extract import extract_answer
-from music_flamingo.scoring.normalise import same_answer
 
 if TYPE_CHECKING:
     from music_flamingo.model.listener import Ask, Listener
@@ -131,4 +131,6 @@ def _prediction(job: Job, index: int, text: str) -> Prediction:
 
 
 def _is_right(answer: str, item: Item) -> bool:
-    return names_category(answer, item.values) if item.values else same_answer(answer, item.reference)
+    if item.values:
+        return names_category(answer, item.values)
+    return score_answer("choice", answer, item.reference, item.options) == 1.0

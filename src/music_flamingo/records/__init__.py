@@ -20,10 +20,12 @@ from music_flamingo.records.facts import (
     Tempo,
 )
 from music_flamingo.records.prediction import Prediction, Score
+from music_flamingo.records.rollout import Answer, Rollout
 from music_flamingo.records.track import Audio, Loudness, Track
 from music_flamingo.records.truth import Truth
 
 __all__ = [
+    "Answer",
     "Audio",
     "Beats",
     "Caption",
@@ -42,6 +44,7 @@ __all__ = [
     "Opinion",
     "Prediction",
     "Reference",
+    "Rollout",
     "Score",
     "Sections",
     "Segment",

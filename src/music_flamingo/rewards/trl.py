@@ -1,50 +1,30 @@
-"""The rewards as TRL's reward functions: one value an output, None where a reward does not apply.
+"""The rewards as TRL's reward functions: one weighted value an output, None where a part does not apply.
 
-Dataset columns: `kind` (`question` or `caption`), `reference`, `options`, `structured` (JSON of the categories).
-Questions earn format + accuracy, captions format + structured.
+TRL hands over token ids and the dataset's columns; `row` says which task an output is about. The ids are read here
+and not by TRL, whose text hides chat marks: an answer that goes on into another turn must not look like a clean one.
 """
 
-import json
 from collections.abc import Callable, Sequence
 
-from music_flamingo.records.example import Category
-from music_flamingo.rewards.accuracy import accuracy_reward
-from music_flamingo.rewards.format import format_reward
-from music_flamingo.rewards.structured import StructuredForm, structured_reward
+from music_flamingo.rewards.judge import PARTS, Rules, Task, part_of
 
-Completions = Sequence[Sequence[dict[str, str]]]
 RewardFunction = Callable[..., list[float | None]]
-
-QUESTION, CAPTION = "question", "caption"
-
-
-def reward_functions(structured_form: StructuredForm) -> list[RewardFunction]:
-    """format, accuracy and structured, in this order; TRL names its metrics after the functions."""
-
-    def format(completions: Completions, **columns: object) -> list[float | None]:
-        return [format_reward(text) for text in _texts(completions)]
-
-    def accuracy(
-        completions: Completions, kind: list[str], reference: list[str], options: list[list[str]], **columns: object
-    ) -> list[float | None]:
-        rows = zip(_texts(completions), kind, reference, options, strict=True)
-        return [accuracy_reward(text, truth, among) if k == QUESTION else None for text, k, truth, among in rows]
-
-    def structured(
-        completions: Completions, kind: list[str], structured: list[str], **columns: object
-    ) -> list[float | None]:
-        rows = zip(_texts(completions), kind, structured, strict=True)
-        return [
-            structured_reward(text, _categories(truth), structured_form) if k == CAPTION else None
-            for text, k, truth in rows
-        ]
-
-    return [format, accuracy, structured]
+Reader = Callable[[Sequence[int]], str]
+"""Token ids of an output -> its words, marks of the chat included, without the one mark that ends it."""
 
 
-def _texts(completions: Completions) -> list[str]:
-    return [completion[0]["content"] for completion in completions]
+def reward_functions(tasks: Sequence[Task], rules: Rules, read: Reader) -> list[RewardFunction]:
+    """One function a part, in the order of PARTS; TRL names its metrics after them."""
+    return [_function(part, tasks, rules, read) for part in PARTS]
 
 
-def _categories(text: str) -> list[Category]:
-    return [Category.model_validate(value) for value in json.loads(text)]
+def _function(part: str, tasks: Sequence[Task], rules: Rules, read: Reader) -> RewardFunction:
+    def reward(completion_ids: Sequence[Sequence[int]], row: Sequence[int], **columns: object) -> list[float | None]:
+        rewards = []
+        for ids, index in zip(completion_ids, row, strict=True):
+            value = part_of(part, read(ids), tasks[index], rules)
+            rewards.append(None if value is None else rules.weight(tasks[index], part) * value)
+        return rewards
+
+    reward.__name__ = part
+    return reward

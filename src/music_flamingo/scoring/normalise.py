@@ -14,8 +14,8 @@ _FIGURES = {
     **{"seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12"},
 }
 
-_ACCIDENTALS = str.maketrans({"♯": "#", "♭": "b"})
-_EDGES = " \t\n.,;:!?\"'`*()[]"
+ACCIDENTALS = str.maketrans({"♯": "#", "♭": "b"})
+EDGES = " \t\n.,;:!?\"'`*()[]"
 _KEY = re.compile(r"(?:the key of )?([a-g])[ -]?(#|b|sharp|flat)?[ -]?(major|minor|maj|min|m)?", re.IGNORECASE)
 _LEADING_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|\.|:)\s*(.*)", re.DOTALL)
 
@@ -24,8 +24,8 @@ _LEADING_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|\.|:)\s*(.*)", re.DOTALL)
 @lru_cache(maxsize=4096)
 def normalise_answer(text: str) -> str:
     """Lower case, single spaces, no punctuation at the edges of words, number words as figures."""
-    plain = unicodedata.normalize("NFKC", text).translate(_ACCIDENTALS).casefold()
-    words = (word.strip(_EDGES) for word in plain.replace("-", " ").split())
+    plain = unicodedata.normalize("NFKC", text).translate(ACCIDENTALS).casefold()
+    words = (word.strip(EDGES) for word in plain.replace("-", " ").split())
     return " ".join(_FIGURES.get(word, word) for word in words if word)
 
 
@@ -35,7 +35,7 @@ def parse_key(text: str) -> tuple[int, str] | None:
 
     A bare letter (`C`) is no key: it might as well name an option.
     """
-    match = _KEY.fullmatch(" ".join(unicodedata.normalize("NFKC", text).translate(_ACCIDENTALS).split()).strip(_EDGES))
+    match = _KEY.fullmatch(" ".join(unicodedata.normalize("NFKC", text).translate(ACCIDENTALS).split()).strip(EDGES))
     if match is None or match.group(3) is None:
         return None
     letter, accidental, mode = match.groups()
@@ -60,7 +60,7 @@ def match_option(answer: str, options: Sequence[str]) -> str | None:
     by_words = [option for option in options if same_answer(answer, option)]
     if len(by_words) == 1:
         return by_words[0]
-    bare = answer.strip(_EDGES)
+    bare = answer.strip(EDGES)
     if len(bare) == 1:
         return _by_letter(bare, options)
     if split := _LEADING_LETTER.fullmatch(answer.strip()):

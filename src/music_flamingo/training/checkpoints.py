@@ -76,9 +76,13 @@ class WholeCheckpoints(Trainer):
 
 
 class StopOnSigterm(TrainerCallback):
-    """Saves a checkpoint at the end of the step in which SIGTERM comes, then ends the process with status 143."""
+    """Saves a checkpoint at the end of the step in which SIGTERM comes, then ends the process with status 143.
 
-    def __init__(self) -> None:
+    `every`: steps that belong together, between which no run can go on (updates on one draw of answers).
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self.every = every
         self.asked = False
         self._previous = signal.getsignal(signal.SIGTERM)
 
@@ -86,7 +90,7 @@ class StopOnSigterm(TrainerCallback):
         self._previous = signal.signal(signal.SIGTERM, self._ask)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self.asked:
+        if self.asked and state.global_step % self.every == 0:
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

@@ -2,10 +2,10 @@
 
 B rows (G for each prompt), P prompt tokens, C completion tokens, V vocabulary.
 TRL 1.16 knows images, not sounds: its roll-outs and its training forward would both be deaf. The roll-outs come in by
-its own `rollout_func`; the log-probabilities are computed here, from the same sounds.
+its own `rollout_func`; the log-probabilities are computed here, from the same sounds. Each sound is encoded once and
+each prompt read once, however many answers there are to it.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
-from transformers import GenerationConfig, PrinterCallback
+from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from music_flamingo.model.chat import Sound, Tokens, Turn, pad, tokenise
+from music_flamingo.model.chat import Sound, Tokens, Turn, tokenise
 from music_flamingo.model.embed import embed
-from music_flamingo.rewards.trl import CAPTION, QUESTION, reward_functions
+from music_flamingo.model.shared_prefix import Continued, hidden_before, share
+from music_flamingo.records.rollout import Rollout
+from music_flamingo.rewards.judge import PARTS, Rules, Task
+from music_flamingo.rewards.trl import reward_functions
+from music_flamingo.training import vllm
 from music_flamingo.training.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
+from music_flamingo.training.drawing import Sampling, draw
 from music_flamingo.training.items import Item
 from music_flamingo.training.log import Line, ShowProgress
 from music_flamingo.training.plan import samples_digest
+from music_flamingo.training.rollouts import answer_of, is_kept, keep, measures
 from music_flamingo.training.settings import Reinforcing
 from music_flamingo.training.sft import COMMON_ARGUMENTS
 from music_flamingo.training.sounds import SoundBank, Window
@@ -43,17 +50,36 @@ def prompt_tokens(processor, prompt: Prompt, bank: SoundBank) -> Tokens:
     return tokenise(processor, (Turn(prompt.item.prompt, None),), bank(prompt.window).num_tokens)
 
 
+def task_of(item: Item) -> Task:
+    return Task(item.family, item.is_caption, item.kind, item.reference, item.options, item.structured)
+
+
+def rules_of(config: Reinforcing) -> Rules:
+    return Rules(config.reward_weights.model_dump(), config.structured_form, config.max_think_words)
+
+
 class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
     """GRPOTrainer over rows of `dataset_of`; hears `bank(prompts[row].window)`."""
 
-    def __init__(self, *args: Any, processor: Any, prompts: Sequence[Prompt], bank: SoundBank, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        processor: Any,
+        prompts: Sequence[Prompt],
+        bank: SoundBank,
+        rollouts_every: int = 0,
+        **kwargs: Any,
+    ) -> None:
         self._processor = processor
         self._prompts = prompts
         self._bank = bank
+        self._rollouts_every = rollouts_every
         self._rows: list[int] = []
         self._samples: list[str] = []
         # TRL takes a processor for a vision one and asks for its image token: the tokenizer is all it needs
         super().__init__(*args, processing_class=processor.tokenizer, rollout_func=_roll_out, **kwargs)
+        if self.use_vllm:
+            vllm.speak_published_names(self.vllm_generation, self.accelerator.unwrap_model(self.model))
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["prompt", "row"]
@@ -62,43 +88,93 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         self._rows = [row["row"] for row in inputs]
         self._samples += [self._prompts[row].item.id for row in self._rows[:: self.num_generations]]
         scored = super()._generate_and_score_completions(inputs)
-        scored["row"] = torch.tensor([row["row"] for row in inputs])  # shuffled and split along with the rest
+        scored["row"] = torch.tensor(self._rows, device=scored["prompt_ids"].device)  # shuffled along with the rest
+        self._tell(scored)
         return scored
 
-    @torch.no_grad()
-    def roll_out(self) -> tuple[list[list[int]], list[list[int]]]:
-        """(prompt ids, completion ids) of the current rows, drawn from the policy, up to and with the end mark."""
-        prompt_ids = [self.prompt_ids(row) for row in self._rows]
-        longest = max(map(len, prompt_ids))
-        pad_id = self._processor.tokenizer.pad_token_id
-        ids_BP = torch.tensor([pad(ids, longest, pad_id, "left") for ids in prompt_ids])
-        mask_BP = torch.tensor([pad([1] * len(ids), longest, 0, "left") for ids in prompt_ids])
-        model = self.accelerator.unwrap_model(self.model)
-        drawn_BC = model.generate(
-            inputs_embeds=self._embed(model, ids_BP, self._rows),
-            attention_mask=mask_BP,
-            generation_config=self._sampling(),
-        )
-        return prompt_ids, [self._until_end(ids.tolist()) for ids in drawn_BC]
+    def _tell(self, scored: dict[str, Any]) -> None:
+        """Measures of the draw into the log, its answers into a file."""
+        said = [
+            ids[mask.bool()].tolist()
+            for ids, mask in zip(scored["completion_ids"], scored["completion_mask"], strict=True)
+        ]
+        rollouts = self._rollouts(gather_object(self._rows), gather_object(said))
+        for name, value in measures(rollouts).items():
+            self._metrics["train"][name].append(value)
+        step = self.state.global_step + 1
+        if self.accelerator.is_main_process and is_kept(step, self._rollouts_every):
+            keep(Path(self.args.output_dir), step, rollouts)
+
+    def _rollouts(self, rows: Sequence[int], said: Sequence[Sequence[int]]) -> list[Rollout]:
+        """The draw just scored; TRL keeps rewards and advantages of its last one, of all processes."""
+        parts = {part: list(self._logs["rewards"][part]) for part in PARTS}
+        advantages = list(self._logs["advantages"])
+        step, size = self.state.global_step + 1, self.num_generations
+        rollouts = []
+        for start in range(0, len(rows), size):
+            item = self._prompts[rows[start]].item
+            answers = [
+                answer_of(
+                    self.read(said[i]), len(said[i]), {p: _or_none(v[i]) for p, v in parts.items()}, advantages[i]
+                )
+                for i in range(start, start + size)
+            ]
+            rollouts.append(
+                Rollout(
+                    id=f"{step}/{item.id}",
+                    step=step,
+                    example_id=item.id,
+                    track_id=item.track_id,
+                    family=item.family,
+                    question=item.prompt,
+                    reference=item.reference,
+                    answers=answers,
+                )
+            )
+        return rollouts
+
+    def roll_out(self) -> dict[str, Any]:
+        """TRL's answer to one draw: prompt ids, completion ids and log-probabilities of the current rows."""
+        asked = list(dict.fromkeys(self._rows))
+        ids = {row: self.prompt_ids(row) for row in asked}
+        end, never = self._processor.tokenizer.eos_token_id, tuple(self._processor.audio_token_ids)
+        drawn: list[list[int]]
+        logprobs: list[list[float]] | None = None
+        if self.use_vllm:
+            rate = self._processor.feature_extractor.sampling_rate
+            payloads = {
+                row: vllm.payload(ids[row], self._bank.samples(self._prompts[row].window), rate, never) for row in asked
+            }
+            drawn, logprobs = vllm.draw(
+                self.vllm_generation.llm,
+                [payloads[row] for row in self._rows],
+                [ids[row] for row in self._rows],
+                temperature=self.temperature,
+                max_new_tokens=self.max_completion_length,
+                never=never,
+            )
+        else:
+            model = self.accelerator.unwrap_model(self.model)
+            drawn = draw(
+                model,
+                [ids[row] for row in asked],
+                lambda ids_UP: self._embed(model, ids_UP, asked),
+                [asked.index(row) for row in self._rows],
+                Sampling(
+                    self.temperature, self.max_completion_length, self._processor.tokenizer.pad_token_id, end, never
+                ),
+            )
+        return {
+            "prompt_ids": [ids[row] for row in self._rows],
+            "completion_ids": drawn,
+            "logprobs": logprobs,
+        }
 
     def prompt_ids(self, row: int) -> list[int]:
         return list(prompt_tokens(self._processor, self._prompts[row], self._bank).ids)
 
-    def _sampling(self) -> GenerationConfig:
-        tokenizer = self._processor.tokenizer
-        return GenerationConfig(
-            do_sample=True,
-            temperature=self.temperature,
-            top_k=0,
-            max_new_tokens=self.max_completion_length,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            suppress_tokens=list(self._processor.audio_token_ids),
-        )
-
-    def _until_end(self, ids: list[int]) -> list[int]:
-        end = self._processor.tokenizer.eos_token_id
-        return ids[: ids.index(end) + 1] if end in ids else ids
+    def read(self, ids: Sequence[int]) -> str:
+        return read(self._processor.tokenizer, ids)
 
     def _embed(self, model, ids: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         windows = [self._prompts[row].window for row in rows]
@@ -120,15 +196,25 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         compute_entropy: bool = False,
         **_: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        """Log-probabilities (B, C) of the completions given prompt and sound, and entropies if asked for."""
+        """Log-probabilities (B, C) of the completions given prompt and sound, and entropies if asked for.
+
+        0 where a completion has ended: no loss counts those places.
+        """
         assert len(self._rows) == len(input_ids), "the rows heard are not the rows asked about"
-        hidden = model.base_model(
-            inputs_embeds=self._embed(model, input_ids, self._rows), attention_mask=attention_mask, use_cache=False
-        ).last_hidden_state[:, -logits_to_keep - 1 : -1]
-        logps_BCV = (model.lm_head(hidden).float() / self.temperature).log_softmax(-1)
-        logps_BC = logps_BCV.gather(-1, input_ids[:, -logits_to_keep:, None])[..., 0]
-        entropies = -(logps_BCV.detach().exp() * logps_BCV.detach()).sum(-1) if compute_entropy else None
-        return logps_BC, entropies, None
+        said_ids, is_said = input_ids[:, -logits_to_keep:], attention_mask[:, -logits_to_keep:].bool()
+        rows = Continued(
+            input_ids[:, :-logits_to_keep], attention_mask[:, :-logits_to_keep], said_ids, is_said, self._rows
+        )
+        shared = share(rows, self._processor.tokenizer.pad_token_id, model.dtype)
+        embeds = self._embed(model, shared.ids_UL, shared.prompts_U)
+        # N tokens said, of all rows: the vocabulary is computed for them alone
+        hidden_ND = hidden_before(model, embeds, shared)[is_said]
+        logps_NV = (model.lm_head(hidden_ND).float() / self.temperature).log_softmax(-1)
+        logps_BC = _in_places(logps_NV.gather(-1, said_ids[is_said][:, None])[:, 0], is_said)
+        if not compute_entropy:
+            return logps_BC, None, None
+        surprise_N = -(logps_NV.detach().exp() * logps_NV.detach()).sum(-1)
+        return logps_BC, _in_places(surprise_N, is_said), None
 
     def log(self, logs: Line, start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -138,23 +224,28 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
 
 
 def _roll_out(prompts: list, trainer: AudioGRPOTrainer) -> dict[str, Any]:
-    prompt_ids, completion_ids = trainer.roll_out()
-    return {"prompt_ids": prompt_ids, "completion_ids": completion_ids, "logprobs": None}
+    return trainer.roll_out()
+
+
+def _or_none(value: float) -> float | None:
+    return None if value != value else value
+
+
+def _in_places(values_N: torch.Tensor, is_said_BC: torch.Tensor) -> torch.Tensor:
+    return values_N.new_zeros(is_said_BC.shape).masked_scatter(is_said_BC, values_N)
+
+
+def read(tokenizer, ids: Sequence[int]) -> str:
+    """The words of an answer without the mark that ends it; marks of the chat inside it are shown."""
+    ended = list(ids[:-1]) if ids and ids[-1] == tokenizer.eos_token_id else list(ids)
+    text: str = tokenizer.decode(ended, skip_special_tokens=False)
+    return text
 
 
 def dataset_of(prompts: Sequence[Prompt]) -> Dataset:
-    """One row a prompt, with what the rewards compare with."""
-    items = [prompt.item for prompt in prompts]
-    return Dataset.from_dict(
-        {
-            "prompt": [[{"role": "user", "content": item.prompt}] for item in items],
-            "row": list(range(len(items))),
-            "kind": [CAPTION if item.is_caption else QUESTION for item in items],
-            "reference": [item.reference for item in items],
-            "options": [list(item.options) for item in items],
-            "structured": [json.dumps([c.model_dump() for c in item.structured]) for item in items],
-        }
-    )
+    """One row a prompt; what it is about is looked up by `row`."""
+    asked = [[{"role": "user", "content": prompt.item.prompt}] for prompt in prompts]
+    return Dataset.from_dict({"prompt": asked, "row": list(range(len(prompts)))})
 
 
 def trainer_of(
@@ -168,6 +259,7 @@ def trainer_of(
 ) -> AudioGRPOTrainer:
     """The trainer of one run. `model` must be loaded from a folder: the reference is loaded from the same one."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # `rollout_func` warns that it may change; versions are pinned
+    num_draws = len(prompts) // (config.prompts_per_step * config.optimiser.accumulation)
     args = GRPOConfig(
         output_dir=str(work),
         per_device_train_batch_size=config.prompts_per_step * config.num_generations,
@@ -175,26 +267,37 @@ def trainer_of(
         max_completion_length=config.max_completion_tokens,
         loss_type="grpo",
         beta=config.beta,
+        use_bias_correction_kl=False,  # the paper's objective has the plain KL term; TRL would weigh it by the ratio
         epsilon=config.epsilon,
         temperature=config.temperature,
         scale_rewards=config.scale_rewards,
-        reward_weights=[config.weight_format, config.weight_accuracy, config.weight_structured],
+        num_iterations=config.updates_per_draw,
         shuffle_dataset=False,
         save_strategy="steps",
         save_steps=config.checkpoint_every,
         seed=config.seed,
         **COMMON_ARGUMENTS,
-        **config.optimiser.arguments(len(prompts) // (config.prompts_per_step * config.optimiser.accumulation)),
+        **vllm.trl_arguments(config.generation),
+        **config.optimiser.arguments(num_draws * config.updates_per_draw),
     )
     trainer = AudioGRPOTrainer(
         model=model,
         args=args,
         train_dataset=dataset_of(prompts),
-        reward_funcs=reward_functions(config.structured_form),
+        reward_funcs=reward_functions(
+            [task_of(prompt.item) for prompt in prompts],
+            rules_of(config),
+            lambda ids: read(processor.tokenizer, ids),
+        ),
         processor=processor,
         prompts=prompts,
         bank=bank,
-        callbacks=[ShowProgress(label), Track(config.tracking, label, work), StopOnSigterm()],
+        rollouts_every=config.rollouts_every,
+        callbacks=[
+            ShowProgress(label),
+            Track(config.tracking, label, work),
+            StopOnSigterm(every=config.updates_per_draw),
+        ],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from music_flamingo.core.errors import UserError
 from music_flamingo.prompts.loader import render_question
 from music_flamingo.records import Category, Chain, Example
+from music_flamingo.scoring.answers import AnswerKind, kind_of
 
 CAPTION_TYPE = "caption"
 
@@ -32,6 +33,8 @@ class Item:
     options: tuple[str, ...]
     structured: tuple[Category, ...]
     is_caption: bool
+    kind: AnswerKind = "text"
+    """How rewards compare an answer with the reference."""
     weight: float = 1.0
     """Multiplies the loss of the target."""
 
@@ -65,6 +68,7 @@ def item_of_example(example: Example, think: bool) -> Item:
         options=tuple(example.options),
         structured=tuple(example.structured),
         is_caption=example.type == CAPTION_TYPE,
+        kind=kind_of(example.type, example.family, example.options, example.answer),
     )
 
 

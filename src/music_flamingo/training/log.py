@@ -24,6 +24,7 @@ RENAMED = {
     "rewards/format/mean": "reward_format",
     "rewards/accuracy/mean": "reward_accuracy",
     "rewards/structured/mean": "reward_structured",
+    "group_std": "group_std",
     "frac_reward_zero_std": "no_spread",
     "kl": "kl",
     "entropy": "entropy",
@@ -32,6 +33,9 @@ RENAMED = {
     "clip_ratio/region_mean": "clipped",
 }
 """What is kept of the trainers' metrics, and under which name. Everything else is a clock or derived."""
+
+BY_FAMILY = "right/"
+"""Names that begin so are kept as they are: the reward for being right, by family."""
 
 DIGITS = 6
 
@@ -43,6 +47,7 @@ def log_lines(history: Sequence[Line]) -> list[Line]:
     lines = []
     for entry in history:
         kept = {new: entry[old] for old, new in RENAMED.items() if entry.get(old) is not None}
+        kept |= {name: value for name, value in sorted(entry.items()) if name.startswith(BY_FAMILY)}
         if "loss" in kept:
             lines.append({"step": int(entry["step"]), **{name: _rounded(value) for name, value in kept.items()}})
     return lines

@@ -53,7 +53,7 @@ def plan_lessons(
         by_track[item.track_id].append(item)
     heard = {track: draw_windows(track, num_samples[track], hearing, windows, rng) for track in sorted(by_track)}
     lessons: list[Lesson] = []
-    for order in _rounds({track: (weights or {}).get(track, 1.0) for track in sorted(by_track)}):
+    for order in rounds({track: (weights or {}).get(track, 1.0) for track in sorted(by_track)}):
         if len(lessons) >= num_lessons:
             break
         rng.shuffle(order)
@@ -63,7 +63,7 @@ def plan_lessons(
     return lessons
 
 
-def _rounds(weights: Mapping[str, float]) -> Iterator[list[str]]:
+def rounds(weights: Mapping[str, float]) -> Iterator[list[str]]:
     """Tracks of each round: what is over of a weight is carried into the next one, so 0.5 comes every other time."""
     # half a turn ahead: the rounding of a weight goes both ways, and 1.0 comes once in each round
     owed = dict.fromkeys(weights, 0.5)

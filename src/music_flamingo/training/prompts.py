@@ -7,13 +7,13 @@ sure it is of the options of each, and the least sure ones are kept.
 import math
 import random
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice, zip_longest
 
 from music_flamingo.model.context import Hearing
 from music_flamingo.training.grpo import Prompt
 from music_flamingo.training.items import Item
-from music_flamingo.training.plan import WindowRule, draw_windows
+from music_flamingo.training.plan import WindowRule, draw_windows, rounds
 
 
 def draw_prompts(
@@ -26,23 +26,34 @@ def draw_prompts(
     *,
     count: int,
     seed: int,
+    weights: Mapping[str, float] | None = None,
 ) -> dict[str, list[Prompt]]:
     """Family -> its candidates, `count` in all by the families' shares.
 
-    Items whose ids are `hard` come before the rest, and none comes again before all have come.
+    Items whose ids are `hard` come before the rest, and none comes again before all have come. With `weights` (of
+    tracks, their mean about 1) an item comes as often in a round as its track weighs, on average over rounds.
     """
     rng = random.Random(seed)
     present = sorted({item.family for item in items})
     total = sum(shares[family] for family in present)
     drawn: dict[str, list[Prompt]] = {}
     for family in present:
-        mine = _even_over_answers([item for item in items if item.family == family], hard, rng)
+        mine = _in_turn([item for item in items if item.family == family], hard, weights or {}, rng)
         wanted = math.ceil(count * shares[family] / total)
         drawn[family] = [
             Prompt(rng.choice(draw_windows(item.track_id, num_samples[item.track_id], hearing, windows, rng)), item)
-            for item in (mine[i % len(mine)] for i in range(wanted))
+            for item in islice(mine, wanted)
         ]
     return drawn
+
+
+def _in_turn(
+    items: Sequence[Item], hard: Collection[str], weights: Mapping[str, float], rng: random.Random
+) -> Iterator[Item]:
+    """Round after round of the items."""
+    by_id = {item.id: item for item in items}
+    for ids in rounds({item.id: weights.get(item.track_id, 1.0) for item in items}):
+        yield from _even_over_answers([by_id[i] for i in ids], hard, rng)
 
 
 def _even_over_answers(items: Sequence[Item], hard: Collection[str], rng: random.Random) -> list[Item]:
@@ -53,8 +64,8 @@ def _even_over_answers(items: Sequence[Item], hard: Collection[str], rng: random
     for group in by_answer.values():
         rng.shuffle(group)
         group.sort(key=lambda item: item.id not in hard)
-    rounds = zip_longest(*(by_answer[answer] for answer in sorted(by_answer)))
-    return [item for group in rounds for item in group if item is not None]
+    turns = zip_longest(*(by_answer[answer] for answer in sorted(by_answer)))
+    return [item for turn in turns for item in turn if item is not None]
 
 
 def most_doubtful(candidates: Sequence[Prompt], sureness: Sequence[float], keep: int) -> list[Prompt]:

@@ -15,12 +15,14 @@ from music_flamingo.model.context import Hearing
 from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
+from music_flamingo.rewards.judge import can_be_scored
 from music_flamingo.training import grpo
 from music_flamingo.training.grpo import Prompt
 from music_flamingo.training.items import Curriculum, curriculum, item_of_example
 from music_flamingo.training.log import log_lines, write_log, write_plan
 from music_flamingo.training.plan import WindowRule
 from music_flamingo.training.prompts import draw_prompts, interleave, most_doubtful
+from music_flamingo.training.rollouts import collect
 from music_flamingo.training.settings import Reinforcing
 from music_flamingo.training.sounds import SoundBank, num_samples_of, read_tracks
 from music_flamingo.training.teach import last_means
@@ -39,6 +41,8 @@ class Questions:
     bank: SoundBank
     hard: Collection[str]
     """Ids of the examples in MF-Think."""
+    num_unscorable: int
+    """Examples that no part of the reward can be computed for: they are not asked."""
 
 
 def prepare(
@@ -50,11 +54,16 @@ def prepare(
     start: InputFolder,
 ) -> Questions:
     model_config, processor = load_processor(start.root)
-    taught = curriculum((item_of_example(e, think=True) for e in examples), config.families, stage)
+    items = [item_of_example(e, think=True) for e in examples]
+    scorable = [item for item in items if can_be_scored(grpo.task_of(item), grpo.rules_of(config))]
+    if unscorable := len(items) - len(scorable):
+        log.warning("%s: %d examples are left out: no reward applies to them", stage, unscorable)
+    taught = curriculum(scorable, config.families, stage)
     for family, reason in sorted(taught.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
     heard = read_tracks(tracks, {item.track_id for item in taught.items})
-    return Questions(processor, taught, heard, Hearing.of(processor, model_config), SoundBank(processor, heard), hard)
+    bank = SoundBank(processor, heard)
+    return Questions(processor, taught, heard, Hearing.of(processor, model_config), bank, hard, unscorable)
 
 
 def reinforce(
@@ -64,7 +73,7 @@ def reinforce(
     start: InputFolder,
     out: OutputFolder,
 ) -> Metrics:
-    """Train the model of `start`; leaves model/, log.jsonl and plan.json."""
+    """Train the model of `start`; leaves model/, log.jsonl, rollouts.jsonl and plan.json."""
     torch.set_num_threads(config.threads)
     model, processor = load_model(start.root)
     prompts = plan_prompts(config, questions, Listener(model, processor))
@@ -73,12 +82,15 @@ def reinforce(
     lines = log_lines(history)
     save_model(model, processor, out.root)
     write_log(out.root, lines)
+    num_rollouts = collect(work, out.root)
     plan = {
         "families": questions.taught.counts,
         "left_out": dict(questions.taught.left_out),
         "num_tracks": len(questions.heard),
         "num_prompts": len(prompts),
         "num_prompts_of_think": sum(prompt.item.id in questions.hard for prompt in prompts),
+        "num_unscorable": questions.num_unscorable,
+        "num_rollouts": num_rollouts,
         "windows": config.windows.model_dump(),
     }
     write_plan(out.root, plan)
@@ -87,13 +99,14 @@ def reinforce(
 
 
 def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener | None) -> list[Prompt]:
-    """The questions of the whole run in order, `steps` times `prompts_per_step`.
+    """The questions of the whole run in order, `prompts_per_step` for each draw.
 
     Without a listener nobody says which candidates are doubtful, and the first ones drawn are kept.
     """
     windows = config.windows
     max_samples = round(windows.max_s * questions.hearing.sample_rate_hz)
-    wanted = config.steps * config.prompts_per_step * config.optimiser.accumulation
+    num_draws = config.steps // config.updates_per_draw
+    wanted = num_draws * config.prompts_per_step * config.optimiser.accumulation
     candidates = draw_prompts(
         questions.taught.items,
         questions.hard,
@@ -101,6 +114,7 @@ def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener |
         num_samples_of(questions.heard),
         questions.hearing,
         WindowRule(windows.rule, max_samples, windows.per_track),
+        weights={track.id: track.sampling_weight for track in questions.heard},
         count=math.ceil(wanted * config.candidates),
         seed=config.seed,
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from music_flamingo.audio.windows import Rule
 from music_flamingo.core.stage import NOT_IDENTITY, StageConfig
@@ -140,6 +140,42 @@ class Teaching(StageConfig):
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
 
 
+class QuestionWeights(Settings):
+    format: float
+    accuracy: float
+
+
+class CaptionWeights(Settings):
+    format: float
+    structured: float
+
+
+class RewardWeights(Settings):
+    """Kind of task -> what each part of its reward counts; 0 leaves a part out."""
+
+    question: QuestionWeights
+    caption: CaptionWeights
+
+
+class TransformersGeneration(Settings):
+    """Answers are drawn by the model that is trained: on any machine."""
+
+    kind: Literal["transformers"]
+
+
+class VllmGeneration(Settings):
+    """Answers are drawn by vLLM: a copy of the weights on each GPU that trains, renewed before every draw."""
+
+    kind: Literal["vllm"]
+    gpu_memory_fraction: float
+    """Of each GPU's memory for vLLM; what is left trains."""
+    max_model_tokens: int
+    """Prompt with its sound, and answer."""
+
+
+Generation = Annotated[TransformersGeneration | VllmGeneration, Field(discriminator="kind")]
+
+
 class Reinforcing(StageConfig):
     """What GRPO draws, how it is rewarded, and how far the policy may move."""
 
@@ -149,6 +185,7 @@ class Reinforcing(StageConfig):
     families: dict[str, float]
     """Question families -> share of the prompts."""
     steps: int
+    """Of the optimiser; each draw of answers serves `updates_per_draw` of them."""
     prompts_per_step: int
     num_generations: int
     """G (paper: 5)."""
@@ -158,14 +195,16 @@ class Reinforcing(StageConfig):
     beta: float
     """Weight of the KL divergence to the model that training starts from."""
     epsilon: float
-    """Clip of the probability ratio; the policy moves once per draw, so it seldom bites."""
+    """Clip of the probability ratio; with one update per draw the ratio is 1 and never clipped."""
+    updates_per_draw: int
+    """Steps taken on each draw of answers; from the second one on the clip bites."""
     temperature: float
     """Of the drawing, and of the log-probabilities."""
     max_completion_tokens: int
     """Room for a chain and its answer; an answer cut off has no format."""
-    weight_format: float
-    weight_accuracy: float
-    weight_structured: float
+    max_think_words: int
+    """Thinking that is longer has no format (paper: chains of at most 250 words)."""
+    reward_weights: RewardWeights
     structured_form: StructuredForm
     """`matched_categories` is bounded by 1; `matched_words` is the paper's literal form."""
     scale_rewards: Literal["group", "batch", "none"]
@@ -176,3 +215,16 @@ class Reinforcing(StageConfig):
     """Of the listening that finds doubtful questions; changes speed alone."""
     checkpoint_every: int
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
+    rollouts_every: int
+    """Steps; the answers drawn at the first step and at every such one are kept in rollouts.jsonl. 0 keeps none."""
+    generation: Generation
+
+    @model_validator(mode="after")
+    def _whole_draws(self) -> "Reinforcing":
+        for name in ("steps", "checkpoint_every"):
+            if getattr(self, name) % self.updates_per_draw:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, which is no multiple of updates_per_draw "
+                    f"({self.updates_per_draw}): a draw of answers would be cut in two. Change one of them."
+                )
+        return self

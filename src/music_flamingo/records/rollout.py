@@ -1,0 +1,38 @@
+"""Rollout: the G answers that were drawn to one prompt at one step of GRPO, what each earned, and its advantage."""
+
+from typing import Literal
+
+from music_flamingo.core.record import Part, Record
+
+RewardPart = Literal["format", "accuracy", "structured"]
+
+
+class Answer(Part):
+    text: str
+    """The model's words, marks of the chat included; the mark that ends the turn is not."""
+    num_tokens: int
+    format: float | None
+    accuracy: float | None
+    structured: float | None
+    """Each part times its weight; None where it does not apply."""
+    reward: float | None
+    """Their sum, None where no part applies."""
+    advantage: float
+
+
+class Rollout(Record):
+    """`id` is `step/example`."""
+
+    step: int
+    example_id: str
+    track_id: str
+    family: str
+    question: str
+    reference: str
+    answers: list[Answer]
+
+    @property
+    def spread(self) -> float:
+        """Between the best and the worst reward; a group without spread teaches nothing."""
+        rewards = [answer.reward for answer in self.answers if answer.reward is not None]
+        return max(rewards) - min(rewards) if rewards else 0.0
