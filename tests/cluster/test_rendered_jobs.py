@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from closed_schemas import violations
 from emulated_cluster import settings
 
+from manifests.validation import violations
 from music_flamingo.cluster.jobs import Work, kind_of, named
 
 each_kind = pytest.mark.parametrize("kind", ["pytorchjob", "trainjob"])
