@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from music_flamingo import __version__
-from music_flamingo.cli import annotation, evaluation, pipeline, training
+from music_flamingo.cli import annotation, cluster, evaluation, pipeline, training
 
 QUIET_LIBRARIES = {
     "HF_HUB_OFFLINE": "1",
@@ -64,6 +64,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mf {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    for group in (pipeline, annotation, training, evaluation):
+    for group in (pipeline, annotation, training, evaluation, cluster):
         group.add_to(commands)
     return parser
