@@ -3,10 +3,7 @@
 import base64
 import concurrent.futures
 import http.server
-import io
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -20,21 +17,13 @@ import numpy as np
 import pytest
 import soundfile
 from listening import RATE_HZ, heard_well, make_release, tone
+from served import QUESTION, body, free_port, post, recording, refused, serving, wav
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.serving.client import ask
 from music_flamingo.serving.limits import MAX_BODY_BYTES
 
 pytestmark = pytest.mark.reliability
-
-QUESTION = "Are drums heard in this music, yes or no?"
-START_S = 90.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -44,64 +33,8 @@ def release(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(release) -> Iterator[str]:
-    """The address of `mf serve`, as a user starts it. In the end its log holds no traceback, and it stops when told."""
-    port = free_port()
-    log = release.parent / "server.log"
-    command = [sys.executable, "-m", "music_flamingo.cli", "serve", "--release", str(release), "--port", str(port)]
-    with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_ready(address, process, log)
+    with serving(release) as address:
         yield address
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-        assert "Traceback" not in log.read_text()
-    finally:
-        process.kill()
-
-
-def wait_until_ready(address: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            if httpx.get(f"{address}/v2/health/ready").is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    raise AssertionError(f"not ready within {START_S} s: {log.read_text()}")
-
-
-def wav(samples: np.ndarray, rate_hz: int = RATE_HZ, subtype: str = "PCM_16") -> str:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate_hz, format="WAV", subtype=subtype)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def body(*parts: dict, **changes) -> dict:
-    content = list(parts) or [{"type": "text", "text": QUESTION}, recording(wav(tone()))]
-    return {"model": "music-flamingo", "messages": [{"role": "user", "content": content}], **changes}
-
-
-def recording(data: str) -> dict:
-    return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
-
-
-def post(server: str, content: bytes | dict, path: str = "/openai/v1/chat/completions") -> httpx.Response:
-    data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return httpx.post(server + path, content=data, headers={"content-type": "application/json"}, timeout=60)
-
-
-def refused(response: httpx.Response) -> tuple[int, str]:
-    """(status, code) of an error that has OpenAI's shape and shows nothing of our insides."""
-    assert 400 <= response.status_code < 500, response.text
-    error = response.json()["error"]
-    assert set(error) == {"message", "type", "param", "code"}
-    assert error["type"] == "invalid_request_error" and error["message"]
-    assert "Traceback" not in response.text and ".py" not in response.text
-    assert len(response.text) < 1000
-    return response.status_code, error["code"]
 
 
 # --- it answers ------------------------------------------------------------------------------------------------------
@@ -259,7 +192,8 @@ def test_a_bad_v1_body_is_a_4xx(server, content):
 
 def test_nobody_can_unload_the_model_from_outside(server):
     assert post(server, {}, "/v2/repository/models/music-flamingo/unload").status_code == 404
-    assert post(server, b"\x00", "/v2/models/music-flamingo/infer").status_code == 404
+    assert post(server, {}, "/v2/repository/models/music-flamingo/load").status_code == 404
+    assert post(server, b"\x00", "/v2/models/music-flamingo/infer").status_code == 400
     assert post(server, body()).status_code == 200
 
 

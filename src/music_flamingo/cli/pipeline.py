@@ -33,6 +33,9 @@ def add_to(commands: Commands) -> None:
     serve.add_argument("--release", type=Path, default=Path("data/release"))
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     serve.add_argument("--port", type=int, default=8080)
+    serve.add_argument("--api-keys", type=Path, metavar="FILE", help="a key a line; without it anybody may ask")
+    serve.add_argument("--requests-per-minute", type=int, help="of one key, or one address (default: no limit)")
+    serve.add_argument("--fetch-urls", action="store_true", help="open audio_url addresses, public ones alone")
 
     ask = add_command(commands, "ask", _ask, "ask a question about a song", 'mf ask song.mp3 "Are drums heard?"')
     ask.add_argument("audio", type=Path)
@@ -94,9 +97,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from music_flamingo.serving.server import serve
+    from music_flamingo.serving.server import Options, serve
 
-    serve(arguments.release, arguments.host, arguments.port)
+    keys, limit = arguments.api_keys, arguments.requests_per_minute
+    serve(arguments.release, Options(arguments.host, arguments.port, keys, limit, arguments.fetch_urls))
     return 0
 
 

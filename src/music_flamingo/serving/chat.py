@@ -4,7 +4,7 @@ What this model cannot honour (a second turn, several answers, an unknown parame
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from music_flamingo.model.listener import WINDOW_RULE, Heard
 from music_flamingo.scoring.extract import split_thinking
 from music_flamingo.serving.errors import ApiError, echo
+from music_flamingo.serving.formats import ResponseFormat
 from music_flamingo.serving.pieces import Piece, split
 from music_flamingo.serving.recordings import Recording
 from music_flamingo.serving.uploads import SUFFIXES, Upload
@@ -91,6 +92,8 @@ class ChatRequest(_Part):
     seed: int | None = Field(None, ge=0, lt=2**63)
     stop: StopWord | Annotated[list[StopWord], Field(max_length=MAX_STOP_WORDS)] | None = None
     """The answer ends before any of these."""
+    response_format: ResponseFormat | None = None
+    """With a schema the words are held to it, and there is no thinking."""
     n: Literal[1] | None = None
     user: str | None = None
 
@@ -121,21 +124,23 @@ def parse_chat(body: bytes) -> ChatRequest:
         ) from error
 
 
-def question_of(request: ChatRequest) -> Question:
-    """Raises ApiError unless there is exactly one recording and some text."""
+def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = None) -> Question:
+    """Raises ApiError unless there is exactly one recording and some text. `fetch` opens addresses, if any may be."""
     parts = request.messages[0].content
-    audio = [_upload(part) for part in parts if not isinstance(part, TextPart)]
+    audio = [part for part in parts if not isinstance(part, TextPart)]
     if len(audio) != 1:
         found = "none" if not audio else str(len(audio))
         raise ApiError(400, f"give one recording (found {found}) as `input_audio`.", "one_recording", "messages")
     text = " ".join(part.text.strip() for part in parts if isinstance(part, TextPart)).strip()
     if not text:
         raise ApiError(400, "give a question as a part of type `text`.", "no_question", "messages")
-    return Question(text, audio[0])
+    return Question(text, _upload(audio[0], fetch))
 
 
-def _upload(part: InputAudioPart | AudioUrlPart) -> Upload:
-    return Upload(part.input_audio.data) if isinstance(part, InputAudioPart) else Upload.of_url(part.audio_url.url)
+def _upload(part: InputAudioPart | AudioUrlPart, fetch: Callable[[str], bytes] | None) -> Upload:
+    if isinstance(part, InputAudioPart):
+        return Upload(part.input_audio.data)
+    return Upload.of_url(part.audio_url.url, fetch)
 
 
 def require_model(name: str, known: str) -> None:

@@ -18,6 +18,7 @@ from music_flamingo.prompts import render_question
 from music_flamingo.serving.bundle import ReleaseInfo
 from music_flamingo.serving.decoding import Decoder, Stretch
 from music_flamingo.serving.errors import ApiError, echo
+from music_flamingo.serving.formats import Grammars, ResponseFormat
 from music_flamingo.serving.metrics import AUDIO_SECONDS, RECORDINGS
 from music_flamingo.serving.pieces import Piece
 from music_flamingo.serving.recordings import Recording, RecordingCache
@@ -38,6 +39,7 @@ class Engine:
         self.info = info
         self.recordings = RecordingCache()
         self.decoder = Decoder(listener.hearing, WINDOW_RULE)
+        self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)
         self._scheduler = Scheduler(listener)
         self._num_in_hand = 0
         # tokenizers know one thread at a time: features are made by a copy
@@ -77,16 +79,18 @@ class Engine:
         temperature: float = 0.0,
         seed: int = 0,
         stop: Sequence[str] = (),
+        form: ResponseFormat | None = None,
     ) -> Request:
         """Raises ApiError when the words are too many, imitate the model's own marks, or leave no room."""
         _require_plain_words(question, self.listener.processor.tokenizer.all_special_tokens)
         limit = self.info.max_new_tokens if max_new_tokens is None else max_new_tokens
-        prompt = self._prompt(recording, question)
+        constraint = self.grammars.constraint(form)
+        prompt = self._prompt(recording, question, think=self.info.think and constraint is None)
         room = self.listener.hearing.context_tokens - len(prompt.ids)
         if limit > room:
             message = f"sound and question leave room for {max(room, 0)} new tokens, not {limit}."
             raise ApiError(400, message, "context_length_exceeded", "max_tokens")
-        return Request(recording, prompt, limit, temperature, seed, tuple(stop))
+        return Request(recording, prompt, limit, temperature, seed, tuple(stop), constraint)
 
     async def stream(self, request: Request) -> AsyncIterator[Piece | Heard]:
         """The words as the model says them, then the whole. Ends early when the reader goes away."""
@@ -126,8 +130,8 @@ class Engine:
         self.answer_now([self.prepare(recording, "Are drums heard in this music, yes or no?", 8)])
         self.decoder.start()
 
-    def _prompt(self, recording: Recording, question: str) -> Tokens:
-        words = render_question(question, (), self.info.think)
+    def _prompt(self, recording: Recording, question: str, think: bool) -> Tokens:
+        words = render_question(question, (), think)
         with self._tokenising:
             return tokenise(self.listener.processor, (Turn(words, None),), recording.num_tokens)
 

@@ -6,6 +6,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from kserve import InferRequest, Model
@@ -54,16 +55,21 @@ class Predictor(Model):  # type: ignore[misc]
     ) -> dict[str, list[dict[str, Any]]]:
         """KServe's v1 prediction. Raises ApiError for anything but instances as described above."""
         del headers, response_headers
-        asked = parse_instances(payload)
-        return {"predictions": list(await asyncio.gather(*(self._predict(one) for one in asked.instances)))}
+        return {"predictions": await predictions(self.answering, parse_instances(payload).instances)}
 
-    async def _predict(self, instance: Instance) -> dict[str, Any]:
-        started_s = time.monotonic()
-        with self.answering.place():
-            recording = await asyncio.to_thread(self.answering.hear, Upload(instance.audio.b64))
-            request = await asyncio.to_thread(self.answering.prepare, recording, instance.question)
-            heard = await last(measured(self.answering.stream(request), recording, started_s))
-        return _prediction(heard, recording)
+
+async def predictions(engine: Engine, instances: Sequence[Instance]) -> list[dict[str, Any]]:
+    """An answer to each, asked together."""
+    return list(await asyncio.gather(*(_predict(engine, instance) for instance in instances)))
+
+
+async def _predict(engine: Engine, instance: Instance) -> dict[str, Any]:
+    started_s = time.monotonic()
+    with engine.place():
+        recording = await asyncio.to_thread(engine.hear, Upload(instance.audio.b64))
+        request = await asyncio.to_thread(engine.prepare, recording, instance.question)
+        heard = await last(measured(engine.stream(request), recording, started_s))
+    return _prediction(heard, recording)
 
 
 def parse_instances(payload: object) -> Instances:

@@ -15,12 +15,17 @@ from kserve.errors import InvalidInput, ModelNotFound
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
+from music_flamingo.serving.access import Access, Guard
+from music_flamingo.serving.chat import ChatRequest, Head, chunks, completion, parse_chat, question_of, require_model
 from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.fetching import Fetcher
 from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.metrics import ERRORS
+from music_flamingo.serving.predictor import predictions
+from music_flamingo.serving.scheduler import Request as Prepared
 from music_flamingo.serving.telling import first_then_rest, last, measured
+from music_flamingo.serving.tensors import BINARY_HEADER, parse_tensors, tensor_response
 from music_flamingo.serving.uploads import random_seed
 
 PREFIX = "/openai/v1"
@@ -28,11 +33,13 @@ PREFIX = "/openai/v1"
 log = logging.getLogger(__name__)
 
 
-def install_routes(app: FastAPI, engine: Engine) -> None:
+def install_routes(app: FastAPI, engine: Engine, access: Access, fetch: Fetcher | None) -> None:
     """Before KServe adds its own: the first route that matches answers."""
-    app.include_router(_router(engine))
-    app.add_api_route("/v2/{path:path}", _no_tensors, methods=["POST"], include_in_schema=False)
+    app.include_router(_router(engine, fetch))
+    app.include_router(_tensor_router(engine))
+    app.add_api_route("/v2/{path:path}", _no_management, methods=["POST"], include_in_schema=False)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Guard, access=access)
 
 
 def install_errors(app: FastAPI) -> None:
@@ -44,7 +51,7 @@ def install_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, partial(_kserve_error, status))
 
 
-def _router(engine: Engine) -> APIRouter:
+def _router(engine: Engine, fetch: Fetcher | None) -> APIRouter:
     router = APIRouter(prefix=PREFIX, tags=["OpenAI"])
 
     @router.get("/models")
@@ -60,38 +67,41 @@ def _router(engine: Engine) -> APIRouter:
 
     @router.post("/chat/completions", response_model=None)
     async def chat(request: Request) -> Response:
-        return await _chat(engine, await request.body())
+        return await _chat(engine, fetch, await request.body())
 
     return router
 
 
-async def _chat(engine: Engine, body: bytes) -> Response:
+async def _chat(engine: Engine, fetch: Fetcher | None, body: bytes) -> Response:
     started_s = time.monotonic()
     # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
     asked = await asyncio.to_thread(parse_chat, body)
     require_model(asked.model, engine.info.name)
-    question = question_of(asked)
     with ExitStack() as held:
         held.enter_context(engine.place())
-        recording = await asyncio.to_thread(engine.hear, question.audio)
-        request = await asyncio.to_thread(
-            engine.prepare,
-            recording,
-            question.text,
-            asked.max_completion_tokens or asked.max_tokens,
-            asked.temperature or 0.0,
-            random_seed() if asked.seed is None else asked.seed,
-            asked.stop_words,
-        )
+        request = await asyncio.to_thread(_request_of, engine, fetch, asked)
         head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
-        told = measured(engine.stream(request), recording, started_s)
+        told = measured(engine.stream(request), request.recording, started_s)
         if not asked.stream:
-            return JSONResponse(completion(head, await last(told), recording))
+            return JSONResponse(completion(head, await last(told), request.recording))
         usage = asked.stream_options is not None and asked.stream_options.include_usage
         # what goes wrong before the first word still gets its own status
         begun = await first_then_rest(told)
-        events = chunks(head, begun, recording, usage)
+        events = chunks(head, begun, request.recording, usage)
         return StreamingResponse(_until_done(events, held.pop_all()), media_type="text/event-stream")
+
+
+def _request_of(engine: Engine, fetch: Fetcher | None, asked: ChatRequest) -> Prepared:
+    question = question_of(asked, fetch)
+    return engine.prepare(
+        engine.hear(question.audio),
+        question.text,
+        asked.max_completion_tokens or asked.max_tokens,
+        asked.temperature or 0.0,
+        random_seed() if asked.seed is None else asked.seed,
+        asked.stop_words,
+        asked.response_format,
+    )
 
 
 async def _until_done(events: AsyncIterator[str], held: ExitStack) -> AsyncIterator[str]:
@@ -101,9 +111,22 @@ async def _until_done(events: AsyncIterator[str], held: ExitStack) -> AsyncItera
             yield event
 
 
-async def _no_tensors() -> None:
-    # KServe's v2 routes take tensors, which do not suit a song, and one lets any caller unload the model
-    raise ApiError(404, f"no v2 inference here: use {PREFIX}/chat/completions or v1 predict.", "not_found")
+def _tensor_router(engine: Engine) -> APIRouter:
+    router = APIRouter(prefix="/v2", tags=["V2"])
+
+    @router.post("/models/{name}/infer")
+    async def infer(name: str, request: Request) -> dict[str, Any]:
+        require_model(name, engine.info.name)
+        binary = BINARY_HEADER in request.headers
+        identity, instances = await asyncio.to_thread(parse_tensors, await request.body(), binary=binary)
+        return tensor_response(engine.info.name, identity, await predictions(engine, instances))
+
+    return router
+
+
+async def _no_management() -> None:
+    # one of KServe's own v2 routes lets any caller unload the model
+    raise ApiError(404, "no such route: models are neither loaded nor unloaded from outside.", "not_found")
 
 
 async def _api_error(_: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from music_flamingo.model.chat import Tokens
-from music_flamingo.model.decoding import Row, RunningBatch, encode_sounds
+from music_flamingo.model.decoding import Constraint, Row, RunningBatch, encode_sounds
 from music_flamingo.model.listener import Heard, Listener
 from music_flamingo.serving.metrics import BATCH_SIZE, QUEUE
 from music_flamingo.serving.pieces import Parts, Piece, Words
@@ -33,6 +33,8 @@ class Request:
     temperature: float
     seed: int
     stop: tuple[str, ...] = ()
+    constraint: Constraint | None = None
+    """Holds the state of one answer: a request is asked once."""
 
 
 @dataclass
@@ -45,7 +47,8 @@ class Job:
     _parts: Parts = field(default_factory=Parts)
 
     def begin(self, tokenizer) -> tuple[Row, Words]:
-        return Row.of(self.request.temperature, self.request.seed), Words(tokenizer, self.request.stop)
+        row = Row.of(self.request.temperature, self.request.seed, self.request.constraint)
+        return row, Words(tokenizer, self.request.stop)
 
     def say(self, text: str) -> None:
         for piece in self._parts.add(text):

@@ -1,7 +1,7 @@
 """`mf serve`: a KServe model server on a release, with OpenAI's chat route for audio.
 
 KServe's own routes stay: `/` (alive), `/v1/models`, `/v1/models/NAME:predict`, `/v2/health/*`, `/metrics`. Its v2
-routes that take a body answer 404: tensors do not suit a song, and one of them lets any caller unload the model.
+inference is the project's own (`tensors`), and what would load or unload models answers 404.
 """
 
 import asyncio
@@ -11,10 +11,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.errors import UserError
+from music_flamingo.serving.access import Access
 from music_flamingo.serving.bundle import ReleaseInfo, open_release
 
 if TYPE_CHECKING:
@@ -28,21 +30,34 @@ GRACE_S = 10
 log = logging.getLogger(__name__)
 
 
-def serve(release: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
+@dataclass(frozen=True)
+class Options:
+    host: str = "127.0.0.1"
+    port: int = 8080
+    api_keys: Path | None = None
+    """A file with a key a line; None: anybody may ask."""
+    requests_per_minute: int | None = None
+    """Of one key, or of one address where there are no keys."""
+    fetch_urls: bool = False
+    """Open http and https addresses of recordings, public ones alone."""
+
+
+def serve(release: Path, options: Options) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises UserError for a refused release or a port that is taken, CorruptDataError for a release that was changed.
     """
     info = open_release(release)
-    _require_free(host, port)
-    _tell(info, host, port)
+    access = Access.of(options.api_keys, options.requests_per_minute)
+    _require_free(options.host, options.port)
+    _tell(info, options.host, options.port)
     from music_flamingo.model.listener import Listener
     from music_flamingo.serving.engine import Engine
 
     engine = Engine(Listener.load(release), info)
     engine.warm_up()
     with _without_arguments():
-        server = _server(engine, host, port)
+        server = _server(engine, options, access)
     # two lines of timings for each request beside uvicorn's own, and KServe's use of an outdated response class
     logging.getLogger("kserve.trace").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
@@ -51,12 +66,15 @@ def serve(release: Path, host: str = "127.0.0.1", port: int = 8080) -> None:
     server.start([Predictor(engine)])
 
 
-def _server(engine: "Engine", host: str, port: int) -> "ModelServer":
+def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer":
     """KServe's server on one address (its own listens on all of them)."""
     from kserve import Model, ModelServer, model_server
     from kserve.protocol.rest.server import RESTServer
 
+    from music_flamingo.serving.fetching import Fetcher
     from music_flamingo.serving.routes import install_errors, install_routes
+
+    fetch = Fetcher() if options.fetch_urls else None
 
     class OneAddressServer(ModelServer):  # type: ignore[misc]
         def start(self, models: list[Model]) -> None:
@@ -65,18 +83,18 @@ def _server(engine: "Engine", host: str, port: int) -> "ModelServer":
                 "kserve.model_server:app",
                 self.dataplane,
                 self.model_repository_extension,
-                port,
+                options.port,
                 grace_period=GRACE_S,
             )
-            rest.config.host = host
-            install_routes(model_server.app, engine)
+            rest.config.host = options.host
+            install_routes(model_server.app, engine, access, fetch)
             rest.create_application()
             install_errors(model_server.app)
             self.setup_event_loop()
             self.register_signal_handler()
             asyncio.run(rest._server.serve())
 
-    return OneAddressServer(http_port=port, enable_grpc=False, workers=1, grace_period=GRACE_S)
+    return OneAddressServer(http_port=options.port, enable_grpc=False, workers=1, grace_period=GRACE_S)
 
 
 @contextmanager

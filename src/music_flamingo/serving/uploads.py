@@ -1,12 +1,13 @@
-"""Audio as it comes with a request: base64 or a data: URL, decoded under caps. Addresses are never opened.
+"""Audio as it comes with a request: base64 or a data: URL, decoded under caps.
 
 A server that fetches what a stranger names can be made to read its own network (server-side request forgery), so
-`audio_url` takes data: URLs alone.
+`audio_url` takes data: URLs alone, unless a `Fetcher` is given.
 """
 
 import base64
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +43,12 @@ class Upload:
     base64: str
 
     @classmethod
-    def of_url(cls, url: str) -> "Upload":
-        """Raises ApiError for an address that would have to be fetched."""
+    def of_url(cls, url: str, fetch: Callable[[str], bytes] | None = None) -> "Upload":
+        """Raises ApiError for an address that would have to be fetched, where `fetch` is not given."""
         if match := _DATA_URL.match(url):
             return cls(url[match.end() :])
+        if fetch is not None:
+            return cls(base64.b64encode(fetch(url)).decode("ascii"))
         message = (
             f"audio_url {echo(url)} is not fetched: this server opens no addresses. Send the recording itself, as "
             "`input_audio` or as a data: URL (data:audio/mpeg;base64,...)."
