@@ -19,6 +19,7 @@ from music_flamingo.core.shards import write_atomic
 from music_flamingo.core.stage import PortType, Stage, StageConfig, execute
 from music_flamingo.evaluation.summary import Corpus, Difference, Evaluation, write_evaluation
 from music_flamingo.records import (
+    Answer,
     Audio,
     Beats,
     Caption,
@@ -33,6 +34,7 @@ from music_flamingo.records import (
     Lyrics,
     Prediction,
     Reference,
+    Rollout,
     Score,
     Sections,
     Segment,
@@ -409,8 +411,21 @@ def _log(root: Path, model: str) -> dict[str, Any]:
             }
         rows.append({k: round(float(v), 6) if k != "step" else v for k, v in row.items()})
     write_atomic(root / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    if model == "grpo":
+        write_atomic(root / "rollouts.jsonl", "".join(_rollout(step).model_dump_json() + "\n" for step in (1, 40, 80)))
     write_atomic(root / "model/processor_config.json", '{"max_audio_len": 4}')
     return {"steps": 80, "families": {"meter": {"triple": 6}}, "left_out": {"mode": "one answer only"}}
+
+
+def _rollout(step: int) -> Rollout:
+    """One answer is right, one wrong, one as long as answers get, with markup in it."""
+    texts = {"<think>It sways.</think><answer>triple</answer>": 2.0, "duple": 0.0, "<b>" * 2000: 1.0}
+    answers = [
+        Answer(text=t, num_tokens=9, format=r / 2, accuracy=r / 2, structured=None, reward=r, advantage=r - 1)
+        for t, r in texts.items()
+    ]
+    about = {"example_id": "a/meter", "track_id": "a", "family": "meter", "question": "Duple or triple?"}
+    return Rollout(id=f"{step}/a/meter", step=step, reference="triple", answers=answers, **about)
 
 
 def _release(root: Path) -> dict[str, Any]:

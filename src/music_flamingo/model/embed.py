@@ -16,7 +16,12 @@ def embed(model, input_ids_BL: torch.Tensor, sounds: Sequence[Sound], heard_B: S
     base = model.base_model
     words_BLD = base.get_input_embeddings()(input_ids_BL)
     first_rows = [heard_B.index(n) for n in range(len(sounds))]
-    sound_ND = base.get_audio_features(**audio_of(sounds), input_ids=input_ids_BL[first_rows]).pooler_output
+    heard = audio_of(sounds)
+    sound_ND = base.get_audio_features(
+        input_features=heard["input_features"].to(words_BLD),
+        input_features_mask=heard["input_features_mask"].to(input_ids_BL.device),
+        input_ids=input_ids_BL[first_rows],
+    ).pooler_output
     by_sound = sound_ND.split([sound.num_tokens for sound in sounds])
     heard_ND = torch.cat([by_sound[n] for n in heard_B])
     is_sound_BL = input_ids_BL == model.config.audio_token_id

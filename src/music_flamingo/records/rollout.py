@@ -1,10 +1,9 @@
 """Rollout: the G answers that were drawn to one prompt at one step of GRPO, what each earned, and its advantage."""
 
-from typing import Literal
-
 from music_flamingo.core.record import Part, Record
 
-RewardPart = Literal["format", "accuracy", "structured"]
+ROLLOUTS_NAME = "rollouts.jsonl"
+"""In the folder of GRPO's model: a Rollout a line."""
 
 
 class Answer(Part):

@@ -12,11 +12,13 @@ from music_flamingo.core.ports import Folder, InputFolder, OutputFolder
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.records import Caption, Chain, Example, Facts, Prediction, Score, Track, Truth
+from music_flamingo.records.rollout import ROLLOUTS_NAME
 from music_flamingo.report.charts import SMOOTHING_POINTS, nice_values
 from music_flamingo.report.coverage import Coverage, coverage
 from music_flamingo.report.flow import flat, stage_views
 from music_flamingo.report.listening import Page, choose, listening_pages, with_audio
 from music_flamingo.report.results import ALL, MODELS, Results, asked, results, to_look_at
+from music_flamingo.report.rollouts import drawn
 from music_flamingo.report.run import Run, TrackRow, teachers, track_rows
 from music_flamingo.report.site import Site
 from music_flamingo.report.skills import skills_tables
@@ -137,7 +139,13 @@ def _write_evaluation(
 def _write_training(out: Site, made: Run) -> None:
     folders = {"sft": made.sft_model, "warmup": made.warmup_model, "grpo": made.grpo_model}
     trainings = [curves(name, MODELS[name], folder) for name, folder in folders.items()]
-    out.page("training.html", "training.html.j2", trainings=trainings, smoothing=SMOOTHING_POINTS)
+    out.page(
+        "training.html",
+        "training.html.j2",
+        trainings=trainings,
+        smoothing=SMOOTHING_POINTS,
+        draws=drawn(made.grpo_model.root / ROLLOUTS_NAME),
+    )
 
 
 def _write_listening(config: ReportConfig, out: Site, pages: Sequence[Page], num_left_out: int) -> None:

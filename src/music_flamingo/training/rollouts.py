@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.records.rollout import Answer, Rollout
+from music_flamingo.records.rollout import ROLLOUTS_NAME, Answer, Rollout
 
-ROLLOUTS_NAME = "rollouts.jsonl"
 FOLDER = "rollouts"
 
 
