@@ -86,6 +86,7 @@ class EmulatedCluster:
         self.kmock.resources["v1/pods"] = {"kind": "Pod"}
         for plural, (group, version) in KINDS.items():
             self.kmock.resources[f"{group}/{version}/{plural}"] = {"kind": plural}
+        self.kmock.resources["serving.kserve.io/v1beta1/inferenceservices"] = {"kind": "InferenceService"}
         self.kmock["list", kmock.resource("v1/pods")] << self._list_pods
         self.kmock["list", kmock.params({"watch": "True"})] << self._watch
         self.kmock["get", re.compile(r"/api/v1/namespaces/[^/]+/pods/[^/]+/log")] << self._log

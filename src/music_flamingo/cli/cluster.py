@@ -1,8 +1,14 @@
 """Commands for a cluster: submit the pipeline, deploy a release, look an object store over."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from music_flamingo.cli.options import Commands, add_command, parameter_options, resolved
+
+if TYPE_CHECKING:
+    from music_flamingo.cluster.deploy import Deployment
+    from music_flamingo.sources.object_store import S3Access
 
 
 def add_to(commands: Commands) -> None:
@@ -15,12 +21,114 @@ def add_to(commands: Commands) -> None:
     )
     storage.add_argument("action", choices=["check"])
     storage.add_argument("bucket", nargs="?", help="a bucket (default: the one of ingest.source)")
-    storage.add_argument("--endpoint", help="https://host:port (default: that of ingest.source)")
-    storage.add_argument("--region", default="us-east-1")
-    storage.add_argument("--access-key", default="env:S3_ACCESS_KEY", help="env:NAME or file:PATH, never the key")
-    storage.add_argument("--secret-key", default="env:S3_SECRET_KEY", help="env:NAME or file:PATH, never the key")
+    _store_options(storage, "https://host:port (default: that of ingest.source)")
     storage.add_argument("--write", action="store_true", help="also write, read and remove a small object")
     parameter_options(storage)
+
+    publish = add_command(
+        commands,
+        "publish",
+        _publish,
+        "upload a release into an object store under its digest, and sign it",
+        "mf publish data/release s3://models/releases --endpoint https://minio.example:9000 --sign release.pem",
+    )
+    publish.add_argument("release", type=Path)
+    publish.add_argument("uri", help="s3://BUCKET/FOLDER; the release comes below it, under its digest")
+    _store_options(publish, "https://host:port", required=True)
+    publish.add_argument(
+        "--sign", type=Path, metavar="KEY", help="Ed25519 private key (openssl genpkey -algorithm ed25519)"
+    )
+
+    deploy = add_command(
+        commands,
+        "deploy",
+        _deploy,
+        "give an InferenceService to a release by 10, 50, 100 %% of the requests, or roll it back",
+        "mf deploy s3://models/releases/0f3c9a21 --endpoint https://minio.example:9000 --public-key release.pub",
+    )
+    deploy.add_argument("uri", nargs="?", help="the release, as `mf publish` printed it")
+    deploy.add_argument("--rollback", action="store_true", help="take a canary away, or go back to the release before")
+    deploy.add_argument("--name", default="music-flamingo", help="the InferenceService (default: music-flamingo)")
+    deploy.add_argument("--namespace", default=None, help="default: the pod's own, or NAMESPACE of the environment")
+    _store_options(deploy, "https://host:port of the object store")
+    deploy.add_argument("--public-key", type=Path, metavar="KEY", help="Ed25519 key that must have signed the release")
+    deploy.add_argument("--unsigned", action="store_true", help="deploy without looking at a signature")
+    gate = deploy.add_argument_group("gate, at each share")
+    gate.add_argument("--hold-s", type=float, default=300.0, help="watched for so long (default: 300)")
+    gate.add_argument("--min-requests", type=int, default=50, help="judged by at least so many (default: 50)")
+    gate.add_argument("--max-error-rate", type=float, default=0.01, help="default: 0.01")
+    gate.add_argument("--max-p95-s", type=float, default=10.0, help="seconds within which 95 %% answer (default: 10)")
+    gate.add_argument("--prometheus", metavar="URL", help="read metrics there (default: of the pods themselves)")
+    deploy.add_argument("--registry", metavar="URL", help="register the version in Kubeflow's model registry")
+
+
+def _store_options(parser: argparse.ArgumentParser, endpoint: str, required: bool = False) -> None:
+    parser.add_argument("--endpoint", help=endpoint, required=required)
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--access-key", default="env:S3_ACCESS_KEY", help="env:NAME or file:PATH, never the key")
+    parser.add_argument("--secret-key", default="env:S3_SECRET_KEY", help="env:NAME or file:PATH, never the key")
+
+
+def _access(arguments: argparse.Namespace) -> "S3Access":
+    from pydantic import ValidationError
+
+    from music_flamingo.core.errors import UserError
+    from music_flamingo.sources.object_store import S3Access
+
+    names = ("endpoint", "region", "access_key", "secret_key")
+    try:
+        return S3Access(**{name: getattr(arguments, name) for name in names})
+    except ValidationError as error:
+        raise UserError(f"--endpoint {arguments.endpoint!r}: it reads https://host:port.") from error
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    from music_flamingo.cluster.releases import parse_uri, publish
+
+    print(publish(_access(arguments), arguments.release, parse_uri(arguments.uri), arguments.sign).uri)
+    return 0
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
+    import signal
+
+    from music_flamingo.cluster.registry import Registry
+    from music_flamingo.cluster.releases import parse_uri, verify
+    from music_flamingo.core.errors import UserError
+
+    # SIGTERM as Ctrl-C: the canary is taken away before this ends
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if arguments.rollback:
+        _deployment(arguments).roll_back()
+        return 0
+    if not arguments.uri:
+        raise UserError("give a release, s3://BUCKET/FOLDER as `mf publish` printed it, or --rollback.")
+    if bool(arguments.public_key) == arguments.unsigned:
+        raise UserError("give --public-key KEY, which must have signed the release, or else --unsigned.")
+    release = parse_uri(arguments.uri)
+    sha256 = verify(_access(arguments), release, arguments.public_key)
+    _deployment(arguments).roll_out(release.uri, sha256)
+    if arguments.registry:
+        signed = {"sha256": sha256, "signed": str(not arguments.unsigned).lower()}
+        Registry(arguments.registry).register(arguments.name, sha256[:16], release.uri, signed)
+    return 0
+
+
+def _deployment(arguments: argparse.Namespace) -> "Deployment":
+    from music_flamingo.cluster.api import connect, own_namespace
+    from music_flamingo.cluster.deploy import Deployment, Gate
+    from music_flamingo.cluster.scraping import through_api, through_prometheus
+
+    api, namespace = connect(), arguments.namespace or own_namespace()
+    gate = Gate(
+        hold_s=arguments.hold_s,
+        min_requests=arguments.min_requests,
+        max_error_rate=arguments.max_error_rate,
+        max_p95_s=arguments.max_p95_s,
+    )
+    url = arguments.prometheus
+    measure = through_prometheus(url, namespace) if url else through_api(api, namespace)
+    return Deployment(api, namespace, arguments.name, gate, measure)
 
 
 def _storage(arguments: argparse.Namespace) -> int:

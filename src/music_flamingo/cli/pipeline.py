@@ -1,6 +1,7 @@
 """The pipeline's own commands: run a stage or all of them, look at stages and parameters, verify, serve, ask."""
 
 import argparse
+import os
 from pathlib import Path
 
 from music_flamingo.cli.options import Commands, add_command, parameter_options, resolved
@@ -36,6 +37,11 @@ def add_to(commands: Commands) -> None:
     serve.add_argument("--api-keys", type=Path, metavar="FILE", help="a key a line; without it anybody may ask")
     serve.add_argument("--requests-per-minute", type=int, help="of one key, or one address (default: no limit)")
     serve.add_argument("--fetch-urls", action="store_true", help="open audio_url addresses, public ones alone")
+    serve.add_argument(
+        "--sha256",
+        default=os.environ.get("RELEASE_SHA256"),
+        help="serve this release alone, by its checksums.json (default: RELEASE_SHA256, which `mf deploy` sets)",
+    )
 
     ask = add_command(commands, "ask", _ask, "ask a question about a song", 'mf ask song.mp3 "Are drums heard?"')
     ask.add_argument("audio", type=Path)
@@ -97,8 +103,11 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from music_flamingo.serving.bundle import require_digest
     from music_flamingo.serving.server import Options, serve
 
+    if arguments.sha256:
+        require_digest(arguments.release, arguments.sha256)
     keys, limit = arguments.api_keys, arguments.requests_per_minute
     serve(arguments.release, Options(arguments.host, arguments.port, keys, limit, arguments.fetch_urls))
     return 0

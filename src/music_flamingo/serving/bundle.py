@@ -99,6 +99,16 @@ def open_release(folder: Path) -> ReleaseInfo:
     return info
 
 
+def require_digest(folder: Path, sha256: str) -> None:
+    """Raises CorruptDataError unless the release is the one whose checksums.json has this SHA-256."""
+    found = sha256_file(folder / CHECKSUMS_FILE) if (folder / CHECKSUMS_FILE).is_file() else "none"
+    if found != sha256:
+        raise CorruptDataError(
+            f"{folder} is not the release that was deployed: its {CHECKSUMS_FILE} has the SHA-256 {found}, "
+            f"not {sha256}. Deploy again what should serve."
+        )
+
+
 def verify_checksums(folder: Path) -> None:
     """Raises CorruptDataError unless the folder holds exactly the sealed files, byte for byte, and no harmful one."""
     expected = _read_checksums(folder / CHECKSUMS_FILE)

@@ -75,7 +75,8 @@ def secret(place: str) -> str:
     return value
 
 
-def _client(access: S3Access) -> Any:
+def client_of(access: S3Access) -> Any:
+    """The minio client, with the credentials that the access names. Raises UserError where they are missing."""
     return _connect(access, secret(access.access_key), secret(access.secret_key))
 
 
@@ -105,7 +106,7 @@ def list_objects(access: S3Access, bucket: str, prefix: str) -> Iterator[tuple[s
     from urllib3.exceptions import HTTPError
 
     try:
-        for found in _client(access).list_objects(bucket_name=bucket, prefix=prefix, recursive=True):
+        for found in client_of(access).list_objects(bucket_name=bucket, prefix=prefix, recursive=True):
             if not found.is_dir:
                 yield found.object_name, found.size, (found.etag or "").strip('"')
     except (MinioException, HTTPError) as error:
@@ -142,7 +143,7 @@ def download(
 def _download_once(
     access: S3Access, bucket: str, key: str, target: Path, max_bytes: int, size: int | None, etag: str | None
 ) -> None:
-    response = _client(access).get_object(bucket_name=bucket, object_name=key)
+    response = client_of(access).get_object(bucket_name=bucket, object_name=key)
     try:
         stated, found_etag = (
             int(response.headers.get("content-length", -1)),

@@ -1,0 +1,35 @@
+"""Counters of a predictor's pods, read through the Kubernetes API: no route into the cluster's network is needed."""
+
+from collections.abc import Callable
+
+from kubernetes import client
+from kubernetes.client.rest import ApiException
+
+from music_flamingo.cluster.api import in_words
+from music_flamingo.cluster.metrics import NOTHING, Counters, from_prometheus, parse, prometheus
+
+PORT = 8080
+
+
+def through_api(api: client.ApiClient, namespace: str) -> Callable[[str], Counters]:
+    """Reads `/metrics` of every running pod of a predictor (named by its Service) by the API's pod proxy."""
+    core = client.CoreV1Api(api)
+
+    def measure(service: str) -> Counters:
+        total = NOTHING
+        try:
+            pods = core.list_namespaced_pod(namespace, label_selector=f"app=isvc.{service}").items
+            for pod in pods:
+                if pod.status.phase == "Running":
+                    name = f"{pod.metadata.name}:{PORT}"
+                    total += parse(core.connect_get_namespaced_pod_proxy_with_path(name, namespace, "metrics"))
+        except ApiException as error:
+            raise in_words(error, f"reading the metrics of {service}") from error
+        return total
+
+    return measure
+
+
+def through_prometheus(url: str, namespace: str) -> Callable[[str], Counters]:
+    ask = prometheus(url)
+    return lambda service: from_prometheus(ask, f'namespace="{namespace}",pod=~"{service}-.*"')

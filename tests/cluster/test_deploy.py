@@ -1,0 +1,231 @@
+"""A release takes over an InferenceService share by share, or is taken away at once; by an emulated KServe."""
+
+import copy
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from emulated_cluster import NAMESPACE
+
+from manifests.validation import violations
+from music_flamingo.cluster import api as cluster_api
+from music_flamingo.cluster.deploy import PREVIOUS, Deployment, Gate, RolledBackError, canary, with_release
+from music_flamingo.cluster.scraping import through_api
+from music_flamingo.cluster.watching import Patience
+from music_flamingo.core.errors import UserError
+
+pytest_plugins = ("emulated_cluster",)
+pytestmark = pytest.mark.timeout(60)
+
+ROOT = Path(__file__).resolve().parents[2]
+PATH = ("serving.kserve.io", "v1beta1", NAMESPACE, "inferenceservices")
+SHA, OTHER = "ab" * 32, "cd" * 32
+URI = "s3://models/releases/abab"
+GATE = Gate(hold_s=0.2, min_requests=20, patience_s=2.0, max_error_rate=0.05, max_p95_s=1.0, ready_within_s=3.0)
+
+
+def the_service() -> dict:
+    """As the manifests have it."""
+    service = yaml.safe_load((ROOT / "manifests/base/inferenceservice.yaml").read_text())
+    service["metadata"]["namespace"] = NAMESPACE
+    return service
+
+
+class KServe:
+    """Brings canaries up, and counts what their pods would."""
+
+    def __init__(self, cluster) -> None:
+        self.cluster, self.halt, self.history = cluster, threading.Event(), []
+        self.comes_up, self.error_share, self.seconds, self.traffic = True, 0.0, 0.3, 40
+        self.answered = self.failed = 0
+        cluster.custom.create_namespaced_custom_object(*PATH, the_service())
+        self.thread = threading.Thread(target=self._reconcile, daemon=True)
+        self.thread.start()
+
+    def _reconcile(self) -> None:
+        shown = None
+        while not self.halt.wait(0.02):
+            entries = self.service()["spec"].get("canary") or []
+            share = entries[0]["trafficPercent"] if entries else None
+            if entries and share != (self.history[-1] if self.history else None):
+                self.history.append(share)
+            if entries and self.comes_up:
+                name = entries[0]["predictor"]["name"]
+                status = [{"name": name, "ready": True, "trafficPercent": share}]
+                if status != shown:
+                    shown = status
+                    self.cluster.custom.patch_namespaced_custom_object(
+                        *PATH, "music-flamingo", {"status": {"canaryStatuses": status}}
+                    )
+                    self._pod(name)
+                self.answered += self.traffic
+                self.failed += round(self.traffic * self.error_share)
+
+    def _pod(self, canary_name: str) -> None:
+        service = f"music-flamingo-{canary_name}-predictor"
+        pod = f"{service}-0"
+        if pod in self.cluster.logs:
+            return
+        self.cluster.logs[pod] = None
+        metadata = {"name": pod, "namespace": NAMESPACE, "uid": pod, "labels": {"app": f"isvc.{service}"}}
+        body = {"metadata": metadata, "spec": {"containers": []}, "status": {"phase": "Running"}}
+        self.cluster.core.create_namespaced_pod(NAMESPACE, body)
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics"
+        self.cluster.kmock["get", path] << (lambda: self.metrics().encode())
+
+    def metrics(self) -> str:
+        name, fast = "music_flamingo_request_seconds", self.answered if self.seconds <= 0.5 else 0
+        return (
+            f"# TYPE {name} histogram\n"
+            f'{name}_bucket{{le="0.5"}} {fast}\n{name}_bucket{{le="10.0"}} {self.answered}\n'
+            f'{name}_bucket{{le="+Inf"}} {self.answered}\n{name}_count {self.answered}\n{name}_sum 1\n'
+            f"# TYPE music_flamingo_errors counter\n"
+            f'music_flamingo_errors_total{{reason="internal_error"}} {self.failed}\n'
+            f'music_flamingo_errors_total{{reason="invalid_request"}} 900\n'
+        )
+
+    def service(self) -> dict:
+        return self.cluster.custom.get_namespaced_custom_object(*PATH, "music-flamingo")
+
+
+@pytest.fixture
+def kserve(cluster):
+    emulated = KServe(cluster)
+    yield emulated
+    emulated.halt.set()
+    emulated.thread.join(5)
+
+
+def deployment(cluster, gate: Gate = GATE) -> Deployment:
+    patience = Patience(watch_s=1, pause_s=0.05)
+    return Deployment(cluster.api, NAMESPACE, "music-flamingo", gate, through_api(cluster.api, NAMESPACE), patience)
+
+
+def served(service: dict) -> str | None:
+    env = {e["name"]: e["value"] for e in service["spec"]["predictor"]["containers"][0].get("env", [])}
+    return env.get("RELEASE_SHA256")
+
+
+def test_a_good_release_gets_10_50_and_100_percent_and_then_the_place(cluster, kserve):
+    deployment(cluster).roll_out(URI, SHA)
+    service = kserve.service()
+    assert kserve.history == [10, 50, 100]
+    assert served(service) == SHA
+    assert not service["spec"].get("canary")
+    assert service["spec"]["predictor"]["name"] == f"r-{SHA[:8]}"
+    assert service["spec"]["predictor"]["maxReplicas"] == the_service()["spec"]["predictor"]["maxReplicas"]
+
+
+def test_a_release_that_fails_is_taken_away_at_the_first_share(cluster, kserve):
+    kserve.error_share = 0.3
+    with pytest.raises(RolledBackError, match=r"at 10 %, \d+ of \d+ requests failed .* serves what it served before"):
+        deployment(cluster).roll_out(URI, SHA)
+    service = kserve.service()
+    assert kserve.history == [10]
+    assert not service["spec"].get("canary")
+    assert service["spec"]["predictor"] == the_service()["spec"]["predictor"]
+
+
+def test_a_bad_release_does_not_serve_its_stretch_to_the_end(cluster, kserve):
+    kserve.error_share = 1.0
+    begun = time.monotonic()
+    with pytest.raises(RolledBackError):
+        deployment(cluster, Gate(hold_s=30.0, min_requests=20, max_error_rate=0.05)).roll_out(URI, SHA)
+    assert time.monotonic() - begun < 15
+
+
+def test_a_slow_release_is_taken_away(cluster, kserve):
+    kserve.seconds = 5.0
+    with pytest.raises(RolledBackError, match=r"95 % of the answers took up to \d+\.\d+ s \(at most 1\.00 s\)"):
+        deployment(cluster).roll_out(URI, SHA)
+
+
+def test_a_release_that_does_not_come_up_is_taken_away(cluster, kserve):
+    kserve.comes_up = False
+    with pytest.raises(RolledBackError, match="was not ready within 3 s"):
+        deployment(cluster).roll_out(URI, SHA)
+    assert not kserve.service()["spec"].get("canary")
+
+
+def test_without_traffic_nothing_is_judged_and_nothing_promoted(cluster, kserve):
+    kserve.traffic = 0
+    with pytest.raises(RolledBackError, match="0 requests came"):
+        deployment(cluster).roll_out(URI, SHA)
+
+
+def test_ctrl_c_takes_the_canary_away(cluster, kserve):
+    going = deployment(cluster)
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    going.sleep = interrupted
+    with pytest.raises(RolledBackError, match="Interrupted"):
+        going.roll_out(URI, SHA)
+    assert not kserve.service()["spec"].get("canary")
+
+
+def test_rollback_during_a_canary_takes_it_away_at_once(cluster, kserve):
+    body = {"spec": {"canary": [canary({}, with_release(the_service()["spec"]["predictor"], URI, SHA), 10)]}}
+    cluster.custom.patch_namespaced_custom_object(*PATH, "music-flamingo", body)
+    deployment(cluster).roll_back()
+    assert not kserve.service()["spec"].get("canary")
+
+
+def test_rollback_after_a_promotion_brings_the_release_before_back(cluster, kserve):
+    going = deployment(cluster)
+    going.roll_out(URI, SHA)
+    going.roll_out("s3://models/releases/cdcd", OTHER)
+    assert served(kserve.service()) == OTHER
+    going.roll_back()
+    assert served(kserve.service()) == SHA
+    assert kserve.history[-1] == 100
+
+
+def test_rollback_without_anything_to_go_back_to_says_so(cluster, kserve):
+    with pytest.raises(UserError, match="no release to go back to"):
+        deployment(cluster).roll_back()
+
+
+def test_the_same_release_is_not_deployed_twice(cluster, kserve):
+    going = deployment(cluster)
+    going.roll_out(URI, SHA)
+    going.roll_out(URI, SHA)
+    assert kserve.history == [10, 50, 100]
+
+
+def test_a_service_that_is_not_there_or_in_another_mode_is_refused(cluster, kserve):
+    with pytest.raises(UserError, match="apply the manifests first"):
+        Deployment(cluster.api, NAMESPACE, "nothing", GATE, through_api(cluster.api, NAMESPACE)).roll_out(URI, SHA)
+    annotations = {"metadata": {"annotations": {"serving.kserve.io/deploymentMode": "Serverless"}}}
+    cluster.custom.patch_namespaced_custom_object(*PATH, "music-flamingo", annotations)
+    with pytest.raises(UserError, match="needs the standard mode"):
+        deployment(cluster).roll_out(URI, SHA)
+
+
+def test_what_is_deployed_fits_the_schema_and_the_previous_predictor_is_kept(cluster, kserve):
+    service = the_service()
+    predictor = with_release(service["spec"]["predictor"], URI, SHA)
+    during = copy.deepcopy(service)
+    during["spec"]["canary"] = [canary(service["spec"]["predictor"], predictor, 10)]
+    assert violations(during) == []
+    misspelt = copy.deepcopy(during)
+    misspelt["spec"]["canary"][0]["trafficPercentage"] = 10
+    assert any("trafficPercentage" in v for v in violations(misspelt))
+    deployment(cluster).roll_out(URI, SHA)
+    after = kserve.service()
+    kept = after["metadata"]["annotations"][PREVIOUS]
+    assert json.loads(kept) == service["spec"]["predictor"]
+    assert violations({k: v for k, v in after.items() if k != "status"}) == []
+
+
+def test_no_volume_stands_in_the_way_of_the_release():
+    predictor = with_release(the_service()["spec"]["predictor"], URI, SHA)
+    assert "/mnt/models" not in [m["mountPath"] for m in predictor["containers"][0]["volumeMounts"]]
+    assert not any("persistentVolumeClaim" in v for v in predictor["volumes"])
+    again = with_release(predictor, "s3://m/other", OTHER)
+    assert [e["name"] for e in again["containers"][0]["env"]] == ["STORAGE_URI", "RELEASE_SHA256"]
+    assert cluster_api.own_namespace() == "default"
