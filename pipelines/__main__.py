@@ -1,21 +1,47 @@
-"""python -m pipelines [FOLDER]: compile the three pipelines to KFP YAML (default: build/pipelines)."""
+"""python -m pipelines [FOLDER]: compile the three pipelines (default: into build/pipelines).
+
+Each twice: `<name>.yaml` for `kfp` and the user interface, `<name>.kubernetes.yaml` as the resources Pipeline and
+PipelineVersion for `kubectl apply`. PROFILE and the words of pipelines/placement.py are read from the environment.
+"""
 
 import sys
 from pathlib import Path
 
 from kfp.compiler import Compiler
+from kfp.compiler.compiler_utils import KubernetesManifestOptions
+from kfp.dsl.base_component import BaseComponent
 
+from music_flamingo import __version__
 from pipelines.annotation import annotation
 from pipelines.music_flamingo import music_flamingo
+from pipelines.parameters import default_profile
 from pipelines.training import training
+
+PIPELINES = (annotation, training, music_flamingo)
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, pipeline in (("annotation", annotation), ("training", training), ("music_flamingo", music_flamingo)):
-        path = folder / f"{name}.yaml"
+    for pipeline in PIPELINES:
+        path = folder / f"{pipeline.name.replace('-', '_')}.yaml"
         Compiler().compile(pipeline, str(path))
+        resources = path.with_suffix(".kubernetes.yaml")
+        Compiler().compile(
+            pipeline,
+            str(resources),
+            kubernetes_manifest_format=True,
+            kubernetes_manifest_options=_names(pipeline),
+        )
         print(f"{path}  {path.stat().st_size / 1024:.0f} KiB")
+        print(f"{resources}  {resources.stat().st_size / 1024:.0f} KiB")
+
+
+def _names(pipeline: BaseComponent) -> KubernetesManifestOptions:
+    """A version for each release and profile; the namespace is `kubectl`'s to say."""
+    version = f"{pipeline.name}-{__version__.replace('.', '-')}-{default_profile()}"
+    return KubernetesManifestOptions(
+        pipeline_name=pipeline.name, pipeline_version_name=version, include_pipeline_manifest=True
+    )
 
 
 if __name__ == "__main__":

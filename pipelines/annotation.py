@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from kfp import dsl
 from kfp.dsl import PipelineTask
 
-from components.captions import captions
+from components.captions import captions, collect_captions
 from components.configure import configure
-from components.facts import facts
+from components.divide import divide
+from components.facts import collect_facts, facts
 from components.ingest import ingest
-from components.synthesize import synthesize
+from components.outcome import outcome
+from components.synthesize import collect_synthesize, synthesize
 from components.validate import validate
-from pipelines.parameters import default_params
+from pipelines.parameters import BRANCHES, default_params, default_profile
 from pipelines.placement import place
 
 
@@ -26,31 +28,59 @@ class Annotation:
     validate: PipelineTask
 
 
-def annotate(configs: PipelineTask) -> Annotation:
-    """Wire ingest -> facts -> captions -> synthesize -> validate."""
+def annotate(configs: PipelineTask, branches: int) -> Annotation:
+    """Wire ingest -> (facts -> captions -> synthesize) -> validate; the three run side by side on ranges of shards.
+
+    A branch hands its own part on: no branch waits for another between two stages.
+    """
     found = place(ingest(config=configs.outputs["ingest"]))
-    tracks = found.outputs["tracks"]
-    measured = place(facts(config=configs.outputs["facts"], tracks=tracks, originals=found.outputs["originals"]))
-    described = place(captions(config=configs.outputs["captions"], tracks=tracks, facts=measured.outputs["facts"]))
-    written = place(
-        synthesize(
+    tracks, originals = found.outputs["tracks"], found.outputs["originals"]
+    ranges = place(divide(port=found.outputs["truth"], branches=branches))
+    with dsl.ParallelFor(ranges.output, name="branches") as shards:
+        measured = place(
+            facts(config=configs.outputs["facts"], tracks=tracks, originals=originals, shards=shards)
+        ).outputs["facts"]
+        described = place(
+            captions(config=configs.outputs["captions"], tracks=tracks, facts=measured, shards=shards)
+        ).outputs["captions"]
+        written = place(
+            synthesize(
+                config=configs.outputs["synthesize"], tracks=tracks, facts=measured, captions=described, shards=shards
+            )
+        ).outputs["candidates"]
+    all_facts = place(
+        collect_facts(
+            config=configs.outputs["facts"], tracks=tracks, originals=originals, parts=dsl.Collected(measured)
+        )
+    )
+    facts_port = all_facts.outputs["facts"]
+    all_captions = place(
+        collect_captions(
+            config=configs.outputs["captions"], tracks=tracks, facts=facts_port, parts=dsl.Collected(described)
+        )
+    )
+    candidates = place(
+        collect_synthesize(
             config=configs.outputs["synthesize"],
             tracks=tracks,
-            facts=measured.outputs["facts"],
-            captions=described.outputs["captions"],
+            facts=facts_port,
+            captions=all_captions.outputs["captions"],
+            parts=dsl.Collected(written),
         )
     )
     kept = place(
         validate(
             config=configs.outputs["validate"],
-            candidates=written.outputs["candidates"],
-            facts=measured.outputs["facts"],
+            candidates=candidates.outputs["candidates"],
+            facts=facts_port,
             tracks=tracks,
         )
     )
-    return Annotation(found, measured, described, written, kept)
+    return Annotation(found, all_facts, all_captions, candidates, kept)
 
 
 @dsl.pipeline(name="annotation", description="A catalogue of songs becomes MF-Skills.")
-def annotation(params: str = default_params()) -> None:
-    annotate(place(configure(params=params)))
+def annotation(params: str = default_params(), profile: str = default_profile(), branches: int = BRANCHES) -> None:
+    configs = place(configure(params=params))
+    with dsl.ExitHandler(place(outcome(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, profile=profile))):
+        annotate(configs, branches)

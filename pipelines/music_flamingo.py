@@ -1,21 +1,22 @@
 """The whole way: songs -> MF-Skills -> SFT -> MF-Think -> warm-up -> GRPO -> evaluation -> release -> report."""
 
 from kfp import dsl
+from kfp.dsl import PipelineTask
 
 from components.configure import configure
 from components.evaluate import evaluate
+from components.outcome import outcome
 from components.release import release
 from components.report import report
 from pipelines.annotation import annotate
-from pipelines.parameters import default_params
+from pipelines.parameters import BRANCHES, default_params, default_profile
 from pipelines.placement import place
 from pipelines.training import train
 
 
-@dsl.pipeline(name="music-flamingo", description="From a catalogue of songs to a model that reasons about music.")
-def music_flamingo(params: str = default_params()) -> None:
-    configs = place(configure(params=params))
-    made = annotate(configs)
+def produce(configs: PipelineTask, branches: int) -> None:
+    """Wire annotation -> training -> evaluate -> release -> report."""
+    made = annotate(configs, branches)
     tracks, truth = made.ingest.outputs["tracks"], made.ingest.outputs["truth"]
     facts, skills = made.facts.outputs["facts"], made.validate.outputs["skills"]
     trained = train(configs, skills=skills, facts=facts, tracks=tracks)
@@ -51,3 +52,10 @@ def music_flamingo(params: str = default_params()) -> None:
             **models,
         )
     )
+
+
+@dsl.pipeline(name="music-flamingo", description="From a catalogue of songs to a model that reasons about music.")
+def music_flamingo(params: str = default_params(), profile: str = default_profile(), branches: int = BRANCHES) -> None:
+    configs = place(configure(params=params))
+    with dsl.ExitHandler(place(outcome(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, profile=profile))):
+        produce(configs, branches)

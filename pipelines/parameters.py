@@ -7,7 +7,15 @@ from pathlib import Path
 from music_flamingo.core.params import load_params
 from music_flamingo.workspace import profile_path
 
+BRANCHES = 8
+"""Pods at work side by side on the shards of a catalogue, unless a run says otherwise (at most 32)."""
+
 _ROOT = Path(__file__).resolve().parents[1]
+
+
+def default_profile() -> str:
+    """The name of the profile that a pipeline is compiled for: PROFILE of the environment, or the stem of its file."""
+    return Path(os.environ.get("PROFILE") or "default").stem
 
 
 def default_params() -> str:

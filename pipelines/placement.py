@@ -1,65 +1,145 @@
-"""Where each stage runs: CPU, memory, GPUs, and what of the cluster it needs. The image is the component's own.
+"""Where each step runs: CPU, memory, GPUs, timeout, caching, what it needs of the cluster. Images are the components'.
 
-A pipeline is compiled for teachers over HTTP by two variables of the environment: TEACHER_CACHE_CLAIM names the volume
-claim that keeps finished calls (mounted at /teacher-cache; a pod's own disk would lose them), TEACHER_KEY_SECRET a
-secret whose `api-key` becomes the variable TEACHER_API_KEY. For songs in a bucket, SONGS_SECRET names a secret whose
-`access-key` and `secret-key` become S3_ACCESS_KEY and S3_SECRET_KEY of ingest (`access_key: env:S3_ACCESS_KEY`).
+A pipeline is compiled for a profile (PROFILE, as in pipelines/profiles) and for a cluster, by a few words of the
+environment; docs/reference/pipelines.md tells them all. Steps are not retried by Kubeflow (set_retry): it would repeat
+every failure alike, the deterministic ones too. What may pass is tried again inside the pod (music_flamingo.step), lost
+pods by the workflow controller.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
+from pipelines.parameters import default_profile
+
 TEACHER_CACHE_PATH = "/teacher-cache"
+MODELS_PATH = "/models"
+GPU = "nvidia.com/gpu"
+GPU_PRODUCT = "nvidia.com/gpu.product"
+"""The label by which NVIDIA's feature discovery names the GPUs of a node."""
+USER = 1000
+"""Of the images; Pod Security `restricted` wants it said."""
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
 
 
 @dataclass(frozen=True)
 class Placement:
+    """What one step asks for."""
+
     cpu: str
     memory: str
+    timeout_s: int = DAY_S
     gpus: int = 0
+    gpu_product: str = ""
+    """Only nodes with such GPUs."""
+    shm: str = ""
+    """Size of /dev/shm, through which loaders and NCCL pass tensors; a pod has 64 MiB otherwise."""
+    is_pure: bool = True
+    """The same inputs and parameters give the same: a finished step is answered from the cache."""
     asks_teachers: bool = False
     reads_songs: bool = False
-    retries: int = 2
-    """Against lost nodes and busy services; a wrong parameter fails again at once and costs a pod start."""
+    reads_models: bool = False
+    """Weights of other people's models, from the volume claim MODELS_CLAIM at /models."""
 
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a profile gives to the stages that run networks of full size."""
+
+    gpus: int
+    gpu_product: str
+    cpu: str
+    memory: str
+    shm: str
+
+
+LIGHT = Placement(cpu="100m", memory="256Mi", timeout_s=HOUR_S)
+LEARNS = Placement(cpu="2", memory="8Gi")
 
 PLACEMENTS = {
-    "configure": Placement(cpu="100m", memory="256Mi"),
-    "ingest": Placement(cpu="2", memory="4Gi", reads_songs=True),
-    "facts": Placement(cpu="4", memory="8Gi"),
+    "configure": LIGHT,
+    "ingest": Placement(cpu="2", memory="4Gi", is_pure=False, reads_songs=True),
+    "divide": LIGHT,
+    "facts": Placement(cpu="4", memory="8Gi", reads_models=True),
     "captions": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "validate": Placement(cpu="1", memory="4Gi", asks_teachers=True),
-    "backbone": Placement(cpu="2", memory="8Gi"),
-    "sft": Placement(cpu="2", memory="8Gi"),
-    "reason": Placement(cpu="2", memory="8Gi", asks_teachers=True),
-    "warmup": Placement(cpu="2", memory="8Gi"),
-    "grpo": Placement(cpu="2", memory="8Gi"),
-    "evaluate": Placement(cpu="2", memory="8Gi"),
+    "backbone": replace(LEARNS, reads_models=True),
+    "sft": LEARNS,
+    "reason": replace(LEARNS, asks_teachers=True),
+    "warmup": LEARNS,
+    "grpo": LEARNS,
+    "evaluate": LEARNS,
     "release": Placement(cpu="1", memory="4Gi"),
     "report": Placement(cpu="1", memory="4Gi"),
+    "outcome": replace(LIGHT, is_pure=False),
 }
+
+HARDWARE = {
+    "h200": Hardware(gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
+    "paper": Hardware(gpus=8, gpu_product="NVIDIA-H100-80GB-HBM3", cpu="96", memory="960Gi", shm="256Gi"),
+}
+"""Profiles with GPUs. Every other runs on processors alone."""
+ON_GPUS = ("sft", "reason", "warmup", "grpo", "evaluate")
+GPU_TIMEOUT_S = 14 * DAY_S
+
+
+def placement(step: str, profile: str) -> Placement:
+    """What a step asks for under a profile; a step that collects asks for what its stage does."""
+    own = PLACEMENTS[step.removeprefix("collect-")]
+    hardware = HARDWARE.get(profile)
+    if hardware is None or step not in ON_GPUS:
+        return own
+    return replace(
+        own,
+        cpu=hardware.cpu,
+        memory=hardware.memory,
+        gpus=hardware.gpus,
+        gpu_product=hardware.gpu_product,
+        shm=hardware.shm,
+        timeout_s=GPU_TIMEOUT_S,
+    )
 
 
 def place(task: PipelineTask) -> PipelineTask:
-    """Give a task its resources and retries, by the name of its stage."""
-    placement = PLACEMENTS[task.component_spec.name.removeprefix("comp-")]
-    task.set_cpu_request(placement.cpu).set_memory_request(placement.memory).set_memory_limit(placement.memory)
-    if placement.gpus:
-        task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(placement.gpus)
-    if placement.asks_teachers:
-        _reach_teachers(task)
-    if placement.reads_songs and (secret := os.environ.get("SONGS_SECRET")):
-        keys = {"access-key": "S3_ACCESS_KEY", "secret-key": "S3_SECRET_KEY"}
+    """Give a task what its step asks for, under the profile and for the cluster that the environment names."""
+    wanted = placement(task.component_spec.name.removeprefix("comp-"), default_profile())
+    task.set_cpu_request(wanted.cpu).set_memory_request(wanted.memory).set_memory_limit(wanted.memory)
+    task.set_caching_options(wanted.is_pure)
+    kubernetes.set_timeout(task, wanted.timeout_s)
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+    if wanted.gpus:
+        _on_gpus(task, wanted)
+    if wanted.asks_teachers:
+        _claim(task, "TEACHER_CACHE_CLAIM", TEACHER_CACHE_PATH)
+        _secret(task, "TEACHER_KEY_SECRET", {"api-key": "TEACHER_API_KEY"})
+    if wanted.reads_songs:
+        _secret(task, "SONGS_SECRET", {"access-key": "S3_ACCESS_KEY", "secret-key": "S3_SECRET_KEY"})
+    if wanted.reads_models:
+        _claim(task, "MODELS_CLAIM", MODELS_PATH)
+    if store := os.environ.get("RUN_STORE"):
+        task.set_env_variable("RUN_STORE", store)
+        keys = {"accesskey": "RUN_STORE_ACCESS_KEY", "secretkey": "RUN_STORE_SECRET_KEY"}
+        name = os.environ.get("RUN_STORE_SECRET", "mlpipeline-minio-artifact")
+        kubernetes.use_secret_as_env(task, secret_name=name, secret_key_to_env=keys)
+    return task
+
+
+def _on_gpus(task: PipelineTask, wanted: Placement) -> None:
+    task.set_accelerator_type(GPU).set_accelerator_limit(wanted.gpus)
+    kubernetes.add_node_selector(task, label_key=GPU_PRODUCT, label_value=wanted.gpu_product)
+    kubernetes.add_toleration(task, key=GPU, operator="Exists", effect="NoSchedule")
+    kubernetes.empty_dir_mount(task, volume_name="shm", mount_path="/dev/shm", medium="Memory", size_limit=wanted.shm)
+
+
+def _claim(task: PipelineTask, variable: str, path: str) -> None:
+    if claim := os.environ.get(variable):
+        kubernetes.mount_pvc(task, pvc_name=claim, mount_path=path)
+
+
+def _secret(task: PipelineTask, variable: str, keys: dict[str, str]) -> None:
+    if secret := os.environ.get(variable):
         kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env=keys)
-    return task.set_retry(placement.retries, backoff_duration="30s", backoff_factor=2.0)
-
-
-def _reach_teachers(task: PipelineTask) -> None:
-    if claim := os.environ.get("TEACHER_CACHE_CLAIM"):
-        kubernetes.mount_pvc(task, pvc_name=claim, mount_path=TEACHER_CACHE_PATH)
-    if secret := os.environ.get("TEACHER_KEY_SECRET"):
-        kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={"api-key": "TEACHER_API_KEY"})

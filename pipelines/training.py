@@ -8,10 +8,11 @@ from kfp.dsl import Dataset, PipelineTask
 from components.backbone import backbone
 from components.configure import configure
 from components.grpo import grpo
+from components.outcome import outcome
 from components.reason import reason
 from components.sft import sft
 from components.warmup import warmup
-from pipelines.parameters import default_params
+from pipelines.parameters import default_params, default_profile
 from pipelines.placement import place
 
 
@@ -61,6 +62,7 @@ def training(
     facts_uri: str,
     tracks_uri: str,
     params: str = default_params(),
+    profile: str = default_profile(),
 ) -> None:
     """Train on the finished ports of an annotation run.
 
@@ -69,9 +71,12 @@ def training(
         facts_uri: Where the port `facts` lies.
         tracks_uri: Where the port `tracks` lies.
         params: All parameters as JSON text.
+        profile: The name of what was laid over them, for the page about the run.
     """
     ports = {
         name: dsl.importer(artifact_uri=uri, artifact_class=Dataset, reimport=False).output
         for name, uri in (("skills", skills_uri), ("facts", facts_uri), ("tracks", tracks_uri))
     }
-    train(place(configure(params=params)), **ports)
+    configs = place(configure(params=params))
+    with dsl.ExitHandler(place(outcome(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, profile=profile))):
+        train(configs, **ports)

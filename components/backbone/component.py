@@ -16,14 +16,11 @@ def backbone(
     Args:
         config: The stage's parameters as JSON text (`mf params backbone` prints them).
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("backbone"),
+    run_step(
+        "backbone",
         config,
-        {"skills": Path(skills.path)},
-        {"backbone_model": Path(backbone_model.path)},
+        {"skills": skills},
+        {"backbone_model": backbone_model},
     )

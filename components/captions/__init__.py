@@ -1,3 +1,4 @@
+from components.captions.collect import collect_captions
 from components.captions.component import captions
 
-__all__ = ["captions"]
+__all__ = ["captions", "collect_captions"]

@@ -11,20 +11,20 @@ def captions(
     tracks: Input[Dataset],
     facts: Input[Dataset],
     captions: Output[Dataset],
+    shards: str = "",
 ) -> None:
     """Describe every 30 s of each track: surface facts only.
 
     Args:
         config: The stage's parameters as JSON text (`mf params captions` prints them).
+        shards: A branch works on these alone: `8-15`. All, where it is empty.
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("captions"),
+    run_step(
+        "captions",
         config,
-        {"tracks": Path(tracks.path), "facts": Path(facts.path)},
-        {"captions": Path(captions.path)},
+        {"tracks": tracks, "facts": facts},
+        {"captions": captions},
+        shards,
     )

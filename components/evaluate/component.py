@@ -21,20 +21,17 @@ def evaluate(
     Args:
         config: The stage's parameters as JSON text (`mf params evaluate` prints them).
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("evaluate"),
+    run_step(
+        "evaluate",
         config,
         {
-            "truth": Path(truth.path),
-            "tracks": Path(tracks.path),
-            "sft_model": Path(sft_model.path),
-            "warmup_model": Path(warmup_model.path),
-            "grpo_model": Path(grpo_model.path),
+            "truth": truth,
+            "tracks": tracks,
+            "sft_model": sft_model,
+            "warmup_model": warmup_model,
+            "grpo_model": grpo_model,
         },
-        {"predictions": Path(predictions.path), "scores": Path(scores.path)},
+        {"predictions": predictions, "scores": scores},
     )

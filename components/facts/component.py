@@ -11,20 +11,20 @@ def facts(
     tracks: Input[Dataset],
     originals: Input[Artifact],
     facts: Output[Dataset],
+    shards: str = "",
 ) -> None:
     """Measure beats, downbeats, tempo, meter, key, chords, sections, dynamics and sound on the originals.
 
     Args:
         config: The stage's parameters as JSON text (`mf params facts` prints them).
+        shards: A branch works on these alone: `8-15`. All, where it is empty.
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("facts"),
+    run_step(
+        "facts",
         config,
-        {"tracks": Path(tracks.path), "originals": Path(originals.path)},
-        {"facts": Path(facts.path)},
+        {"tracks": tracks, "originals": originals},
+        {"facts": facts},
+        shards,
     )

@@ -19,19 +19,16 @@ def grpo(
     Args:
         config: The stage's parameters as JSON text (`mf params grpo` prints them).
     """
-    from pathlib import Path
-
-    from music_flamingo.cluster.steps import run_step
-    from music_flamingo.stages import load
+    from music_flamingo.step import run_step
 
     run_step(
-        load("grpo"),
+        "grpo",
         config,
         {
-            "skills": Path(skills.path),
-            "think": Path(think.path),
-            "tracks": Path(tracks.path),
-            "warmup_model": Path(warmup_model.path),
+            "skills": skills,
+            "think": think,
+            "tracks": tracks,
+            "warmup_model": warmup_model,
         },
-        {"grpo_model": Path(grpo_model.path)},
+        {"grpo_model": grpo_model},
     )

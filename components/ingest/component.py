@@ -17,18 +17,15 @@ def ingest(
     Args:
         config: The stage's parameters as JSON text (`mf params ingest` prints them).
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("ingest"),
+    run_step(
+        "ingest",
         config,
         {},
         {
-            "tracks": Path(tracks.path),
-            "truth": Path(truth.path),
-            "originals": Path(originals.path),
+            "tracks": tracks,
+            "truth": truth,
+            "originals": originals,
         },
     )

@@ -20,19 +20,16 @@ def reason(
     Args:
         config: The stage's parameters as JSON text (`mf params reason` prints them).
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("reason"),
+    run_step(
+        "reason",
         config,
         {
-            "skills": Path(skills.path),
-            "facts": Path(facts.path),
-            "tracks": Path(tracks.path),
-            "sft_model": Path(sft_model.path),
+            "skills": skills,
+            "facts": facts,
+            "tracks": tracks,
+            "sft_model": sft_model,
         },
-        {"think": Path(think.path), "think_rejects": Path(think_rejects.path)},
+        {"think": think, "think_rejects": think_rejects},
     )

@@ -17,14 +17,11 @@ def release(
     Args:
         config: The stage's parameters as JSON text (`mf params release` prints them).
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("release"),
+    run_step(
+        "release",
         config,
-        {"scores": Path(scores.path), "grpo_model": Path(grpo_model.path)},
-        {"release": Path(release.path)},
+        {"scores": scores, "grpo_model": grpo_model},
+        {"release": release},
     )

@@ -31,31 +31,28 @@ def report(
     Args:
         config: The stage's parameters as JSON text (`mf params report` prints them).
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("report"),
+    run_step(
+        "report",
         config,
         {
-            "tracks": Path(tracks.path),
-            "truth": Path(truth.path),
-            "facts": Path(facts.path),
-            "captions": Path(captions.path),
-            "candidates": Path(candidates.path),
-            "skills": Path(skills.path),
-            "rejects": Path(rejects.path),
-            "data_docs": Path(data_docs.path),
-            "sft_model": Path(sft_model.path),
-            "think": Path(think.path),
-            "think_rejects": Path(think_rejects.path),
-            "warmup_model": Path(warmup_model.path),
-            "grpo_model": Path(grpo_model.path),
-            "predictions": Path(predictions.path),
-            "scores": Path(scores.path),
-            "release": Path(release.path),
+            "tracks": tracks,
+            "truth": truth,
+            "facts": facts,
+            "captions": captions,
+            "candidates": candidates,
+            "skills": skills,
+            "rejects": rejects,
+            "data_docs": data_docs,
+            "sft_model": sft_model,
+            "think": think,
+            "think_rejects": think_rejects,
+            "warmup_model": warmup_model,
+            "grpo_model": grpo_model,
+            "predictions": predictions,
+            "scores": scores,
+            "release": release,
         },
-        {"site": Path(site.path)},
+        {"site": site},
     )

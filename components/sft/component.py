@@ -18,18 +18,15 @@ def sft(
     Args:
         config: The stage's parameters as JSON text (`mf params sft` prints them).
     """
-    from pathlib import Path
-
-    from music_flamingo.cluster.steps import run_step
-    from music_flamingo.stages import load
+    from music_flamingo.step import run_step
 
     run_step(
-        load("sft"),
+        "sft",
         config,
         {
-            "skills": Path(skills.path),
-            "tracks": Path(tracks.path),
-            "backbone_model": Path(backbone_model.path),
+            "skills": skills,
+            "tracks": tracks,
+            "backbone_model": backbone_model,
         },
-        {"sft_model": Path(sft_model.path)},
+        {"sft_model": sft_model},
     )

@@ -1,3 +1,4 @@
+from components.synthesize.collect import collect_synthesize
 from components.synthesize.component import synthesize
 
-__all__ = ["synthesize"]
+__all__ = ["collect_synthesize", "synthesize"]

@@ -12,20 +12,20 @@ def synthesize(
     facts: Input[Dataset],
     captions: Input[Dataset],
     candidates: Output[Dataset],
+    shards: str = "",
 ) -> None:
     """Turn captions and facts into rich captions and questions in five skills.
 
     Args:
         config: The stage's parameters as JSON text (`mf params synthesize` prints them).
+        shards: A branch works on these alone: `8-15`. All, where it is empty.
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("synthesize"),
+    run_step(
+        "synthesize",
         config,
-        {"tracks": Path(tracks.path), "facts": Path(facts.path), "captions": Path(captions.path)},
-        {"candidates": Path(candidates.path)},
+        {"tracks": tracks, "facts": facts, "captions": captions},
+        {"candidates": candidates},
+        shards,
     )

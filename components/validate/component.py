@@ -20,22 +20,19 @@ def validate(
     Args:
         config: The stage's parameters as JSON text (`mf params validate` prints them).
     """
-    from pathlib import Path
+    from music_flamingo.step import run_step
 
-    from music_flamingo.core.stage import execute
-    from music_flamingo.stages import load
-
-    execute(
-        load("validate"),
+    run_step(
+        "validate",
         config,
         {
-            "candidates": Path(candidates.path),
-            "facts": Path(facts.path),
-            "tracks": Path(tracks.path),
+            "candidates": candidates,
+            "facts": facts,
+            "tracks": tracks,
         },
         {
-            "skills": Path(skills.path),
-            "rejects": Path(rejects.path),
-            "data_docs": Path(data_docs.path),
+            "skills": skills,
+            "rejects": rejects,
+            "data_docs": data_docs,
         },
     )

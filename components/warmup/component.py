@@ -18,18 +18,15 @@ def warmup(
     Args:
         config: The stage's parameters as JSON text (`mf params warmup` prints them).
     """
-    from pathlib import Path
-
-    from music_flamingo.cluster.steps import run_step
-    from music_flamingo.stages import load
+    from music_flamingo.step import run_step
 
     run_step(
-        load("warmup"),
+        "warmup",
         config,
         {
-            "think": Path(think.path),
-            "tracks": Path(tracks.path),
-            "sft_model": Path(sft_model.path),
+            "think": think,
+            "tracks": tracks,
+            "sft_model": sft_model,
         },
-        {"warmup_model": Path(warmup_model.path)},
+        {"warmup_model": warmup_model},
     )

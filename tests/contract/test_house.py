@@ -88,12 +88,21 @@ def _classes(annotation):
 @each_stage
 def test_the_component_has_the_ports_of_the_stage(name):
     stage, spec = stages.load(name), component(name).component_spec
-    assert set(spec.inputs) == {"config", *stage.inputs}
+    assert set(spec.inputs) == {"config", *stage.inputs} | ({"shards"} if name in stages.BRANCHED else set())
     assert set(spec.outputs) == set(stage.outputs)
     for port, record in [*stage.inputs.items(), *stage.outputs.items()]:
         is_dataset = (spec.inputs.get(port) or spec.outputs.get(port)).type.startswith(Dataset.schema_title)
         assert is_dataset != issubclass(record, Folder), port
     assert not any(spec.inputs[p].type.startswith(Model.schema_title) for p in ("tracks",) if p in spec.inputs)
+
+
+@pytest.mark.parametrize("name", stages.BRANCHED)
+def test_the_component_that_collects_has_the_ports_of_the_stage(name):
+    module = __import__(f"components.{name}", fromlist=[name])
+    spec, stage = getattr(module, f"collect_{name}").component_spec, stages.load(name)
+    assert set(spec.inputs) == {"config", *stage.inputs, "parts"}
+    assert set(spec.outputs) == set(stage.outputs)
+    assert spec.inputs["parts"].is_artifact_list
 
 
 @each_stage
@@ -147,29 +156,94 @@ def test_configure_gives_one_text_a_stage():
     assert list(configure.component_spec.outputs) == list(stages.ORDER)
 
 
-@pytest.mark.parametrize("pipeline", [annotation, training, music_flamingo], ids=lambda p: p.name)
+class Graph:
+    """The tasks of a compiled pipeline at every depth (loops and exit handlers are graphs of their own)."""
+
+    def __init__(self, pipeline, folder: Path) -> None:
+        self.path = folder / "pipeline.yaml"
+        Compiler().compile(pipeline, str(self.path))
+        self.spec = next(yaml.safe_load_all(self.path.read_text()))
+        self.tasks = {}
+        self.above = {}
+        self._walk(self.spec["root"]["dag"], None)
+
+    def _walk(self, dag, above) -> None:
+        for name, task in dag["tasks"].items():
+            assert name not in self.tasks, f"{name} stands in the graph twice"
+            self.tasks[name], self.above[name] = task, above
+            inner = self.spec["components"][task["componentRef"]["name"]]
+            if "dag" in inner:
+                self._walk(inner["dag"], name)
+
+    def origin(self, task: str, kind: str, name: str) -> tuple[str, str]:
+        """(task, output) that an input comes from; (`pipeline`, name) for what the run is given."""
+        if name == self.tasks[task].get("parameterIterator", {}).get("itemInput"):
+            return task, "item"
+        source = self.tasks[task]["inputs"][kind][name]
+        for made in ("taskOutputArtifact", "taskOutputParameter"):
+            if made in source:
+                key = source[made].get("outputArtifactKey") or source[made]["outputParameterKey"]
+                return self._inside(source[made]["producerTask"], key)
+        outer = source.get("componentInputArtifact") or source["componentInputParameter"]
+        above = self.above[task]
+        return self.origin(above, kind, outer) if above else ("pipeline", outer)
+
+    def _inside(self, task: str, output: str) -> tuple[str, str]:
+        """What gives the output of a graph: `pipelinechannel--facts-facts` of a loop is `facts` of the task `facts`."""
+        inner = self.spec["components"][self.tasks[task]["componentRef"]["name"]]
+        if "dag" not in inner:
+            return task, output
+        [made] = inner["dag"]["outputs"]["artifacts"][output]["artifactSelectors"]
+        return self._inside(made["producerSubtask"], made["outputArtifactKey"])
+
+
+PIPELINES = pytest.mark.parametrize("pipeline", [annotation, training, music_flamingo], ids=lambda p: p.name)
+
+
+@PIPELINES
 def test_pipelines_wire_each_port_to_the_stage_that_gives_it(pipeline, tmp_path):
-    path = tmp_path / "pipeline.yaml"
-    Compiler().compile(pipeline, str(path))
-    spec = next(yaml.safe_load_all(path.read_text()))
-    tasks = spec["root"]["dag"]["tasks"]
-    for task_name, task in tasks.items():
-        if task_name not in stages.ORDER:
-            continue
-        stage = stages.load(task_name)
-        given = task["inputs"]["artifacts"] if stage.inputs else {}
-        assert set(given) == set(stage.inputs)
-        for port, source in given.items():
-            output = source["taskOutputArtifact"]
-            imported = output["producerTask"].startswith("importer")
-            assert imported or (output["producerTask"], output["outputArtifactKey"]) == (PRODUCER[port], port)
-        config = task["inputs"]["parameters"]["config"]["taskOutputParameter"]
-        assert config == {"producerTask": "configure", "outputParameterKey": task_name}
+    graph = Graph(pipeline, tmp_path)
+    for task in (t for t in graph.tasks if t.removeprefix("collect-") in stages.ORDER):
+        name = task.removeprefix("collect-")
+        given = graph.tasks[task]["inputs"].get("artifacts", {})
+        assert set(given) == set(stages.load(name).inputs) | ({"parts"} if task != name else set())
+        for port in stages.load(name).inputs:
+            producer, output = graph.origin(task, "artifacts", port)
+            # a branch takes the part of its own loop; every other task the port that was put together
+            inside = graph.above[task] == graph.above.get(PRODUCER[port])
+            whole = PRODUCER[port] if inside or PRODUCER[port] not in stages.BRANCHED else f"collect-{PRODUCER[port]}"
+            assert producer.startswith("importer") or (producer, output) == (whole, port)
+        assert graph.origin(task, "parameters", "config") == ("configure", name)
+
+
+@pytest.mark.parametrize("name", stages.BRANCHED)
+def test_a_branched_stage_runs_once_a_range_and_its_parts_are_put_together(name, tmp_path):
+    graph = Graph(annotation, tmp_path)
+    loop = graph.tasks[graph.above[name]]
+    assert graph.origin(name, "parameters", "shards") == (graph.above[name], "item")
+    ranges = loop["parameterIterator"]["items"]["inputParameter"]
+    assert graph.origin(graph.above[name], "parameters", ranges) == ("divide", "Output")
+    [port] = stages.load(name).outputs
+    assert graph.origin(f"collect-{name}", "artifacts", "parts") == (name, port)
+
+
+def test_the_number_of_branches_is_the_runs_to_choose(tmp_path):
+    graph = Graph(music_flamingo, tmp_path)
+    assert graph.origin("divide", "parameters", "branches") == ("pipeline", "branches")
+
+
+@PIPELINES
+def test_every_run_ends_with_a_page_about_it(pipeline, tmp_path):
+    graph = Graph(pipeline, tmp_path)
+    last = graph.tasks["outcome"]
+    assert last["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    handled = last["inputs"]["parameters"]["status"]["taskFinalStatus"]["producerTask"]
+    outside = {name for name, above in graph.above.items() if above is None and not name.startswith("importer")}
+    assert outside == {"configure", handled, "outcome"}
 
 
 def test_the_whole_pipeline_has_every_stage(tmp_path):
-    path = tmp_path / "pipeline.yaml"
-    Compiler().compile(music_flamingo, str(path))
-    tasks = next(yaml.safe_load_all(path.read_text()))["root"]["dag"]["tasks"]
-    assert set(tasks) == {"configure", *stages.ORDER}
-    assert path.stat().st_size < 1_000_000
+    graph = Graph(music_flamingo, tmp_path)
+    groups = {above for above in graph.above.values() if above}
+    own = {"configure", "divide", "outcome", *(f"collect-{name}" for name in stages.BRANCHED)}
+    assert set(graph.tasks) - groups == {*own, *stages.ORDER}

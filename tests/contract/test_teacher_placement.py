@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-ASKING = {"captions", "synthesize", "validate"}
+ASKING = {"captions", "collect-captions", "synthesize", "collect-synthesize", "validate"}
 COMPILE = "import sys; from kfp.compiler import Compiler; from pipelines.annotation import annotation; "
 COMPILE += "Compiler().compile(annotation, sys.argv[1])"
 

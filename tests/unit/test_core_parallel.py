@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.manifest import Manifest, list_files
 from music_flamingo.core.parallel import map_shards, pool_map
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.record import Record
@@ -33,13 +34,20 @@ def die_at_seven(number: Number) -> list[Number]:
     return [number]
 
 
+def opened(root: Path) -> Table[Number]:
+    """What lies there, finished or not."""
+    files = list_files(root)
+    manifest = Manifest.model_construct(files=files, num_records=None)
+    return Table(root, Number, manifest)
+
+
 def stored(root: Path, shards: list[list[int]]) -> Table[Number]:
     """Values from 90 on are quarantined."""
     writer = Writer(root, Number)
     for index, values in enumerate(shards):
         records = [Number(id=str(v), value=v) for v in values]
         writer.write(index, [r if r.value < 90 else r.quarantined("big") for r in records])
-    return Table(root, Number, manifest=None)
+    return opened(root)
 
 
 def values(table: Table[Number]) -> list[list[int]]:
@@ -48,7 +56,7 @@ def values(table: Table[Number]) -> list[list[int]]:
 
 def mapped(source: Table[Number], out: Path, work: Callable, workers: int) -> Table[Number]:
     map_shards(source, Writer(out, Number), work, workers=workers, label="test", unit="numbers")
-    return Table(out, Number, manifest=None)
+    return opened(out)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -62,7 +70,7 @@ def test_shards_that_an_interrupted_run_left_are_not_made_again(tmp_path):
     source = stored(tmp_path / "in", [[1, 2], [7], [3]])
     with pytest.raises(ValueError, match="seven"):
         mapped(source, tmp_path / "out", refuse_seven, 1)
-    assert values(Table(tmp_path / "out", Number, manifest=None)) == [[1, 2]]
+    assert values(opened(tmp_path / "out")) == [[1, 2]]
     assert values(mapped(source, tmp_path / "out", squared, 1)) == [[1, 2], [49], [9]]
 
 

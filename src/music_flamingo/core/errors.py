@@ -5,6 +5,10 @@ class UserError(ValueError):
     """Something the user can mend: the command line prints its message alone, without a traceback."""
 
 
+class TransientError(UserError):
+    """May be gone in a minute (a server is away, a worker was killed): the same again can succeed."""
+
+
 class ConfigError(UserError):
     """A parameter is unknown, missing or of the wrong type."""
 

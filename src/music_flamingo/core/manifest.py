@@ -7,14 +7,14 @@ rerun with the same key goes on from the shards it finds, another key starts afr
 
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
 from music_flamingo.core.hashing import sha256_file, sha256_json
-from music_flamingo.core.shards import TEMPORARY_PATTERN, write_atomic
+from music_flamingo.core.shards import SHARD_GLOB, TEMPORARY_PATTERN, shard_index, write_atomic
 
 MANIFEST_NAME = "_manifest.json"
 PROGRESS_NAME = "_progress.json"
@@ -47,6 +47,11 @@ class Manifest(BaseModel):
     metrics: dict[str, Any]
     digest: str
 
+    @property
+    def shards(self) -> tuple[FileEntry, ...]:
+        """The files that are shards of a table, in order."""
+        return tuple(f for f in self.files if PurePath(f.path).match(SHARD_GLOB))
+
 
 def list_files(root: Path) -> tuple[FileEntry, ...]:
     """Every file of a port but its bookkeeping, in order of path."""
@@ -78,6 +83,22 @@ def read_manifest(root: Path) -> Manifest:
         return Manifest.model_validate_json(path.read_text())
     except ValueError as error:
         raise CorruptDataError(f"{path} is not a completion manifest: {error}. Delete {root} and rerun.") from error
+
+
+def narrowed(manifest: Manifest, shards: range) -> Manifest:
+    """The manifest of a part of a table: `shards` alone, uncounted, under a digest of their own.
+
+    Raises MissingInputError when the table lacks one of them.
+    """
+    files = tuple(f for f in manifest.shards if shard_index(PurePath(f.path)) in shards)
+    if len(files) != len(shards):
+        raise MissingInputError(
+            f"`{manifest.port}` has {len(manifest.shards)} shards, and not all of {shards.start}-{shards.stop - 1}. "
+            "The range was drawn from another port: divide the shards of this run."
+        )
+    return manifest.model_copy(
+        update={"files": files, "digest": files_digest(files), "num_records": None, "status": {}}
+    )
 
 
 def finished_key(root: Path) -> str | None:

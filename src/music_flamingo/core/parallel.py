@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from music_flamingo.core.errors import UserError
+from music_flamingo.core.errors import TransientError
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import Record
@@ -41,7 +41,7 @@ def pool_map(workers: int) -> Iterator[Callable[[Callable[[A], B], Iterable[A]],
         yield partial(_ordered, pool, AHEAD * workers)
     except BrokenProcessPool as error:
         # multiprocessing's own Pool would wait for the dead worker's result for ever
-        raise UserError(
+        raise TransientError(
             "a worker process died: it was killed (out of memory?) or a tool crashed in native code. What is finished "
             "stays: run the same command again, with `workers: 1` for the stage if it happens again."
         ) from error

@@ -47,7 +47,8 @@ class OutputFolder:
 
 @dataclass(frozen=True)
 class Table(Generic[R]):
-    """A finished table port. Iterating gives every record, quarantined ones too; `ok()` gives the good ones."""
+    """A finished table port, or the part of it that its manifest lists. Iterating gives every record, quarantined ones
+    too; `ok()` gives the good ones."""
 
     root: Path
     record: type[R]
@@ -59,14 +60,16 @@ class Table(Generic[R]):
 
     @property
     def shards(self) -> list[Path]:
-        return shard_paths(self.root)
+        return [self.root / shard.path for shard in self.manifest.shards]
 
     def __iter__(self) -> Iterator[R]:
         for path in self.shards:
             yield from read_parquet(path, self.record)
 
     def __len__(self) -> int:
-        return self.manifest.num_records or 0
+        if self.manifest.num_records is not None:
+            return self.manifest.num_records
+        return sum(pq.read_metadata(path).num_rows for path in self.shards)
 
     def ok(self) -> Iterator[R]:
         return (r for r in self if r.is_ok)
@@ -91,6 +94,8 @@ class Writer(Generic[R]):
 
     root: Path
     record: type[R]
+    made_by_branches: bool = False
+    """Every shard is there, as branches left it: what failed in one is not tried again."""
 
     def has(self, index: int) -> bool:
         return shard_path(self.root, index).exists()

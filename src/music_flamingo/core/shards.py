@@ -4,9 +4,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
+
+from music_flamingo.core.errors import ConfigError
 
 SHARD_PATTERN = "part-{:05d}.parquet"
+SHARD_GLOB = "part-*.parquet"
 TEMPORARY_PATTERN = ".*.tmp"
 """Files that were being written when a run was killed: no part of any result."""
 
@@ -16,11 +19,19 @@ def shard_path(root: Path, index: int) -> Path:
 
 
 def shard_paths(root: Path) -> list[Path]:
-    return sorted(root.glob("part-*.parquet"))
+    return sorted(root.glob(SHARD_GLOB))
 
 
-def shard_index(path: Path) -> int:
+def shard_index(path: PurePath) -> int:
     return int(path.stem.removeprefix("part-"))
+
+
+def parse_range(text: str) -> range:
+    """`8-15` -> the shards 8 to 15, both included."""
+    first, separator, last = text.partition("-")
+    if not (separator and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise ConfigError(f"a range of shards reads FIRST-LAST, as in 8-15, not {text!r}.")
+    return range(int(first), int(last) + 1)
 
 
 @contextmanager

@@ -98,14 +98,36 @@ def parse_config(stage: Stage, config_json: str) -> StageConfig:
         ) from error
 
 
-def execute(stage: Stage, config_json: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> bool:
-    """Run a stage on the given port folders. Gives False when the outputs were already there for this very work."""
+def execute(
+    stage: Stage,
+    config_json: str,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    *,
+    shards: range | None = None,
+    made_by_branches: bool = False,
+) -> bool:
+    """Run a stage on the given port folders. Gives False when the outputs were already there for this very work.
+
+    `shards` shows it that part of its tables alone: a branch, whose outputs core.branches puts together. With
+    `made_by_branches` every shard of the outputs lies there already: what is left is to count and to complete.
+    """
     config = parse_config(stage, config_json)
-    _same_names(stage, "inputs", stage.inputs, inputs)
+    read = read_inputs(stage, inputs, shards)
     _same_names(stage, "outputs", stage.outputs, outputs)
-    read = {name: manifests.read_manifest(inputs[name]) for name in stage.inputs}
     with _alone(stage, outputs):
-        return _execute(stage, config, read, inputs, outputs)
+        return _execute(stage, config, read, inputs, outputs, made_by_branches)
+
+
+def read_inputs(stage: Stage, inputs: Mapping[str, Path], shards: range | None = None) -> dict[str, Manifest]:
+    """The manifests of a stage's inputs; those of tables narrowed to `shards`, if given."""
+    _same_names(stage, "inputs", stage.inputs, inputs)
+    read = {name: manifests.read_manifest(inputs[name]) for name in stage.inputs}
+    if shards is None:
+        return read
+    return {
+        name: m if issubclass(stage.inputs[name], Folder) else manifests.narrowed(m, shards) for name, m in read.items()
+    }
 
 
 def _execute(
@@ -114,6 +136,7 @@ def _execute(
     read: Mapping[str, Manifest],
     inputs: Mapping[str, Path],
     outputs: Mapping[str, Path],
+    made_by_branches: bool,
 ) -> bool:
     digests = {name: m.digest for name, m in read.items()}
     key = stage.key(config, digests)
@@ -127,13 +150,13 @@ def _execute(
     metrics = stage.run(
         config,
         **{name: open_input(stage.inputs[name], inputs[name], read[name]) for name in stage.inputs},
-        **{name: _open_output(port, outputs[name]) for name, port in stage.outputs.items()},
+        **{name: _open_output(port, outputs[name], made_by_branches) for name, port in stage.outputs.items()},
     )
     wall_s = time.monotonic() - started
     for name, port in stage.outputs.items():
         described = _describe(stage, name, port, outputs[name], key, config, digests, metrics)
         manifests.complete(outputs[name], described)
-        log.info("%s: %s", stage.name, _in_words(described))
+        log.info("%s: %s", stage.name, in_words(described))
     log.info("%s: done in %s", stage.name, clock(wall_s))
     _write_timing(stage, outputs, wall_s)
     return True
@@ -163,8 +186,8 @@ def open_input(port: PortType, root: Path, manifest: Manifest) -> Table[Any] | I
     return InputFolder(root, manifest) if issubclass(port, Folder) else Table(root, port, manifest)
 
 
-def _open_output(port: PortType, root: Path) -> Writer[Any] | OutputFolder:
-    return OutputFolder(root) if issubclass(port, Folder) else Writer(root, port)
+def _open_output(port: PortType, root: Path, made_by_branches: bool) -> Writer[Any] | OutputFolder:
+    return OutputFolder(root) if issubclass(port, Folder) else Writer(root, port, made_by_branches)
 
 
 def _describe(
@@ -194,7 +217,8 @@ def _describe(
     )
 
 
-def _in_words(manifest: Manifest) -> str:
+def in_words(manifest: Manifest) -> str:
+    """`facts, 440 records (438 ok, 2 quarantined:silent)`."""
     if manifest.num_records is None:
         return f"{manifest.port}, {len(manifest.files)} files"
     counts = ", ".join(f"{n} {status}" for status, n in _by_reason(manifest.status).items())

@@ -21,6 +21,9 @@ ORDER = (
     "report",
 )
 
+BRANCHED = ("facts", "captions", "synthesize")
+"""Stages that give a shard for each shard: Kubeflow pipelines run them on ranges, side by side."""
+
 
 def load(name: str) -> Stage:
     """The stage of that name. Raises UserError naming the stages there are."""

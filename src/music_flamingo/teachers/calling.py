@@ -69,7 +69,7 @@ def _wants_more(waiting: "deque[Begun[Made]]", concurrency: int) -> bool:
 
 def is_settled(writer: Writer[R], index: int) -> bool:
     """The shard is there and holds no failed call. An interrupted run that goes on asks once more what had failed."""
-    if not writer.has(index):
-        return False
+    if writer.made_by_branches or not writer.has(index):
+        return writer.has(index)
     statuses = pq.read_table(shard_path(writer.root, index), columns=["status"])["status"].to_pylist()
     return not any(status.startswith(QUARANTINED + TEACHER_FAILED) for status in statuses)

@@ -3,12 +3,16 @@
 import threading
 from collections import Counter, deque
 
-from music_flamingo.core.errors import UserError
+from music_flamingo.core.errors import TransientError, UserError
 from music_flamingo.teachers.config import FailureLimit
 
 
 class TeacherUnusableError(UserError):
-    """The teacher fails too often to go on."""
+    """The teacher cannot be asked, or fails too often to go on."""
+
+
+class TeacherAwayError(TeacherUnusableError, TransientError):
+    """Too many calls failed: the server is down or overrun, and may be back in a minute."""
 
 
 class FailureWatch:
@@ -27,7 +31,7 @@ class FailureWatch:
             num_calls = len(self._last)
         if num_calls == self._limit.window_calls and reasons.total() > self._limit.max_failed_fraction * num_calls:
             allowed = f"more than {100 * self._limit.max_failed_fraction:g} %"
-            raise TeacherUnusableError(self._message(reasons, num_calls, allowed))
+            raise TeacherAwayError(self._message(reasons, num_calls, allowed))
 
     def succeeded(self) -> None:
         with self._lock:
@@ -46,7 +50,7 @@ class FailureWatch:
             reasons = Counter(reason for reason in self._last if reason is not None)
             none_good = reasons.total() > 0 and self._num_good == 0
         if none_good:
-            raise TeacherUnusableError(self._message(reasons, reasons.total(), "all of them"))
+            raise TeacherAwayError(self._message(reasons, reasons.total(), "all of them"))
 
     def _message(self, reasons: Counter[str], num_calls: int, allowed: str) -> str:
         counted = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())

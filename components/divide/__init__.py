@@ -1,0 +1,3 @@
+from components.divide.component import divide
+
+__all__ = ["divide"]

@@ -1,0 +1,3 @@
+from components.outcome.component import outcome
+
+__all__ = ["outcome"]

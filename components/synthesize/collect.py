@@ -1,0 +1,30 @@
+"""Put the parts that branches made of `candidates` together: the port of one process."""
+
+from kfp.dsl import Dataset, Input, Output, component
+
+from components.images import ANNOTATE_IMAGE
+
+
+@component(base_image=ANNOTATE_IMAGE, install_kfp_package=False)
+def collect_synthesize(
+    config: str,
+    tracks: Input[Dataset],
+    facts: Input[Dataset],
+    captions: Input[Dataset],
+    parts: Input[list[Dataset]],
+    candidates: Output[Dataset],
+) -> None:
+    """Put the parts that branches made of `candidates` together: the port of one process.
+
+    Args:
+        config: The stage's parameters as JSON text, as the branches had them.
+    """
+    from music_flamingo.step import collect_step
+
+    collect_step(
+        "synthesize",
+        config,
+        {"tracks": tracks, "facts": facts, "captions": captions},
+        {"candidates": candidates},
+        parts,
+    )
