@@ -24,16 +24,20 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for pipeline in PIPELINES:
         path = folder / f"{pipeline.name.replace('-', '_')}.yaml"
-        Compiler().compile(pipeline, str(path))
-        resources = path.with_suffix(".kubernetes.yaml")
-        Compiler().compile(
-            pipeline,
-            str(resources),
-            kubernetes_manifest_format=True,
-            kubernetes_manifest_options=_names(pipeline),
-        )
-        print(f"{path}  {path.stat().st_size / 1024:.0f} KiB")
-        print(f"{resources}  {resources.stat().st_size / 1024:.0f} KiB")
+        for written in (compile_one(pipeline, path), compile_resources(pipeline, path.with_suffix(".kubernetes.yaml"))):
+            print(f"{written}  {written.stat().st_size / 1024:.0f} KiB")
+
+
+def compile_one(pipeline: BaseComponent, path: Path) -> Path:
+    Compiler().compile(pipeline, str(path))
+    return path
+
+
+def compile_resources(pipeline: BaseComponent, path: Path) -> Path:
+    Compiler().compile(
+        pipeline, str(path), kubernetes_manifest_format=True, kubernetes_manifest_options=_names(pipeline)
+    )
+    return path
 
 
 def _names(pipeline: BaseComponent) -> KubernetesManifestOptions:
