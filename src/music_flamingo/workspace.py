@@ -22,7 +22,7 @@ def profile_path(name: str) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         return path
-    found = _repository() / PROFILES / f"{name}.yaml"
+    found = repository() / PROFILES / f"{name}.yaml"
     if not found.is_file():
         there = sorted(p.stem for p in found.parent.glob("*.yaml"))
         raise UserError(f"there is no profile `{name}` in {PROFILES}. Profiles: {', '.join(there)}.")
@@ -31,7 +31,7 @@ def profile_path(name: str) -> Path:
 
 def reproduce(profile: str | None, source: Path | None, settings: tuple[str, ...], workspace: Path | None) -> int:
     """Prepare the workspace, let DVC run what is missing, and print the address of the report."""
-    home = _repository()
+    home = repository()
     if source is not None:
         settings = (*settings, *_source_settings(source))
     folder = workspace or _default_workspace(home, profile, source, settings)
@@ -86,7 +86,7 @@ def _default_workspace(home: Path, profile: str | None, source: Path | None, set
     return home / "runs" / ("-".join(parts) or "custom")
 
 
-def _repository() -> Path:
+def repository() -> Path:
     """The checkout that holds dvc.yaml: here or above, else the one this package is installed from."""
     here = Path.cwd().resolve()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):

@@ -1,6 +1,7 @@
 """Commands for a cluster: submit the pipeline, deploy a release, look an object store over."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,27 @@ def add_to(commands: Commands) -> None:
     _store_options(storage, "https://host:port (default: that of ingest.source)")
     storage.add_argument("--write", action="store_true", help="also write, read and remove a small object")
     parameter_options(storage)
+
+    submit = add_command(
+        commands,
+        "submit",
+        _submit,
+        "compile the whole pipeline for a profile, upload it to Kubeflow Pipelines, run it and follow it",
+        "mf submit --profile smoke --dry-run",
+    )
+    parameter_options(submit)
+    submit.add_argument("--dry-run", action="store_true", help="print what it asks for, cost and what is cached")
+    submit.add_argument("--host", default=os.environ.get("KFP_HOST"), help="URL of Kubeflow Pipelines (or KFP_HOST)")
+    submit.add_argument("--namespace", default=None, help="of the user, where several share the server")
+    submit.add_argument("--experiment", default="music-flamingo")
+    submit.add_argument("--branches", type=int, default=8, help="pods side by side on the shards (default: 8)")
+    submit.add_argument("--no-follow", action="store_true", help="end when the run is submitted")
+    submit.add_argument("--follow", metavar="RUN", help="submit nothing: follow this run")
+    cost = submit.add_argument_group("cost, in any currency, of one hour")
+    cost.add_argument("--price-cpu", type=float, default=0.0)
+    cost.add_argument("--price-gib", type=float, default=0.0, help="of memory")
+    cost.add_argument("--price-gpu", type=float, default=0.0)
+    cost.add_argument("--timings", type=Path, help="a run's data/_timing: how long each stage takes")
 
     publish = add_command(
         commands,
@@ -60,6 +82,41 @@ def add_to(commands: Commands) -> None:
     gate.add_argument("--max-p95-s", type=float, default=10.0, help="seconds within which 95 %% answer (default: 10)")
     gate.add_argument("--prometheus", metavar="URL", help="read metrics there (default: of the pods themselves)")
     deploy.add_argument("--registry", metavar="URL", help="register the version in Kubeflow's model registry")
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    import importlib
+    import sys
+
+    from music_flamingo.core.errors import UserError
+    from music_flamingo.workspace import repository
+
+    # the pipelines lie beside the package, in the repository: the installed package does not know KFP
+    home = repository()
+    sys.path.insert(0, str(home))
+    pipelines = importlib.import_module("pipelines.submit")
+    if len(arguments.profile) > 1:
+        raise UserError("mf submit takes one --profile: a pipeline is compiled for one. Lay others over it with --set.")
+    profile = arguments.profile[0] if arguments.profile else None
+    name = Path(profile).stem if profile else "default"
+    outline = importlib.import_module("pipelines.outline")
+    request = pipelines.Request(
+        params=resolved(arguments),
+        profile=profile,
+        host=arguments.host,
+        namespace=arguments.namespace,
+        experiment=arguments.experiment,
+        branches=arguments.branches,
+        dry_run=arguments.dry_run,
+        follow=not arguments.no_follow,
+        prices=outline.Prices(arguments.price_cpu, arguments.price_gib, arguments.price_gpu),
+        timings=arguments.timings,
+        build=home / "build" / "pipelines" / name,
+        record=home / "runs" / "submitted" / f"{name}.json",
+    )
+    if arguments.follow:
+        return 0 if pipelines.follow(pipelines.connect(request), arguments.follow, print) else 1
+    return int(pipelines.submit(request))
 
 
 def _store_options(parser: argparse.ArgumentParser, endpoint: str, required: bool = False) -> None:
