@@ -11,7 +11,6 @@ import yaml
 from emulated_cluster import NAMESPACE
 
 from manifests.validation import violations
-from music_flamingo.cluster import api as cluster_api
 from music_flamingo.cluster.deploy import PREVIOUS, Deployment, Gate, RolledBackError, canary, with_release
 from music_flamingo.cluster.scraping import through_api
 from music_flamingo.cluster.watching import Patience
@@ -29,9 +28,21 @@ GATE = Gate(hold_s=0.2, min_requests=20, patience_s=2.0, max_error_rate=0.05, ma
 
 def the_service() -> dict:
     """As the manifests have it."""
-    service = yaml.safe_load((ROOT / "manifests/base/inferenceservice.yaml").read_text())
+    texts = (path.read_text() for path in sorted((ROOT / "manifests/base").glob("*.yaml")))
+    resources = (r for text in texts for r in yaml.safe_load_all(text))
+    service = next(r for r in resources if r["kind"] == "InferenceService")
     service["metadata"]["namespace"] = NAMESPACE
     return service
+
+
+def with_container() -> dict:
+    """A predictor with a container of its own, and the release on a volume claim."""
+    mounts = [{"name": "release", "mountPath": "/mnt/models"}, {"name": "tmp", "mountPath": "/tmp"}]
+    claim = {"name": "release", "persistentVolumeClaim": {"claimName": "release"}}
+    return {
+        "containers": [{"name": "kserve-container", "image": "serve", "volumeMounts": mounts}],
+        "volumes": [claim, {"name": "tmp", "emptyDir": {}}],
+    }
 
 
 class KServe:
@@ -105,7 +116,9 @@ def deployment(cluster, gate: Gate = GATE) -> Deployment:
 
 
 def served(service: dict) -> str | None:
-    env = {e["name"]: e["value"] for e in service["spec"]["predictor"]["containers"][0].get("env", [])}
+    predictor = service["spec"]["predictor"]
+    main = predictor["model"] if "model" in predictor else predictor["containers"][0]
+    env = {e["name"]: e["value"] for e in main.get("env", []) if "value" in e}
     return env.get("RELEASE_SHA256")
 
 
@@ -223,9 +236,19 @@ def test_what_is_deployed_fits_the_schema_and_the_previous_predictor_is_kept(clu
 
 
 def test_no_volume_stands_in_the_way_of_the_release():
-    predictor = with_release(the_service()["spec"]["predictor"], URI, SHA)
-    assert "/mnt/models" not in [m["mountPath"] for m in predictor["containers"][0]["volumeMounts"]]
-    assert not any("persistentVolumeClaim" in v for v in predictor["volumes"])
+    predictor = with_release(with_container(), URI, SHA)
+    assert [m["mountPath"] for m in predictor["containers"][0]["volumeMounts"]] == ["/tmp"]
+    assert predictor["volumes"] == [{"name": "tmp", "emptyDir": {}}]
     again = with_release(predictor, "s3://m/other", OTHER)
-    assert [e["name"] for e in again["containers"][0]["env"]] == ["STORAGE_URI", "RELEASE_SHA256"]
-    assert cluster_api.own_namespace() == "default"
+    assert {e["name"]: e["value"] for e in again["containers"][0]["env"]} == {
+        "STORAGE_URI": "s3://m/other",
+        "RELEASE_SHA256": OTHER,
+    }
+
+
+def test_a_model_of_a_serving_runtime_changes_its_address_and_keeps_its_runtime():
+    model = {"modelFormat": {"name": "music-flamingo"}, "runtime": "music-flamingo-cpu", "storageUri": "s3://m/r/old"}
+    changed = with_release({"minReplicas": 2, "model": model}, URI, SHA)
+    env = [{"name": "RELEASE_SHA256", "value": SHA}]
+    assert changed["model"] == model | {"name": "kserve-container", "storageUri": URI, "env": env}
+    assert canary({"minReplicas": 3}, changed, 50)["predictor"]["minReplicas"] == 2

@@ -30,6 +30,7 @@ MODE = "serving.kserve.io/deploymentMode"
 STANDARD = ("RawDeployment", "Standard")
 PREVIOUS = "music-flamingo/previous-predictor"
 """Annotation: the predictor before the last promotion, for `mf deploy --rollback`."""
+CONTAINER = "kserve-container"
 MODEL_PATH = "/mnt/models"
 SCALING = ("maxReplicas", "scaleMetric", "scaleMetricType", "scaleTarget", "autoScaling")
 """What KServe does not take of a canary."""
@@ -195,15 +196,31 @@ def with_release(predictor: Resource, uri: str, sha256: str) -> Resource:
     """The predictor, serving another release: under a name of its own, the release's digest pinned."""
     changed = copy.deepcopy(predictor)
     changed["name"] = f"r-{sha256[:8]}"
-    main = changed["containers"][0]
-    pinned = {"STORAGE_URI": uri, "RELEASE_SHA256": sha256}
+    pinned = {"RELEASE_SHA256": sha256}
+    if "model" in changed:
+        # a canary's schema asks for the container's name, a predictor's does not
+        changed["model"] = {"name": CONTAINER, **changed["model"], "storageUri": uri}
+    else:
+        pinned["STORAGE_URI"] = uri
+        _clear_model_path(changed)
+    main = _main(changed)
     main["env"] = [e for e in main.get("env", []) if e["name"] not in pinned]
     main["env"] += [{"name": name, "value": value} for name, value in pinned.items()]
-    # KServe mounts what STORAGE_URI names at /mnt/models: a volume claim there would be in its way
+    return changed
+
+
+def _main(predictor: Resource) -> Resource:
+    """What serves: a `model` by its serving runtime, or a container of the predictor's own."""
+    found: Resource = predictor["model"] if "model" in predictor else predictor["containers"][0]
+    return found
+
+
+def _clear_model_path(predictor: Resource) -> None:
+    """KServe mounts what STORAGE_URI names at /mnt/models: a volume claim there would be in its way."""
+    main = _main(predictor)
     taken = {m["name"] for m in main.get("volumeMounts", []) if m["mountPath"] == MODEL_PATH}
     main["volumeMounts"] = [m for m in main.get("volumeMounts", []) if m["name"] not in taken]
-    changed["volumes"] = [v for v in changed.get("volumes", []) if v["name"] not in taken]
-    return changed
+    predictor["volumes"] = [v for v in predictor.get("volumes", []) if v["name"] not in taken]
 
 
 def canary(stable: Resource, predictor: Resource, share: int) -> Resource:
@@ -214,5 +231,5 @@ def canary(stable: Resource, predictor: Resource, share: int) -> Resource:
 
 
 def _digest_of(predictor: Resource) -> str | None:
-    env = predictor["containers"][0].get("env", [])
+    env = _main(predictor).get("env", [])
     return next((e.get("value") for e in env if e["name"] == "RELEASE_SHA256"), None)
