@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from music_flamingo import stages
+from music_flamingo.cluster.jobs import JobSettings
+from music_flamingo.cluster.steps import JOB_VARIABLE
 from music_flamingo.core.hashing import sha256_json
 
 GIB = 2**30
@@ -32,6 +34,8 @@ class Step:
     cpus: float
     memory_gib: float
     gpus: int
+    nodes: int
+    """Of the job that the step launches; its resources are those of all of them together. 0 where it launches none."""
     may_be_cached: bool
     fans_out: bool
     """Once for each range of shards."""
@@ -91,17 +95,25 @@ def _steps(spec: Mapping[str, Any], dag: Mapping[str, Any], fans_out: bool) -> I
 def _step(name: str, task: Mapping[str, Any], container: Mapping[str, Any], fans_out: bool) -> Step:
     asked = container.get("resources", {})
     gpus = asked.get("accelerator", {})
+    job = _job(container)
+    nodes = job.nodes if job else 0
     return Step(
         name=name,
         after=tuple(task.get("dependentTasks", ())),
         image=container["image"],
         command=sha256_json([container.get("command"), container.get("args"), container["image"]]),
-        cpus=_cpus(asked.get("resourceCpuRequest") or asked.get("cpuRequest") or 0),
-        memory_gib=_bytes(asked.get("resourceMemoryRequest") or asked.get("memoryRequest") or 0) / GIB,
-        gpus=int(gpus.get("resourceCount") or gpus.get("count") or 0),
+        cpus=_cpus(asked.get("resourceCpuRequest") or 0) + (nodes * _cpus(job.cpu) if job else 0),
+        memory_gib=(_bytes(asked.get("resourceMemoryRequest") or 0) + (nodes * _bytes(job.memory) if job else 0)) / GIB,
+        gpus=int(gpus.get("resourceCount") or 0) + (nodes * job.gpus_per_node if job else 0),
+        nodes=nodes,
         may_be_cached=bool(task.get("cachingOptions", {}).get("enableCache")),
         fans_out=fans_out,
     )
+
+
+def _job(container: Mapping[str, Any]) -> JobSettings | None:
+    text = next((e["value"] for e in container.get("env", []) if e["name"] == JOB_VARIABLE), None)
+    return JobSettings.model_validate_json(text) if text else None
 
 
 def _cpus(quantity: str | float) -> float:
@@ -111,12 +123,12 @@ def _cpus(quantity: str | float) -> float:
 
 
 def _bytes(quantity: str | float) -> float:
-    """`8Gi` -> 8589934592. KFP's older field holds billions of bytes as a number."""
+    """`8Gi` -> 8589934592."""
     text = str(quantity)
     for unit, factor in UNITS.items():
         if text.endswith(unit):
             return float(text.removesuffix(unit)) * factor
-    return float(text) * 1e9
+    return float(text)
 
 
 def fingerprints(steps: list[Step], params: Mapping[str, Any]) -> dict[str, str]:
@@ -153,7 +165,7 @@ def describe(
         price = f"{step.price_an_hour(prices):9.2f}" if prices.are_given else f"{'-':>9s}"
         lines.append(
             f"{step.name:20s} {step.cpus:6.1f} {step.memory_gib:5.1f} GiB {step.gpus:4d} "
-            f"{'<= ' + str(branches) if step.fans_out else '1':>6s} {price} {cached:7s} {', '.join(step.after)}"
+            f"{_times(step, branches):>6s} {price} {cached:7s} {', '.join(step.after)}"
         )
     lines += ["", "images: " + ", ".join(sorted({step.image for step in steps}))]
     if run := before.get("run_id"):
@@ -164,6 +176,11 @@ def describe(
     else:
         lines.append("cached: no earlier run of this profile was submitted from here and seen to succeed")
     return [*lines, *_cost(steps, prices, hours)]
+
+
+def _times(step: Step, branches: int) -> str:
+    """How often at once: by ranges of shards, or by the nodes of a job."""
+    return f"<= {branches}" if step.fans_out else f"{step.nodes} n." if step.nodes else "1"
 
 
 def _cached(step: Step, same: set[str], always: set[str | None]) -> str:

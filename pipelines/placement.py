@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
+from music_flamingo.cluster.jobs import JobSettings
+from pipelines.jobs import hand_over, job_for
 from pipelines.parameters import default_profile
 
 TEACHER_CACHE_PATH = "/teacher-cache"
@@ -47,8 +49,10 @@ class Placement:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a profile gives to the stages that run networks of full size."""
+    """What a profile gives to the stages that run networks of full size; all but `nodes` is of one node."""
 
+    nodes: int
+    """Of training by jobs (pipelines/jobs.py); a step's own pod is on one."""
     gpus: int
     gpu_product: str
     cpu: str
@@ -57,6 +61,8 @@ class Hardware:
 
 
 LIGHT = Placement(cpu="100m", memory="256Mi", timeout_s=HOUR_S)
+LAUNCHES = Placement(cpu="500m", memory="2Gi", timeout_s=HOUR_S)
+"""A step that watches a job; it copies ports, and holds none of them in memory."""
 LEARNS = Placement(cpu="2", memory="8Gi")
 
 PLACEMENTS = {
@@ -79,8 +85,8 @@ PLACEMENTS = {
 }
 
 HARDWARE = {
-    "h200": Hardware(gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
-    "paper": Hardware(gpus=8, gpu_product="NVIDIA-H100-80GB-HBM3", cpu="96", memory="960Gi", shm="256Gi"),
+    "h200": Hardware(nodes=1, gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
+    "paper": Hardware(nodes=16, gpus=8, gpu_product="NVIDIA-H100-80GB-HBM3", cpu="96", memory="960Gi", shm="256Gi"),
 }
 """Profiles with GPUs. Every other runs on processors alone."""
 ON_GPUS = ("sft", "reason", "warmup", "grpo", "evaluate")
@@ -106,7 +112,11 @@ def placement(step: str, profile: str) -> Placement:
 
 def place(task: PipelineTask) -> PipelineTask:
     """Give a task what its step asks for, under the profile and for the cluster that the environment names."""
-    wanted = placement(task.component_spec.name.removeprefix("comp-"), default_profile())
+    step, profile = task.component_spec.name.removeprefix("comp-"), default_profile()
+    wanted = placement(step, profile)
+    if job := _job(step, profile, wanted):
+        hand_over(task, job)
+        wanted = replace(wanted, cpu=LAUNCHES.cpu, memory=LAUNCHES.memory, gpus=0, shm="")
     task.set_cpu_request(wanted.cpu).set_memory_request(wanted.memory).set_memory_limit(wanted.memory)
     task.set_caching_options(wanted.is_pure)
     kubernetes.set_timeout(task, wanted.timeout_s)
@@ -126,6 +136,20 @@ def place(task: PipelineTask) -> PipelineTask:
         name = os.environ.get("RUN_STORE_SECRET", "mlpipeline-minio-artifact")
         kubernetes.use_secret_as_env(task, secret_name=name, secret_key_to_env=keys)
     return task
+
+
+def _job(step: str, profile: str, wanted: Placement) -> JobSettings | None:
+    hardware = HARDWARE.get(profile)
+    return job_for(
+        step,
+        nodes=hardware.nodes if hardware else 1,
+        gpus=wanted.gpus,
+        gpu_product=wanted.gpu_product,
+        cpu=wanted.cpu,
+        memory=wanted.memory,
+        shm=wanted.shm,
+        timeout_s=wanted.timeout_s,
+    )
 
 
 def _on_gpus(task: PipelineTask, wanted: Placement) -> None:

@@ -158,7 +158,7 @@ def test_quantities_read_as_kubernetes_writes_them(request_, shown):
 
 def test_downstream_of_a_step_that_always_runs_the_cache_is_a_maybe(request_):
     def step(name: str, cached: bool) -> Step:
-        return Step(name, (), "image", "command", 1, 1, 0, cached, False)
+        return Step(name, (), "image", "command", 1, 1, 0, 0, cached, False)
 
     steps = [step(name, name != "ingest") for name in stages.ORDER]
     before = {"run_id": "run-1", "fingerprints": fingerprints(steps, request_.params)}

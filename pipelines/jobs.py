@@ -1,0 +1,56 @@
+"""Training stages as jobs of several pods, where the cluster has a volume that all of them may write.
+
+JOB_CLAIM of the environment names that volume claim (ReadWriteMany); JOB_KIND says `pytorchjob` (training operator v1,
+the default) or `trainjob` (Kubeflow Trainer v2, by the ClusterTrainingRuntime JOB_RUNTIME). The step itself then only
+launches and watches; docs/decisions/113 has the way from its ports to the job's.
+"""
+
+import os
+
+from kfp import kubernetes
+from kfp.dsl import PipelineTask
+
+from components.images import TRAIN_IMAGE
+from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings
+
+BY_JOB = ("sft", "warmup", "grpo")
+ACCOUNT = "music-flamingo-train"
+RUNTIME = "music-flamingo-torch"
+PRIORITY = "JOB_PRIORITY_CLASS"
+RUN_LABEL = "metadata.labels['pipeline/runid']"
+
+
+def job_for(
+    step: str, *, nodes: int, gpus: int, gpu_product: str, cpu: str, memory: str, shm: str, timeout_s: int
+) -> JobSettings | None:
+    """The job that does a stage; None where the step does it in its own pod."""
+    claim = os.environ.get("JOB_CLAIM")
+    if not claim or step not in BY_JOB or not gpus:
+        return None
+    return JobSettings.model_validate(
+        {
+            "kind": os.environ.get("JOB_KIND", "pytorchjob"),
+            "image": TRAIN_IMAGE,
+            "claim": claim,
+            "nodes": nodes,
+            "processes_per_node": gpus,
+            "cpu": cpu,
+            "memory": memory,
+            "gpus_per_node": gpus,
+            "shm": shm,
+            "service_account": ACCOUNT,
+            "node_selector": {"nvidia.com/gpu.product": gpu_product},
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "priority_class": os.environ.get(PRIORITY),
+            "runtime": os.environ.get("JOB_RUNTIME", RUNTIME),
+            "environment": {},
+            "timeout_s": timeout_s,
+        }
+    )
+
+
+def hand_over(task: PipelineTask, job: JobSettings) -> None:
+    """Let a step launch this job: its settings, the run's id, and the volume that both see."""
+    task.set_env_variable("MF_JOB", job.model_dump_json())
+    kubernetes.use_field_path_as_env(task, env_name="MF_RUN_ID", field_path=RUN_LABEL)
+    kubernetes.mount_pvc(task, pvc_name=job.claim, mount_path=SHARED_PATH)

@@ -1,0 +1,62 @@
+"""Training by jobs: compiled where the cluster has a shared volume, and counted by the dry run with all its nodes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from manifests.validation import violations
+from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings, Work, kind_of, named
+from pipelines.jobs import BY_JOB
+from pipelines.outline import read_outline
+from pipelines.placement import HARDWARE
+
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = HARDWARE["paper"]
+
+
+@pytest.fixture(scope="module", params=["pytorchjob", "trainjob"])
+def compiled(request, tmp_path_factory) -> tuple[str, Path]:
+    folder = tmp_path_factory.mktemp("jobs")
+    # placement knows more profiles than there are files of parameters
+    (folder / "paper.yaml").write_text("{}\n")
+    words = {"PROFILE": str(folder / "paper.yaml"), "JOB_CLAIM": "music-flamingo-runs", "JOB_KIND": request.param}
+    script = "from pathlib import Path; from pipelines.__main__ import compile_one, music_flamingo; "
+    script += f"compile_one(music_flamingo, Path({str(folder)!r}) / 'p.yaml')"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={**os.environ, **words}, check=True)
+    return request.param, folder / "p.yaml"
+
+
+def test_training_stages_launch_a_job_that_fits_its_schema_and_ask_for_little_themselves(compiled):
+    kind, package = compiled
+    spec, platform = yaml.safe_load_all(package.read_text())
+    by_step = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    launching = set()
+    for name, executor in spec["deploymentSpec"]["executors"].items():
+        container, settings = executor["container"], by_step[name]
+        env = {e["name"]: e["value"] for e in container.get("env", [])}
+        if "MF_JOB" not in env:
+            continue
+        step = name.removeprefix("exec-")
+        launching.add(step)
+        job = JobSettings.model_validate_json(env["MF_JOB"])
+        assert (job.kind, job.nodes, job.processes_per_node) == (kind, PAPER.nodes, PAPER.gpus)
+        jobs = kind_of(job)
+        assert violations(named(jobs.render(job, Work(step, "r", ())), Work(step, "r", ()), "music", None)) == []
+        assert "accelerator" not in container["resources"]
+        assert [(m["pvcNameParameter"]["runtimeValue"]["constant"], m["mountPath"]) for m in settings["pvcMount"]] == [
+            ("music-flamingo-runs", SHARED_PATH)
+        ]
+        [run] = settings["fieldPathAsEnv"]
+        assert (run["name"], run["fieldPath"]) == ("MF_RUN_ID", "metadata.labels['pipeline/runid']")
+    assert launching == set(BY_JOB)
+
+
+def test_the_dry_run_counts_all_nodes_of_a_job(compiled):
+    steps = {s.name: s for s in read_outline(compiled[1])}
+    assert (steps["sft"].nodes, steps["sft"].gpus) == (PAPER.nodes, PAPER.nodes * PAPER.gpus)
+    assert steps["sft"].cpus == pytest.approx(PAPER.nodes * float(PAPER.cpu) + 0.5)
+    assert (steps["evaluate"].nodes, steps["evaluate"].gpus) == (0, PAPER.gpus)
