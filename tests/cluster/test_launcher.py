@@ -155,7 +155,7 @@ def test_the_same_work_has_one_name_and_other_work_another(launch):
         name_of(first, Work("sft", "else", WORK.arguments)),
     }
     assert len(other | {name_of(first)}) == 4
-    assert len(name_of(first, Work("s" * 80, "Run_1", ()))) <= 63
+    assert len(name_of(first, Work("s" * 80, "Run_1", ()))) <= 63 - 17
 
 
 def test_an_expired_watch_is_followed_by_reading_anew(cluster, launch):
@@ -298,3 +298,21 @@ def test_an_api_that_does_not_answer_for_a_while_is_waited_for(cluster, launch):
     cluster.fates = [succeed(lasting_s=0.3)]
     launch().run(WORK)
     assert next(failures, None) is None
+
+
+def test_changes_that_an_api_in_trouble_refuses_are_made_again(cluster, launch):
+    import kmock
+
+    failures = iter([503, 429, 500])
+
+    def shaky(request):
+        status = next(failures, None)
+        if status is None:
+            raise kmock.ReactionMismatchError
+        # the emulator has taken it by now, as a server may have whose answer got lost: the next try is told 409
+        return kmock.Response(payload={"message": "etcd"}, status=status)
+
+    cluster.kmock["post", "/apis/kubeflow.org/v1/namespaces/music/pytorchjobs"] << shaky
+    cluster.fates = [evict(), succeed()]
+    launch().run(WORK)
+    assert len(cluster.starts) == 2

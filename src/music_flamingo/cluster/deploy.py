@@ -20,7 +20,7 @@ from kubernetes.client.rest import ApiException
 
 from music_flamingo.cluster.api import in_words
 from music_flamingo.cluster.metrics import Counters, Stretch
-from music_flamingo.cluster.watching import Patience, Place, Resource, follow, read
+from music_flamingo.cluster.watching import Patience, Place, Resource, follow, insist, read
 from music_flamingo.core.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,8 @@ class Deployment:
 
     def _patch(self, body: Mapping[str, Any]) -> None:
         try:
-            client.CustomObjectsApi(self.api).patch_namespaced_custom_object(*self._place.path, self.name, body)
+            patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
+            insist(lambda: patch(*self._place.path, self.name, body), self.patience)
         except ApiException as error:
             raise in_words(error, f"changing {self.name}") from error
 

@@ -114,7 +114,8 @@ def named(job: Resource, work: Work, namespace: str, owner: Mapping[str, str] | 
     metadata = {
         **job.get("metadata", {}),
         "namespace": namespace,
-        "name": f"mf-{prefix[:40].strip('-')}-{spec_hash}",
+        # JobSet adds up to 17 characters for a pod's name, which has 63
+        "name": f"mf-{prefix[:34].strip('-')}-{spec_hash}",
         "labels": {NAME_LABEL: "music-flamingo", STAGE_LABEL: work.stage},
         "annotations": {RESTARTS: "0", SPEC_HASH: spec_hash},
     }

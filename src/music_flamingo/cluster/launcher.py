@@ -25,7 +25,7 @@ from music_flamingo.cluster.api import CONFLICT, FORBIDDEN, NOT_FOUND, in_words
 from music_flamingo.cluster.jobs import RESTARTS, JobKind, JobSettings, Resource, Work, kind_of, named
 from music_flamingo.cluster.logs import Follower
 from music_flamingo.cluster.pods import Verdict, verdict, waiting_for
-from music_flamingo.cluster.watching import Patience, Place, follow, read
+from music_flamingo.cluster.watching import Patience, Place, follow, insist, read
 from music_flamingo.core.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,8 @@ class Launcher:
         return int(found["metadata"].get("annotations", {}).get(RESTARTS, 0))
 
     def _create(self, job: Resource) -> None:
-        client.CustomObjectsApi(self.api).create_namespaced_custom_object(*self.place.path, job)
+        create = client.CustomObjectsApi(self.api).create_namespaced_custom_object
+        insist(lambda: create(*self.place.path, job), self.patience)
 
     def _adopt(self, name: str, job: Resource) -> None:
         """The job belongs to this step from now on: it must not go with the pod of the try before."""
@@ -126,7 +127,8 @@ class Launcher:
             return
         body = {"metadata": {"ownerReferences": owners}}
         try:
-            client.CustomObjectsApi(self.api).patch_namespaced_custom_object(*self.place.path, name, body)
+            patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
+            insist(lambda: patch(*self.place.path, name, body), self.patience)
         except ApiException as error:
             raise in_words(error, f"adopting {name}") from error
 
@@ -179,13 +181,15 @@ class Launcher:
         try:
             self._create({**job, "metadata": metadata})
         except ApiException as error:
+            # the answer to a creation that was asked for twice
+            if error.status == CONFLICT:
+                return
             raise in_words(error, f"creating {name} again") from error
 
     def _delete(self, name: str) -> None:
         try:
-            client.CustomObjectsApi(self.api).delete_namespaced_custom_object(
-                *self.place.path, name, propagation_policy="Foreground"
-            )
+            delete = client.CustomObjectsApi(self.api).delete_namespaced_custom_object
+            insist(lambda: delete(*self.place.path, name, propagation_policy="Foreground"), self.patience)
         except ApiException as error:
             if error.status != NOT_FOUND:
                 raise in_words(error, f"deleting {name}") from error

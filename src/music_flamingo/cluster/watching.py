@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes import client, watch
 from kubernetes.client.rest import ApiException
@@ -15,6 +15,8 @@ from music_flamingo.cluster.api import FORBIDDEN, GONE, NOT_FOUND, in_words
 log = logging.getLogger(__name__)
 
 Resource = dict[str, Any]
+T = TypeVar("T")
+IN_TROUBLE = (429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Patience:
     """A watch is ended and the resource read again after this time, whatever comes."""
     pause_s: float = 2.0
     """Between two attempts to reach an API that does not answer."""
+    insist_s: float = 300.0
+    """A change that an API in trouble does not take is tried again for so long."""
     log_rest_s: float = 30.0
     """How long the rest of a log may take to come after the job's end."""
 
@@ -52,6 +56,22 @@ def read(api: client.ApiClient, place: Place, name: str) -> Resource | None:
             return None
         raise
     return found
+
+
+def insist(change: Callable[[], T], patience: Patience) -> T:
+    """Make a change, again and again while the API is in trouble (429, 5xx, no answer). Raises what it ends with."""
+    end = time.monotonic() + patience.insist_s
+    while True:
+        try:
+            return change()
+        except ApiException as error:
+            if error.status not in IN_TROUBLE or time.monotonic() > end:
+                raise
+            _pause(f"the API answers {error.status} {error.reason}", patience)
+        except HTTPError as error:
+            if time.monotonic() > end:
+                raise
+            _pause(f"the API does not answer ({type(error).__name__})", patience)
 
 
 def follow(
