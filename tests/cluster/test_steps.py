@@ -138,3 +138,20 @@ def test_mf_leaves_its_last_words_where_a_job_finds_them(tmp_path):
     )
     assert done.returncode == 2
     assert words.read_text().startswith("mf: nowhere.yaml does not exist")
+
+
+@pytest.mark.slow
+def test_torchrun_loses_the_exit_status_and_the_last_words_remain(tmp_path):
+    """The very command that a job's container is given, with two processes on this machine."""
+    words = tmp_path / "termination-log"
+    folder = tmp_path / "no-such-work"
+    arguments = [a.replace(str(folder / steps.PARAMS_NAME), "nowhere.yaml") for a in steps.command(COUNT, folder)]
+    torchrun = Path(sys.executable).parent / "torchrun"
+    done = subprocess.run(
+        [torchrun, "--standalone", "--nproc-per-node=2", *arguments],
+        env={**os.environ, "MF_TERMINATION_LOG": str(words)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert words.read_text().startswith("mf: ")
