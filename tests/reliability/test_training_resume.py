@@ -1,25 +1,18 @@
 """Training that is killed goes on to the same bits (numbers 7 and 8 of what must hold under faults)."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+import ranked
 import tiny_world as world
+from ranked import folder, step_of
 
-from music_flamingo.core.manifest import WORK_NAME
 from music_flamingo.training.checkpoints import COMPLETE, checkpoints, is_whole, last_good
 
 pytestmark = pytest.mark.reliability
 
-TESTS = Path(__file__).parents[1]
-IMPORTED = (str(TESTS), str(TESTS.parent / "src"))
 LONG = {"sft": {"steps": 40, "checkpoint_every": 5}, "grpo": {"steps": 16, "checkpoint_every": 3}}
-DEADLINE_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -44,36 +37,11 @@ def data(undisturbed, tmp_path) -> Path:
     return tmp_path / "data"
 
 
-def start(stage: str, data: Path) -> subprocess.Popen:
-    code = (
-        "import json, sys; from pathlib import Path; import tiny_world; "
-        "tiny_world.run(sys.argv[1], Path(sys.argv[2]), **json.loads(sys.argv[3]))"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code, stage, str(data), json.dumps(LONG[stage])],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(IMPORTED), "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-
-
-def folder(stage: str, data: Path) -> Path:
-    return data / f"{stage}_model" / WORK_NAME / "checkpoints"
-
-
 def stop_after(stage: str, data: Path, step: int, number: signal.Signals) -> int:
     """Start the stage, send the signal once a checkpoint of `step` or later is whole; gives the exit status."""
-    process, deadline = start(stage, data), time.monotonic() + DEADLINE_S
-    while not any(_step(c) >= step and (c / COMPLETE).exists() for c in checkpoints(folder(stage, data))):
-        assert process.poll() is None, "it ended before it could be stopped"
-        assert time.monotonic() < deadline, "no checkpoint came"
-        time.sleep(0.005)
-    process.send_signal(number)
-    return process.wait(timeout=DEADLINE_S)
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
+    process = ranked.start(stage, data, 1, **LONG[stage])
+    ranked.stop_at(process, stage, data, step, lambda: process.send_signal(number))
+    return process.returncode
 
 
 def test_sft_killed_twice_ends_in_the_same_bits(undisturbed, data):
@@ -96,18 +64,18 @@ def test_grpo_interrupted_three_times_uses_every_prompt_once(undisturbed, data):
     assert manifest.digest == undisturbed[1]["grpo"]
 
 
-def test_sigterm_leaves_a_checkpoint_of_that_very_step(undisturbed, data):
+def test_sigterm_leaves_a_checkpoint_of_that_verystep_of(undisturbed, data):
     assert stop_after("sft", data, 5, signal.SIGTERM) == 128 + signal.SIGTERM
     last = last_good(folder("sft", data))
     assert last is not None
-    assert 5 <= _step(last) < 40
+    assert 5 <= step_of(last) < 40
     assert world.run("sft", data, **LONG["sft"])["sft_model"].digest == undisturbed[1]["sft"]
 
 
 def test_a_checkpoint_cut_in_writing_is_passed_over(undisturbed, data):
     stop_after("sft", data, 15, signal.SIGKILL)
     *_, older, newest = [c for c in checkpoints(folder("sft", data)) if is_whole(c)]
-    with (newest / "optimizer.pt").open("r+b") as file:
+    with (newest / "state-00000-of-00001.safetensors").open("r+b") as file:
         file.truncate(1000)
     assert last_good(folder("sft", data)) == older
     assert not newest.exists()
@@ -120,4 +88,4 @@ def test_a_checkpoint_without_its_last_file_is_passed_over(data):
     (newest / COMPLETE).unlink(missing_ok=True)
     found = last_good(folder("sft", data))
     assert found is not None
-    assert _step(found) < _step(newest)
+    assert step_of(found) < step_of(newest)

@@ -15,7 +15,7 @@ from music_flamingo.training.sounds import SoundBank, Window
 SETTINGS = {
     "kind": "lora",
     "rank": 4,
-    "alpha": 8.0,
+    "alpha": 8,
     "dropout": 0.0,
     "targets": r".*language_model.*\.(q|k|v|o|gate|up|down)_proj",
     "train_projector": False,

@@ -15,9 +15,10 @@ from music_flamingo.model.files import load_model, save_model
 from music_flamingo.stages.grpo import GrpoConfig
 from music_flamingo.training import grpo
 from music_flamingo.training.batches import Branches, LessonCollator
+from music_flamingo.training.distributed import arguments
 from music_flamingo.training.grpo import AudioGRPOTrainer, Prompt
 from music_flamingo.training.plan import Lesson, WindowRule, plan_lessons
-from music_flamingo.training.settings import Optimiser, Turns
+from music_flamingo.training.settings import ONE_PROCESSOR, Optimiser, Turns
 from music_flamingo.training.sft import COMMON_ARGUMENTS, AudioSFTTrainer, train
 from music_flamingo.training.sounds import SoundBank, Window, num_samples_of
 
@@ -47,7 +48,11 @@ def collator(planned, packing: bool = False, turns: Turns = "conversation") -> L
 @pytest.fixture
 def sft_trainer(tmp_path) -> AudioSFTTrainer:
     args = SFTConfig(
-        output_dir=str(tmp_path), max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, **COMMON_ARGUMENTS
+        output_dir=str(tmp_path),
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        **COMMON_ARGUMENTS,
+        **arguments(ONE_PROCESSOR, 4, 1),
     )
     planned = lessons(4)
     return AudioSFTTrainer(
@@ -56,6 +61,7 @@ def sft_trainer(tmp_path) -> AudioSFTTrainer:
         train_dataset=grpo.Dataset.from_dict({"lesson": range(4)}),
         processing_class=world.processor(),
         data_collator=collator(planned),
+        hardware=ONE_PROCESSOR,
     )
 
 
@@ -107,10 +113,10 @@ def test_no_gradient_comes_from_the_prompt(sft_trainer):
 
 def test_a_tiny_model_learns_to_hear(tmp_path):
     """Low and high tones from audio alone: the text is the same for both."""
-    model, planned = world.model(), lessons(8 * 40)
+    planned = lessons(8 * 40)
     optimiser = Optimiser.model_validate(world.OPTIMISER)
-    history = train(
-        model,
+    _, history = train(
+        world.model,
         world.processor(),
         planned,
         collator(planned),

@@ -3,6 +3,9 @@
 The command line, `kfp.local` and pods of a cluster all come in by `execute`: it validates the configuration,
 refuses inputs without a completion manifest, continues what an interrupted run left, runs the function, and
 writes the manifests last.
+
+A stage that trains may run in several equal processes (torchrun): each runs the function, the first one alone begins
+and completes the ports. The function must bring the processes together before any of them writes.
 """
 
 import fcntl
@@ -24,6 +27,7 @@ from music_flamingo.core.hashing import code_digest, sha256_json
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import clock
+from music_flamingo.core.ranks import is_first, num_ranks
 from music_flamingo.core.record import Record
 from music_flamingo.core.shards import write_atomic
 
@@ -71,6 +75,8 @@ class Stage:
     run: Callable[..., Metrics]
     code: tuple[str, ...]
     """The source files and folders of this package that the result depends on."""
+    many_ranks: bool = False
+    """Whether `run` shares its work among the ranks of torchrun."""
 
     def key(self, config: StageConfig, input_digests: Mapping[str, str]) -> str:
         return sha256_json(
@@ -115,6 +121,13 @@ def execute(
     config = parse_config(stage, config_json)
     read = read_inputs(stage, inputs, shards)
     _same_names(stage, "outputs", stage.outputs, outputs)
+    if num_ranks() > 1 and not stage.many_ranks:
+        raise ConfigError(
+            f"stage `{stage.name}` runs in one process, but was started in {num_ranks()} (WORLD_SIZE): "
+            "start it without torchrun."
+        )
+    if not is_first():
+        return _take_part(stage, config, read, inputs, outputs)
     with _alone(stage, outputs):
         return _execute(stage, config, read, inputs, outputs, made_by_branches)
 
@@ -128,6 +141,37 @@ def read_inputs(stage: Stage, inputs: Mapping[str, Path], shards: range | None =
     return {
         name: m if issubclass(stage.inputs[name], Folder) else manifests.narrowed(m, shards) for name, m in read.items()
     }
+
+
+def _take_part(
+    stage: Stage,
+    config: StageConfig,
+    read: Mapping[str, Manifest],
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+) -> bool:
+    """What every rank but the first does: the same work, without a word and without manifests."""
+    logging.disable(logging.INFO)
+    key = stage.key(config, {name: m.digest for name, m in read.items()})
+    if all(manifests.finished_key(outputs[name]) == key for name in stage.outputs):
+        return False
+    _run(stage, config, read, inputs, outputs)
+    return True
+
+
+def _run(
+    stage: Stage,
+    config: StageConfig,
+    read: Mapping[str, Manifest],
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    made_by_branches: bool = False,
+) -> Metrics:
+    return stage.run(
+        config,
+        **{name: open_input(stage.inputs[name], inputs[name], read[name]) for name in stage.inputs},
+        **{name: _open_output(port, outputs[name], made_by_branches) for name, port in stage.outputs.items()},
+    )
 
 
 def _execute(
@@ -147,11 +191,7 @@ def _execute(
     if continued:
         log.info("%s: continuing an interrupted run (%s)", stage.name, ", ".join(continued))
     started = time.monotonic()
-    metrics = stage.run(
-        config,
-        **{name: open_input(stage.inputs[name], inputs[name], read[name]) for name in stage.inputs},
-        **{name: _open_output(port, outputs[name], made_by_branches) for name, port in stage.outputs.items()},
-    )
+    metrics = _run(stage, config, read, inputs, outputs, made_by_branches)
     wall_s = time.monotonic() - started
     for name, port in stage.outputs.items():
         described = _describe(stage, name, port, outputs[name], key, config, digests, metrics)

@@ -32,7 +32,7 @@ class LoraSettings(BaseModel):
 
     kind: Literal["lora"]
     rank: int
-    alpha: float
+    alpha: int
     """The adapters' output is multiplied by alpha / rank."""
     dropout: float
     targets: str

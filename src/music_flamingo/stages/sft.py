@@ -47,4 +47,5 @@ STAGE = Stage(
     outputs={"sft_model": Folder},
     run=run,
     code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/sft.py"),
+    many_ranks=True,
 )

@@ -50,4 +50,5 @@ STAGE = Stage(
     outputs={"warmup_model": Folder},
     run=run,
     code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/warmup.py"),
+    many_ranks=True,
 )

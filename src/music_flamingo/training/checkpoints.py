@@ -1,7 +1,8 @@
 """Checkpoints that are whole or passed over, and a stop on SIGTERM that leaves one behind.
 
-transformers writes a checkpoint file by file. `complete.json`, written last and atomically with every file's
-SHA-256, marks it whole; a checkpoint without it, or with a file that differs, is deleted when training goes on.
+A checkpoint holds whole tensors of the weights that learn and of the optimiser (safetensors, each rank writes its
+share), the step, the log and the random state. `complete.json`, written last and atomically with every file's
+SHA-256, marks it whole; one without it, or with a file that differs, is deleted when training goes on.
 """
 
 import json
@@ -12,23 +13,33 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from music_flamingo.core.hashing import sha256_file
+from music_flamingo.core.ranks import is_first, num_ranks, rank
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.training.distributed import AcrossRanks, from_first, gathered
+from music_flamingo.training.pieces import put_back, whole_tensors
 
 log = logging.getLogger(__name__)
 
 COMPLETE = "complete.json"
+TRAINER_STATE = "trainer_state.json"
+SCHEDULE = "schedule.json"
 PATTERN = "checkpoint-*"
 KEPT = 2
 """Checkpoints on disk; the one before the last remains should the last be damaged."""
 
 
-def mark_complete(checkpoint: Path) -> None:
-    """Write the last file of a checkpoint."""
-    files = {str(p.relative_to(checkpoint)): sha256_file(p) for p in sorted(checkpoint.rglob("*")) if p.is_file()}
-    write_atomic(checkpoint / COMPLETE, json.dumps(files, indent=1) + "\n")
+def mark_complete(checkpoint: Path, written: list[Path]) -> None:
+    """Write the last file of a checkpoint, once every rank has said what it wrote. All ranks must call it."""
+    mine = {str(path.relative_to(checkpoint)): sha256_file(path) for path in written}
+    files = {name: digest for digests in gathered(mine) for name, digest in digests.items()}
+    if is_first():
+        write_atomic(checkpoint / COMPLETE, json.dumps(files, indent=1, sort_keys=True) + "\n")
 
 
 def is_whole(checkpoint: Path) -> bool:
@@ -46,7 +57,11 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def last_good(folder: Path) -> Path | None:
-    """The latest whole checkpoint; damaged ones are deleted."""
+    """The latest whole checkpoint, the same in every rank; damaged ones are deleted."""
+    return from_first(lambda: _last_good(folder))
+
+
+def _last_good(folder: Path) -> Path | None:
     good = None
     for checkpoint in checkpoints(folder):
         if is_whole(checkpoint):
@@ -57,26 +72,50 @@ def last_good(folder: Path) -> Path | None:
     return good
 
 
-class WholeCheckpoints(Trainer):
+class WholeCheckpoints(AcrossRanks):
     """To stand before TRL's trainer among the bases: checkpoints that are marked complete and really loaded."""
 
     def _save_checkpoint(self, model, trial) -> None:
-        # TRL's own method would write a model card first; a checkpoint needs none
-        Trainer._save_checkpoint(self, model, trial)
         folder = Path(self.args.output_dir)
-        mark_complete(folder / f"checkpoint-{self.state.global_step}")
-        for old in checkpoints(folder)[:-KEPT]:
-            shutil.rmtree(old)
+        checkpoint = folder / f"checkpoint-{self.state.global_step}"
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        share = checkpoint / f"state-{rank():05d}-of-{num_ranks():05d}.safetensors"
+        save_file(whole_tensors(self), share)
+        self._save_rng_state(str(checkpoint))
+        written = [share, checkpoint / ("rng_state.pth" if num_ranks() == 1 else f"rng_state_{rank()}.pth")]
+        if is_first():
+            self.state.save_to_json(str(checkpoint / TRAINER_STATE))
+            write_atomic(checkpoint / SCHEDULE, json.dumps(self.lr_scheduler.state_dict()) + "\n")
+            written += [checkpoint / TRAINER_STATE, checkpoint / SCHEDULE]
+        mark_complete(checkpoint, written)
+        if is_first():
+            for old in checkpoints(folder)[:-KEPT]:
+                shutil.rmtree(old)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
-        # transformers 5.23 saves MusicFlamingo's weights under the names of the published checkpoint, and its trainer
-        # would match none of them on the way back: it warns, and trains on from random weights
-        loaded = type(self.model).from_pretrained(resume_from_checkpoint, use_safetensors=True, dtype=self.model.dtype)
-        self.model.load_state_dict(loaded.state_dict(), strict=True)
+        """Nothing yet: weights are put back where the optimiser's state is, when both are in their pieces."""
+
+    def _prepare_for_training(self, max_steps, train_dataloader, resume_from_checkpoint):
+        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
+        if resume_from_checkpoint is not None:
+            put_back(self, read_tensors(Path(resume_from_checkpoint)))
+            self.lr_scheduler.load_state_dict(json.loads((Path(resume_from_checkpoint) / SCHEDULE).read_text()))
+            for group, rate in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
+                group["lr"] = rate
+        return prepared
+
+
+def read_tensors(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a checkpoint, whatever number of ranks wrote it."""
+    tensors = {}
+    for path in sorted(checkpoint.glob("state-*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            tensors.update({name: file.get_tensor(name) for name in file.offset_keys()})
+    return tensors
 
 
 class StopOnSigterm(TrainerCallback):
-    """Saves a checkpoint at the end of the step in which SIGTERM comes, then ends the process with status 143.
+    """Saves a checkpoint at the end of the step in which SIGTERM comes to any rank; then all end with status 143.
 
     `every`: steps that belong together, between which no run can go on (updates on one draw of answers).
     """
@@ -90,6 +129,7 @@ class StopOnSigterm(TrainerCallback):
         self._previous = signal.signal(signal.SIGTERM, self._ask)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.asked = any(gathered(self.asked))
         if self.asked and state.global_step % self.every == 0:
             control.should_save = True
 

@@ -26,15 +26,15 @@ from music_flamingo.rewards.judge import PARTS, Rules, Task
 from music_flamingo.rewards.trl import reward_functions
 from music_flamingo.training import vllm
 from music_flamingo.training.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
+from music_flamingo.training.distributed import arguments
 from music_flamingo.training.drawing import Sampling, draw
 from music_flamingo.training.items import Item
-from music_flamingo.training.log import Line, ShowProgress
+from music_flamingo.training.log import Line
 from music_flamingo.training.plan import samples_digest
 from music_flamingo.training.rollouts import answer_of, is_kept, keep, measures
 from music_flamingo.training.settings import Reinforcing
-from music_flamingo.training.sft import COMMON_ARGUMENTS
+from music_flamingo.training.sft import COMMON_ARGUMENTS, told
 from music_flamingo.training.sounds import SoundBank, Window
-from music_flamingo.training.tracking import Track
 
 
 @dataclass(frozen=True)
@@ -259,10 +259,9 @@ def trainer_of(
 ) -> AudioGRPOTrainer:
     """The trainer of one run. `model` must be loaded from a folder: the reference is loaded from the same one."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # `rollout_func` warns that it may change; versions are pinned
-    num_draws = len(prompts) // (config.prompts_per_step * config.optimiser.accumulation)
+    num_draws = len(prompts) // config.prompts_per_step
     args = GRPOConfig(
         output_dir=str(work),
-        per_device_train_batch_size=config.prompts_per_step * config.num_generations,
         num_generations=config.num_generations,
         max_completion_length=config.max_completion_tokens,
         loss_type="grpo",
@@ -277,6 +276,7 @@ def trainer_of(
         save_steps=config.checkpoint_every,
         seed=config.seed,
         **COMMON_ARGUMENTS,
+        **arguments(config.hardware, config.prompts_per_step * config.num_generations, config.optimiser.accumulation),
         **vllm.trl_arguments(config.generation),
         **config.optimiser.arguments(num_draws * config.updates_per_draw),
     )
@@ -293,11 +293,8 @@ def trainer_of(
         prompts=prompts,
         bank=bank,
         rollouts_every=config.rollouts_every,
-        callbacks=[
-            ShowProgress(label),
-            Track(config.tracking, label, work),
-            StopOnSigterm(every=config.updates_per_draw),
-        ],
+        callbacks=[*told(label, config.tracking, work), StopOnSigterm(every=config.updates_per_draw)],
+        hardware=config.hardware,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -105,8 +105,7 @@ def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener |
     """
     windows = config.windows
     max_samples = round(windows.max_s * questions.hearing.sample_rate_hz)
-    num_draws = config.steps // config.updates_per_draw
-    wanted = num_draws * config.prompts_per_step * config.optimiser.accumulation
+    wanted = config.steps // config.updates_per_draw * config.prompts_per_step
     candidates = draw_prompts(
         questions.taught.items,
         questions.hard,

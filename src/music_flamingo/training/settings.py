@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from music_flamingo.audio.windows import Rule
 from music_flamingo.core.stage import NOT_IDENTITY, StageConfig
+from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.rewards.structured import StructuredForm
+from music_flamingo.sources.object_store import S3Access
 
 Turns = Literal["conversation", "isolated"]
 
@@ -53,7 +55,7 @@ class Optimiser(Settings):
     """0.98: with a few hundred steps in all, 0.999 remembers too long."""
     max_grad_norm: float
     accumulation: int
-    """Batches whose gradients are added before a step."""
+    """Parts in which each rank computes its share of a step, one after the other: less memory, the same step."""
 
     def arguments(self, steps: int) -> dict[str, Any]:
         """Keyword arguments of transformers.TrainingArguments."""
@@ -111,6 +113,72 @@ class Tracking(Settings):
 UNTRACKED = Tracking(tensorboard=None, mlflow=None)
 
 
+class OneProcess(Settings):
+    """No torchrun."""
+
+    kind: Literal["single"]
+
+
+class DeepSpeed(Settings):
+    """ZeRO: every rank holds a part of the optimiser's state and of the gradients (2), and of the weights (3)."""
+
+    kind: Literal["deepspeed"]
+    stage: Literal[2, 3]
+
+
+class Fsdp2(Settings):
+    """Weights, gradients and optimiser's state sharded over the ranks by torch itself, layer by layer."""
+
+    kind: Literal["fsdp2"]
+    reshard_after_forward: bool
+    """Give gathered weights back after the forward pass: less memory, more traffic. False keeps them for the
+    backward pass."""
+
+
+class Hardware(Settings):
+    """Where a run computes, how exactly, and in how many processes.
+
+    All that changes the last bits of a result is part of its identity. The number of ranks is not: torchrun says it,
+    and an interrupted run may go on with another.
+    """
+
+    device: Literal["auto", "cpu", "cuda"]
+    """`auto`: the GPU where there is one."""
+    precision: Literal["fp32", "bf16"]
+    """`bf16`: weights stay in float32, products are in bfloat16."""
+    gradient_checkpointing: bool = Field(json_schema_extra=NOT_IDENTITY)
+    """Recompute a layer's inside in the backward pass: a third more time, a fraction of the memory, the same bits."""
+    parallel: Annotated[OneProcess | DeepSpeed | Fsdp2, Field(discriminator="kind")]
+
+
+Tuning = Annotated[FullTuning | LoraSettings, Field(discriminator="kind")]
+
+
+ONE_PROCESSOR = Hardware(
+    device="cpu", precision="fp32", gradient_checkpointing=False, parallel=OneProcess(kind="single")
+)
+FULL = FullTuning(kind="full", trains="all")
+
+
+class LocalCheckpoints(Settings):
+    """In the port that is being written, and nowhere else."""
+
+    kind: Literal["local"]
+
+
+class MirroredCheckpoints(Settings):
+    """Whole checkpoints are copied to a bucket, so that a run goes on where the disk of its machine is gone."""
+
+    kind: Literal["s3"]
+    access: S3Access
+    bucket: str
+    prefix: str
+    """Keys begin so; each stage has a folder of its own in it. One prefix for each run."""
+
+
+Checkpoints = Annotated[LocalCheckpoints | MirroredCheckpoints, Field(discriminator="kind")]
+
+
 class Teaching(StageConfig):
     """What SFT and warm-up have in common: supervised lessons of a window and some questions."""
 
@@ -122,7 +190,7 @@ class Teaching(StageConfig):
     the training split is left out, and said so."""
     steps: int
     batch_size: int
-    """Lessons a step (paper: 128 samples)."""
+    """Lessons a step, of all ranks and parts together (paper: 128 samples). Each rank takes its share."""
     max_turns: int
     """Questions a lesson: one pass over the sound supervises them all."""
     turns: Turns
@@ -135,8 +203,11 @@ class Teaching(StageConfig):
     """Weight of the tokens at which a family's targets part ways, against 1 for all others."""
     windows: Windows
     optimiser: Optimiser
+    tuning: Tuning
+    hardware: Hardware
     checkpoint_every: int
     """Steps; an interrupted run goes on from there, and to the same bits."""
+    checkpoints: Checkpoints = Field(json_schema_extra=NOT_IDENTITY)
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
 
 
@@ -213,7 +284,11 @@ class Reinforcing(StageConfig):
     optimiser: Optimiser
     batch_size: int
     """Of the listening that finds doubtful questions; changes speed alone."""
+    tuning: Tuning
+    """With adapters, the reference is the model without them; else it is a second model."""
+    hardware: Hardware
     checkpoint_every: int
+    checkpoints: Checkpoints = Field(json_schema_extra=NOT_IDENTITY)
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
     rollouts_every: int
     """Steps; the answers drawn at the first step and at every such one are kept in rollouts.jsonl. 0 keeps none."""

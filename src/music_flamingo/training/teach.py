@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from music_flamingo.core.ports import InputFolder, OutputFolder, Table
+from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.context import Hearing
 from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.records import Track
 from music_flamingo.training import sft
 from music_flamingo.training.batches import Branches, LessonCollator
+from music_flamingo.training.distributed import join, leave
 from music_flamingo.training.items import Curriculum, Item, curriculum
 from music_flamingo.training.log import Line, log_lines, write_log, write_plan
 from music_flamingo.training.plan import Lesson, WindowRule, plan_lessons
@@ -55,9 +57,10 @@ def prepare(
 def teach(stage: str, config: Teaching, prepared: Lessons, start: InputFolder, out: OutputFolder) -> Metrics:
     """Train the model of `start` on the lessons; leaves model/, log.jsonl and plan.json in `out`."""
     torch.set_num_threads(config.threads)
-    model, processor = load_model(start.root)
-    history = sft.train(
-        model,
+    join(config.hardware)
+    _, processor = load_processor(start.root)
+    model, history = sft.train(
+        lambda: load_model(start.root)[0],
         processor,
         prepared.lessons,
         prepared.collator,
@@ -67,18 +70,22 @@ def teach(stage: str, config: Teaching, prepared: Lessons, start: InputFolder, o
         seed=config.seed,
         work=out.work / "checkpoints",
         label=stage,
+        tuning=config.tuning,
+        hardware=config.hardware,
         tracking=config.tracking,
     )
+    leave()
     lines = log_lines(history)
-    save_model(model, processor, out.root)
-    write_log(out.root, lines)
     plan = {
         "families": prepared.taught.counts,
         "left_out": dict(prepared.taught.left_out),
         "num_tracks": len(prepared.heard),
         "windows": config.windows.model_dump(),
     }
-    write_plan(out.root, plan)
+    if is_first():
+        save_model(model, processor, out.root)
+        write_log(out.root, lines)
+        write_plan(out.root, plan)
     return {**plan, "steps": len(lines), **last_means(lines, "loss", "accuracy")}
 
 
@@ -89,7 +96,7 @@ def _plan(config: Teaching, taught: Curriculum, hearing: Hearing, heard: list[Tr
         num_samples_of(heard),
         hearing,
         WindowRule(windows.rule, round(windows.max_s * hearing.sample_rate_hz), windows.per_track),
-        num_lessons=config.steps * config.batch_size * config.optimiser.accumulation,
+        num_lessons=config.steps * config.batch_size,
         max_turns=config.max_turns,
         seed=config.seed,
         weights={track.id: track.sampling_weight for track in heard},

@@ -1,0 +1,95 @@
+"""A stage in several processes, as torchrun starts them, on tiny_world's model and ports.
+
+Run as a program it is one of the ranks: `torchrun --nproc-per-node 2 tests/ranked.py STAGE DATA CHANGES`.
+"""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import tiny_world as world
+
+from music_flamingo import stages
+from music_flamingo.core.manifest import WORK_NAME
+from music_flamingo.core.stage import execute
+from music_flamingo.training.checkpoints import COMPLETE, checkpoints
+
+HERE = Path(__file__)
+DEADLINE_S = 240
+FSDP2 = {"kind": "fsdp2", "reshard_after_forward": True}
+ZERO_2, ZERO_3 = ({"kind": "deepspeed", "stage": stage} for stage in (2, 3))
+
+
+def on(parallel: dict, **changes: object) -> dict:
+    """The settings of a stage that is shared in this way."""
+    return {"hardware": {**world.HARDWARE, "parallel": parallel, **changes}}
+
+
+def start(stage: str, data: Path, ranks: int, **changes: object) -> subprocess.Popen[str]:
+    """The stage in `ranks` processes; one alone is started without torchrun."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+    environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+    environment |= {"PYTHONPATH": f"{HERE.parent}:{environment.get('PYTHONPATH', '')}", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, *launcher, str(HERE), stage, str(data), json.dumps(changes)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(stage: str, data: Path, ranks: int, **changes: object) -> list[dict]:
+    """The stage to its end; gives the lines of its log."""
+    process = start(stage, data, ranks, **changes)
+    output, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, output[-12000:]
+    return log_of(stage, data)
+
+
+def log_of(stage: str, data: Path) -> list[dict]:
+    return [json.loads(line) for line in (data / f"{stage}_model" / "log.jsonl").read_text().splitlines()]
+
+
+def folder(stage: str, data: Path) -> Path:
+    return data / f"{stage}_model" / WORK_NAME / "checkpoints"
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def stop_at(process: subprocess.Popen[str], stage: str, data: Path, step: int, stop: Callable[[], object]) -> str:
+    """Call `stop` once a checkpoint of `step` or later is whole; gives what was printed."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not any(step_of(c) >= step and (c / COMPLETE).exists() for c in checkpoints(folder(stage, data))):
+        assert process.poll() is None, f"it ended before it could be stopped: {process.communicate()[0][-4000:]}"
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.005)
+    stop()
+    return process.communicate(timeout=DEADLINE_S)[0]
+
+
+def ranks_of(launcher: subprocess.Popen[str]) -> list[int]:
+    """The process ids of the ranks that torchrun started."""
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    return [int(child) for child in children if HERE.name in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def kill_all(launcher: subprocess.Popen[str]) -> None:
+    """Torchrun and its ranks at once, as when the machine goes."""
+    for process in (launcher.pid, *ranks_of(launcher)):
+        os.kill(process, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    room, ports = stages.load(sys.argv[1]), Path(sys.argv[2])
+    settings = json.dumps({**world.CONFIGS[room.name], **json.loads(sys.argv[3])})
+    execute(room, settings, {p: ports / p for p in room.inputs}, {p: ports / p for p in room.outputs})
