@@ -59,7 +59,7 @@ def at_step(stage_name: str, config: Any, prepared: Lessons | Questions, step: i
 
 
 def _of_lessons(stage_name: str, config: Teaching, prepared: Lessons, step: int) -> Seen:
-    per_step = config.batch_size * config.optimiser.accumulation
+    per_step = config.batch_size
     rows = _rows(step, per_step, len(prepared.lessons))
     lessons = [prepared.lessons[row] for row in rows]
     bank = prepared.collator.bank
@@ -75,7 +75,7 @@ def _of_lessons(stage_name: str, config: Teaching, prepared: Lessons, step: int)
 
 def _of_questions(stage_name: str, config: Reinforcing, prepared: Questions, step: int) -> Seen:
     prompts: list[Prompt] = plan_prompts(config, prepared, None)
-    rows = _rows(step, config.prompts_per_step * config.optimiser.accumulation, len(prompts))
+    rows = _rows(step, config.prompts_per_step, len(prompts))
     asked = [prompts[row] for row in rows]
     sounds = [prepared.bank(prompt.window) for prompt in asked]
     tokens = [prompt_tokens(prepared.processor, prompt, prepared.bank) for prompt in asked]
