@@ -146,7 +146,7 @@ OPTIMISER = {
 WINDOWS = {"rule": "random", "per_track": 2, "max_s": 2.0}
 TRACKING: dict = {"tensorboard": None, "mlflow": None}
 HARDWARE = {"device": "cpu", "precision": "fp32", "gradient_checkpointing": False, "parallel": {"kind": "single"}}
-SCALE = {"tuning": {"kind": "full", "trains": "all"}, "hardware": HARDWARE, "checkpoints": {"kind": "local"}}
+SCALE = {"tuning": {"kind": "full", "trains": "all"}, "hardware": HARDWARE}
 TEACHING = {
     **SCALE,
     "seed": 3,
@@ -170,7 +170,7 @@ CONFIGS: dict[str, dict] = {
     "sft": TEACHING,
     "warmup": {**TEACHING, "caption_families": ["words"]},
     "grpo": {
-        **SCALE,
+        "hardware": HARDWARE,
         "seed": 4,
         "threads": 1,
         "families": {"tone": 2.0, "words": 1.0},

@@ -64,12 +64,9 @@ def _of_lessons(stage_name: str, config: Teaching, prepared: Lessons, step: int)
     lessons = [prepared.lessons[row] for row in rows]
     bank = prepared.collator.bank
     subjects = [Subject(lesson.window, lesson.items, bank(lesson.window).num_tokens) for lesson in lessons]
-    # with accumulation a step is several batches: the first one is shown, as it is given to the model
-    rows, subjects = rows[: config.batch_size], subjects[: config.batch_size]
     tensors = prepared.collator([{"lesson": row} for row in rows])
-    notes = [f"The first of {config.optimiser.accumulation} batches."] if config.optimiser.accumulation > 1 else []
     processor, total = prepared.collator.processor, len(prepared.lessons) // per_step
-    batch = _batch(stage_name, step, total, tensors, subjects, processor, prepared, notes)
+    batch = _batch(stage_name, step, total, tensors, subjects, processor, prepared, [])
     return Seen(batch, tuple(mistakes(batch, prepared.hearing, is_taught=True)))
 
 

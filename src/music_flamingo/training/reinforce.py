@@ -17,6 +17,7 @@ from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
 from music_flamingo.rewards.judge import can_be_scored
 from music_flamingo.training import grpo
+from music_flamingo.training.distributed import join
 from music_flamingo.training.grpo import Prompt
 from music_flamingo.training.items import Curriculum, curriculum, item_of_example
 from music_flamingo.training.log import log_lines, write_log, write_plan
@@ -75,6 +76,7 @@ def reinforce(
 ) -> Metrics:
     """Train the model of `start`; leaves model/, log.jsonl, rollouts.jsonl and plan.json."""
     torch.set_num_threads(config.threads)
+    join(config.hardware)
     model, processor = load_model(start.root)
     prompts = plan_prompts(config, questions, Listener(model, processor))
     work = out.work / "checkpoints"

@@ -8,7 +8,6 @@ from music_flamingo.audio.windows import Rule
 from music_flamingo.core.stage import NOT_IDENTITY, StageConfig
 from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.rewards.structured import StructuredForm
-from music_flamingo.sources.object_store import S3Access
 
 Turns = Literal["conversation", "isolated"]
 
@@ -160,25 +159,6 @@ ONE_PROCESSOR = Hardware(
 FULL = FullTuning(kind="full", trains="all")
 
 
-class LocalCheckpoints(Settings):
-    """In the port that is being written, and nowhere else."""
-
-    kind: Literal["local"]
-
-
-class MirroredCheckpoints(Settings):
-    """Whole checkpoints are copied to a bucket, so that a run goes on where the disk of its machine is gone."""
-
-    kind: Literal["s3"]
-    access: S3Access
-    bucket: str
-    prefix: str
-    """Keys begin so; each stage has a folder of its own in it. One prefix for each run."""
-
-
-Checkpoints = Annotated[LocalCheckpoints | MirroredCheckpoints, Field(discriminator="kind")]
-
-
 class Teaching(StageConfig):
     """What SFT and warm-up have in common: supervised lessons of a window and some questions."""
 
@@ -207,7 +187,6 @@ class Teaching(StageConfig):
     hardware: Hardware
     checkpoint_every: int
     """Steps; an interrupted run goes on from there, and to the same bits."""
-    checkpoints: Checkpoints = Field(json_schema_extra=NOT_IDENTITY)
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
 
 
@@ -284,11 +263,9 @@ class Reinforcing(StageConfig):
     optimiser: Optimiser
     batch_size: int
     """Of the listening that finds doubtful questions; changes speed alone."""
-    tuning: Tuning
-    """With adapters, the reference is the model without them; else it is a second model."""
     hardware: Hardware
+    """One process alone, so far."""
     checkpoint_every: int
-    checkpoints: Checkpoints = Field(json_schema_extra=NOT_IDENTITY)
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
     rollouts_every: int
     """Steps; the answers drawn at the first step and at every such one are kept in rollouts.jsonl. 0 keeps none."""
