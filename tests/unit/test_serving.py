@@ -25,14 +25,15 @@ from music_flamingo.model.chat import Sound, Tokens
 from music_flamingo.model.listener import Ask, Heard, Listener
 from music_flamingo.serving.bundle import ReleaseInfo, TrainedQuestion
 from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
-from music_flamingo.serving.decoding import Decoder, cut
 from music_flamingo.serving.engine import MAX_IN_HAND, Engine
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.pieces import Piece, split
 from music_flamingo.serving.predictor import Predictor, parse_instances
 from music_flamingo.serving.recordings import Recording, RecordingCache
 from music_flamingo.serving.scheduler import MAX_BATCH, Request
+from music_flamingo.serving.stretches import cut, stretch_of
 from music_flamingo.serving.telling import last
 from music_flamingo.serving.uploads import Upload, decode_upload
 
@@ -396,22 +397,23 @@ def test_the_cache_of_recordings_stays_within_its_bytes():
 
 
 def test_a_decoder_that_takes_too_long_is_stopped_and_the_next_recording_is_heard(engine):
-    decoder = Decoder(engine.listener.hearing, "middle", workers=1, time_s=0.02)
+    decode = Isolated(stretch_of, 1, 0.02)
+    long, short = Upload(encoded(np.tile(tone(60.0), 12))), Upload(encoded(tone()))
     with pytest.raises(ApiError) as refused:
-        decoder.stretch_of(Upload(encoded(np.tile(tone(60.0), 12))))
+        decode(long, engine.listener.hearing, "middle")
     assert (refused.value.status, refused.value.code) == (422, "audio_too_costly")
-    decoder._time_s = 30.0
-    assert decoder.stretch_of(Upload(encoded(tone()))).duration_s == DURATION_S
-    decoder.close()
+    decode.time_s = 30.0
+    assert decode(short, engine.listener.hearing, "middle").duration_s == DURATION_S
+    decode.close()
 
 
 def test_a_decoder_that_dies_costs_one_request_at_most(engine):
-    decoder = Decoder(engine.listener.hearing, "middle", workers=1)
-    decoder.start()
-    (process,) = decoder._pool._processes.values()
+    decode = Isolated(stretch_of, 1, 30.0)
+    decode.start()
+    (process,) = decode._pool._processes.values()
     os.kill(process.pid, signal.SIGKILL)
-    assert decoder.stretch_of(Upload(encoded(tone()))).duration_s == DURATION_S
-    decoder.close()
+    assert decode(Upload(encoded(tone())), engine.listener.hearing, "middle").duration_s == DURATION_S
+    decode.close()
 
 
 def test_more_than_can_be_held_are_turned_away_and_told_when_to_come_again(engine):

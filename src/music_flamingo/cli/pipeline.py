@@ -3,8 +3,12 @@
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from music_flamingo.cli.options import Commands, add_command, parameter_options, resolved
+
+if TYPE_CHECKING:
+    from music_flamingo.stages.facts import MeasureUpload
 
 
 def add_to(commands: Commands) -> None:
@@ -36,6 +40,7 @@ def add_to(commands: Commands) -> None:
     serve.add_argument("--port", type=int, default=8080)
     serve.add_argument("--api-keys", type=Path, metavar="FILE", help="a key a line; without it anybody may ask")
     serve.add_argument("--requests-per-minute", type=int, help="of one key, or one address (default: no limit)")
+    parameter_options(serve)
     serve.add_argument("--fetch-urls", action="store_true", help="open audio_url addresses, public ones alone")
     serve.add_argument(
         "--sha256",
@@ -102,14 +107,31 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _tools_of(arguments: argparse.Namespace) -> "MeasureUpload | None":
+    """The measuring tools that the parameters name; None where there is no params.yaml."""
+    if not arguments.params.is_file():
+        return None
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.stages.facts import MeasureUpload
+
+    return MeasureUpload(stage_json(resolved(arguments), "facts"))
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     from music_flamingo.serving.bundle import require_digest
     from music_flamingo.serving.server import Options, serve
 
     if arguments.sha256:
         require_digest(arguments.release, arguments.sha256)
-    keys, limit = arguments.api_keys, arguments.requests_per_minute
-    serve(arguments.release, Options(arguments.host, arguments.port, keys, limit, arguments.fetch_urls))
+    options = Options(
+        host=arguments.host,
+        port=arguments.port,
+        api_keys=arguments.api_keys,
+        requests_per_minute=arguments.requests_per_minute,
+        fetch_urls=arguments.fetch_urls,
+        measure=_tools_of(arguments),
+    )
+    serve(arguments.release, options)
     return 0
 
 

@@ -70,9 +70,9 @@ def notes_on(question: str, status: str, trained: list[TrainedQuestion]) -> tupl
 def _ask_here(audio: Path, question: str, release: Path) -> Answer:
     info = open_release(release)
     from music_flamingo.model.listener import WINDOW_RULE, Listener
-    from music_flamingo.serving.decoding import cut
     from music_flamingo.serving.engine import Engine
     from music_flamingo.serving.errors import ApiError
+    from music_flamingo.serving.stretches import cut
 
     engine = Engine(Listener.load(release), info)
     try:

@@ -1,6 +1,6 @@
 """From a request to the model's words: a place, the recording as it is heard, the prompt, the answer as it comes.
 
-Decoding runs in processes of its own (`decoding`), log-mel features in threads, the model in its thread
+Decoding runs in processes of its own (`isolation`), log-mel features in threads, the model in its thread
 (`scheduler`): the event loop stays free.
 """
 
@@ -16,13 +16,14 @@ from music_flamingo.model.chat import Tokens, Turn, hear, tokenise
 from music_flamingo.model.listener import WINDOW_RULE, Heard, Listener
 from music_flamingo.prompts import render_question
 from music_flamingo.serving.bundle import ReleaseInfo
-from music_flamingo.serving.decoding import Decoder, Stretch
 from music_flamingo.serving.errors import ApiError, echo
 from music_flamingo.serving.formats import Grammars, ResponseFormat
+from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.metrics import AUDIO_SECONDS, RECORDINGS
 from music_flamingo.serving.pieces import Piece
 from music_flamingo.serving.recordings import Recording, RecordingCache
 from music_flamingo.serving.scheduler import Event, Job, Request, Scheduler
+from music_flamingo.serving.stretches import DECODERS, DECODING_S, Stretch, stretch_of
 from music_flamingo.serving.uploads import Upload
 
 MAX_IN_HAND = 64
@@ -38,7 +39,7 @@ class Engine:
         self.listener = listener
         self.info = info
         self.recordings = RecordingCache()
-        self.decoder = Decoder(listener.hearing, WINDOW_RULE)
+        self.decoder = Isolated(stretch_of, DECODERS, DECODING_S)
         self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)
         self._scheduler = Scheduler(listener)
         self._num_in_hand = 0
@@ -61,10 +62,14 @@ class Engine:
     def hear(self, upload: Upload) -> Recording:
         """The recording as the model hears it; from a thread. Raises ApiError for what cannot be decoded."""
         known = self.recordings.hits
-        recording = self.recordings.get(upload.base64, lambda: self.listen(self.decoder.stretch_of(upload)))
+        recording = self.recordings.get(upload.base64, lambda: self.listen(self._decode(upload)))
         RECORDINGS.labels("known" if self.recordings.hits > known else "new").inc()
         AUDIO_SECONDS.inc(recording.duration_s)
         return recording
+
+    def _decode(self, upload: Upload) -> Stretch:
+        stretch: Stretch = self.decoder(upload, self.listener.hearing, WINDOW_RULE)
+        return stretch
 
     def listen(self, stretch: Stretch) -> Recording:
         with self._hearing:

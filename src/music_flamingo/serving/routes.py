@@ -21,6 +21,8 @@ from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.fetching import Fetcher
 from music_flamingo.serving.limits import BodyLimit
+from music_flamingo.serving.listening_routes import listening_router
+from music_flamingo.serving.measuring import Measurer
 from music_flamingo.serving.metrics import ERRORS
 from music_flamingo.serving.predictor import predictions
 from music_flamingo.serving.scheduler import Request as Prepared
@@ -33,10 +35,13 @@ PREFIX = "/openai/v1"
 log = logging.getLogger(__name__)
 
 
-def install_routes(app: FastAPI, engine: Engine, access: Access, fetch: Fetcher | None) -> None:
+def install_routes(
+    app: FastAPI, engine: Engine, access: Access, fetch: Fetcher | None, measurer: Measurer | None
+) -> None:
     """Before KServe adds its own: the first route that matches answers."""
     app.include_router(_router(engine, fetch))
     app.include_router(_tensor_router(engine))
+    app.include_router(listening_router(engine, measurer))
     app.add_api_route("/v2/{path:path}", _no_management, methods=["POST"], include_in_schema=False)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, access=access)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kserve import ModelServer
 
     from music_flamingo.serving.engine import Engine
+    from music_flamingo.serving.measuring import Measure
 
 GRACE_S = 10
 """How long a request in flight may take to end after SIGTERM."""
@@ -40,6 +41,8 @@ class Options:
     """Of one key, or of one address where there are no keys."""
     fetch_urls: bool = False
     """Open http and https addresses of recordings, public ones alone."""
+    measure: "Measure | None" = None
+    """The tools behind /v1/music; None: those routes say that there are none."""
 
 
 def serve(release: Path, options: Options) -> None:
@@ -72,9 +75,11 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
     from kserve.protocol.rest.server import RESTServer
 
     from music_flamingo.serving.fetching import Fetcher
+    from music_flamingo.serving.measuring import Measurer
     from music_flamingo.serving.routes import install_errors, install_routes
 
     fetch = Fetcher() if options.fetch_urls else None
+    measurer = Measurer(options.measure) if options.measure else None
 
     class OneAddressServer(ModelServer):  # type: ignore[misc]
         def start(self, models: list[Model]) -> None:
@@ -87,7 +92,7 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
                 grace_period=GRACE_S,
             )
             rest.config.host = options.host
-            install_routes(model_server.app, engine, access, fetch)
+            install_routes(model_server.app, engine, access, fetch, measurer)
             rest.create_application()
             install_errors(model_server.app)
             self.setup_event_loop()

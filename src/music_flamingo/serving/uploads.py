@@ -7,7 +7,8 @@ A server that fetches what a stranger names can be made to read its own network 
 import base64
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +60,23 @@ class Upload:
 def decode_upload(upload: Upload, rate_hz: int) -> np.ndarray:
     """Mono float32 samples at the model's rate. Raises ApiError: 400 unreadable, 413 too large, 422 too long."""
     assert rate_hz == MODEL_RATE_HZ, f"decoding gives {MODEL_RATE_HZ} Hz, the model hears {rate_hz} Hz"
+    with audio_errors():
+        return decode_model_copy(decoded_base64(upload), UPLOAD_LIMITS)
+
+
+def decoded_base64(upload: Upload) -> bytes:
+    """Raises ApiError for what is no base64."""
     try:
-        data = base64.b64decode(upload.base64, validate=True)
+        return base64.b64decode(upload.base64, validate=True)
     except ValueError as error:  # binascii.Error, or a character outside ASCII
         raise ApiError(400, f"the recording is not base64: {error}.", "bad_base64", "messages") from error
+
+
+@contextmanager
+def audio_errors() -> Iterator[None]:
+    """What is wrong with a recording, as an answer."""
     try:
-        return decode_model_copy(data, UPLOAD_LIMITS)
+        yield
     except BadAudioError as error:
         status = _STATUS.get(error.reason, 422)
         raise ApiError(

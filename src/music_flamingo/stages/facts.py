@@ -55,6 +55,8 @@ LyricsChoice = Annotated[LyricsOfSource | ParakeetChoice | TranscriptionEndpoint
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
 FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics", "instruments")
+NO_TRACK = "upload"
+"""The id of a recording that belongs to no catalogue."""
 
 NOBODY = SecondOpinions(tempo=None, key=None, chords=None, doubt=0.0)
 
@@ -132,8 +134,23 @@ class Measure:
             return [measure(track, signal, open_toolbox(self.config_json))]
 
 
-def measure(track: Track, signal: Signal, tools: Toolbox) -> Facts:
-    """All facts of one track."""
+@dataclass(frozen=True)
+class MeasureUpload:
+    """The same tools on a recording that is no track of a catalogue: the endpoint's. Lyrics need a source: left out."""
+
+    config_json: str
+
+    def __call__(self, content: bytes, limits: DecodeLimits) -> Facts:
+        from threadpoolctl import threadpool_limits
+
+        config = FactsConfig.model_validate_json(self.config_json).model_copy(update={"lyrics": None})
+        signal = to_signal(*decode_original(content, limits))
+        with threadpool_limits(limits=1):
+            return measure(None, signal, open_toolbox(config.model_dump_json()))
+
+
+def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
+    """All facts of one track; None for a recording of no catalogue."""
     problems: list[str] = []
 
     def ask(name: str, tool: Any, question: Callable[[Any], T]) -> T | None:
@@ -156,8 +173,8 @@ def measure(track: Track, signal: Signal, tools: Toolbox) -> Facts:
     instruments = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
     has_voice = instruments.has_voice if instruments else None
     return Facts(
-        id=track.id,
-        work_id=track.work_id,
+        id=track.id if track else NO_TRACK,
+        work_id=track.work_id if track else NO_TRACK,
         duration_s=round(signal.duration_s, 4),
         tempo=others.on(rhythm.tempo, others.tempo, signal) if rhythm else None,
         beats=rhythm.beats if rhythm else None,

@@ -1,0 +1,127 @@
+"""The listening tools: what MIR tools measure of an upload, and a caption whose numbers come from there.
+
+Numbers in a language model's captions cannot be trusted. Here tempo, key and meter are measured, and say by which tool
+and how surely; what the model itself thinks stands beside them, marked as such.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from music_flamingo.audio.decode import DecodeLimits
+from music_flamingo.records import Facts
+from music_flamingo.records.example import CATEGORIES
+from music_flamingo.serving.isolation import Isolated
+from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, audio_errors, decoded_base64
+
+MEASURING_S = 180.0
+"""For one recording: tools take 1.4 s a minute of audio on one core."""
+KEPT = 256
+"""Recordings whose facts are remembered; those of a song of four minutes are about 60 kB."""
+
+Measure = Callable[[bytes, DecodeLimits], Facts]
+"""A module's own function, which raises BadAudioError for what cannot be decoded."""
+
+
+class Measurer:
+    """`facts` from any thread."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measured = Isolated(_measure, 1, MEASURING_S)
+        self._measure = measure
+        self._kept: OrderedDict[str, Facts] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def facts(self, upload: Upload) -> Facts:
+        """Raises ApiError as decoding does."""
+        key = hashlib.sha256(upload.base64.encode("utf-8", "surrogatepass")).hexdigest()
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        facts: Facts = self._measured(self._measure, upload)
+        with self._lock:
+            self._kept[key] = facts
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return facts
+
+    def close(self) -> None:
+        self._measured.close()
+
+
+def _measure(measure: Measure, upload: Upload) -> Facts:
+    with audio_errors():
+        return measure(decoded_base64(upload), UPLOAD_LIMITS)
+
+
+def facts_json(facts: Facts) -> dict[str, Any]:
+    """Facts as they are answered: times in seconds, each fact with its tool, confidence and other opinions."""
+    told = facts.model_dump(mode="json", exclude={"id", "work_id", "status"})
+    if facts.beats is not None:
+        told["beats"]["downbeats_s"] = facts.beats.downbeats_s
+    return told
+
+
+CATEGORY_OF = {
+    "tempo_class": "bpm",
+    "mode": "key",
+    "meter": "meter",
+    "drums": "instruments",
+    "texture": "theory",
+    "lead_envelope": "mix_notes",
+}
+"""Which category a trained question of the model speaks of."""
+CAPTION_FAMILY = "short_caption"
+
+
+def description(facts: Facts, opinions: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
+    """A structured caption. `opinions`: (family, the model's answer) of the questions that it was trained on.
+
+    Each category has a value with its source (`measured`, `model` or null) and, apart, what the model says.
+    """
+    said: dict[str, str] = {}
+    for family, answer in opinions:
+        if answer and (name := CATEGORY_OF.get(family)):
+            said[name] = answer
+    measured = _measured_values(facts)
+    categories: dict[str, Any] = {}
+    for name in CATEGORIES:
+        own = said.get(name)
+        if name in measured:
+            categories[name] = {**measured[name], "source": "measured", "model": own}
+        else:
+            categories[name] = {"value": own, "source": "model" if own else None, "model": own}
+    caption = next((answer for family, answer in opinions if family == CAPTION_FAMILY), None)
+    return {"duration_s": facts.duration_s, "categories": categories, "model_caption": caption}
+
+
+def _measured_values(facts: Facts) -> dict[str, dict[str, Any]]:
+    values: dict[str, dict[str, Any]] = {}
+
+    def tell(name: str, fact: Any, value: str) -> None:
+        values[name] = {
+            "value": value,
+            "tool": fact.tool,
+            "tool_version": fact.tool_version,
+            "confidence": fact.confidence,
+        }
+
+    if facts.tempo is not None:
+        tell("bpm", facts.tempo, f"{facts.tempo.bpm:.1f}")
+    if facts.key is not None:
+        changes = " -> ".join(segment.label for segment in facts.key.changes)
+        tell("key", facts.key, changes or facts.key.label)
+    if facts.beats is not None:
+        tell("meter", facts.beats, f"{facts.beats.beats_per_bar} beats in a bar")
+    if facts.sections is not None:
+        tell("structure", facts.sections, " ".join(segment.label for segment in facts.sections.segments))
+    if facts.dynamics is not None:
+        tell("dynamics", facts.dynamics, f"{facts.dynamics.range_db:.0f} dB, {facts.dynamics.trend}")
+    if facts.instruments is not None:
+        tell("instruments", facts.instruments, ", ".join(label.name for label in facts.instruments.labels))
+    elif facts.sound is not None:
+        tell("instruments", facts.sound, "with drums" if facts.sound.has_drums else "without drums")
+    return values
