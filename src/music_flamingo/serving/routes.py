@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -14,6 +15,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from kserve.errors import InvalidInput, ModelNotFound
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
 
 from music_flamingo.serving.access import Access, Guard
 from music_flamingo.serving.chat import ChatRequest, Head, chunks, completion, parse_chat, question_of, require_model
@@ -31,6 +33,8 @@ from music_flamingo.serving.tensors import BINARY_HEADER, parse_tensors, tensor_
 from music_flamingo.serving.uploads import random_seed
 
 PREFIX = "/openai/v1"
+PAGE = "/ui"
+PAGE_FILES = Path(__file__).parent / "page"
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ def install_routes(
     app.include_router(_router(engine, fetch))
     app.include_router(_tensor_router(engine))
     app.include_router(listening_router(engine, measurer))
+    app.mount(PAGE, StaticFiles(directory=PAGE_FILES, html=True))
     app.add_api_route("/v2/{path:path}", _no_management, methods=["POST"], include_in_schema=False)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, access=access)

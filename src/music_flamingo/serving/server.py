@@ -127,4 +127,6 @@ def _require_free(host: str, port: int) -> None:
 def _tell(info: ReleaseInfo, host: str, port: int) -> None:
     if info.status == "unevaluated":
         log.warning("This model was never evaluated: its source knows no truth to ask against. Nothing is promised.")
-    log.info("Serving %s on http://%s:%d (OpenAI chat route: /openai/v1/chat/completions)", info.name, host, port)
+    log.info(
+        "Serving %s on http://%s:%d (page: /ui, OpenAI's chat: /openai/v1/chat/completions)", info.name, host, port
+    )
