@@ -1,5 +1,6 @@
 """GRPO: the objective against a plain numpy rewrite, prompts read once, roll-outs kept, what is drawn."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tiny_world as world
 import torch
+from trl import GRPOConfig
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.model.files import load_model, save_model
@@ -323,6 +325,13 @@ def test_vllm_asked_for_and_missing_is_an_error_with_the_install_line(monkeypatc
     with pytest.raises(UserError, match=r"pip install 'trl\[vllm\]'"):
         vllm.trl_arguments(VllmGeneration(kind="vllm", gpu_memory_fraction=0.3, max_model_tokens=4096))
     assert vllm.trl_arguments(TransformersGeneration(kind="transformers")) == {"use_vllm": False}
+
+
+def test_what_is_set_for_vllm_are_options_that_trl_has(monkeypatch):
+    monkeypatch.setattr(vllm, "find_spec", lambda name: name)
+    set_ = vllm.trl_arguments(VllmGeneration(kind="vllm", gpu_memory_fraction=0.3, max_model_tokens=4096))
+    assert set(set_) <= {field.name for field in dataclasses.fields(GRPOConfig)}
+    assert (set_["use_vllm"], set_["vllm_mode"], set_["vllm_gpu_memory_utilization"]) == (True, "colocate", 0.3)
 
 
 @pytest.mark.gpu

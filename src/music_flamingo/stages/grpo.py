@@ -1,7 +1,8 @@
 """grpo: group relative policy optimisation on MF-Think and MF-Skills (paper, section on post-training).
 
 G answers are drawn to each question; each earns format + accuracy (captions: format + structured) and is compared
-with its group. Leaves model/, log.jsonl (reward, its parts, KL, entropy ... a step) and plan.json.
+with its group. Leaves model/, log.jsonl (reward, its parts, KL, entropy ... a step), rollouts.jsonl (answers drawn,
+with what each earned) and plan.json.
 """
 
 from typing import TYPE_CHECKING
