@@ -132,6 +132,8 @@ def place(task: PipelineTask) -> PipelineTask:
         _claim(task, "MODELS_CLAIM", MODELS_PATH)
     if store := os.environ.get("RUN_STORE"):
         task.set_env_variable("RUN_STORE", store)
+        if region := os.environ.get("RUN_STORE_REGION"):
+            task.set_env_variable("RUN_STORE_REGION", region)
         keys = {"accesskey": "RUN_STORE_ACCESS_KEY", "secretkey": "RUN_STORE_SECRET_KEY"}
         name = os.environ.get("RUN_STORE_SECRET", "mlpipeline-minio-artifact")
         kubernetes.use_secret_as_env(task, secret_name=name, secret_key_to_env=keys)

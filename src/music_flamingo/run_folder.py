@@ -1,21 +1,21 @@
 """The folder of a pipeline run: all that its steps gave lies below it, on disk (kfp.local) or in the artifact store.
 
-A pod reaches the store when three variables are set: RUN_STORE (http://host:port), RUN_STORE_ACCESS_KEY and
+A pod reaches the store when these are set: RUN_STORE (http://host:port), RUN_STORE_REGION, RUN_STORE_ACCESS_KEY and
 RUN_STORE_SECRET_KEY. pipelines/placement.py sets them.
 """
 
 import io
 import os
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.sources.object_store import S3Access, client_of, list_objects
 
-VARIABLES = ("RUN_STORE", "RUN_STORE_ACCESS_KEY", "RUN_STORE_SECRET_KEY")
+ANY_REGION = "us-east-1"
+"""What stores inside a cluster take when they know no regions."""
 
 
 def folder_of_run(uri: str, run: str) -> str:
@@ -25,19 +25,20 @@ def folder_of_run(uri: str, run: str) -> str:
 
 
 def read_named(folder: str, names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """(path below the folder, content) of every file of one of these names, in order of path."""
+    """(path below the folder, content) of every file of one of these names, in order of path.
+
+    Raises UserError where the store cannot be read, naming what is wrong with it.
+    """
     if "://" not in folder:
         root = Path(folder)
         for path in sorted(p for name in names for p in root.rglob(name)):
             yield str(path.relative_to(root)), path.read_bytes()
         return
     bucket, prefix = _place(folder)
-    store = _store()
-    for found in store.list_objects(bucket_name=bucket, prefix=f"{prefix}/", recursive=True):
-        if found.object_name.rpartition("/")[2] in names:
-            answer = store.get_object(bucket_name=bucket, object_name=found.object_name)
-            with answer:
-                yield found.object_name.removeprefix(f"{prefix}/"), answer.read()
+    access = _access()
+    for key, _, _ in list_objects(access, bucket, f"{prefix}/"):
+        if key.rpartition("/")[2] in names:
+            yield key.removeprefix(f"{prefix}/"), _read(access, bucket, key)
 
 
 def write_beside(uri: str, name: str, content: str) -> None:
@@ -47,7 +48,7 @@ def write_beside(uri: str, name: str, content: str) -> None:
         return
     bucket, key = _place(uri)
     data = content.encode()
-    _store().put_object(
+    client_of(_access()).put_object(
         bucket_name=bucket, object_name=f"{key.rpartition('/')[0]}/{name}", data=io.BytesIO(data), length=len(data)
     )
 
@@ -58,29 +59,28 @@ def _place(uri: str) -> tuple[str, str]:
     return parts.netloc, parts.path.strip("/")
 
 
-def _store() -> Any:
-    values = [os.environ.get(name, "") for name in VARIABLES]
-    if not all(values):
-        missing = [name for name, value in zip(VARIABLES, values, strict=True) if not value]
+def _access() -> S3Access:
+    endpoint = os.environ.get("RUN_STORE")
+    if not endpoint:
         raise UserError(
-            f"the artifact store cannot be reached: {', '.join(missing)} not set. Compile the pipeline with RUN_STORE "
-            "naming its address (docs/reference/pipelines.md)."
+            "the artifact store cannot be reached: RUN_STORE is not set. Compile the pipeline with RUN_STORE naming "
+            "its address (docs/reference/pipelines.md)."
         )
-    return _connect(*values)
-
-
-@cache
-def _connect(address: str, access_key: str, secret_key: str) -> Any:
-    """One a process."""
-    from minio import Minio
-    from urllib3 import PoolManager, Retry, Timeout
-
-    parts = urlsplit(address)
-    patience = Retry(total=3, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504])
-    return Minio(
-        endpoint=parts.netloc,
-        access_key=access_key,
-        secret_key=secret_key,
-        secure=parts.scheme == "https",
-        http_client=PoolManager(timeout=Timeout(connect=10.0, read=60.0), retries=patience),
+    return S3Access(
+        endpoint=endpoint,
+        region=os.environ.get("RUN_STORE_REGION", ANY_REGION),
+        access_key="env:RUN_STORE_ACCESS_KEY",
+        secret_key="env:RUN_STORE_SECRET_KEY",
     )
+
+
+def _read(access: S3Access, bucket: str, key: str) -> bytes:
+    from minio.error import MinioException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        with client_of(access).get_object(bucket_name=bucket, object_name=key) as answer:
+            content: bytes = answer.read()
+            return content
+    except (MinioException, HTTPError) as error:
+        raise UserError(f"{bucket}/{key} cannot be read at {access.endpoint}: {error}") from error

@@ -2,7 +2,7 @@
 
 import pytest
 
-from music_flamingo import run_folder
+from music_flamingo.core.errors import UserError
 from music_flamingo.run_folder import read_named, write_beside
 
 pytest_plugins = ("object_store",)
@@ -19,7 +19,7 @@ def store(object_store, monkeypatch):
     monkeypatch.setenv("RUN_STORE", object_store.url)
     monkeypatch.setenv("RUN_STORE_ACCESS_KEY", object_store.access_key)
     monkeypatch.setenv("RUN_STORE_SECRET_KEY", object_store.secret_key)
-    run_folder._connect.cache_clear()
+    monkeypatch.setenv("RUN_STORE_REGION", object_store.region)
     return client
 
 
@@ -32,3 +32,10 @@ def test_what_steps_left_is_found_below_the_run_and_nowhere_else(store):
         ("captions/7d/_failed.json", b"{}"),
         ("facts/9c/_failed.json", b'{"stage": "facts"}'),
     ]
+
+
+def test_a_store_that_refuses_is_named(store, object_store, monkeypatch):
+    monkeypatch.setenv("RUN_STORE_SECRET_KEY", "guessed")
+    with pytest.raises(UserError, match=object_store.url) as raised:
+        list(read_named(RUN, ("_failed.json",)))
+    assert "guessed" not in str(raised.value)
