@@ -13,14 +13,14 @@ UV      := UV_LINK_MODE=copy UV_FIND_LINKS="$${PIP_FIND_LINKS:-$$($(PYTHON) -m p
 INSTALL := $(UV) install --quiet --python $(BIN)/python
 LOCK    := $(UV) compile --quiet --python $(BIN)/python --prerelease=allow --no-header --no-annotate --no-emit-index-url
 
-.PHONY: run test check bench serve compile lock clean setup help
+.PHONY: run test check bench serve compile manifests images push lock clean setup help
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/'
 
 setup: $(STAMP)  ## install into .venv
 
-$(STAMP): requirements/dev.txt requirements/no-deps.txt pyproject.toml
+$(STAMP): requirements/dev.txt requirements/no-deps.txt requirements/tools.txt pyproject.toml
 	@command -v g++ >/dev/null && command -v gcc >/dev/null || { echo "gcc and g++ are needed to build madmom and vamp: apt-get install -y gcc g++ make"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, found `$(PYTHON) --version`. Name another with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "venv is missing: apt-get install -y python3-venv"; exit 1; }
@@ -29,6 +29,7 @@ $(STAMP): requirements/dev.txt requirements/no-deps.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/installer.txt
 	$(INSTALL) --prerelease=allow --compile-bytecode -r requirements/dev.txt
 	$(INSTALL) --no-deps --no-build-isolation-package vamp --compile-bytecode -r requirements/no-deps.txt
+	$(INSTALL) --no-deps -r requirements/tools.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -40,11 +41,16 @@ run: setup       ## the whole pipeline
 test: setup      ## the tests
 	@$(NO_HUB) $(BIN)/python -m pytest $(TESTS)
 
-check: setup     ## ruff, mypy, import-linter
+check: setup     ## ruff, mypy, import-linter, Dockerfiles, manifests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint --config images/hadolint.yaml images/*/Dockerfile
+	@$(BIN)/python -m manifests.validation
+
+manifests: setup ## render every overlay and check it: schemas, Pod Security "restricted", references
+	@$(BIN)/python -m manifests.validation $(OVERLAY)
 
 # an hour and more on two idle cores; benchmarks/README.md has each command and what it takes
 bench: setup     ## measure everything; tables go to benchmarks/results

@@ -111,7 +111,6 @@ def pruned_core(definitions: dict[str, Any]) -> dict[str, Any]:
         kept[name] = _without_descriptions(definitions[name])
         if name in {k["definition"] for k in kinds}:
             kept[name]["properties"].pop("status", None)
-            kept[name]["required"] = sorted({*kept[name].get("required", ()), "apiVersion", "kind", "metadata"})
         wanted |= _references(kept[name]) - set(kept)
     kept[QUANTITY] = {"type": ["number", "string"], "pattern": QUANTITY_PATTERN}
     return {"kinds": sorted(kinds, key=lambda k: k["definition"]), "$defs": dict(sorted(kept.items()))}

@@ -67,12 +67,13 @@ def _table() -> dict[tuple[str, str], dict[str, Any]]:
     definitions = core["$defs"]
     table = {}
     for entry in core["kinds"]:
-        schema = {"$ref": f"#/$defs/{entry['definition']}", "$defs": definitions}
+        # inside another resource (a claim's template) they may be left out
+        needed = ["apiVersion", "kind", "metadata"]
+        schema = {"$ref": f"#/$defs/{entry['definition']}", "required": needed, "$defs": definitions}
         table[entry["apiVersion"], entry["kind"]] = schema
-    for path in sorted(SCHEMAS.glob("*.json.gz")):
-        if path == CORE:
-            continue
-        custom = json.loads(gzip.decompress(path.read_bytes()))
+    published = [json.loads(gzip.decompress(p.read_bytes())) for p in sorted(SCHEMAS.glob("*.json.gz")) if p != CORE]
+    by_hand = [json.loads(p.read_text()) for p in sorted(SCHEMAS.glob("*.json"))]
+    for custom in published + by_hand:
         for version, schema in custom["versions"].items():
             table[f"{custom['group']}/{version}", custom["kind"]] = {**schema, "$defs": definitions}
     return table

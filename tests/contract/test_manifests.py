@@ -1,30 +1,235 @@
-"""Manifests are well-formed, closed against the schemas of their kinds, and hold no secret."""
+"""Every overlay renders without a violation, and what would be wrong with it is found and named."""
 
+import copy
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from manifests.validation import violations
+from manifests.validation.check import findings
+from manifests.validation.render import RenderError, command, overlays, render
+from music_flamingo import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted((ROOT / "manifests").rglob("*.yaml"))
+FILES = sorted(p for p in (ROOT / "manifests").rglob("*.yaml"))
+KUSTOMIZATIONS = [p for p in FILES if p.name == "kustomization.yaml"]
+LIVE = [p for p in FILES if p.name != "kustomization.yaml"]
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.name != "kustomization.yaml"], ids=lambda p: p.name)
-def test_every_resource_fits_the_closed_schema_of_its_kind(path):
-    for resource in yaml.safe_load_all(path.read_text()):
-        assert violations(resource) == []
+@pytest.fixture(scope="module")
+def rendered():
+    """Overlay -> its resources."""
+    try:
+        command()
+    except RenderError as error:
+        pytest.skip(str(error))
+    return {overlay.name: render(overlay) for overlay in overlays()}
 
 
-def test_every_resource_of_the_base_is_listed_and_there():
-    listed = yaml.safe_load((ROOT / "manifests/base/kustomization.yaml").read_text())["resources"]
-    there = [p.name for p in (ROOT / "manifests/base").glob("*.yaml") if p.name != "kustomization.yaml"]
-    assert sorted(listed) == sorted(there)
+@pytest.fixture
+def production(rendered):
+    return copy.deepcopy(rendered["production"])
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
-def test_no_manifest_carries_a_secret(path):
-    for resource in yaml.safe_load_all(path.read_text()):
-        assert resource["kind"] != "Secret"
-        assert "password" not in path.read_text().lower()
+def one(resources, kind, name):
+    return next(r for r in resources if (r["kind"], r["metadata"]["name"]) == (kind, name))
+
+
+def main_container(resource):
+    return resource["spec"]["template"]["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize("overlay", [o.name for o in overlays()])
+def test_an_overlay_has_no_violations(rendered, overlay):
+    assert findings(rendered[overlay]) == []
+    assert len(rendered[overlay]) > 30
+
+
+BREAKS = {
+    "a misspelt field": (
+        lambda rs: one(rs, "InferenceService", "music-flamingo")["spec"]["predictor"].update(minReplica=1),
+        "manifests/base/serving.yaml: InferenceService music-flamingo: spec.predictor.minReplica: unknown field",
+    ),
+    "a misspelt field of the core API": (
+        lambda rs: main_container(one(rs, "Deployment", "tensorboard")).update(readynessProbe={}),
+        "base/tensorboard.yaml: Deployment tensorboard: spec.template.spec.containers[0].readynessProbe: unknown",
+    ),
+    "a wrong type": (
+        lambda rs: one(rs, "StatefulSet", "minio")["spec"].update(replicas="one"),
+        "manifests/components/minio/minio.yaml: StatefulSet minio: spec.replicas: 'one' is not of type",
+    ),
+    "a privileged container": (
+        lambda rs: main_container(one(rs, "Deployment", "mlflow"))["securityContext"].update(privileged=True),
+        "mlflow.yaml: Deployment mlflow: spec.template.spec.containers[0].securityContext.privileged: may not be true",
+    ),
+    "a capability": (
+        lambda rs: main_container(one(rs, "Job", "minio-setup"))["securityContext"]["capabilities"].pop("drop"),
+        "Job minio-setup: spec.template.spec.containers[0].securityContext.capabilities.drop: has to hold ALL",
+    ),
+    "a root user behind a runtime": (
+        lambda rs: one(rs, "ServingRuntime", "vllm-openai")["spec"]["containers"][0]["securityContext"].update(
+            runAsUser=0
+        ),
+        "text.yaml: InferenceService vllm-text: spec.predictor.containers[0].securityContext.runAsUser: may not",
+    ),
+    "a folder of the node": (
+        lambda rs: one(rs, "Deployment", "mlflow")["spec"]["template"]["spec"]["volumes"].append(
+            {"name": "node", "hostPath": {"path": "/"}}
+        ),
+        "Deployment mlflow: spec.template.spec.volumes[2].hostPath: volumes of this kind are not allowed",
+    ),
+    "a missing limit": (
+        lambda rs: main_container(one(rs, "Deployment", "transcription"))["resources"]["limits"].pop("memory"),
+        "Deployment transcription: spec.template.spec.containers[0].resources.limits.memory: is missing",
+    ),
+    "a missing probe": (
+        lambda rs: one(rs, "ServingRuntime", "music-flamingo-vllm")["spec"]["containers"][0].pop("livenessProbe"),
+        "gpu-serving/runtime.yaml: ServingRuntime music-flamingo-vllm: spec.containers[0].livenessProbe: is missing",
+    ),
+    "an image that moves": (
+        lambda rs: main_container(one(rs, "Deployment", "mlflow")).update(image="ghcr.io/mlflow/mlflow:latest"),
+        "Deployment mlflow: spec.template.spec.containers[0].image: ghcr.io/mlflow/mlflow:latest is not pinned",
+    ),
+    "an image without a tag": (
+        lambda rs: main_container(one(rs, "Deployment", "mlflow")).update(image="registry:5000/mlflow"),
+        "image: registry:5000/mlflow is not pinned",
+    ),
+    "a secret with a value": (
+        lambda rs: rs.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "object-store", "namespace": "music-flamingo"},
+                "stringData": {"AWS_SECRET_ACCESS_KEY": "x"},
+            }
+        ),
+        "Secret object-store: stringData.AWS_SECRET_ACCESS_KEY: a secret's value may not stand in a manifest",
+    ),
+    "a secret in a variable": (
+        lambda rs: main_container(one(rs, "StatefulSet", "minio")).update(
+            env=[{"name": "MINIO_ROOT_PASSWORD", "value": "minio123"}]
+        ),
+        "StatefulSet minio: spec.template.spec.containers[0].env[0].value: MINIO_ROOT_PASSWORD has to come",
+    ),
+    "a token that nobody needs": (
+        lambda rs: one(rs, "Deployment", "mlflow")["spec"]["template"]["spec"].pop("automountServiceAccountToken"),
+        "Deployment mlflow: spec.template.spec.automountServiceAccountToken: has to be false",
+    ),
+    "a service that finds no pods": (
+        lambda rs: one(rs, "Service", "teacher-text")["spec"].update(selector={"app": "teacher"}),
+        "manifests/components/teachers/text.yaml: Service teacher-text: spec.selector: finds no pods",
+    ),
+    "a service at a port that nobody has": (
+        lambda rs: one(rs, "Service", "teacher-audio")["spec"]["ports"][0].update(targetPort=8080),
+        "Service teacher-audio: spec.ports[0].targetPort: no container of its pods has the port 8080",
+    ),
+    "a network policy that finds no pods": (
+        lambda rs: one(rs, "NetworkPolicy", "teachers")["spec"].update(podSelector={"matchLabels": {"app": "x"}}),
+        "NetworkPolicy teachers: spec.podSelector: finds no pods",
+    ),
+    "a peer that is not there": (
+        lambda rs: one(rs, "NetworkPolicy", "minio")["spec"]["ingress"][0]["from"].append(
+            {"podSelector": {"matchLabels": {"app": "x"}}}
+        ),
+        "NetworkPolicy minio: spec.ingress[0].from[6].podSelector: finds no pods",
+    ),
+    "no default-deny": (
+        lambda rs: rs.remove(one(rs, "NetworkPolicy", "default-deny")),
+        "Namespace music-flamingo: metadata.name: no NetworkPolicy denies all traffic",
+    ),
+    "a namespace that enforces less": (
+        lambda rs: one(rs, "Namespace", "music-flamingo")["metadata"]["labels"].update(
+            {"pod-security.kubernetes.io/enforce": "baseline"}
+        ),
+        "Namespace music-flamingo: metadata.labels: pod-security.kubernetes.io/enforce has to be restricted",
+    ),
+    "an account that is not there": (
+        lambda rs: rs.remove(one(rs, "ServiceAccount", "music-flamingo-serve")),
+        "InferenceService vllm-audio: spec.predictor.serviceAccountName: there is no ServiceAccount music-",
+    ),
+    "a claim that is not there": (
+        lambda rs: rs.remove(one(rs, "PersistentVolumeClaim", "mlflow")),
+        "Deployment mlflow: spec.template.spec.volumes[0]: there is no PersistentVolumeClaim mlflow",
+    ),
+    "a runtime that is not there": (
+        lambda rs: rs.remove(one(rs, "ServingRuntime", "vllm-openai")),
+        "InferenceService vllm-judge: spec.predictor.model.runtime: there is no ServingRuntime vllm-openai",
+    ),
+    "a budget for no pods": (
+        lambda rs: one(rs, "PodDisruptionBudget", "music-flamingo")["spec"]["selector"].update(matchLabels={"a": "b"}),
+        "PodDisruptionBudget music-flamingo: spec.selector: finds no pods",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_what_is_wrong_is_named_with_its_file_its_resource_and_its_field(production, what):
+    change, line = BREAKS[what]
+    change(production)
+    assert any(line in found for found in findings(production)), findings(production)
+
+
+def test_a_misspelt_field_in_a_file_of_the_base_reaches_the_report(tmp_path, rendered):
+    """Through kustomize, as a person would meet it."""
+    folder = ROOT / f".cache/kustomize/{tmp_path.name}"
+    folder.mkdir(parents=True)
+    try:
+        (folder / "kustomization.yaml").write_text("resources: [wrong.yaml]")
+        (folder / "wrong.yaml").write_text("{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {port: []}}")
+        (line,) = findings(render(folder))
+    finally:
+        for path in [*folder.iterdir(), folder]:
+            path.unlink() if path.is_file() else path.rmdir()
+    assert line.endswith("wrong.yaml: Service a: spec.port: unknown field; is ports meant?")
+
+
+@pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=lambda p: p.parent.name)
+def test_every_file_beside_a_kustomization_is_listed_in_it(path):
+    kustomization = yaml.safe_load(path.read_text())
+    listed = {*kustomization.get("resources", ()), *(p.get("path") for p in kustomization.get("patches", ()))}
+    there = {p.name for p in path.parent.glob("*.yaml")} - {"kustomization.yaml"}
+    assert there <= listed
+
+
+def test_every_component_is_rendered_by_an_overlay(rendered):
+    used = {
+        p for o in overlays() for p in re.findall(r"components/([a-z0-9-]+)", (o / "kustomization.yaml").read_text())
+    }
+    assert used == {p.parent.name for p in KUSTOMIZATIONS if p.parent.parent.name == "components"}
+
+
+def test_own_images_have_the_version_of_the_project(rendered):
+    for resources in rendered.values():
+        text = yaml.safe_dump(resources)
+        assert set(re.findall(r"image: music-flamingo/[a-z-]+:(\S+)", text)) == {__version__}
+
+
+def test_every_secret_that_is_referred_to_has_its_line_in_the_documentation(rendered):
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    for resources in rendered.values():
+        rendered_text = yaml.safe_dump(resources)
+        names = set(re.findall(r"secretKeyRef:\n\s+key: \S+\n\s+name: (\S+)", rendered_text))
+        names |= {s["name"] for r in resources if r["kind"] == "ServiceAccount" for s in r.get("secrets", ())}
+        assert names
+        for name in names:
+            assert f"kubectl create secret generic {name} " in text, name
+
+
+def test_teachers_have_the_addresses_and_the_models_of_their_profile(rendered):
+    profile = (ROOT / "pipelines/profiles/vllm-teachers.yaml").read_text()
+    addresses = set(re.findall(r"http://([a-z-]+)\.([a-z-]+)\.svc\.cluster\.local:(\d+)/v1", profile))
+    resources = rendered["production"]
+    for name, namespace, port in addresses:
+        service = one(resources, "Service", name)
+        assert service["metadata"]["namespace"] == namespace
+        assert service["spec"]["ports"][0]["port"] == int(port)
+    served = {r["spec"]["predictor"]["model"]["args"][1] for r in resources if r["metadata"]["name"].startswith("vllm-")
+              and r["kind"] == "InferenceService"}  # fmt: skip
+    assert served == set(re.findall(r"^\s+model: (\S+)$", profile, re.MULTILINE))
+
+
+def test_an_installation_on_another_store_holds_nothing_of_minio(rendered):
+    text = yaml.safe_dump(rendered["external-s3"])
+    assert "minio:" not in text
+    assert not [r for r in rendered["external-s3"] if "minio" in r["metadata"]["name"]]
