@@ -62,9 +62,17 @@ serve: setup     ## serve the release on http://127.0.0.1:8080
 compile: setup   ## KFP YAML of the three pipelines into build/pipelines
 	@$(BIN)/python -m pipelines build/pipelines
 
+images:          ## build all images; IMAGES="base annotate" some of them
+	@images/build.sh build
+
+push:            ## REGISTRY=registry.example/music-flamingo make push
+	@images/build.sh push
+
 lock: setup      ## resolve requirements/*.in again into name==version pins
 	$(LOCK) requirements/base.in -o requirements/base.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	@# vLLM pins a torch of its own: resolved apart, for the image's platform
+	$(subst --prerelease=allow,,$(LOCK)) --python-platform x86_64-manylinux_2_28 requirements/serve-gpu.in -o requirements/serve-gpu.txt
 	$(LOCK) requirements/object-store.in -o requirements/object-store.txt
 	@# one list for CPU and CUDA builds of torch: the latter brings its own libraries
 	sed -i -E 's/^(torch==[0-9.]*)\+cpu/\1/; /^(nvidia-|cuda-|triton==)/d' requirements/base.txt requirements/dev.txt
