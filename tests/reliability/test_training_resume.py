@@ -37,9 +37,9 @@ def data(undisturbed, tmp_path) -> Path:
     return tmp_path / "data"
 
 
-def stop_after(stage: str, data: Path, step: int, number: signal.Signals) -> int:
+def stop_after(stage: str, data: Path, step: int, number: signal.Signals, **changes: object) -> int:
     """Start the stage, send the signal once a checkpoint of `step` or later is whole; gives the exit status."""
-    process = ranked.start(stage, data, 1, **LONG[stage])
+    process = ranked.start(stage, data, 1, **{**LONG[stage], **changes})
     ranked.stop_at(process, stage, data, step, lambda: process.send_signal(number))
     return process.returncode
 
@@ -64,7 +64,20 @@ def test_grpo_interrupted_three_times_uses_every_prompt_once(undisturbed, data):
     assert manifest.digest == undisturbed[1]["grpo"]
 
 
-def test_sigterm_leaves_a_checkpoint_of_that_verystep_of(undisturbed, data):
+def test_updates_on_one_draw_are_never_cut_in_two_by_an_interruption(undisturbed, data, tmp_path):
+    twice = {**LONG["grpo"], "checkpoint_every": 4, "updates_per_draw": 2}
+    for port in ("tracks", "skills", "think", "warmup_model"):
+        (tmp_path / "whole").mkdir(exist_ok=True)
+        (tmp_path / "whole" / port).symlink_to(undisturbed[0] / port)
+    whole = world.run("grpo", tmp_path / "whole", **twice)["grpo_model"]
+    assert whole.metrics["num_prompts"] == 24, "8 draws of 3 for 16 steps"
+    assert stop_after("grpo", data, 4, signal.SIGTERM, **twice) == 128 + signal.SIGTERM
+    assert all(step_of(checkpoint) % 2 == 0 for checkpoint in checkpoints(folder("grpo", data)))
+    assert stop_after("grpo", data, 8, signal.SIGKILL, **twice) == -signal.SIGKILL
+    assert world.run("grpo", data, **twice)["grpo_model"].digest == whole.digest
+
+
+def test_sigterm_leaves_a_checkpoint_of_that_very_step(undisturbed, data):
     assert stop_after("sft", data, 5, signal.SIGTERM) == 128 + signal.SIGTERM
     last = last_good(folder("sft", data))
     assert last is not None
