@@ -8,7 +8,7 @@ from teacher_server import TeacherServer, teacher
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import MissingInputError
-from music_flamingo.planning import plan, read_catalogue
+from music_flamingo.planning.teachers import plan, read_catalogue
 from music_flamingo.records import Facts, Track
 from music_flamingo.stages import captions, synthesize, validate
 from music_flamingo.teachers.plan import AUDIO_TOKENS_PER_S, estimated_tokens
@@ -111,7 +111,22 @@ def test_a_plan_needs_tracks_and_facts(tmp_path):
 
 def test_mf_plan_prints_a_row_a_stage_and_its_rules(data, tmp_path, capsys):
     (tmp_path / "params.yaml").write_text(json.dumps(params()))
-    assert main(["plan", "--params", str(tmp_path / "params.yaml"), "--data", str(data), "--sample", "2"]) == 0
+    assert (
+        main(
+            [
+                "plan",
+                "--part",
+                "teachers",
+                "--params",
+                str(tmp_path / "params.yaml"),
+                "--data",
+                str(data),
+                "--sample",
+                "2",
+            ]
+        )
+        == 0
+    )
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["stage", "captions", "synthesize", "reason"]
     assert "2 of 12 tracks" not in lines[1] and "of 12 tracks" in lines[4]

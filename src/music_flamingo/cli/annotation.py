@@ -19,13 +19,6 @@ def add_to(commands: Commands) -> None:
     fingerprint.add_argument("--name", default=None, help="the evaluation set's name (default: the folder's)")
     parameter_options(fingerprint)
 
-    plan = add_command(
-        commands, "plan", _plan, "say how many teacher calls, tokens and how much money are needed", "mf plan"
-    )
-    parameter_options(plan)
-    plan.add_argument("--data", type=Path, default=Path("data"))
-    plan.add_argument("--sample", type=int, default=32, help="tracks whose prompts are rendered (default: 32)")
-
     usage = add_command(commands, "usage", _usage, "say what teachers were asked, tokens and cost by stage", "mf usage")
     usage.add_argument("--data", type=Path, default=Path("data"))
 
@@ -70,16 +63,6 @@ def _fingerprint(arguments: argparse.Namespace) -> int:
     held = list(fingerprint_folder(arguments.folder, name, config.limits, config.workers, config.fingerprint.kind))
     write_held_out(arguments.output, held)
     print(f"{arguments.output}: {len(held)} recordings of {name}, {sum(bool(h.fingerprint) for h in held)} with sound")
-    return 0
-
-
-def _plan(arguments: argparse.Namespace) -> int:
-    from music_flamingo.core.errors import UserError
-    from music_flamingo.planning import plan
-
-    if arguments.sample < 1:
-        raise UserError(f"--sample is at least 1, not {arguments.sample}.")
-    print("\n".join(plan(resolved(arguments), arguments.data, arguments.sample)))
     return 0
 
 

@@ -37,3 +37,12 @@ def resolved(arguments: argparse.Namespace) -> dict[str, object]:
 
     overlays = tuple(profile_path(name) for name in arguments.profile)
     return load_params(arguments.params, overlays, tuple(arguments.settings))
+
+
+def assumptions(arguments: argparse.Namespace) -> dict[str, object]:
+    """What `mf plan` assumes, under the same profiles and settings."""
+    from music_flamingo.core.params import load_assumptions
+    from music_flamingo.workspace import profile_path
+
+    overlays = tuple(profile_path(name) for name in arguments.profile)
+    return load_assumptions(arguments.params, overlays, tuple(arguments.settings))

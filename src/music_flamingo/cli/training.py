@@ -1,9 +1,9 @@
-"""Commands around training: what a run would see."""
+"""Commands around training: what a run would see, and what it will need."""
 
 import argparse
 from pathlib import Path
 
-from music_flamingo.cli.options import Commands, add_command, parameter_options, resolved
+from music_flamingo.cli.options import Commands, add_command, assumptions, parameter_options, resolved
 
 
 def add_to(commands: Commands) -> None:
@@ -20,6 +20,46 @@ def add_to(commands: Commands) -> None:
     inspect.add_argument("--step", type=int, default=1, help="which step's batch (default: the first)")
     inspect.add_argument("--limit", type=int, default=4, help="samples shown; all are checked (default: 4)")
     inspect.add_argument("--html", type=Path, metavar="FILE", help="write a page too")
+
+    plan = add_command(
+        commands,
+        "plan",
+        _plan,
+        "say what a run will need: the model, steps, tokens, memory, GPU-hours, teachers' calls and money",
+        "mf plan paper",
+    )
+    plan.add_argument(
+        "overlay", nargs="?", metavar="PROFILE", help="a profile: a name or a file (default: params.yaml)"
+    )
+    parameter_options(plan)
+    plan.add_argument("--data", type=Path, default=Path("data"), help="ports that are counted where they are there")
+    plan.add_argument("--sample", type=int, default=32, help="tracks whose prompts are rendered (default: 32)")
+    plan.add_argument("--part", choices=["training", "teachers"], help="one half alone")
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from music_flamingo.core.errors import MissingInputError, UserError
+
+    if arguments.sample < 1:
+        raise UserError(f"--sample is at least 1, not {arguments.sample}.")
+    if arguments.overlay is not None:
+        arguments.profile.append(arguments.overlay)
+    if arguments.part != "teachers":
+        from music_flamingo.planning.training import plan_training
+
+        print("\n".join(plan_training(resolved(arguments), assumptions(arguments), arguments.data)))
+    if arguments.part is None:
+        print()
+    if arguments.part != "training":
+        from music_flamingo.planning.teachers import plan
+
+        try:
+            print("\n".join(plan(resolved(arguments), arguments.data, arguments.sample)))
+        except MissingInputError as error:
+            if arguments.part == "teachers":
+                raise
+            print(f"teachers: planned from tracks and facts, which are not there yet ({error})")
+    return 0
 
 
 def _inspect(arguments: argparse.Namespace) -> int:

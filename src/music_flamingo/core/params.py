@@ -12,6 +12,9 @@ from music_flamingo.core.errors import ConfigError
 SHARED = "shared"
 """The key of params.yaml that holds anchors only."""
 
+PLAN = "plan"
+"""The key of what `mf plan` assumes: no stage reads it."""
+
 
 def load_params(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> dict[str, Any]:
     """Parameters of every stage: `path`, then each overlay, then `stage.name=value` settings (values in YAML).
@@ -19,12 +22,22 @@ def load_params(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str
     Mappings merge key by key; a mapping whose `kind` changes, and everything else, is replaced whole.
     Raises ConfigError naming the file for what is not YAML or not a mapping.
     """
+    params = _laid_over(path, overlays, settings)
+    return {name: value for name, value in params.items() if name not in (SHARED, PLAN)}
+
+
+def load_assumptions(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What `mf plan` assumes, found and laid over as the stages' parameters are."""
+    assumed: dict[str, Any] = _laid_over(path, overlays, settings).get(PLAN, {})
+    return assumed
+
+
+def _laid_over(path: Path, overlays: tuple[Path, ...], settings: tuple[str, ...]) -> dict[str, Any]:
     params = _read(path)
     for overlay in overlays:
         params = merge(params, _read(overlay))
     for setting in settings:
         params = merge(params, parse_setting(setting))
-    params.pop(SHARED, None)
     return params
 
 

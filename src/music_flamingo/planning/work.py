@@ -1,0 +1,131 @@
+"""Floating-point operations of training: forward and backward by what is trained, and GRPO's drawing of answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from music_flamingo.model.lora import PARTS as TRAINED
+from music_flamingo.model.lora import FullTuning, LoraSettings
+from music_flamingo.planning.shape import PARTS, Shape
+
+Tuning = FullTuning | LoraSettings
+MODULES = {
+    "encoder": "audio_tower",
+    "projector": "multi_modal_projector",
+    "language": "language_model",
+    "head": "lm_head",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The mean of a stage's samples."""
+
+    audio_s: float
+    read_tokens: int
+    """Questions, marks of turns and of sound."""
+    taught_tokens: int
+    """What is said: answers, chains."""
+
+    def audio_tokens(self, shape: Shape) -> int:
+        return shape.audio_tokens(self.audio_s)
+
+    def length(self, shape: Shape) -> int:
+        return self.audio_tokens(shape) + self.read_tokens + self.taught_tokens
+
+
+def trained_parts(tuning: Tuning) -> set[str]:
+    """The parts of which some weight learns."""
+    if isinstance(tuning, FullTuning):
+        return {part for part, module in MODULES.items() if module in TRAINED[tuning.trains]}
+    found = {part for part in ("encoder", "language") if MODULES[part] in tuning.targets}
+    return found | ({"projector"} if tuning.train_projector else set())
+
+
+def trained_parameters(shape: Shape, tuning: Tuning) -> int:
+    """Weights that learn; the encoder's positions never do."""
+    counts = shape.parameters()
+    counts["encoder"] -= shape.encoder_positions * shape.encoder_width
+    if isinstance(tuning, FullTuning):
+        return sum(counts[part] for part in trained_parts(tuning))
+    return shape.adapters(tuning.rank, tuning.targets) + (counts["projector"] if tuning.train_projector else 0)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Forward passes that a matrix is worth in a step: 1 forward, 1 for gradients passed on, 1 for its own."""
+
+    matrices: Mapping[str, int]
+    attention: Mapping[str, int]
+    """Has no weights of its own: its backward pass is two forward passes, or none."""
+
+
+def passes(tuning: Tuning) -> Passes:
+    """Gradients flow down to the lowest part that learns. The sound comes before the words, so the projector's
+    gradients pass the language model; the encoder is below both."""
+    trained, order = trained_parts(tuning), PARTS
+    lowest = min(order.index(part) for part in order if part in trained)
+    own = trained if isinstance(tuning, FullTuning) else trained & {"projector"}
+    return Passes(
+        {part: 1 + (order.index(part) >= lowest) + (part in own) for part in order},
+        {part: 3 if order.index(part) >= lowest else 1 for part in order},
+    )
+
+
+def forward(shape: Shape, sample: Sample, spoken_tokens: int) -> dict[str, float]:
+    """Operations of one forward pass by part, the attention of the language model apart. Logits are worked out for
+    `spoken_tokens` alone."""
+    length = sample.length(shape)
+    return {
+        "encoder": shape.encoder_operations(shape.windows(sample.audio_s)),
+        "projector": shape.projector_operations(sample.audio_tokens(shape)),
+        "language": shape.language_operations(length),
+        "attention": shape.attention_operations(length),
+        "head": shape.head_operations(spoken_tokens),
+    }
+
+
+def supervised(shape: Shape, sample: Sample, tuning: Tuning) -> float:
+    """Operations of a sample, forward and backward, without what checkpointing computes twice."""
+    once, times = forward(shape, sample, sample.taught_tokens), passes(tuning)
+    # the encoder's attention is a tenth of its work: it is counted with its matrices
+    parts = sum(once[part] * times.matrices[part] for part in PARTS)
+    return parts + once["attention"] * times.attention["language"]
+
+
+@dataclass(frozen=True)
+class Reinforced:
+    """Operations of one question of GRPO with its G answers."""
+
+    drawing: float
+    """Word by word: bound by memory, at a small part of a GPU's peak."""
+    reading: float
+    """The prompt before the first word, and the reference's forward pass."""
+    training: float
+
+    @property
+    def total(self) -> float:
+        return self.drawing + self.reading + self.training
+
+
+def reinforced(shape: Shape, sample: Sample, tuning: Tuning, generations: int, with_reference: bool) -> Reinforced:
+    """The encoder hears a question's sound once for all its answers; the language model reads it for each."""
+    spoken = sample.taught_tokens
+    prompt = sample.length(shape) - spoken
+    once, times = forward(shape, sample, spoken), passes(tuning)
+    sound = once["encoder"] + once["projector"]
+    words = once["language"] + once["attention"] + once["head"]
+    prefill = shape.language_operations(prompt) + shape.attention_operations(prompt) + shape.head_operations(1)
+    decode = (
+        shape.language_operations(spoken)
+        + shape.attention_operations(spoken, after=prompt)
+        + shape.head_operations(spoken)
+    )
+    reading = sound + generations * prefill + (sound + generations * words if with_reference else 0.0)
+    training = (
+        once["encoder"] * times.matrices["encoder"]
+        + once["projector"] * times.matrices["projector"]
+        + generations * once["language"] * times.matrices["language"]
+        + generations * once["attention"] * times.attention["language"]
+        + generations * once["head"] * times.matrices["head"]
+    )
+    return Reinforced(generations * decode, reading, training)
