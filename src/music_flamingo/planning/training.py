@@ -246,8 +246,8 @@ def _run_lines(run: Run, cost: Cost, shape: Shape, samples: Samples, source: str
         f"{gpu.name}{', checkpointed' if run.checkpointing else ''}"
     )
     yield (
-        f"  a lesson: {sample.audio_s:.0f} s, {sample.audio_tokens(shape):,} audio tokens + {sample.read_tokens:,} read "
-        f"+ {sample.taught_tokens:,} said; in all {_big(cost.lessons)} lessons, {_big(cost.tokens)} tokens"
+        f"  a lesson: {sample.audio_s:.0f} s, {sample.audio_tokens(shape):,} audio tokens + {sample.read_tokens:,} "
+        f"read + {sample.taught_tokens:,} said; in all {_big(cost.lessons)} lessons, {_big(cost.tokens)} tokens"
     )
     if run.batch_size % (gpus * run.accumulation):
         yield f"  NOTE: {run.batch_size} cannot be shared evenly by {gpus} GPUs in {run.accumulation} parts"
@@ -270,8 +270,8 @@ def _run_lines(run: Run, cost: Cost, shape: Shape, samples: Samples, source: str
 def _time_and_cost(gpu_hours: float, hours: float, gpu: Gpu) -> str:
     wall = f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min"
     return (
-        f"{gpu_hours:,.1f} GPU-hours at {gpu.used:.0%} of {gpu.peak_tflops:g} Tflop/s (drawing {gpu.used_drawing:.1%}), "
-        f"{wall}, {gpu_hours * gpu.price_per_hour:,.0f} {gpu.currency}"
+        f"{gpu_hours:,.1f} GPU-hours at {gpu.used:.0%} of {gpu.peak_tflops:g} Tflop/s "
+        f"(drawing {gpu.used_drawing:.1%}), {wall}, {gpu_hours * gpu.price_per_hour:,.0f} {gpu.currency}"
     )
 
 
