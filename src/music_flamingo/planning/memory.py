@@ -79,7 +79,7 @@ def states(
         every += shape.adapters(tuning.rank, tuning.targets)
     half = precision == "bf16"
     held = BF16 if half and parallel in ("zero2", "zero3") else FP32
-    weights = every * held * (1 + with_reference)
+    weights: float = every * held * (1 + with_reference)
     gradients: float = trained * held
     optimiser: float = trained * (ADAM + (FP32 if held == BF16 else 0))
     if parallel in ("zero2", "zero3", "fsdp2"):

@@ -179,6 +179,10 @@ def cost_of(run: Run, shape: Shape, samples: Samples, gpus: int, gpu: Gpu) -> Co
     longest = _longest(run, shape, text)
     rows = run.batch_size if run.max_tokens is None else run.batch_size * max(1, run.max_tokens // text.length(shape))
     micro_batch = -(-run.batch_size // (gpus * run.accumulation))
+    lessons: float
+    asked: float
+    slow: float
+    fast: float
     if run.generations:
         questions = run.steps * run.batch_size // run.generations
         work = reinforced(shape, text, run.tuning, run.generations, run.with_reference)
