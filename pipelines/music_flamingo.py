@@ -49,6 +49,7 @@ def produce(configs: PipelineTask, branches: int) -> None:
             predictions=graded.outputs["predictions"],
             scores=graded.outputs["scores"],
             release=released.outputs["release"],
+            backbone_model=trained.backbone.outputs["backbone_model"],
             **models,
         )
     )

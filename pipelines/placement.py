@@ -73,6 +73,7 @@ PLACEMENTS = {
     "captions": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "validate": Placement(cpu="1", memory="4Gi", asks_teachers=True),
+    "speech": Placement(cpu="2", memory="4Gi"),
     "backbone": replace(LEARNS, reads_models=True),
     "sft": LEARNS,
     "reason": replace(LEARNS, asks_teachers=True),

@@ -11,6 +11,7 @@ from components.grpo import grpo
 from components.outcome import outcome
 from components.reason import reason
 from components.sft import sft
+from components.speech import speech
 from components.warmup import warmup
 from pipelines.parameters import default_params, default_profile
 from pipelines.placement import place
@@ -20,6 +21,7 @@ from pipelines.placement import place
 class Training:
     """The tasks of the training half."""
 
+    speech: PipelineTask
     backbone: PipelineTask
     sft: PipelineTask
     reason: PipelineTask
@@ -28,8 +30,9 @@ class Training:
 
 
 def train(configs: PipelineTask, skills: Dataset, facts: Dataset, tracks: Dataset) -> Training:
-    """Wire backbone -> sft -> reason -> warmup -> grpo."""
-    start = place(backbone(config=configs.outputs["backbone"], skills=skills))
+    """Wire speech -> backbone -> sft -> reason -> warmup -> grpo."""
+    spoken = place(speech(config=configs.outputs["speech"]))
+    start = place(backbone(config=configs.outputs["backbone"], skills=skills, speech=spoken.outputs["speech"]))
     tuned = place(
         sft(
             config=configs.outputs["sft"],
@@ -53,7 +56,7 @@ def train(configs: PipelineTask, skills: Dataset, facts: Dataset, tracks: Datase
             warmup_model=warm.outputs["warmup_model"],
         )
     )
-    return Training(start, tuned, reasoned, warm, reinforced)
+    return Training(spoken, start, tuned, reasoned, warm, reinforced)
 
 
 @dsl.pipeline(name="training", description="MF-Skills become a model by SFT, chain-of-thought warm-up and GRPO.")

@@ -112,6 +112,12 @@ def make_run(data: Path, *, songs_only: bool = False) -> Path:
             write_atomic(ports["data_docs"].root / "index.html", "<p>expectations</p>"),
         ),
     )
+    stage(
+        "backbone",
+        {"skills": Example},
+        {"backbone_model": Folder},
+        lambda backbone_model: _log(backbone_model.root, "backbone"),
+    )
     stage("sft", {"skills": Example}, {"sft_model": Folder}, lambda sft_model: _log(sft_model.root, "sft"))
     stage(
         "reason",
@@ -401,6 +407,8 @@ def _log(root: Path, model: str) -> dict[str, Any]:
     for step in range(1, 81):
         loss = 2.2 * np.exp(-step / 25) + 0.3 + 0.08 * rng.standard_normal()
         row = {"step": step, "loss": loss, "learning_rate": 1e-3}
+        if model == "backbone" and step % 20 == 0:
+            row |= {"wer_asr": 1.0 - step / 100, "wer_asr_other_audio": 1.0}
         if model == "grpo":
             row |= {
                 "reward": 1.1 + 0.006 * step + 0.1 * rng.standard_normal(),

@@ -10,10 +10,11 @@ from songs import make_track, run_stage, write_port
 from music_flamingo import stages
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.manifest import Manifest
+from music_flamingo.core.record import Provenance
 from music_flamingo.model.context import Hearing
 from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
-from music_flamingo.records import Audio, Category, Chain, Example, TeacherStamp, Track
+from music_flamingo.records import Audio, Category, Chain, Example, SpokenSegment, TeacherStamp, Track, Utterance
 from music_flamingo.training.items import Item, curriculum
 
 RATE_HZ = 16000
@@ -100,8 +101,32 @@ def generator(seed: int = 0) -> random.Random:
     return random.Random(seed)
 
 
+def utterances(count: int = 8, held_out: int = 4) -> list[Utterance]:
+    """`low` or `high`, said as a tone; the last ones are held out."""
+    made = []
+    for i, track in enumerate(tracks(count + held_out, 1.5)):
+        word = OPTIONS[i % 2]
+        segment = SpokenSegment(speaker="s", start_s=0.0, end_s=1.5, text=word, phonemes=" ".join(word))
+        made.append(
+            Utterance(
+                id=f"tones/{i:02d}",
+                corpus="tones",
+                language="en",
+                licence=None,
+                split="train" if i < count else "dev",
+                audio=track.audio,
+                duration_s=1.5,
+                segments=[segment],
+                is_sung=False,
+                request=None,
+                provenance=Provenance(made_by="test", tool="test", tool_version="1"),
+            )
+        )
+    return made
+
+
 def write_ports(data: Path, count: int = 8) -> None:
-    """The ports `skills`, `think` and `tracks` about the tracks: a question, a caption and a chain each."""
+    """The ports `skills`, `think`, `tracks` and `speech`: a question, a caption and a chain about each track."""
     stamp = TeacherStamp(kind="scripted", model="test", revision="1", prompt_id="none", prompt_sha256="0" * 64)
     common = {"split": "train", "question": QUESTION, "options": list(OPTIONS), "teacher": stamp}
     full, examples, chains = [], [], []
@@ -133,6 +158,7 @@ def write_ports(data: Path, count: int = 8) -> None:
     write_port(data / "tracks", Track, [full])
     write_port(data / "skills", Example, [examples])
     write_port(data / "think", Chain, [chains])
+    write_port(data / "speech", Utterance, [utterances(count)])
 
 
 OPTIMISER = {
@@ -163,9 +189,14 @@ TEACHING = {
     "checkpoint_every": 3,
     "tracking": TRACKING,
 }
+EXAM = {"split": "dev", "per_task": 4, "batch_size": 4}
 CONFIGS: dict[str, dict] = {
     "backbone": {
         "model": {"kind": "scratch", "seed": 1, "sample_rate_hz": RATE_HZ, "size": SIZE.model_dump()},
+        "seed": 2,
+        "threads": 1,
+        "speech": {"phases": [], "turns": "conversation", "exam": EXAM, "checkpoint_every": 3},
+        "tracking": TRACKING,
     },
     "sft": TEACHING,
     "warmup": {**TEACHING, "caption_families": ["words"]},

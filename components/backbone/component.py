@@ -1,4 +1,4 @@
-"""Make or load the audio language model that training starts from."""
+"""Make or load the audio language model that training starts from, and let it learn from speech."""
 
 from kfp.dsl import Dataset, Input, Model, Output, component
 
@@ -9,9 +9,10 @@ from components.images import TRAIN_IMAGE
 def backbone(
     config: str,
     skills: Input[Dataset],
+    speech: Input[Dataset],
     backbone_model: Output[Model],
 ) -> None:
-    """Make or load the audio language model that training starts from.
+    """Make or load the audio language model that training starts from, and let it learn from speech.
 
     Args:
         config: The stage's parameters as JSON text (`mf params backbone` prints them).
@@ -21,6 +22,6 @@ def backbone(
     run_step(
         "backbone",
         config,
-        {"skills": skills},
+        {"skills": skills, "speech": speech},
         {"backbone_model": backbone_model},
     )

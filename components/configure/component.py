@@ -18,6 +18,7 @@ def configure(
         ("captions", str),
         ("synthesize", str),
         ("validate", str),
+        ("speech", str),
         ("backbone", str),
         ("sft", str),
         ("reason", str),

@@ -21,6 +21,7 @@ from music_flamingo.records.facts import (
 )
 from music_flamingo.records.prediction import Prediction, Score
 from music_flamingo.records.rollout import Answer, Rollout
+from music_flamingo.records.speech import SpokenSegment, Utterance
 from music_flamingo.records.track import Audio, Loudness, Track
 from music_flamingo.records.truth import Truth
 
@@ -49,9 +50,11 @@ __all__ = [
     "Sections",
     "Segment",
     "Sound",
+    "SpokenSegment",
     "Step",
     "TeacherStamp",
     "Tempo",
     "Track",
     "Truth",
+    "Utterance",
 ]

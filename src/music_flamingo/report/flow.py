@@ -29,7 +29,8 @@ STAGES: tuple[tuple[str, str, str, str], ...] = (
         "Rich captions and questions in five skills, written from facts and captions.",
     ),
     ("validate", "Annotation", "Validate", "Rules and expectations. What fails is kept under its reason."),
-    ("backbone", "Training", "Backbone", "The model that training starts from."),
+    ("speech", "Training", "Speech", "Utterances with their words, made on the spot or out of speech corpora."),
+    ("backbone", "Training", "Backbone", "The model that training starts from; it learns to hear words first."),
     ("sft", "Training", "Fine-tuning", "Audio, question and answer: the model learns to hear."),
     (
         "reason",
@@ -61,13 +62,14 @@ UNITS = {
 FOLDERS = {
     "originals": "original recordings",
     "data_docs": "data docs",
+    "speech": "utterances",
     "backbone_model": "backbone",
     "sft_model": "fine-tuned model",
     "warmup_model": "warm-up model",
     "grpo_model": "GRPO model",
     "release": "release",
 }
-UNREAD = {"ingest": ("originals",), "backbone": ("backbone_model",)}
+UNREAD = {"ingest": ("originals",), "speech": ("speech",)}
 """Outputs that the report does not open; the stages that did recorded their digests."""
 
 DIGEST_LETTERS = 10

@@ -40,6 +40,7 @@ class Run:
     rejects: Table[Example]
     think: Table[Chain]
     think_rejects: Table[Chain]
+    backbone_model: InputFolder
     sft_model: InputFolder
     warmup_model: InputFolder
     grpo_model: InputFolder

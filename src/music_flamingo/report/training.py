@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,11 @@ FEWEST_POINTS = 2
 TITLES = {
     "loss": ("Loss", ""),
     "accuracy": ("Right answers in training", "fraction"),
+    "wer_asr": ("Words wrong, one speaker", "of reference words"),
+    "per_phonemes": ("Phonemes wrong", "of reference phonemes"),
+    "wer_multi_speaker_asr": ("Words wrong, two who speak together", "of reference words"),
+    "wer_lyrics": ("Words wrong, sung over chords", "of reference words"),
+    "wer_instructions": ("Words wrong, answers to requests", "of reference words"),
     "reward": ("Reward, all parts", "points"),
     "reward_format": ("Reward for the format", "points"),
     "reward_accuracy": ("Reward for the answer", "points"),
@@ -33,6 +39,11 @@ TITLES = {
 }
 """Name of a logged number -> what a person calls it, and its unit. The order is the order of the charts."""
 
+
+EXAMS = ("wer_", "per_")
+"""Error rates on held-out utterances, measured between phases: few points, drawn as they are."""
+OTHER_AUDIO = "_other_audio"
+"""A rate's control stands in its chart."""
 
 SCHEDULED = ("learning_rate",)
 """Numbers that are set and not measured: they are drawn as they are."""
@@ -55,9 +66,9 @@ class Curves:
 def curves(model: str, title: str, folder: InputFolder) -> Curves:
     series = read_log(folder.root / LOG_NAME)
     moving = {name: points for name, points in series.items() if len({y for _, y in points}) > 1}
-    still = {name: points[0][1] for name, points in series.items() if name not in moving and points}
+    still = {name: p[0][1] for name, p in series.items() if name not in moving and not name.endswith(OTHER_AUDIO)}
     last = max((points[-1][0] for points in series.values()), default=0)
-    charts = tuple(_chart(model, name, moving[name]) for name in sorted(moving, key=_place))
+    charts = tuple(_chart(model, name, series) for name in sorted(moving, key=_place) if not name.endswith(OTHER_AUDIO))
     metrics = dict(folder.manifest.metrics)
     left_out = metrics.pop("left_out", {})
     return Curves(
@@ -97,9 +108,12 @@ def series_title(name: str) -> tuple[str, str]:
     return TITLES.get(name, (name.replace("/", " ").replace("_", " ").capitalize(), ""))
 
 
-def _chart(model: str, name: str, points: list[Point]) -> LineChart:
+def _chart(model: str, name: str, series: Mapping[str, list[Point]]) -> LineChart:
     title, unit = series_title(name)
-    return line_chart(title, {title: (model, points)}, unit=unit, noisy=name not in SCHEDULED)
+    lines = {title: (model, series[name])}
+    if name + OTHER_AUDIO in series:
+        lines["with another utterance's sound"] = ("b", series[name + OTHER_AUDIO])
+    return line_chart(title, lines, unit=unit, noisy=name not in SCHEDULED and not name.startswith(EXAMS))
 
 
 def _place(name: str) -> tuple[int, str]:

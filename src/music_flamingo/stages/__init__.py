@@ -11,6 +11,7 @@ ORDER = (
     "captions",
     "synthesize",
     "validate",
+    "speech",
     "backbone",
     "sft",
     "reason",

@@ -1,10 +1,12 @@
 """backbone: the audio-language model that fine-tuning starts from (paper, section on the backbone).
 
 `scratch` builds a tiny MusicFlamingo with random weights and a tokenizer trained on the words of MF-Skills' training
-split. `pretrained` takes a folder with published weights. Speech pretraining has its own issue.
+split and of speech. `pretrained` takes a folder with published weights. Either then learns from speech in phases, as
+AF3's schedule has them; without phases the weights stay as they are. Leaves model/, log.jsonl (a line a step, and the
+error rates on held-out utterances before the first phase and after each) and plan.json.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.ports import Folder, OutputFolder, Table
-from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.model.size import TinySize
 from music_flamingo.prompts.loader import render_question
-from music_flamingo.records import Example
+from music_flamingo.records import Example, Utterance
+from music_flamingo.training.backbone_settings import TASKS, SpeechTraining
+from music_flamingo.training.settings import Tracking
 
 
 class Scratch(BaseModel):
@@ -35,10 +39,18 @@ class Pretrained(BaseModel):
 
 class BackboneConfig(StageConfig):
     model: Annotated[Scratch | Pretrained, Field(discriminator="kind")]
+    seed: int
+    """Of the lessons' order and of adapters; the weights of `scratch` have their own."""
+    threads: int
+    """Threads of torch. Part of the result's identity: another number adds in another order."""
+    speech: SpeechTraining
+    tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
 
 
-def corpus(skills: Table[Example]) -> Iterator[str]:
-    """The words that the tokenizer learns from: questions as the model reads them, answers, rationales."""
+def corpus(skills: Table[Example], utterances: Sequence[Utterance]) -> Iterator[str]:
+    """The words that the tokenizer learns from: questions as the model reads them, answers, rationales, transcripts."""
+    from music_flamingo.training.backbone_items import speech_words
+
     for example in skills.ok():
         if example.split != "train":
             continue
@@ -48,20 +60,21 @@ def corpus(skills: Table[Example]) -> Iterator[str]:
         yield example.answer
         yield f" {example.answer}"
         yield example.rationale
+    yield from speech_words((u for u in utterances if u.split == "train"), TASKS)
 
 
-def build(config: Scratch, skills: Table[Example], out: OutputFolder) -> Metrics:
+def build(config: Scratch, skills: Table[Example], utterances: Sequence[Utterance], folder: Path) -> Metrics:
     from music_flamingo.model.files import save_model
     from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 
-    tokenizer = build_tokenizer(corpus(skills), config.size.vocabulary)
+    tokenizer = build_tokenizer(corpus(skills, utterances), config.size.vocabulary)
     processor = build_processor(tokenizer, config.size, config.sample_rate_hz)
     model = build_model(processor, config.size, config.seed)
-    save_model(model, processor, out.root)
+    save_model(model, processor, folder)
     return {"parameters": sum(p.numel() for p in model.parameters()), "vocabulary": len(tokenizer)}
 
 
-def adopt(config: Pretrained, out: OutputFolder) -> Metrics:
+def adopt(config: Pretrained, work: Path, folder: Path) -> Metrics:
     """Take over published weights, with a chat template that marks the assistant's words."""
     from music_flamingo.model.chat import CHAT_TEMPLATE
     from music_flamingo.model.files import MODEL_FOLDER, load_model, save_model
@@ -69,14 +82,14 @@ def adopt(config: Pretrained, out: OutputFolder) -> Metrics:
     source = Path(config.path)
     if not (source / "config.json").is_file():
         raise UserError(f"backbone.model.path: {source} holds no config.json. Give a folder saved by transformers.")
-    linked = out.work / MODEL_FOLDER
+    linked = work / MODEL_FOLDER
     linked.unlink(missing_ok=True)
     linked.symlink_to(source.resolve(), target_is_directory=True)
-    model, processor = load_model(out.work)
+    model, processor = load_model(work)
     marks_answers = "{% generation %}" in (processor.chat_template or "")
     if not marks_answers:
         processor.chat_template = CHAT_TEMPLATE
-    save_model(model, processor, out.root)
+    save_model(model, processor, folder)
     linked.unlink()
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -85,17 +98,48 @@ def adopt(config: Pretrained, out: OutputFolder) -> Metrics:
     }
 
 
-def run(config: BackboneConfig, skills: Table[Example], backbone_model: OutputFolder) -> Metrics:
+def run(
+    config: BackboneConfig, skills: Table[Example], speech: Table[Utterance], backbone_model: OutputFolder
+) -> Metrics:
+    utterances = list(speech.ok())
+    trains = bool(config.speech.phases)
+    start = backbone_model.work / "start" if trains else backbone_model.root
     if isinstance(config.model, Scratch):
-        return build(config.model, skills, backbone_model)
-    return adopt(config.model, backbone_model)
+        metrics = build(config.model, skills, utterances, start)
+    else:
+        metrics = adopt(config.model, backbone_model.work, start)
+    if trains:
+        metrics |= _learn(config, utterances, start, backbone_model)
+    return metrics
+
+
+def _learn(config: BackboneConfig, utterances: Sequence[Utterance], start: Path, out: OutputFolder) -> Metrics:
+    import shutil
+
+    from music_flamingo.model.files import MODEL_FOLDER
+    from music_flamingo.training.backbone import train_on_speech
+    from music_flamingo.training.log import write_log, write_plan
+
+    last, lines, plan = train_on_speech(
+        config.speech,
+        utterances,
+        start,
+        out.work,
+        seed=config.seed,
+        threads=config.threads,
+        tracking=config.tracking,
+    )
+    shutil.copytree(last / MODEL_FOLDER, out.root / MODEL_FOLDER, dirs_exist_ok=True)
+    write_log(out.root, lines)
+    write_plan(out.root, plan)
+    return {"steps": lines[-1]["step"], "exams": plan["exams"]}
 
 
 STAGE = Stage(
     name="backbone",
     config=BackboneConfig,
-    inputs={"skills": Example},
+    inputs={"skills": Example, "speech": Utterance},
     outputs={"backbone_model": Folder},
     run=run,
-    code=("core/record.py", "records", "prompts", "model", "stages/backbone.py"),
+    code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/backbone.py"),
 )

@@ -138,7 +138,8 @@ def _write_evaluation(
 
 def _write_training(out: Site, made: Run) -> None:
     folders = {"sft": made.sft_model, "warmup": made.warmup_model, "grpo": made.grpo_model}
-    trainings = [curves(name, MODELS[name], folder) for name, folder in folders.items()]
+    trainings = [curves("backbone", "Backbone: learning to hear words", made.backbone_model)]
+    trainings += [curves(name, MODELS[name], folder) for name, folder in folders.items()]
     out.page(
         "training.html",
         "training.html.j2",
@@ -188,6 +189,7 @@ STAGE = Stage(
         "rejects": Example,
         "think": Chain,
         "think_rejects": Chain,
+        "backbone_model": Folder,
         "sft_model": Folder,
         "warmup_model": Folder,
         "grpo_model": Folder,

@@ -1,0 +1,3 @@
+from components.speech.component import speech
+
+__all__ = ["speech"]

@@ -1,0 +1,78 @@
+"""Long recordings with several speakers: what CHiME, Switchboard and AliMeeting share.
+
+A session becomes stretches that are cut where nobody speaks (`reading.stretches`). What is wrong with it is kept under
+its reason: a transcript that cannot be read, a segment whose times run backwards, a stretch that is too long.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from pydantic import ValidationError
+
+from music_flamingo.audio.decode import Reason
+from music_flamingo.records import SpokenSegment
+from music_flamingo.records.track import Split
+from music_flamingo.sources.speech import BAD_TIMES, TOO_LONG, Said
+from music_flamingo.sources.speech.reading import from_zero, span_s, stretches
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a transcript as it stands there; not yet checked."""
+
+    speaker: str
+    start_s: float
+    end_s: float
+    text: str
+    """Without marks of noise; empty where nothing else was said."""
+
+
+@dataclass(frozen=True)
+class Session:
+    id: str
+    language: str
+    split: Split
+    licence: str
+    read: Callable[[float, float], np.ndarray]
+    """(start, end) in seconds -> mono float32 at 16 kHz. Raises BadAudioError or OSError."""
+
+
+def cut(session: Session, lines: Callable[[], Iterable[Line]], max_s: float) -> Iterator[Said]:
+    """The session's stretches. `lines` reads the transcript; it raises ValueError or OSError where it cannot.
+
+    Lines without words are passed over: nothing is to be transcribed there.
+    """
+    try:
+        found = [line for line in lines() if line.text]
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        log.warning("the transcript of session %s cannot be read: %s", session.id, error)
+        yield _said(session, "transcript", (), str(Reason.UNREADABLE))
+        return
+    good: list[SpokenSegment] = []
+    for number, line in enumerate(found):
+        try:
+            good.append(SpokenSegment(speaker=line.speaker, start_s=line.start_s, end_s=line.end_s, text=line.text))
+        except ValidationError:
+            yield _said(session, f"line{number:05d}", (), f"{BAD_TIMES}:{line.start_s} to {line.end_s}")
+    for number, group in enumerate(stretches(good, max_s)):
+        start_s, end_s = span_s(group)
+        problem = TOO_LONG if end_s - start_s > max_s else None
+        said = _said(session, f"{number:05d}", from_zero(group), problem)
+        yield Said(**{**vars(said), "read": partial(session.read, start_s, end_s)})
+
+
+def _said(session: Session, name: str, words: tuple[SpokenSegment, ...], problem: str | None) -> Said:
+    return Said(
+        id=f"{session.id}-{name}",
+        language=session.language,
+        split=session.split,
+        words=words,
+        read=lambda: np.zeros(0, np.float32),
+        licence=session.licence,
+        problem=problem,
+    )
