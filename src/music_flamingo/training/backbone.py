@@ -6,7 +6,6 @@ phases, or within one, ends with the same bits as one that was not.
 
 import json
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,6 @@ import torch
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.model.context import Hearing
 from music_flamingo.model.files import load_model, save_model
-from music_flamingo.model.lora import LoraSettings, bare, merge_lora, tuned
 from music_flamingo.records import Utterance
 from music_flamingo.training import sft
 from music_flamingo.training.backbone_exam import Rate, examine, logged
@@ -93,12 +91,8 @@ def _phase(
     if not (folder / DONE).is_file():
         model, processor = load_model(start)
         plan = plan_phase(phase, _taught(utterances), Hearing.of(processor, model.config), seed)
-        model = tuned(model, phase.tuning, seed)
-        if isinstance(phase.tuning, LoraSettings):
-            # checkpoints of a model with adapters are not loaded yet: an interrupted phase of adapters starts anew
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        history = sft.train(
-            bare(model),
+        model, history = sft.train(
+            lambda: load_model(start)[0],
             processor,
             plan.lessons,
             _collator(processor, plan, utterances, training),
@@ -108,9 +102,10 @@ def _phase(
             seed=seed,
             work=folder / "checkpoints",
             label=f"backbone {phase.name}",
+            tuning=phase.tuning,
             tracking=tracking,
         )
-        model = merge_lora(model).requires_grad_(True).eval()
+        model = model.requires_grad_(True).eval()
         save_model(model, processor, folder)
         rates = examine(model, processor, utterances, tasks, training.exam)
         left = {"lines": log_lines(history), "exam": _plain(rates), "plan": plan.described()}
