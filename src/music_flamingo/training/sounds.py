@@ -10,7 +10,7 @@ import numpy as np
 from music_flamingo.audio.flac import decode_flac
 from music_flamingo.core.ports import Table
 from music_flamingo.model.chat import Sound, hear
-from music_flamingo.records import Track
+from music_flamingo.records import Track, Utterance
 
 CACHE_BYTES = 600 * 2**20
 """Features kept in memory; 2,700 windows of 6 s with 96 mel bins take 300 MiB."""
@@ -26,9 +26,9 @@ class Window:
 
 
 class SoundBank:
-    """Gives the Sound of any window. Holds the tracks' compressed audio."""
+    """Gives the Sound of any window. Holds the compressed audio of tracks and utterances."""
 
-    def __init__(self, processor, tracks: Iterable[Track]) -> None:
+    def __init__(self, processor, tracks: Iterable[Track | Utterance]) -> None:
         self.processor = processor
         self._flac = {t.id: t.audio.bytes for t in tracks if t.audio is not None}
         self._sounds: OrderedDict[Window, Sound] = OrderedDict()
