@@ -1,6 +1,8 @@
 """How well the default pipeline learns, seed by seed: python benchmarks/learning.py [--seeds 20 21 22] [--data data]
 
-Takes the annotated data of a finished run (tracks, truth, facts, skills) and goes from backbone to evaluation once for
+    python benchmarks/learning.py --set sft.turns=isolated --work build/learning-isolated
+
+Takes the annotated data of a finished run (tracks, truth, facts, skills, speech) and goes from backbone to evaluation once for
 each seed, with the parameters of params.yaml. Prints, and writes to benchmarks/results/, the accuracy on held-out
 works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at temperature 1, next to both
 controls. Each seed's folders are kept under --work, so that an interrupted run goes on.
@@ -24,7 +26,7 @@ from music_flamingo.scoring.extract import extract_answer, has_full_form
 from music_flamingo.scoring.normalise import same_answer
 
 ROOT = Path(__file__).resolve().parents[1]
-UPSTREAM = ("tracks", "truth", "facts", "skills")
+UPSTREAM = ("tracks", "truth", "facts", "skills", "speech")
 LEARNING = ("backbone", "sft", "reason", "warmup", "grpo", "evaluate")
 SEEDS = (20, 21, 22)
 THINKING = ("warmup", "grpo")
@@ -43,7 +45,7 @@ class Cell:
 def seeded(params: Mapping, seed: int) -> dict:
     """The parameters with one seed for everything from the backbone's weights to GRPO's draws."""
     own = {name: {"seed": seed} for name in ("sft", "reason", "warmup", "grpo")}
-    return merge(params, {**own, "backbone": {"model": {"seed": seed}}})
+    return merge(params, {**own, "backbone": {"seed": seed, "model": {"seed": seed}}})
 
 
 def learn(params: Mapping, data: Path, work: Path) -> None:
@@ -140,8 +142,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT / "data")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "learning")
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
     options = parser.parse_args()
-    params, cells = load_params(options.params), {}
+    params, cells = load_params(options.params, settings=tuple(options.settings)), {}
     for seed in options.seeds:
         work = options.work / str(seed)
         learn(seeded(params, seed), options.data, work)
