@@ -66,7 +66,10 @@ def tone(hertz: float, seconds: float, seed: int = 0) -> np.ndarray:
     return (0.3 * np.sin(2 * np.pi * hertz * np.arange(len(noise)) / RATE_HZ) + noise).astype(np.float32)
 
 
-def tracks(count: int = 8, seconds: float = 3.0) -> list[Track]:
+SECONDS = 3.0
+
+
+def tracks(count: int = 8, seconds: float = SECONDS) -> list[Track]:
     """Even ones are low, odd ones high."""
     made = []
     for i in range(count):
@@ -132,7 +135,7 @@ def write_ports(data: Path, count: int = 8) -> None:
     full, examples, chains = [], [], []
     for track in tracks(count):
         answer = OPTIONS[int(track.id[1:]) % 2]
-        full.append(make_track(track.id, f"work-{track.id}", audio=track.audio))
+        full.append(make_track(track.id, f"work-{track.id}", audio=track.audio, duration_s=SECONDS))
         about = {**common, "track_id": track.id, "work_id": f"work-{track.id}"}
         plain = {"skill": "attribute", "type": "multiple_choice", "family": "tone", "answer": answer}
         empty = {"rationale": "", "references": [], "structured": []}

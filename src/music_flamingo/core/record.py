@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -14,6 +15,9 @@ from music_flamingo.core.shards import atomic_path
 
 OK = "ok"
 QUARANTINED = "quarantined:"
+
+AUDIO_TOGETHER_BYTES = 16 * 2**20
+"""Of compressed audio in a row group: 60 clips of 12 s, or a long song."""
 
 R = TypeVar("R", bound="Record")
 
@@ -106,7 +110,15 @@ def write_table(path: Path, record: type[Record], table: pa.Table) -> None:
     """Write rows that are records already, as columns, atomically. They are taken at their word: nothing validates."""
     table = table.select(arrow_schema(record).names).cast(arrow_schema(record)).combine_chunks()
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", row_group_size=_rows_together(table))
+
+
+def _rows_together(table: pa.Table) -> int | None:
+    """So few that one recording is read without the rest of its shard; None, all, where there is no audio."""
+    if "audio" not in table.column_names or not table.num_rows:
+        return None
+    num_bytes = int(pc.sum(pc.binary_length(pc.struct_field(table["audio"], "bytes"))).as_py() or 1)
+    return max(1, int(table.num_rows) * AUDIO_TOGETHER_BYTES // num_bytes)
 
 
 def read_parquet(path: Path, record: type[R]) -> Iterable[R]:

@@ -20,7 +20,6 @@ from music_flamingo.model.context import Hearing
 from music_flamingo.training.grpo import Prompt, prompt_tokens
 from music_flamingo.training.reinforce import Questions, plan_prompts
 from music_flamingo.training.settings import Reinforcing, Teaching
-from music_flamingo.training.sounds import num_samples_of
 from music_flamingo.training.teach import Lessons
 
 STAGES = ("sft", "warmup", "grpo")
@@ -103,6 +102,7 @@ def _batch(
     notes: list[str],
 ) -> Batch:
     hearing: Hearing = prepared.hearing
+    lengths = {name: prepared.recordings.length(name) for name in {s.window.track_id for s in subjects}}
     return Batch(
         stage=stage_name,
         step=step,
@@ -110,6 +110,6 @@ def _batch(
         is_packed="bounds" in tensors,
         num_windows=len(tensors["input_features"]),
         token_s=FRAMES_PER_TOKEN * hearing.hop_samples / hearing.sample_rate_hz,
-        samples=take_apart(tensors, subjects, processor, hearing, num_samples_of(prepared.heard)),
+        samples=take_apart(tensors, subjects, processor, hearing, lengths),
         notes=tuple(notes),
     )

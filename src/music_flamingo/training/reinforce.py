@@ -25,7 +25,7 @@ from music_flamingo.training.plan import WindowRule
 from music_flamingo.training.prompts import draw_prompts, interleave, most_doubtful
 from music_flamingo.training.rollouts import collect
 from music_flamingo.training.settings import Reinforcing
-from music_flamingo.training.sounds import SoundBank, num_samples_of, read_tracks
+from music_flamingo.training.sounds import Recordings, SoundBank
 from music_flamingo.training.teach import last_means
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,9 @@ class Questions:
 
     processor: Any
     taught: Curriculum
-    heard: list[Track]
+    heard: tuple[str, ...]
+    """Ids of the tracks that are asked about."""
+    recordings: Recordings
     hearing: Hearing
     bank: SoundBank
     hard: Collection[str]
@@ -62,9 +64,9 @@ def prepare(
     taught = curriculum(scorable, config.families, stage)
     for family, reason in sorted(taught.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
-    heard = read_tracks(tracks, {item.track_id for item in taught.items})
-    bank = SoundBank(processor, heard)
-    return Questions(processor, taught, heard, Hearing.of(processor, model_config), bank, hard, unscorable)
+    heard, recordings = tuple(sorted({item.track_id for item in taught.items})), Recordings([tracks])
+    hearing, bank = Hearing.of(processor, model_config), SoundBank(processor, recordings)
+    return Questions(processor, taught, heard, recordings, hearing, bank, hard, unscorable)
 
 
 def reinforce(
@@ -112,10 +114,10 @@ def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener |
         questions.taught.items,
         questions.hard,
         config.families,
-        num_samples_of(questions.heard),
+        {track: questions.recordings.length(track) for track in questions.heard},
         questions.hearing,
         WindowRule(windows.rule, max_samples, windows.per_track),
-        weights={track.id: track.sampling_weight for track in questions.heard},
+        weights={track: questions.recordings.weight(track) for track in questions.heard},
         count=math.ceil(wanted * config.candidates),
         seed=config.seed,
     )

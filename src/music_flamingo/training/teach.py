@@ -1,7 +1,7 @@
 """One supervised run from tables to a model folder: what the stages `sft` and `warmup` share."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from music_flamingo.training.items import Curriculum, Item, curriculum
 from music_flamingo.training.log import Line, log_lines, write_log, write_plan
 from music_flamingo.training.plan import Lesson, WindowRule, plan_lessons
 from music_flamingo.training.settings import Teaching
-from music_flamingo.training.sounds import SoundBank, num_samples_of, read_tracks
+from music_flamingo.training.sounds import Recordings, SoundBank
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ class Lessons:
     """All that a supervised run sees, before any weight is loaded: what `teach` trains on and `mf inspect` shows."""
 
     taught: Curriculum
-    heard: list[Track]
+    heard: tuple[str, ...]
+    """Ids of the tracks that are asked about."""
+    recordings: Recordings
     hearing: Hearing
     lessons: list[Lesson]
     collator: LessonCollator
@@ -46,12 +48,13 @@ def prepare(
     taught = curriculum(items, config.families, stage, min_answers=min_answers)
     for family, reason in sorted(taught.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
-    heard = read_tracks(tracks, {item.track_id for item in taught.items})
+    recordings = Recordings([tracks])
+    heard = tuple(sorted({item.track_id for item in taught.items}))
     hearing = Hearing.of(processor, model_config)
-    lessons = _plan(config, taught, hearing, heard)
-    branches = Branches(processor, taught.items, config.branch_weight)
-    collator = LessonCollator(processor, lessons, SoundBank(processor, heard), branches, config.packing, config.turns)
-    return Lessons(taught, heard, hearing, lessons, collator)
+    lessons = _plan(config, taught, hearing, heard, recordings)
+    branches, bank = Branches(processor, taught.items, config.branch_weight), SoundBank(processor, recordings)
+    collator = LessonCollator(processor, lessons, bank, branches, config.packing, config.turns)
+    return Lessons(taught, heard, recordings, hearing, lessons, collator)
 
 
 def teach(stage: str, config: Teaching, prepared: Lessons, start: InputFolder, out: OutputFolder) -> Metrics:
@@ -89,17 +92,19 @@ def teach(stage: str, config: Teaching, prepared: Lessons, start: InputFolder, o
     return {**plan, "steps": len(lines), **last_means(lines, "loss", "accuracy")}
 
 
-def _plan(config: Teaching, taught: Curriculum, hearing: Hearing, heard: list[Track]) -> list[Lesson]:
+def _plan(
+    config: Teaching, taught: Curriculum, hearing: Hearing, heard: Sequence[str], recordings: Recordings
+) -> list[Lesson]:
     windows = config.windows
     return plan_lessons(
         taught.items,
-        num_samples_of(heard),
+        {track: recordings.length(track) for track in heard},
         hearing,
         WindowRule(windows.rule, round(windows.max_s * hearing.sample_rate_hz), windows.per_track),
         num_lessons=config.steps * config.batch_size,
         max_turns=config.max_turns,
         seed=config.seed,
-        weights={track.id: track.sampling_weight for track in heard},
+        weights={track: recordings.weight(track) for track in heard},
     )
 
 
