@@ -2,10 +2,10 @@
 
     python benchmarks/learning.py --set sft.turns=isolated --work build/learning-isolated
 
-Takes the annotated data of a finished run (tracks, truth, facts, skills, speech) and goes from backbone to evaluation once for
-each seed, with the parameters of params.yaml. Prints, and writes to benchmarks/results/, the accuracy on held-out
-works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at temperature 1, next to both
-controls. Each seed's folders are kept under --work, so that an interrupted run goes on.
+Takes the annotated data of a finished run (tracks, truth, facts, skills, speech) and goes from backbone to evaluation
+once for each seed, with the parameters of params.yaml. Prints, and writes to benchmarks/results/, the accuracy on
+held-out works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at temperature 1, next
+to both controls. Each seed's folders are kept under --work, so that an interrupted run goes on.
 """
 
 import argparse

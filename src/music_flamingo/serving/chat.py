@@ -139,7 +139,7 @@ def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = Non
 
 def _upload(part: InputAudioPart | AudioUrlPart, fetch: Callable[[str], bytes] | None) -> Upload:
     if isinstance(part, InputAudioPart):
-        return Upload(part.input_audio.data)
+        return Upload.of_text(part.input_audio.data)
     return Upload.of_url(part.audio_url.url, fetch)
 
 

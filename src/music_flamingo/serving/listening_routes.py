@@ -56,9 +56,9 @@ async def _upload_of(request: Request) -> Upload:
     body = await request.body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith(("audio/", "video/")) or kind == "application/octet-stream":
-        return Upload((await asyncio.to_thread(base64.b64encode, body)).decode("ascii"))
+        return Upload(await asyncio.to_thread(base64.b64encode, body))
     try:
-        return Upload((await asyncio.to_thread(AudioBody.model_validate_json, body)).audio.b64)
+        return Upload.of_text((await asyncio.to_thread(AudioBody.model_validate_json, body)).audio.b64)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(place) for place in first["loc"])[:200]

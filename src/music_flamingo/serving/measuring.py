@@ -36,7 +36,7 @@ class Measurer:
 
     def facts(self, upload: Upload) -> Facts:
         """Raises ApiError as decoding does."""
-        key = hashlib.sha256(upload.base64.encode("utf-8", "surrogatepass")).hexdigest()
+        key = hashlib.sha256(upload.base64).hexdigest()
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -61,9 +61,9 @@ class RecordingCache:
         self._making: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(self, content: str, make: Callable[[], Recording]) -> Recording:
+    def get(self, content: bytes, make: Callable[[], Recording]) -> Recording:
         """`make` may raise: then nothing is kept. Call from a thread: it waits for whoever makes the same."""
-        key = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+        key = hashlib.sha256(content).hexdigest()
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
         try:

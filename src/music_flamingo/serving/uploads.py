@@ -41,15 +41,21 @@ _STATUS = {Reason.TOO_LARGE: 413, Reason.EMPTY: 400, Reason.UNREADABLE: 400, Rea
 
 @dataclass(frozen=True)
 class Upload:
-    base64: str
+    base64: bytes
+    """As it came. Bytes: they go to another process at a fifth of what text costs."""
+
+    @classmethod
+    def of_text(cls, data: str) -> "Upload":
+        """Characters that base64 has not are found when it is decoded."""
+        return cls(data.encode("utf-8", "surrogatepass"))
 
     @classmethod
     def of_url(cls, url: str, fetch: Callable[[str], bytes] | None = None) -> "Upload":
         """Raises ApiError for an address that would have to be fetched, where `fetch` is not given."""
         if match := _DATA_URL.match(url):
-            return cls(url[match.end() :])
+            return cls.of_text(url[match.end() :])
         if fetch is not None:
-            return cls(base64.b64encode(fetch(url)).decode("ascii"))
+            return cls(base64.b64encode(fetch(url)))
         message = (
             f"audio_url {echo(url)} is not fetched: this server opens no addresses. Send the recording itself, as "
             "`input_audio` or as a data: URL (data:audio/mpeg;base64,...)."
