@@ -25,7 +25,7 @@ from transformers import GenerationConfig, TrainerCallback
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.model.chat import audio_of, hear, pad
-from music_flamingo.model.files import load_model, save_model
+from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 from music_flamingo.records import Audio, Track
@@ -127,9 +127,11 @@ def prompts_of(config: GrpoConfig, rate_hz: int) -> tuple[list[Prompt], list[Tra
 
 
 def trainer_of(kind: type[AudioGRPOTrainer], folder: Path, config: GrpoConfig, work: Path) -> AudioGRPOTrainer:
-    model, processor = load_model(folder)
+    _, processor = load_processor(folder)
     prompts, tracks = prompts_of(config, processor.feature_extractor.sampling_rate)
-    made = grpo.trainer_of(model, processor, prompts, SoundBank(processor, tracks), config, work, "grpo")
+    made = grpo.trainer_of(
+        lambda: load_model(folder)[0], processor, prompts, SoundBank(processor, tracks), config, work, "grpo"
+    )
     made.__class__ = kind
     return made
 

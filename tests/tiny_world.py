@@ -204,7 +204,7 @@ CONFIGS: dict[str, dict] = {
     "sft": TEACHING,
     "warmup": {**TEACHING, "caption_families": ["words"]},
     "grpo": {
-        "hardware": HARDWARE,
+        **SCALE,
         "seed": 4,
         "threads": 1,
         "families": {"tone": 2.0, "words": 1.0},

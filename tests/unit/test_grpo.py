@@ -17,9 +17,10 @@ from music_flamingo.records.rollout import Answer, Rollout
 from music_flamingo.stages.grpo import GrpoConfig
 from music_flamingo.training import drawing, grpo, vllm
 from music_flamingo.training.grpo import AudioGRPOTrainer, Prompt
+from music_flamingo.training.pieces import whole_model
 from music_flamingo.training.plan import WindowRule
 from music_flamingo.training.prompts import draw_prompts
-from music_flamingo.training.rollouts import collect, is_kept, keep, measures
+from music_flamingo.training.rollouts import collect, is_kept, keep, measures, rollouts_of
 from music_flamingo.training.settings import TransformersGeneration, VllmGeneration
 from music_flamingo.training.sounds import SoundBank, Window, num_samples_of
 
@@ -40,9 +41,10 @@ def config_of(**changes: object) -> GrpoConfig:
 
 def trainer_of(folder: Path, **changes: object) -> AudioGRPOTrainer:
     save_model(world.model(), world.processor(), folder)
-    model, processor = load_model(folder)
+    processor = world.processor()
     bank = SoundBank(processor, TRACKS)
-    return grpo.trainer_of(model, processor, prompts(), bank, config_of(**changes), folder / "work", "grpo")
+    config = config_of(**changes)
+    return grpo.trainer_of(lambda: load_model(folder)[0], processor, prompts(), bank, config, folder / "work", "grpo")
 
 
 def own_log_probabilities(trainer: AudioGRPOTrainer, row: int, said: list[int]) -> torch.Tensor:
@@ -111,18 +113,46 @@ def test_gradients_of_answers_that_share_a_prompt_are_those_of_answers_alone(tmp
 def test_answers_drawn_from_a_shared_cache_are_those_drawn_alone(tmp_path):
     """Almost greedy, so that both ways must say the same words."""
     trainer = trainer_of(tmp_path)
-    model = trainer.accelerator.unwrap_model(trainer.model)
     sampling = drawing.Sampling(1e-4, 6, 0, trainer._processor.tokenizer.eos_token_id, (1,))
     asked = [1, 2, 3]
 
     def drawn(rows: list[int], prompt_of: list[int]) -> list[list[int]]:
         ids = [trainer.prompt_ids(row) for row in rows]
-        return drawing.draw(model, ids, lambda ids_UP: trainer._embed(model, ids_UP, rows), prompt_of, sampling)
+        with trainer.drawing() as model:
+            seeds = [0] * len(prompt_of)
+            return drawing.draw(
+                model, ids, lambda inner, ids_UP: trainer._embed(inner, ids_UP, rows), prompt_of, seeds, sampling
+            )
 
     together = drawn(asked, [0, 0, 1, 2, 1])
     alone = [drawn([row], [0])[0] for row in (1, 1, 2, 3, 2)]
     assert together == alone
     assert any(len(ids) == 6 for ids in together)
+
+
+def test_an_answer_is_the_same_whoever_is_drawn_beside_it(tmp_path):
+    """So that ranks may share a draw in any way, and a run that goes on draws what it would have drawn."""
+    trainer = trainer_of(tmp_path)
+    sampling = drawing.Sampling(1.0, 6, 0, trainer._processor.tokenizer.eos_token_id, (1,))
+
+    def drawn(rows: list[int], seeds: list[int]) -> list[list[int]]:
+        asked = list(dict.fromkeys(rows))
+        ids = [trainer.prompt_ids(row) for row in asked]
+        owner = [asked.index(row) for row in rows]
+        with trainer.drawing() as model:
+            return drawing.draw(model, ids, lambda m, i: trainer._embed(m, i, asked), owner, seeds, sampling)
+
+    together = drawn([1, 1, 2, 3], [5, 6, 7, 8])
+    assert together == [*drawn([1], [5]), *drawn([1, 2], [6, 7]), *drawn([3], [8])]
+    assert together[0] != together[1]
+
+
+def test_chance_draws_from_the_softmax_at_its_temperature():
+    logits = torch.tensor([0.0, 1.0, 2.0])
+    chance = drawing.Chance(2.0, [drawing.seed_of(0, i) for i in range(4000)], torch.device("cpu"))
+    noisy = chance(torch.empty(0), logits.expand(4000, 3))
+    shares = torch.bincount(noisy.argmax(-1), minlength=3) / 4000
+    torch.testing.assert_close(shares, (logits / 2).softmax(-1), atol=0.025, rtol=0)
 
 
 def numpy_advantages(rewards: np.ndarray, size: int) -> np.ndarray:
@@ -165,9 +195,8 @@ def test_loss_and_advantages_are_those_of_a_plain_rewrite_and_the_clip_bites(tmp
         return loss
 
     rewards = []
-    told = trainer._rollouts
     monkeypatch.setattr(AudioGRPOTrainer, "_compute_loss", spy)
-    monkeypatch.setattr(trainer, "_rollouts", lambda *a: rewards.append(told(*a)) or rewards[-1])
+    monkeypatch.setattr(grpo, "rollouts_of", lambda *a: rewards.append(rollouts_of(*a)) or rewards[-1])
     trainer.train()
     assert len(seen) == 4
     assert len(rewards) == 2, "one draw for two updates"
@@ -191,6 +220,47 @@ def test_loss_and_advantages_are_those_of_a_plain_rewrite_and_the_clip_bites(tmp
         answers = [answer for rollout in draw for answer in rollout.answers]
         expected = numpy_advantages(np.array([a.reward for a in answers]), 4)
         np.testing.assert_allclose([a.advantage for a in answers], expected, atol=1e-4)
+
+
+LORA = {
+    "kind": "lora",
+    "rank": 4,
+    "alpha": 8,
+    "dropout": 0.0,
+    "targets": r".*language_model.*\.[qkvo]_proj",
+    "train_projector": True,
+}
+
+
+def test_adapters_learn_beside_a_reference_without_weights_of_its_own_and_are_merged(tmp_path, monkeypatch):
+    """A rate that moves the policy far; the reference must not have moved with it."""
+    fast = {**world.OPTIMISER, "learning_rate": 0.05, "schedule": {"kind": "constant", "warmup_steps": 0}}
+    trainer = trainer_of(tmp_path, tuning=LORA, optimiser=fast, beta=0.1)
+    assert trainer.ref_model is grpo.WITHOUT_ADAPTERS
+    trainer.reward_funcs[0] = lambda completion_ids, **_: [sum(i % 2 for i in ids) / len(ids) for ids in completion_ids]
+    original, seen = AudioGRPOTrainer._compute_loss, []
+
+    def spy(self, model, inputs):
+        seen.append({name: inputs[name].clone() for name in ("row", "completion_ids", "ref_per_token_logps")})
+        return original(self, model, inputs)
+
+    monkeypatch.setattr(AudioGRPOTrainer, "_compute_loss", spy)
+    trainer.train()
+    kl = [line["kl"] for line in trainer.state.log_history if "kl" in line]
+    assert kl[0] == pytest.approx(0.0, abs=1e-7)
+    assert kl[1] > 1e-4
+    merged, before = whole_model(trainer, lambda: None).state_dict(), world.model().state_dict()
+    assert merged.keys() == before.keys()
+    moved = {name for name, value in merged.items() if not torch.equal(value, before[name])}
+    assert moved
+    assert all("self_attn" in name or "multi_modal_projector" in name for name in moved)
+    start = trainer_of(tmp_path / "start")  # nothing has trained it
+    for step in seen:
+        row, said = step["row"][0].item(), step["completion_ids"][0].tolist()
+        end = start._processor.tokenizer.eos_token_id
+        said = drawing.until_end(said, end)
+        own = own_log_probabilities(start, row, said)
+        torch.testing.assert_close(step["ref_per_token_logps"][0, : len(said)], own, atol=1e-5, rtol=1e-4)
 
 
 def test_a_draw_that_checkpoints_or_steps_would_cut_in_two_is_refused():

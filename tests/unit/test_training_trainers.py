@@ -138,9 +138,12 @@ def prompts() -> list[Prompt]:
 @pytest.fixture
 def grpo_trainer(tmp_path) -> AudioGRPOTrainer:
     save_model(world.model(), world.processor(), tmp_path)
-    model, processor = load_model(tmp_path)
+    processor = world.processor()
     config = GrpoConfig.model_validate_json(json.dumps({**world.CONFIGS["grpo"], "steps": 2}))
-    return grpo.trainer_of(model, processor, prompts(), SoundBank(processor, TRACKS), config, tmp_path / "work", "grpo")
+    bank = SoundBank(processor, TRACKS)
+    return grpo.trainer_of(
+        lambda: load_model(tmp_path)[0], processor, prompts(), bank, config, tmp_path / "work", "grpo"
+    )
 
 
 def logps(trainer: AudioGRPOTrainer, rows: list[int], words: list[int]) -> torch.Tensor:

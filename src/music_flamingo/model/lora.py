@@ -4,7 +4,8 @@ AF3's stage 3.5 lengthens the context with adapters; the same adapters let one G
 No torch at import: parameters are read without it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -99,6 +100,26 @@ def bare(model: Any) -> Any:
     from peft import PeftModel
 
     return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+@contextmanager
+def switched_off(model: Any) -> Iterator[None]:
+    """Within it the model is the one that it was before it had adapters.
+
+    peft's own `disable_adapter` also takes the adapters' `requires_grad` away and gives it back: where weights lie in
+    pieces, to other tensors than it was taken from. Here the switches alone move.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    parts = [module for module in model.modules() if isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))]
+    for part in parts:
+        part._disable_adapters = True
+    try:
+        yield
+    finally:
+        for part in parts:
+            part._disable_adapters = False
 
 
 def choose_parts(model: Any, trains: Trains) -> None:

@@ -56,4 +56,5 @@ STAGE = Stage(
     outputs={"grpo_model": Folder},
     run=run,
     code=("core/record.py", "records", "audio", "prompts", "scoring", "rewards", "model", "training", "stages/grpo.py"),
+    many_ranks=True,
 )

@@ -5,14 +5,16 @@ by torch's `fully_shard`, because Accelerate's way to it silently becomes plain 
 """
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.fsdp import FSDPModule
 from transformers import Trainer
+from trl.models import prepare_deepspeed, unwrap_model_for_generation
 
 from music_flamingo.core.errors import ConfigError, MissingToolError
 from music_flamingo.core.ranks import is_first, num_ranks
@@ -161,6 +163,28 @@ class AcrossRanks(Trainer):
             # it owns its placement and its gradients: Accelerate must not wrap it again
             self.is_distributed_loading_by_transformers = True
 
+    def beside(self, model: Any) -> Any:
+        """A model that answers and never learns, placed and cut as the trained one is."""
+        model = model.requires_grad_(False).eval()
+        open_forward(model)
+        if isinstance(self.hardware.parallel, Fsdp2):
+            _shard(model, self.hardware.parallel, self.hardware.precision, self.args.device.type)
+            return model
+        if isinstance(self.hardware.parallel, DeepSpeed):
+            return prepare_deepspeed(model, self.accelerator)
+        return self.accelerator.prepare_model(model, evaluation_mode=True)
+
+    @contextmanager
+    def drawing(self) -> Iterator[Any]:
+        """The trained model as it draws: whole in every rank, so that none waits for another between two words."""
+        was_training = self.model.training
+        self.model.eval()  # checkpointed layers keep no keys and values in training
+        try:
+            with self.accelerator.autocast(), _whole(self) as model:
+                yield model
+        finally:
+            self.model.train(was_training)
+
     def _defer_fsdp_gradient_reduction(self) -> AbstractContextManager[None]:
         """Not deferred: gradients are cut into pieces after each part of a step, and no rank ever holds them whole."""
         return nullcontext()
@@ -190,6 +214,26 @@ def from_first(make: Callable[[], T]) -> T:
     value: list[Any] = [make() if is_first() else None]
     dist.broadcast_object_list(value)
     return value[0]
+
+
+@contextmanager
+def _whole(trainer: AcrossRanks) -> Iterator[Any]:
+    parallel = trainer.hardware.parallel
+    if isinstance(parallel, Fsdp2):
+        # what the first forward pass gathers is kept
+        trainer.model.set_reshard_after_forward(False)
+        try:
+            yield trainer.model
+        finally:
+            for module in trainer.model.modules():
+                if isinstance(module, FSDPModule):
+                    module.reshard()
+            trainer.model.set_reshard_after_forward(parallel.reshard_after_forward)
+    elif isinstance(parallel, DeepSpeed) and parallel.stage == 3:
+        with unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model:
+            yield model
+    else:
+        yield trainer.model
 
 
 def _shard(model: Any, parallel: Fsdp2, precision: str, device: str) -> None:

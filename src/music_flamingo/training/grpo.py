@@ -7,31 +7,32 @@ each prompt read once, however many answers there are to it.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from music_flamingo.core.ranks import rank
 from music_flamingo.model.chat import Sound, Tokens, Turn, tokenise
 from music_flamingo.model.embed import embed
+from music_flamingo.model.lora import LoraSettings, switched_off, tuned
 from music_flamingo.model.shared_prefix import Continued, hidden_before, share
-from music_flamingo.records.rollout import Rollout
 from music_flamingo.rewards.judge import PARTS, Rules, Task
 from music_flamingo.rewards.trl import reward_functions
 from music_flamingo.training import vllm
 from music_flamingo.training.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
-from music_flamingo.training.distributed import arguments
-from music_flamingo.training.drawing import Sampling, draw
+from music_flamingo.training.distributed import arguments, gathered, within
+from music_flamingo.training.drawing import Sampling, draw, seed_of
 from music_flamingo.training.items import Item
 from music_flamingo.training.log import Line
+from music_flamingo.training.pieces import whole_model
 from music_flamingo.training.plan import samples_digest
-from music_flamingo.training.rollouts import answer_of, is_kept, keep, measures
+from music_flamingo.training.rollouts import Drawn, is_kept, keep, measures, rollouts_of
 from music_flamingo.training.settings import Reinforcing
 from music_flamingo.training.sft import COMMON_ARGUMENTS, told
 from music_flamingo.training.sounds import SoundBank, Window
@@ -58,6 +59,10 @@ def rules_of(config: Reinforcing) -> Rules:
     return Rules(config.reward_weights.model_dump(), config.structured_form, config.max_think_words)
 
 
+WITHOUT_ADAPTERS = object()
+"""Stands for the reference where it is the trained model with its adapters switched off."""
+
+
 class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
     """GRPOTrainer over rows of `dataset_of`; hears `bank(prompts[row].window)`."""
 
@@ -67,71 +72,57 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         processor: Any,
         prompts: Sequence[Prompt],
         bank: SoundBank,
-        rollouts_every: int = 0,
+        reference: Any,
+        config: Reinforcing,
+        vllm_names: Mapping[str, str],
         **kwargs: Any,
     ) -> None:
         self._processor = processor
         self._prompts = prompts
         self._bank = bank
-        self._rollouts_every = rollouts_every
+        self._config = config
         self._rows: list[int] = []
         self._samples: list[str] = []
         # TRL takes a processor for a vision one and asks for its image token: the tokenizer is all it needs
         super().__init__(*args, processing_class=processor.tokenizer, rollout_func=_roll_out, **kwargs)
+        # told of beta before, TRL would load a reference by itself, in one piece, or copy the adapters for one
+        self.beta = config.beta
+        if config.beta:
+            self.ref_model = reference if reference is WITHOUT_ADAPTERS else self.beside(reference)
         if self.use_vllm:
-            vllm.speak_published_names(self.vllm_generation, self.accelerator.unwrap_model(self.model))
+            vllm.speak_published_names(self.vllm_generation, vllm_names)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["prompt", "row"]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._rows = [row["row"] for row in inputs]
-        self._samples += [self._prompts[row].item.id for row in self._rows[:: self.num_generations]]
+        asked = [row for rows in gathered(self._rows) for row in rows][:: self.num_generations]
+        self._samples += [self._prompts[row].item.id for row in asked]
         scored = super()._generate_and_score_completions(inputs)
         scored["row"] = torch.tensor(self._rows, device=scored["prompt_ids"].device)  # shuffled along with the rest
-        self._tell(scored)
+        self._tell(scored, asked)
         return scored
 
-    def _tell(self, scored: dict[str, Any]) -> None:
+    def _tell(self, scored: dict[str, Any], asked: Sequence[int]) -> None:
         """Measures of the draw into the log, its answers into a file."""
         said = [
             ids[mask.bool()].tolist()
             for ids, mask in zip(scored["completion_ids"], scored["completion_mask"], strict=True)
         ]
-        rollouts = self._rollouts(gather_object(self._rows), gather_object(said))
+        step = self.state.global_step + 1
+        # TRL keeps rewards and advantages of its last draw, of all processes
+        drawn = Drawn(
+            items=[self._prompts[row].item for row in asked],
+            said=[ids for of_rank in gathered(said) for ids in of_rank],
+            parts={part: [_or_none(value) for value in self._logs["rewards"][part]] for part in PARTS},
+            advantages=list(self._logs["advantages"]),
+        )
+        rollouts = rollouts_of(drawn, step, self.read)
         for name, value in measures(rollouts).items():
             self._metrics["train"][name].append(value)
-        step = self.state.global_step + 1
-        if self.accelerator.is_main_process and is_kept(step, self._rollouts_every):
+        if self.accelerator.is_main_process and is_kept(step, self._config.rollouts_every):
             keep(Path(self.args.output_dir), step, rollouts)
-
-    def _rollouts(self, rows: Sequence[int], said: Sequence[Sequence[int]]) -> list[Rollout]:
-        """The draw just scored; TRL keeps rewards and advantages of its last one, of all processes."""
-        parts = {part: list(self._logs["rewards"][part]) for part in PARTS}
-        advantages = list(self._logs["advantages"])
-        step, size = self.state.global_step + 1, self.num_generations
-        rollouts = []
-        for start in range(0, len(rows), size):
-            item = self._prompts[rows[start]].item
-            answers = [
-                answer_of(
-                    self.read(said[i]), len(said[i]), {p: _or_none(v[i]) for p, v in parts.items()}, advantages[i]
-                )
-                for i in range(start, start + size)
-            ]
-            rollouts.append(
-                Rollout(
-                    id=f"{step}/{item.id}",
-                    step=step,
-                    example_id=item.id,
-                    track_id=item.track_id,
-                    family=item.family,
-                    question=item.prompt,
-                    reference=item.reference,
-                    answers=answers,
-                )
-            )
-        return rollouts
 
     def roll_out(self) -> dict[str, Any]:
         """TRL's answer to one draw: prompt ids, completion ids and log-probabilities of the current rows."""
@@ -154,21 +145,28 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
                 never=never,
             )
         else:
-            model = self.accelerator.unwrap_model(self.model)
-            drawn = draw(
-                model,
-                [ids[row] for row in asked],
-                lambda ids_UP: self._embed(model, ids_UP, asked),
-                [asked.index(row) for row in self._rows],
-                Sampling(
-                    self.temperature, self.max_completion_length, self._processor.tokenizer.pad_token_id, end, never
-                ),
+            sampling = Sampling(
+                self.temperature, self.max_completion_length, self._processor.tokenizer.pad_token_id, end, never
             )
+            with self.drawing() as model:
+                drawn = draw(
+                    model,
+                    [ids[row] for row in asked],
+                    lambda inner, ids_UP: self._embed(inner, ids_UP, asked),
+                    [asked.index(row) for row in self._rows],
+                    self._seeds(),
+                    sampling,
+                )
         return {
             "prompt_ids": [ids[row] for row in self._rows],
             "completion_ids": drawn,
             "logprobs": logprobs,
         }
+
+    def _seeds(self) -> list[int]:
+        """Of each answer its own, whichever rank draws it."""
+        first = rank() * len(self._rows)
+        return [seed_of(self._config.seed, row, (first + i) % self.num_generations) for i, row in enumerate(self._rows)]
 
     def prompt_ids(self, row: int) -> list[int]:
         return list(prompt_tokens(self._processor, self._prompts[row], self._bank).ids)
@@ -200,21 +198,30 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
 
         0 where a completion has ended: no loss counts those places.
         """
+        if model is WITHOUT_ADAPTERS:
+            with switched_off(self.model):
+                return self._get_per_token_logps_and_entropies(
+                    self.model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy
+                )
         assert len(self._rows) == len(input_ids), "the rows heard are not the rows asked about"
         said_ids, is_said = input_ids[:, -logits_to_keep:], attention_mask[:, -logits_to_keep:].bool()
         rows = Continued(
             input_ids[:, :-logits_to_keep], attention_mask[:, :-logits_to_keep], said_ids, is_said, self._rows
         )
+        logps_N, surprise_N = within(model, lambda inner: self._said_tokens(inner, rows, compute_entropy))
+        entropies = _in_places(surprise_N, is_said) if compute_entropy else None
+        return _in_places(logps_N, is_said), entropies, None
+
+    def _said_tokens(self, model, rows: Continued, with_surprise: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(log-probability, entropy) of each of the N tokens said, of all rows: the vocabulary is worked out for them
+        alone."""
         shared = share(rows, self._processor.tokenizer.pad_token_id, model.dtype)
         embeds = self._embed(model, shared.ids_UL, shared.prompts_U)
-        # N tokens said, of all rows: the vocabulary is computed for them alone
-        hidden_ND = hidden_before(model, embeds, shared)[is_said]
+        hidden_ND = hidden_before(model, embeds, shared)[rows.said_mask_BC]
         logps_NV = (model.lm_head(hidden_ND).float() / self.temperature).log_softmax(-1)
-        logps_BC = _in_places(logps_NV.gather(-1, said_ids[is_said][:, None])[:, 0], is_said)
-        if not compute_entropy:
-            return logps_BC, None, None
-        surprise_N = -(logps_NV.detach().exp() * logps_NV.detach()).sum(-1)
-        return logps_BC, _in_places(surprise_N, is_said), None
+        surprise_N = -(logps_NV.detach().exp() * logps_NV.detach()).sum(-1) if with_surprise else None
+        said_N = rows.said_ids_BC[rows.said_mask_BC]
+        return logps_NV.gather(-1, said_N[:, None])[:, 0], surprise_N
 
     def log(self, logs: Line, start_time: float | None = None) -> None:
         if "loss" in logs:
@@ -249,7 +256,7 @@ def dataset_of(prompts: Sequence[Prompt]) -> Dataset:
 
 
 def trainer_of(
-    model,
+    load: Callable[[], Any],
     processor,
     prompts: Sequence[Prompt],
     bank: SoundBank,
@@ -257,15 +264,20 @@ def trainer_of(
     work: Path,
     label: str,
 ) -> AudioGRPOTrainer:
-    """The trainer of one run. `model` must be loaded from a folder: the reference is loaded from the same one."""
+    """The trainer of one run. `load` gives the model that training starts from: the policy, and once more the
+    reference, unless the policy has adapters that can be switched off."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # `rollout_func` warns that it may change; versions are pinned
     num_draws = len(prompts) // config.prompts_per_step
+    start = load()
+    has_adapters = isinstance(config.tuning, LoraSettings)
+    reference = WITHOUT_ADAPTERS if has_adapters else load() if config.beta else None
+    names = vllm.published_names(start) if config.generation.kind == "vllm" else {}
     args = GRPOConfig(
         output_dir=str(work),
         num_generations=config.num_generations,
         max_completion_length=config.max_completion_tokens,
         loss_type="grpo",
-        beta=config.beta,
+        beta=0.0,
         use_bias_correction_kl=False,  # the paper's objective has the plain KL term; TRL would weigh it by the ratio
         epsilon=config.epsilon,
         temperature=config.temperature,
@@ -281,7 +293,7 @@ def trainer_of(
         **config.optimiser.arguments(num_draws * config.updates_per_draw),
     )
     trainer = AudioGRPOTrainer(
-        model=model,
+        model=tuned(start, config.tuning, config.seed),
         args=args,
         train_dataset=dataset_of(prompts),
         reward_funcs=reward_functions(
@@ -292,7 +304,9 @@ def trainer_of(
         processor=processor,
         prompts=prompts,
         bank=bank,
-        rollouts_every=config.rollouts_every,
+        reference=reference,
+        config=config,
+        vllm_names=names,
         callbacks=[*told(label, config.tracking, work), StopOnSigterm(every=config.updates_per_draw)],
         hardware=config.hardware,
     )
@@ -301,13 +315,23 @@ def trainer_of(
 
 
 def train(
-    model, processor, prompts: Sequence[Prompt], bank: SoundBank, config: Reinforcing, *, work: Path, label: str
-) -> list[Line]:
-    """Train the policy in place on the prompts, in order and each once; gives the trainer's log history.
+    load: Callable[[], Any],
+    processor,
+    prompts: Sequence[Prompt],
+    bank: SoundBank,
+    config: Reinforcing,
+    *,
+    work: Path,
+    label: str,
+) -> tuple[Any, list[Line]]:
+    """Train what `load` gives on the prompts, in order and each once; gives the model, whole, and the trainer's log
+    history.
 
-    Goes on from the last whole checkpoint in `work`.
+    Goes on from the last whole checkpoint in `work`. With several ranks all call it, after `join`, and the first one
+    alone is given the model.
     """
-    trainer = trainer_of(model, processor, prompts, bank, config, work, label)
+    trainer = trainer_of(load, processor, prompts, bank, config, work, label)
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return list(trainer.state.log_history)
+    model = whole_model(trainer, lambda: tuned(load(), config.tuning, config.seed))
+    return model, list(trainer.state.log_history)

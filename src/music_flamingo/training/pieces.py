@@ -51,10 +51,10 @@ def whole_model(trainer: Any, again: Callable[[], Any]) -> Any:
         for _, value in _whole(trainer, parameter, with_moments=False):
             if is_first():
                 values[name] = _on_processor(value)
-    if not is_first():
-        return None
     # while transformers knows of ZeRO-3, whatever is loaded is cut into pieces, by all ranks together
     unset_hf_deepspeed_config()
+    if not is_first():
+        return None
     model = again()
     with torch.no_grad():
         for name, parameter in learning(model):

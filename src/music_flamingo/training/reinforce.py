@@ -10,6 +10,7 @@ import torch
 
 from music_flamingo.core.ports import InputFolder, OutputFolder, Table
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.context import Hearing
 from music_flamingo.model.files import load_model, load_processor, save_model
@@ -17,7 +18,7 @@ from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
 from music_flamingo.rewards.judge import can_be_scored
 from music_flamingo.training import grpo
-from music_flamingo.training.distributed import join
+from music_flamingo.training.distributed import from_first, join, leave, on_cpu
 from music_flamingo.training.grpo import Prompt
 from music_flamingo.training.items import Curriculum, curriculum, item_of_example
 from music_flamingo.training.log import log_lines, write_log, write_plan
@@ -79,14 +80,14 @@ def reinforce(
     """Train the model of `start`; leaves model/, log.jsonl, rollouts.jsonl and plan.json."""
     torch.set_num_threads(config.threads)
     join(config.hardware)
-    model, processor = load_model(start.root)
-    prompts = plan_prompts(config, questions, Listener(model, processor))
+    prompts = from_first(lambda: plan_prompts(config, questions, _listener(config, start)))
     work = out.work / "checkpoints"
-    history = grpo.train(model, processor, prompts, questions.bank, config, work=work, label=stage)
+    processor = questions.processor
+    model, history = grpo.train(
+        lambda: load_model(start.root)[0], processor, prompts, questions.bank, config, work=work, label=stage
+    )
+    leave()
     lines = log_lines(history)
-    save_model(model, processor, out.root)
-    write_log(out.root, lines)
-    num_rollouts = collect(work, out.root)
     plan = {
         "families": questions.taught.counts,
         "left_out": dict(questions.taught.left_out),
@@ -94,12 +95,23 @@ def reinforce(
         "num_prompts": len(prompts),
         "num_prompts_of_think": sum(prompt.item.id in questions.hard for prompt in prompts),
         "num_unscorable": questions.num_unscorable,
-        "num_rollouts": num_rollouts,
         "windows": config.windows.model_dump(),
     }
-    write_plan(out.root, plan)
+    if is_first():
+        plan["num_rollouts"] = collect(work, out.root)
+        save_model(model, processor, out.root)
+        write_log(out.root, lines)
+        write_plan(out.root, plan)
     names = ("reward", "reward_format", "reward_accuracy", "reward_structured", "kl", "entropy")
     return {**plan, "steps": len(lines), **last_means(lines, *names)}
+
+
+def _listener(config: Reinforcing, start: InputFolder) -> Listener | None:
+    """Where more is drawn than is asked: who says which questions are doubtful."""
+    if config.candidates <= 1:
+        return None
+    model, processor = load_model(start.root)
+    return Listener(model.to("cpu" if on_cpu(config.hardware) else "cuda"), processor)
 
 
 def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener | None) -> list[Prompt]:

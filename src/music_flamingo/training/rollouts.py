@@ -5,13 +5,57 @@ The records of a step are one file in the trainer's folder, so that an interrupt
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.records.rollout import ROLLOUTS_NAME, Answer, Rollout
+from music_flamingo.training.items import Item
 
 FOLDER = "rollouts"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One draw, of all ranks: G answers to each question, question by question."""
+
+    items: Sequence[Item]
+    said: Sequence[Sequence[int]]
+    """Token ids of each answer."""
+    parts: Mapping[str, Sequence[float | None]]
+    """Part of the reward -> what each answer earned; None where the part does not apply."""
+    advantages: Sequence[float]
+
+
+def rollouts_of(drawn: Drawn, step: int, read: Callable[[Sequence[int]], str]) -> list[Rollout]:
+    """A record for each question."""
+    size = len(drawn.said) // len(drawn.items)
+    return [
+        Rollout(
+            id=f"{step}/{item.id}",
+            step=step,
+            example_id=item.id,
+            track_id=item.track_id,
+            family=item.family,
+            question=item.prompt,
+            reference=item.reference,
+            answers=[_answer(drawn, i, read) for i in range(n * size, (n + 1) * size)],
+        )
+        for n, item in enumerate(drawn.items)
+    ]
+
+
+def _answer(drawn: Drawn, at: int, read: Callable[[Sequence[int]], str]) -> Answer:
+    parts = {part: values[at] for part, values in drawn.parts.items()}
+    applying = [value for value in parts.values() if value is not None]
+    return Answer(
+        text=read(drawn.said[at]),
+        num_tokens=len(drawn.said[at]),
+        reward=sum(applying) if applying else None,
+        advantage=drawn.advantages[at],
+        **parts,
+    )
 
 
 def measures(rollouts: Sequence[Rollout]) -> dict[str, float]:
@@ -44,14 +88,3 @@ def collect(work: Path, out: Path) -> int:
     lines = [line for path in sorted((work / FOLDER).glob("step-*.jsonl")) for line in path.read_text().splitlines()]
     write_atomic(out / ROLLOUTS_NAME, "".join(line + "\n" for line in lines))
     return len(lines)
-
-
-def answer_of(text: str, num_tokens: int, parts: dict[str, float | None], advantage: float) -> Answer:
-    applying = [value for value in parts.values() if value is not None]
-    return Answer(
-        text=text,
-        num_tokens=num_tokens,
-        reward=sum(applying) if applying else None,
-        advantage=advantage,
-        **parts,
-    )

@@ -261,6 +261,9 @@ class Reinforcing(StageConfig):
     """`group`: advantages are divided by the group's standard deviation (paper)."""
     windows: Windows
     optimiser: Optimiser
+    tuning: Tuning
+    """With adapters the model that training starts from is the same one with its adapters switched off; in full it is
+    a second copy of the weights."""
     batch_size: int
     """Of the listening that finds doubtful questions; changes speed alone."""
     hardware: Hardware

@@ -4,7 +4,7 @@ TRL starts vLLM in the training processes, gives it the new weights before each 
 likely the trained model itself finds it. TRL hands no sounds over: the draw is made here, from the same prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -99,9 +99,8 @@ def published_names(model) -> dict[str, str]:
     return {names[int(mark.item())]: name for name, mark in revert_weight_conversion(model, marked).items()}
 
 
-def speak_published_names(vllm_generation, model) -> None:
-    """TRL passes on the names of transformers' modules, which vLLM does not know."""
-    names = published_names(model)
+def speak_published_names(vllm_generation, names: Mapping[str, str]) -> None:
+    """TRL passes on the names of transformers' modules, which vLLM does not know. `names`: see `published_names`."""
     plain = vllm_generation._fix_param_name_to_vllm
 
     def published(name: str, extra_prefixes: list[str] | None = None) -> str:
