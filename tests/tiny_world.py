@@ -1,10 +1,14 @@
 """A model small enough for tests, tracks that differ in one audible way, and the items about them."""
 
 import random
+import tempfile
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from songs import make_track, run_stage, write_port
 
 from music_flamingo import stages
@@ -16,6 +20,11 @@ from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 from music_flamingo.records import Audio, Category, Chain, Example, SpokenSegment, TeacherStamp, Track, Utterance
 from music_flamingo.training.items import Item, curriculum
+from music_flamingo.training.mixture import divided, mixed, words_of
+from music_flamingo.training.plan import Plan
+from music_flamingo.training.shelf import Shelf
+from music_flamingo.training.sounds import Listing
+from music_flamingo.training.units import WindowRule
 
 RATE_HZ = 16000
 SIZE = TinySize(
@@ -98,6 +107,32 @@ def item(track: Track, family: str = "tone", think: bool = False) -> Item:
 
 def taught(of: list[Track], think: bool = False):
     return curriculum([item(t, think=think) for t in of], {"tone": 1.0}, "sft")
+
+
+def plan_lessons(
+    items: Sequence[Item],
+    num_samples: Mapping[str, int],
+    heard: Hearing,
+    windows: WindowRule,
+    *,
+    num_lessons: int,
+    max_turns: int,
+    seed: int,
+    weights: Mapping[str, float] | None = None,
+) -> Plan:
+    """Lessons of one source, as a supervised run plans them."""
+    shelf = Shelf.write(Path(tempfile.gettempdir()), [items], dict.fromkeys({i.family for i in items}, 1.0), "sft")
+    names = sorted(num_samples)
+    listing = Listing(
+        pa.array(names, pa.large_string()),
+        np.array([num_samples[name] for name in names]),
+        np.array([(weights or {}).get(name, 1.0) for name in names]),
+    )
+    rngs = [random.Random(seed)]
+    plan = Plan(divided(shelf, listing, heard, windows, words_of(processor(), shelf), rngs, max_turns), shelf)
+    for _ in islice(mixed(plan, rngs, [1.0]), num_lessons):
+        pass
+    return plan
 
 
 def generator(seed: int = 0) -> random.Random:
@@ -183,6 +218,9 @@ TEACHING = {
     "families": {"tone": 1.0, "words": 0.5},
     "steps": 8,
     "batch_size": 4,
+    "mixture": {"temperature": 1.0, "sources": {"skills": 1.0}},
+    "context": {"beyond": "window_by_references", "whole_above": 0.95},
+    "fill": None,
     "packing": False,
     "max_turns": 2,
     "turns": "conversation",
@@ -202,7 +240,11 @@ CONFIGS: dict[str, dict] = {
         "tracking": TRACKING,
     },
     "sft": TEACHING,
-    "warmup": {**TEACHING, "caption_families": ["words"]},
+    "warmup": {
+        **TEACHING,
+        "mixture": {"temperature": 1.0, "sources": {"think": 1.0}},
+        "caption_families": ["words"],
+    },
     "grpo": {
         **SCALE,
         "seed": 4,

@@ -18,11 +18,11 @@ from music_flamingo.stages.grpo import GrpoConfig
 from music_flamingo.training import drawing, grpo, vllm
 from music_flamingo.training.grpo import AudioGRPOTrainer, Prompt
 from music_flamingo.training.pieces import whole_model
-from music_flamingo.training.plan import WindowRule
 from music_flamingo.training.prompts import draw_prompts
 from music_flamingo.training.rollouts import collect, is_kept, keep, measures, rollouts_of
 from music_flamingo.training.settings import TransformersGeneration, VllmGeneration
 from music_flamingo.training.sounds import SoundBank, Window, num_samples_of
+from music_flamingo.training.units import WindowRule
 
 TRACKS = world.tracks(8)
 

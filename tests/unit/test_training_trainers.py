@@ -17,17 +17,18 @@ from music_flamingo.training import grpo
 from music_flamingo.training.batches import Branches, LessonCollator
 from music_flamingo.training.distributed import arguments
 from music_flamingo.training.grpo import AudioGRPOTrainer, Prompt
-from music_flamingo.training.plan import Lesson, WindowRule, plan_lessons
+from music_flamingo.training.plan import Lesson
 from music_flamingo.training.settings import ONE_PROCESSOR, Optimiser, Turns
 from music_flamingo.training.sft import COMMON_ARGUMENTS, AudioSFTTrainer, train
 from music_flamingo.training.sounds import SoundBank, Window, num_samples_of
+from music_flamingo.training.units import WindowRule
 
 TRACKS = world.tracks(8)
 RULE = WindowRule("random", 32_000, per_track=2)
 
 
 def lessons(num: int):
-    return plan_lessons(
+    return world.plan_lessons(
         world.taught(TRACKS).items,
         num_samples_of(TRACKS),
         world.hearing(),
@@ -91,7 +92,7 @@ def test_packed_lessons_have_the_loss_of_padded_ones(sft_trainer):
 
 def test_questions_apart_have_the_loss_of_each_asked_alone(sft_trainer):
     items = [world.item(t, family) for t in TRACKS for family in ("tone", "other")]
-    plan = partial(plan_lessons, items, num_samples_of(TRACKS), world.hearing(), RULE, num_lessons=4, seed=0)
+    plan = partial(world.plan_lessons, items, num_samples_of(TRACKS), world.hearing(), RULE, num_lessons=4, seed=0)
     together = plan(max_turns=2)
     apart = [Lesson(lesson.window, (item,)) for lesson in together for item in lesson.items]
     batches = [collator(together, turns="isolated")([{"lesson": i} for i in range(4)])]

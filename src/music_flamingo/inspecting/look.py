@@ -17,6 +17,7 @@ from music_flamingo.inspecting.batch import Batch, Subject, take_apart
 from music_flamingo.inspecting.checks import mistakes
 from music_flamingo.model.chat import batch_of
 from music_flamingo.model.context import Hearing
+from music_flamingo.training.batches import lessons_in
 from music_flamingo.training.grpo import Prompt, prompt_tokens
 from music_flamingo.training.reinforce import Questions, plan_prompts
 from music_flamingo.training.settings import Reinforcing, Teaching
@@ -60,7 +61,7 @@ def at_step(stage_name: str, config: Any, prepared: Lessons | Questions, step: i
 def _of_lessons(stage_name: str, config: Teaching, prepared: Lessons, step: int) -> Seen:
     per_step = config.batch_size
     rows = _rows(step, per_step, len(prepared.lessons))
-    lessons = [prepared.lessons[row] for row in rows]
+    lessons = lessons_in(prepared.lessons[row] for row in rows)
     bank = prepared.collator.bank
     subjects = [Subject(lesson.window, lesson.items, bank(lesson.window).num_tokens) for lesson in lessons]
     tensors = prepared.collator([{"lesson": row} for row in rows])

@@ -14,6 +14,9 @@ from music_flamingo.core.errors import UserError
 MIN_FRAMES = 3
 """A window of one or two mel frames gives no audio token, and transformers 5.23 fails on it (IndexError)."""
 
+MARKS = 2
+"""Tokens before and after the sound."""
+
 
 @dataclass(frozen=True)
 class Hearing:
@@ -74,9 +77,41 @@ class Hearing:
         start, end = choose_window(num_samples, limit, rule, rng)
         return start, start + self.trimmed(end - start)
 
+    def window_around(
+        self,
+        num_samples: int,
+        heard: tuple[int, int],
+        rule: Rule,
+        rng: random.Random | None = None,
+        max_samples: int | None = None,
+    ) -> tuple[int, int]:
+        """A stretch (start, end) in samples that holds `heard`, which must not be longer than a window.
+
+        `random` draws among all such stretches; `first` takes the earliest, `middle` the one around its middle.
+        """
+        length = min(num_samples, self.max_samples, max_samples or self.max_samples)
+        first, last = max(0, heard[1] - length), min(heard[0], num_samples - length)
+        if first > last:
+            raise ValueError(f"samples {heard[0]} to {heard[1]} do not fit into a window of {length}")
+        if rule == "random":
+            if rng is None:
+                raise ValueError("the rule `random` needs a generator: pass rng=random.Random(seed)")
+            start = rng.randint(first, last)
+        else:
+            start = first if rule == "first" else min(max((sum(heard) - length) // 2, first), last)
+        return start, start + self.trimmed(length)
+
+    def room_for_audio(self, num_text_tokens: int) -> int:
+        """The most samples whose tokens fit beside that much text and the two marks; 0 where none do."""
+        tokens = self.context_tokens - MARKS - num_text_tokens
+        if tokens < 1:
+            return 0
+        samples = (4 * tokens + 2) * self.hop_samples
+        return self.trimmed(samples) if samples >= self.min_samples else 0
+
     def fits(self, num_audio_tokens: int, num_text_tokens: int, max_new_tokens: int) -> bool:
         """Sound, its two marks, text and the answer to come, together within the context."""
-        return num_audio_tokens + 2 + num_text_tokens + max_new_tokens <= self.context_tokens
+        return num_audio_tokens + MARKS + num_text_tokens + max_new_tokens <= self.context_tokens
 
     def require_fit(self, num_audio_tokens: int, num_text_tokens: int, max_new_tokens: int) -> None:
         """Raise UserError naming the numbers when they do not fit."""

@@ -57,6 +57,7 @@ def write_chain(manner: Manner, teacher: Teacher, topic: Topic, affirm: Affirm |
     chain = Chain(
         id=f"{example.id}/chain",
         example_id=example.id,
+        references=example.references,
         track_id=example.track_id,
         work_id=example.work_id,
         split=example.split,

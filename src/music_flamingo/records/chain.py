@@ -2,8 +2,11 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from music_flamingo.core.record import Part, Record
 from music_flamingo.records.caption import TeacherStamp
+from music_flamingo.records.example import Reference
 from music_flamingo.records.track import Split
 
 
@@ -40,3 +43,5 @@ class Chain(Record):
     difficulty: Literal["model_missed", "teacher_choice"]
     """Why the example was chosen: the SFT model got it wrong, or the teacher finds it worth explaining."""
     teacher: TeacherStamp
+    references: list[Reference] = Field(default_factory=list)
+    """What the question names of the recording, as in MF-Skills."""

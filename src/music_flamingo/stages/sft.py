@@ -4,6 +4,7 @@ Reads questions, answers and audio of the training split; leaves model/ (safeten
 line a step) and plan.json (what was taught, what was left out and why).
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
@@ -19,13 +20,21 @@ class SftConfig(Teaching):
     """Supervised fine-tuning (paper: batch 128, rate 1.5e-5, cosine, warm-up 0.03, one epoch)."""
 
 
-def prepare(config: SftConfig, skills: Table[Example], tracks: Table[Track], backbone_model: InputFolder) -> "Lessons":
+def prepare(
+    config: SftConfig,
+    skills: Table[Example],
+    tracks: Table[Track],
+    backbone_model: InputFolder,
+    scratch: Path | None = None,
+) -> "Lessons":
     """All lessons of the run; `mf inspect sft` shows them."""
     from music_flamingo.training.items import item_of_example
+    from music_flamingo.training.mixture import Source
     from music_flamingo.training.teach import prepare
 
     items = (item_of_example(e, think=False) for e in skills.ok() if e.split == "train")
-    return prepare("sft", config, items, tracks, backbone_model, min_answers=2)
+    sources = [Source("skills", items, tracks, config.families)]
+    return prepare("sft", config, sources, backbone_model, min_answers=2, scratch=scratch)
 
 
 def run(
@@ -37,7 +46,8 @@ def run(
 ) -> Metrics:
     from music_flamingo.training.teach import teach
 
-    return teach("sft", config, prepare(config, skills, tracks, backbone_model), backbone_model, sft_model)
+    prepared = prepare(config, skills, tracks, backbone_model, sft_model.work)
+    return teach("sft", config, prepared, backbone_model, sft_model)
 
 
 STAGE = Stage(

@@ -3,6 +3,7 @@
 Targets are `<think>..</think><answer>..</answer>`. Leaves model/, log.jsonl and plan.json as `sft` does.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
@@ -21,9 +22,16 @@ class WarmupConfig(Teaching):
     """Families whose answers are captions: one wording each, so that their answers are not counted as classes."""
 
 
-def prepare(config: WarmupConfig, think: Table[Chain], tracks: Table[Track], sft_model: InputFolder) -> "Lessons":
+def prepare(
+    config: WarmupConfig,
+    think: Table[Chain],
+    tracks: Table[Track],
+    sft_model: InputFolder,
+    scratch: Path | None = None,
+) -> "Lessons":
     """All lessons of the run; `mf inspect warmup` shows them."""
     from music_flamingo.training.items import item_of_chain
+    from music_flamingo.training.mixture import Source
     from music_flamingo.training.teach import prepare
 
     items = (
@@ -32,7 +40,8 @@ def prepare(config: WarmupConfig, think: Table[Chain], tracks: Table[Track], sft
         if chain.split == "train"
     )
     # what is learned here is the form, so a family with one answer teaches as well
-    return prepare("warmup", config, items, tracks, sft_model, min_answers=1)
+    sources = [Source("think", items, tracks, config.families)]
+    return prepare("warmup", config, sources, sft_model, min_answers=1, scratch=scratch)
 
 
 def run(
@@ -40,7 +49,8 @@ def run(
 ) -> Metrics:
     from music_flamingo.training.teach import teach
 
-    return teach("warmup", config, prepare(config, think, tracks, sft_model), sft_model, warmup_model)
+    prepared = prepare(config, think, tracks, sft_model, warmup_model.work)
+    return teach("warmup", config, prepared, sft_model, warmup_model)
 
 
 STAGE = Stage(

@@ -27,6 +27,8 @@ class Branches:
         self.processor = processor
         self.weight = weight
         self._next: defaultdict[tuple[str, tuple[int, ...]], set[int]] = defaultdict(set)
+        if weight == 1.0:
+            return  # nothing would come of it, and the targets of millions of items have no room here
         for family, target in sorted({(item.family, item.target) for item in items}):
             ids = self._ids(target)
             for at, token in enumerate(ids):
@@ -44,12 +46,12 @@ class Branches:
 
 
 class LessonCollator:
-    """A batch of lessons as the trainer takes it; `sample_ids` name what was learned from."""
+    """Lessons, or rows of several, as the trainer takes them; `sample_ids` name what was learned from."""
 
     def __init__(
         self,
         processor,
-        lessons: Sequence[Lesson],
+        lessons: Sequence[Lesson] | Sequence[tuple[Lesson, ...]],
         bank: SoundBank,
         branches: Branches,
         packing: bool = False,
@@ -64,7 +66,7 @@ class LessonCollator:
         self.tokenise = tokenise_apart if turns == "isolated" else tokenise
 
     def __call__(self, rows: Sequence[dict[str, int]]) -> dict:
-        lessons = [self.lessons[row["lesson"]] for row in rows]
+        lessons = lessons_in(self.lessons[row["lesson"]] for row in rows)
         sounds = [self.bank(lesson.window) for lesson in lessons]
         turns = [tuple(Turn(item.prompt, item.target) for item in lesson.items) for lesson in lessons]
         tokens = [self.tokenise(self.processor, t, s.num_tokens) for t, s in zip(turns, sounds, strict=True)]
@@ -87,6 +89,11 @@ class LessonCollator:
             spread = self.branches.weights(item.family, tokens.ids[start:end])
             weights[start:end] = [item.weight * w for w in spread]
         return weights
+
+
+def lessons_in(planned: Iterable[Lesson | tuple[Lesson, ...]]) -> list[Lesson]:
+    """The lessons of a batch, whether its rows hold one or several."""
+    return [lesson for one in planned for lesson in ([one] if isinstance(one, Lesson) else one)]
 
 
 def answer_spans(tokens: Tokens) -> list[tuple[int, int]]:

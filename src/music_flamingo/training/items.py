@@ -4,21 +4,25 @@ Only split `train` is taught. A family whose answers are all the same in the tra
 habit, so it is left out and named.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.prompts.loader import render_question
-from music_flamingo.records import Category, Chain, Example
+from music_flamingo.records import Category, Chain, Example, Reference
 from music_flamingo.scoring.answers import AnswerKind, kind_of
 
 CAPTION_TYPE = "caption"
 
+CLOCK = re.compile(r"\d s\b|\b\d+:\d\d\b")
+"""A time of the recording in words: `7.2 s`, `1:05`."""
+
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to learn about one track."""
+    """One thing to learn about one recording."""
 
     id: str
     track_id: str
@@ -37,6 +41,59 @@ class Item:
     """How rewards compare an answer with the reference."""
     weight: float = 1.0
     """Multiplies the loss of the target."""
+    spans_s: tuple[tuple[float, float], ...] = ()
+    """What the question's references name of the recording, in seconds; empty where it has none."""
+    names_a_time: bool = False
+    """Question or answer count seconds from the start of the recording."""
+    is_about_all: bool = False
+    """It can be asked of the whole recording alone, as a transcript can."""
+
+
+@dataclass
+class Tally:
+    """What is known of a family's items without holding them."""
+
+    num_items: int = 0
+    is_caption: bool = False
+    """Of the first item."""
+    is_open: bool = False
+    """Some item has no options: its answers are no classes, and are not counted one by one."""
+    first: str = ""
+    differ: bool = False
+    """There are at least two different answers."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Answer -> items; empty for open families."""
+
+    def add(self, item: Item) -> None:
+        if not self.num_items:
+            self.is_caption, self.first = item.is_caption, item.reference
+        self.num_items += 1
+        self.differ = self.differ or item.reference != self.first
+        self.is_open = self.is_open or item.is_caption or not item.options
+        if self.is_open:
+            self.counts.clear()
+        else:
+            self.counts[item.reference] += 1
+
+    def why_not(self, min_answers: int) -> str | None:
+        if not self.num_items:
+            return "no example"
+        if 1 + self.differ < min_answers and not self.is_caption:
+            return f"only one answer ({self.first})"
+        return None
+
+    def weight(self, reference: str, family_weight: float) -> float:
+        """Every answer of a closed family has the same total; captions and open answers count alike."""
+        if self.is_open:
+            return family_weight
+        share = self.num_items / len(self.counts)
+        return family_weight * share / self.counts[reference]
+
+    @property
+    def by_answer(self) -> dict[str, int]:
+        if self.is_open:
+            return {"caption" if self.is_caption else "open": self.num_items}
+        return dict(sorted(self.counts.items()))
 
 
 @dataclass(frozen=True)
@@ -45,14 +102,8 @@ class Curriculum:
 
     items: tuple[Item, ...]
     left_out: Mapping[str, str]
-
-    @property
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Family -> answer -> items; captions count together."""
-        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for item in self.items:
-            counts[item.family]["caption" if item.is_caption else item.reference] += 1
-        return {family: dict(sorted(counts[family].items())) for family in sorted(counts)}
+    counts: Mapping[str, dict[str, int]]
+    """Family -> answer -> items; captions and open answers count together."""
 
 
 def item_of_example(example: Example, think: bool) -> Item:
@@ -69,6 +120,8 @@ def item_of_example(example: Example, think: bool) -> Item:
         structured=tuple(example.structured),
         is_caption=example.type == CAPTION_TYPE,
         kind=kind_of(example.type, example.family, example.options, example.answer),
+        spans_s=_spans(example.references),
+        names_a_time=example.type == "time" or names_a_time(example.question, example.answer),
     )
 
 
@@ -85,7 +138,17 @@ def item_of_chain(chain: Chain, is_caption: bool) -> Item:
         options=tuple(chain.options),
         structured=(),
         is_caption=is_caption,
+        spans_s=_spans(chain.references),
+        names_a_time=names_a_time(chain.question, chain.thinking, chain.answer),
     )
+
+
+def _spans(references: Iterable[Reference]) -> tuple[tuple[float, float], ...]:
+    return tuple((reference.start_s, reference.end_s) for reference in references)
+
+
+def names_a_time(*texts: str) -> bool:
+    return any(CLOCK.search(text) for text in texts)
 
 
 def curriculum(items: Iterable[Item], families: Mapping[str, float], stage: str, *, min_answers: int = 2) -> Curriculum:
@@ -93,36 +156,31 @@ def curriculum(items: Iterable[Item], families: Mapping[str, float], stage: str,
 
     A family needs `min_answers` different answers. Raises UserError when no family can be taught.
     """
-    by_family: dict[str, list[Item]] = {name: [] for name in families}
+    tallies, found = {name: Tally() for name in families}, []
     for item in items:
-        if item.family in by_family:
-            by_family[item.family].append(item)
-    left_out = {name: reason for name, found in by_family.items() if (reason := _why_not(found, min_answers))}
+        if item.family in tallies:
+            tallies[item.family].add(item)
+            found.append(item)
+    left_out = why_left_out(tallies, stage, min_answers)
     kept = [
-        item for name, found in by_family.items() if name not in left_out for item in _balanced(found, families[name])
+        replace(item, weight=tallies[item.family].weight(item.reference, families[item.family]))
+        for item in found
+        if item.family not in left_out
     ]
-    if not kept:
+    return Curriculum(tuple(sorted(kept, key=lambda item: item.id)), left_out, counts_of(tallies, left_out))
+
+
+def why_left_out(tallies: Mapping[str, Tally], stage: str, min_answers: int) -> dict[str, str]:
+    """Family -> why it cannot be taught. Raises UserError when none can."""
+    left_out = {name: reason for name, tally in tallies.items() if (reason := tally.why_not(min_answers))}
+    if len(left_out) == len(tallies):
         reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(left_out.items()))
         raise UserError(
             f"`{stage}` finds nothing to teach in the training split ({reasons}). Add music that differs in what the "
             f"families ask for, or name other families under `{stage}.families` in params.yaml."
         )
-    return Curriculum(tuple(sorted(kept, key=lambda item: item.id)), left_out)
+    return left_out
 
 
-def _why_not(items: Sequence[Item], min_answers: int) -> str | None:
-    if not items:
-        return "no example"
-    answers = {item.reference for item in items}
-    if len(answers) < min_answers and not items[0].is_caption:
-        return f"only one answer ({min(answers)})"
-    return None
-
-
-def _balanced(items: Sequence[Item], family_weight: float) -> list[Item]:
-    """Weights that give every answer of a closed family the same total; captions and open answers count alike."""
-    counts = Counter(item.reference for item in items)
-    if any(item.is_caption or not item.options for item in items):
-        return [replace(item, weight=family_weight) for item in items]
-    share = len(items) / len(counts)
-    return [replace(item, weight=family_weight * share / counts[item.reference]) for item in items]
+def counts_of(tallies: Mapping[str, Tally], left_out: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    return {name: tallies[name].by_answer for name in sorted(tallies) if name not in left_out}

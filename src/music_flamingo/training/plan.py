@@ -1,19 +1,22 @@
-"""The plan of samples: which window of which track is heard at which step, with which questions, fixed by a seed.
+"""The plan of samples: which window of which recording is heard at which step, with which questions, fixed by a seed.
 
 A lesson is one window of audio and several questions with their answers, in random order: the sound is encoded once
-and supervises them all. A lone question is the first of a conversation, and each item comes first in its turn.
+and supervises them all. An epoch asks every question once. A plan holds numbers; a lesson is made when it is asked for.
 """
 
 import random
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import overload
 
-from music_flamingo.audio.windows import Rule
+import numpy as np
+
 from music_flamingo.core.hashing import sha256_json
-from music_flamingo.model.context import Hearing
 from music_flamingo.training.items import Item
 from music_flamingo.training.sounds import Window
+from music_flamingo.training.units import Units
 
 
 @dataclass(frozen=True)
@@ -22,70 +25,93 @@ class Lesson:
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True)
-class WindowRule:
-    """How much of a track is heard, and where."""
-
-    rule: Rule
-    max_samples: int
-    per_track: int
-    """With the rule `random`: how many different windows are drawn from each track."""
+Drawn = tuple[int, int, Sequence[int]]
+"""A lesson in numbers: its unit, which of the unit's windows, the rows of its questions."""
 
 
-def plan_lessons(
-    items: Sequence[Item],
-    num_samples: Mapping[str, int],
-    hearing: Hearing,
-    windows: WindowRule,
-    *,
-    num_lessons: int,
-    max_turns: int,
-    seed: int,
-    weights: Mapping[str, float] | None = None,
-) -> list[Lesson]:
-    """`num_lessons` lessons; all tracks come once before any comes again. `num_samples`: of each track.
+def drawn_lessons(units: Units, rng: random.Random) -> Iterator[Drawn]:
+    """Lessons without end, epoch after epoch: every question once before any comes again.
 
-    With `weights` (of tracks, their mean about 1) a track comes so often in a round, on average over rounds.
+    With the recordings' weights (their mean about 1) a recording comes so often in an epoch, on average over epochs.
     """
-    rng = random.Random(seed)
-    by_track: defaultdict[str, list[Item]] = defaultdict(list)
-    for item in sorted(items, key=lambda item: item.id):
-        by_track[item.track_id].append(item)
-    heard = {track: draw_windows(track, num_samples[track], hearing, windows, rng) for track in sorted(by_track)}
-    lessons: list[Lesson] = []
-    for order in rounds({track: (weights or {}).get(track, 1.0) for track in sorted(by_track)}):
-        if len(lessons) >= num_lessons:
-            break
+    left: dict[int, list[int]] = {}
+    for order in _epochs(units):
         rng.shuffle(order)
-        for track in order[: num_lessons - len(lessons)]:
-            asked = rng.sample(by_track[track], len(by_track[track]))[:max_turns]
-            lessons.append(Lesson(rng.choice(heard[track]), tuple(asked)))
-    return lessons
+        for unit in order:
+            if not left.get(unit):
+                rows = units.rows_of(unit).tolist()
+                left[unit] = rng.sample(rows, len(rows))
+            asked, left[unit] = left[unit][: units.turns[unit]], left[unit][units.turns[unit] :]
+            if not left[unit]:
+                del left[unit]
+            yield unit, rng.randrange(units.num_windows(unit)), asked
 
 
-def rounds(weights: Mapping[str, float]) -> Iterator[list[str]]:
-    """Tracks of each round: what is over of a weight is carried into the next one, so 0.5 comes every other time."""
-    # half a turn ahead: the rounding of a weight goes both ways, and 1.0 comes once in each round
-    owed = dict.fromkeys(weights, 0.5)
-    while weights:
-        order: list[str] = []
-        for track, weight in weights.items():
-            owed[track] += weight
-            times = int(owed[track] + 1e-9)
-            owed[track] -= times
-            order += [track] * times
-        yield order
+def _epochs(units: Units) -> Iterator[list[int]]:
+    """Units of each epoch, as often as their lessons: what is over of a weight is carried into the next epoch."""
+    # half a turn ahead: the rounding of a weight goes both ways, and 1.0 comes once in each epoch
+    owed = np.full(len(units), 0.5)
+    weights = np.frombuffer(units.weights, dtype=np.float64) if len(units) else np.empty(0)
+    num_rows = np.diff(np.frombuffer(units.row_from, dtype=np.int64))
+    turns = np.frombuffer(units.turns, dtype=np.int32) if len(units) else np.empty(0, np.int32)
+    lessons = -(-num_rows // np.maximum(turns, 1))
+    while len(units):
+        owed += weights
+        times = np.floor(owed + 1e-9).astype(np.int64)
+        owed -= times
+        yield np.repeat(np.arange(len(units)), times * lessons).tolist()
 
 
-def draw_windows(
-    track_id: str, num_samples: int, hearing: Hearing, windows: WindowRule, rng: random.Random
-) -> list[Window]:
-    """The windows that training hears of a track."""
-    repeats = windows.per_track if windows.rule == "random" else 1
-    return [
-        Window(track_id, *hearing.window_of(num_samples, windows.rule, rng, windows.max_samples))
-        for _ in range(repeats)
-    ]
+@dataclass
+class Plan(Sequence[Lesson]):
+    """Lessons in order. `items` gives the question of a row."""
+
+    units: Sequence[Units]
+    """Of each source."""
+    items: Sequence[Item]
+    source: array = field(default_factory=lambda: array("B"))
+    unit: array = field(default_factory=lambda: array("i"))
+    window: array = field(default_factory=lambda: array("i"))
+    rows: array = field(default_factory=lambda: array("i"))
+    row_from: array = field(default_factory=lambda: array("q", [0]))
+
+    def add(self, source: int, drawn: Drawn) -> None:
+        unit, window, rows = drawn
+        self.source.append(source)
+        self.unit.append(unit)
+        self.window.append(window)
+        self.rows.extend(rows)
+        self.row_from.append(len(self.rows))
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    @overload
+    def __getitem__(self, number: int) -> Lesson: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Lesson]: ...
+    def __getitem__(self, number: int | slice) -> Lesson | Sequence[Lesson]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        if not 0 <= number < len(self):
+            raise IndexError(f"lesson {number} of {len(self)}")
+        return Lesson(self.window_of(number), tuple(self.items[row] for row in self.rows_of(number)))
+
+    def window_of(self, number: int) -> Window:
+        return self.units[self.source[number]].window(self.unit[number], self.window[number])
+
+    def rows_of(self, number: int) -> array:
+        return self.rows[self.row_from[number] : self.row_from[number + 1]]
+
+    @property
+    def num_lessons_by_source(self) -> Counter[int]:
+        return Counter(self.source)
+
+    @property
+    def num_asked_by_source(self) -> Counter[int]:
+        """Questions asked, each time it is."""
+        asked = np.diff(np.frombuffer(self.row_from, dtype=np.int64))
+        return Counter({s: int(asked[np.frombuffer(self.source, np.uint8) == s].sum()) for s in set(self.source)})
 
 
 def samples_digest(sample_ids: Sequence[str]) -> str:

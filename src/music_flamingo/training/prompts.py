@@ -13,7 +13,7 @@ from itertools import islice, zip_longest
 from music_flamingo.model.context import Hearing
 from music_flamingo.training.grpo import Prompt
 from music_flamingo.training.items import Item
-from music_flamingo.training.plan import WindowRule, draw_windows, rounds
+from music_flamingo.training.units import WindowRule, draw_windows
 
 
 def draw_prompts(
@@ -52,7 +52,7 @@ def _in_turn(
 ) -> Iterator[Item]:
     """Round after round of the items."""
     by_id = {item.id: item for item in items}
-    for ids in rounds({item.id: weights.get(item.track_id, 1.0) for item in items}):
+    for ids in _rounds({item.id: weights.get(item.track_id, 1.0) for item in items}):
         yield from _even_over_answers([by_id[i] for i in ids], hard, rng)
 
 
@@ -66,6 +66,20 @@ def _even_over_answers(items: Sequence[Item], hard: Collection[str], rng: random
         group.sort(key=lambda item: item.id not in hard)
     turns = zip_longest(*(by_answer[answer] for answer in sorted(by_answer)))
     return [item for turn in turns for item in turn if item is not None]
+
+
+def _rounds(weights: Mapping[str, float]) -> Iterator[list[str]]:
+    """Names of each round: what is over of a weight is carried into the next one, so 0.5 comes every other time."""
+    # half a turn ahead: the rounding of a weight goes both ways, and 1.0 comes once in each round
+    owed = dict.fromkeys(weights, 0.5)
+    while weights:
+        order: list[str] = []
+        for name, weight in weights.items():
+            owed[name] += weight
+            times = int(owed[name] + 1e-9)
+            owed[name] -= times
+            order += [name] * times
+        yield order
 
 
 def most_doubtful(candidates: Sequence[Prompt], sureness: Sequence[float], keep: int) -> list[Prompt]:

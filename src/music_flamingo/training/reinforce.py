@@ -22,12 +22,12 @@ from music_flamingo.training.distributed import from_first, join, leave, on_cpu
 from music_flamingo.training.grpo import Prompt
 from music_flamingo.training.items import Curriculum, curriculum, item_of_example
 from music_flamingo.training.log import log_lines, write_log, write_plan
-from music_flamingo.training.plan import WindowRule
 from music_flamingo.training.prompts import draw_prompts, interleave, most_doubtful
 from music_flamingo.training.rollouts import collect
 from music_flamingo.training.settings import Reinforcing
 from music_flamingo.training.sounds import Recordings, SoundBank
 from music_flamingo.training.teach import last_means
+from music_flamingo.training.units import WindowRule
 
 log = logging.getLogger(__name__)
 

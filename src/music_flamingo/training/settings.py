@@ -10,6 +10,7 @@ from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.rewards.structured import StructuredForm
 
 Turns = Literal["conversation", "isolated"]
+Beyond = Literal["window_by_references", "quarantine"]
 
 
 class Settings(BaseModel):
@@ -91,6 +92,34 @@ class Windows(Settings):
     """At most this much; the model's own limit may be less."""
 
 
+class Mixture(Settings):
+    """How much of each source is taught: a part of the lessons ~ (weight * samples) ** (1 / temperature)."""
+
+    temperature: float = Field(gt=0)
+    """1: by size and weight. Larger: the sources come closer to each other."""
+    sources: dict[str, float]
+    """Name -> weight. What is not named is not taught."""
+
+
+class Context(Settings):
+    """What becomes of questions that the windows, or the model's context, have no room for."""
+
+    beyond: Beyond
+    """`window_by_references`: a window of its own that holds the seconds which the question's references name, short
+    enough for the context; set aside, with the reason, where there is none. `quarantine`: set aside."""
+    whole_above: float
+    """A reference that spans this part of a recording speaks of the whole, and any stretch will do for it."""
+
+
+class Filling(Settings):
+    """Rows filled with lessons up to a budget."""
+
+    max_tokens: int
+    """Of a row: sound, marks and words. A lesson has at most this many as well."""
+    look_ahead: int
+    """Lessons of the plan among which a row finds those that fill it."""
+
+
 class MLflow(Settings):
     """Where runs are kept: an MLflow server or a folder."""
 
@@ -170,12 +199,17 @@ class Teaching(StageConfig):
     the training split is left out, and said so."""
     steps: int
     batch_size: int
-    """Lessons a step, of all ranks and parts together (paper: 128 samples). Each rank takes its share."""
+    """Rows a step, of all ranks and parts together (paper: 128 samples). Each rank takes its share."""
     max_turns: int
     """Questions a lesson: one pass over the sound supervises them all."""
     turns: Turns
     """`conversation`: a question follows the answers before it. `isolated`: each sees the sound alone, as it will be
     asked; nothing can be copied from an earlier answer."""
+    mixture: Mixture
+    context: Context
+    fill: Filling | None
+    """With a budget, a row holds as many lessons as fit, `batch_size` counts rows, and rows are packed. None: a row
+    is one lesson."""
     packing: bool
     """Lessons of a batch in one row, none seeing another, without padding: for songs of many lengths. Needs no more
     than the sum of their own costs, where padding costs the longest for each."""

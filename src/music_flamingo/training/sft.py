@@ -119,7 +119,7 @@ def _hidden_states(model, inputs: dict[str, Any]) -> torch.Tensor:
 def train(
     load: Callable[[], Any],
     processor,
-    lessons: Sequence[Lesson],
+    lessons: Sequence[Lesson] | Sequence[tuple[Lesson, ...]],
     collator: LessonCollator,
     optimiser: Optimiser,
     *,

@@ -41,6 +41,15 @@ class Window:
     end: int
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What planning knows of recordings: ids in ascending order, and numbers beside them."""
+
+    ids: pa.Array
+    num_samples: np.ndarray
+    sampling_weight: np.ndarray
+
+
 class Heard(Protocol):
     """A recording in memory."""
 
@@ -80,22 +89,21 @@ class Recordings(Mapping[str, bytes]):
         index = pa.concat_tables([_INDEX.empty_table(), *(_index_of(n, path) for n, path in enumerate(paths))])
         index = index.filter(pc.equal(index["status"], OK)).sort_by("id").combine_chunks()
         self._paths = paths
-        self.ids: pa.Array = pa.concat_arrays(index["id"].chunks)
-        twice = _first_twice(self.ids)
+        num_samples = np.rint(index["duration_s"].to_numpy() * MODEL_RATE_HZ).astype(np.int64)
+        ids = pa.concat_arrays(index["id"].chunks)
+        self.listing = Listing(ids, num_samples, index["sampling_weight"].to_numpy())
+        twice = _first_twice(ids)
         if twice is not None:
             raise UserError(f"recording {twice} comes in two tables of the mixture: ids must differ between sources.")
-        self.num_samples = np.rint(index["duration_s"].to_numpy() * MODEL_RATE_HZ).astype(np.int64)
-        """Of each recording, in the order of `ids`."""
-        self.sampling_weight = index["sampling_weight"].to_numpy()
         self._shard, self._row = index["shard"].to_numpy(), index["row"].to_numpy()
         self._files: Kept[int, pq.ParquetFile] = Kept(OPEN_SHARDS)
         self._groups: Kept[tuple[int, int], list[bytes]] = Kept(FLAC_BYTES)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.listing.ids)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.ids.to_pylist())
+        return iter(self.listing.ids.to_pylist())
 
     def __getitem__(self, recording_id: str) -> bytes:
         number = self.place(recording_id)
@@ -109,22 +117,23 @@ class Recordings(Mapping[str, bytes]):
 
     def length(self, recording_id: str) -> int:
         """In samples."""
-        return int(self.num_samples[self.place(recording_id)])
+        return int(self.listing.num_samples[self.place(recording_id)])
 
     def weight(self, recording_id: str) -> float:
         """How often it is drawn next to others; 1 where its table does not say."""
-        return float(self.sampling_weight[self.place(recording_id)])
+        return float(self.listing.sampling_weight[self.place(recording_id)])
 
     def place(self, recording_id: str) -> int:
-        """Its place in `ids`. Raises KeyError."""
-        first, end = 0, len(self.ids)
+        """Its place in the listing. Raises KeyError."""
+        ids = self.listing.ids
+        first, end = 0, len(ids)
         while first < end:
             middle = (first + end) // 2
-            if self.ids[middle].as_py() < recording_id:
+            if ids[middle].as_py() < recording_id:
                 first = middle + 1
             else:
                 end = middle
-        if first == len(self.ids) or self.ids[first].as_py() != recording_id:
+        if first == len(ids) or ids[first].as_py() != recording_id:
             raise KeyError(recording_id)
         return first
 

@@ -1,25 +1,32 @@
 """One supervised run from tables to a model folder: what the stages `sft` and `warmup` share."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from music_flamingo.core.ports import InputFolder, OutputFolder, Table
+from music_flamingo.core.ports import InputFolder, OutputFolder
 from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
-from music_flamingo.model.context import Hearing
+from music_flamingo.model.context import MARKS, Hearing
 from music_flamingo.model.files import load_model, load_processor, save_model
-from music_flamingo.records import Track
 from music_flamingo.training import sft
 from music_flamingo.training.batches import Branches, LessonCollator
 from music_flamingo.training.distributed import join, leave
-from music_flamingo.training.items import Curriculum, Item, curriculum
 from music_flamingo.training.log import Line, log_lines, write_log, write_plan
-from music_flamingo.training.plan import Lesson, WindowRule, plan_lessons
+from music_flamingo.training.mixture import Source, Words, chosen, divided, mixed, shares, words_of
+from music_flamingo.training.plan import Plan
+from music_flamingo.training.rows import Rows, filled
 from music_flamingo.training.settings import Teaching
+from music_flamingo.training.shelf import Shelf
 from music_flamingo.training.sounds import Recordings, SoundBank
+from music_flamingo.training.units import WindowRule
 
 log = logging.getLogger(__name__)
 
@@ -31,30 +38,91 @@ LAST_STEPS = 20
 class Lessons:
     """All that a supervised run sees, before any weight is loaded: what `teach` trains on and `mf inspect` shows."""
 
-    taught: Curriculum
-    heard: tuple[str, ...]
-    """Ids of the tracks that are asked about."""
+    shelf: Shelf
+    plan: Plan
+    sources: Sequence[str]
+    """Their names, in the order of `plan.units`."""
     recordings: Recordings
     hearing: Hearing
-    lessons: list[Lesson]
+    lessons: Plan | Rows
+    """What a step takes `batch_size` of."""
     collator: LessonCollator
 
 
 def prepare(
-    stage: str, config: Teaching, items: Iterable[Item], tracks: Table[Track], start: InputFolder, *, min_answers: int
+    stage: str,
+    config: Teaching,
+    sources: Sequence[Source],
+    start: InputFolder,
+    *,
+    min_answers: int,
+    scratch: Path | None = None,
 ) -> Lessons:
-    """The lessons of the whole run, in order, for the model of `start`. `min_answers`: see `curriculum`."""
+    """The lessons of the whole run, in order, for the model of `start`.
+
+    `min_answers`: see `Shelf.write`; `scratch`: where the texts lie while it runs, a temporary folder if not said.
+    """
     model_config, processor = load_processor(start.root)
-    taught = curriculum(items, config.families, stage, min_answers=min_answers)
-    for family, reason in sorted(taught.left_out.items()):
+    taught = chosen(sources, config.mixture.sources, stage)
+    folder = scratch or Path(tempfile.gettempdir())
+    families = {family: weight for source in taught for family, weight in source.families.items()}
+    shelf = Shelf.write(folder, [source.items for source in taught], families, stage, min_answers=min_answers)
+    for family, reason in sorted(shelf.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
-    recordings = Recordings([tracks])
-    heard = tuple(sorted({item.track_id for item in taught.items}))
-    hearing = Hearing.of(processor, model_config)
-    lessons = _plan(config, taught, hearing, heard, recordings)
-    branches, bank = Branches(processor, taught.items, config.branch_weight), SoundBank(processor, recordings)
-    collator = LessonCollator(processor, lessons, bank, branches, config.packing, config.turns)
-    return Lessons(taught, heard, recordings, hearing, lessons, collator)
+    tables = {source.recordings.root: source.recordings for source in taught}
+    recordings = Recordings(list(tables.values()))
+    hearing = _hearing(config, Hearing.of(processor, model_config))
+    words = words_of(processor, shelf)
+    rngs = [random.Random(config.seed) for _ in taught]
+    units = divided(shelf, recordings.listing, hearing, _windows(config, hearing), words, rngs, config.max_turns)
+    for source, of_source in zip(taught, units, strict=True):
+        for reason, count in sorted(of_source.set_aside.items()):
+            log.warning("%s: %d samples of %s are quarantined: %s", stage, count, source.name, reason)
+    plan = Plan(units, shelf)
+    weights = [config.mixture.sources[source.name] for source in taught]
+    parts = shares([of_source.num_samples for of_source in units], weights, config.mixture.temperature, stage)
+    lessons = _fill(config, plan, mixed(plan, rngs, parts), hearing, words)
+    even = {family for source in taught if source.is_even for family in source.families}
+    branches = Branches(processor, (item for item in shelf if item.family not in even), config.branch_weight)
+    packing = config.packing or config.fill is not None
+    collator = LessonCollator(processor, lessons, SoundBank(processor, recordings), branches, packing, config.turns)
+    return Lessons(shelf, plan, [source.name for source in taught], recordings, hearing, lessons, collator)
+
+
+def _hearing(config: Teaching, hearing: Hearing) -> Hearing:
+    """A lesson has no more room than a row."""
+    limit = config.fill.max_tokens if config.fill else hearing.context_tokens
+    return replace(hearing, context_tokens=min(hearing.context_tokens, limit))
+
+
+def _windows(config: Teaching, hearing: Hearing) -> WindowRule:
+    windows = config.windows
+    return WindowRule(
+        windows.rule,
+        round(windows.max_s * hearing.sample_rate_hz),
+        windows.per_track,
+        config.context.beyond,
+        config.context.whole_above,
+    )
+
+
+def _fill(config: Teaching, plan: Plan, stream: Iterator[int], hearing: Hearing, words: Words) -> Plan | Rows:
+    """Draw the lessons of all steps; in rows, where these have a budget."""
+    wanted = config.steps * config.batch_size
+    if config.fill is None:
+        for _ in islice(stream, wanted):
+            pass
+        return plan
+
+    def tokens(number: int) -> int:
+        window = plan.window_of(number)
+        sound = hearing.audio_tokens(window.end - window.start) + MARKS
+        return sound + words.of_lesson(plan.rows_of(number), apart=config.turns == "isolated")
+
+    rows = Rows(plan, config.fill.max_tokens)
+    for row in islice(filled(stream, tokens, config.fill.max_tokens, config.fill.look_ahead), wanted):
+        rows.add(*row)
+    return rows
 
 
 def teach(stage: str, config: Teaching, prepared: Lessons, start: InputFolder, out: OutputFolder) -> Metrics:
@@ -79,12 +147,7 @@ def teach(stage: str, config: Teaching, prepared: Lessons, start: InputFolder, o
     )
     leave()
     lines = log_lines(history)
-    plan = {
-        "families": prepared.taught.counts,
-        "left_out": dict(prepared.taught.left_out),
-        "num_tracks": len(prepared.heard),
-        "windows": config.windows.model_dump(),
-    }
+    plan = planned(config, prepared)
     if is_first():
         save_model(model, processor, out.root)
         write_log(out.root, lines)
@@ -92,20 +155,29 @@ def teach(stage: str, config: Teaching, prepared: Lessons, start: InputFolder, o
     return {**plan, "steps": len(lines), **last_means(lines, "loss", "accuracy")}
 
 
-def _plan(
-    config: Teaching, taught: Curriculum, hearing: Hearing, heard: Sequence[str], recordings: Recordings
-) -> list[Lesson]:
-    windows = config.windows
-    return plan_lessons(
-        taught.items,
-        {track: recordings.length(track) for track in heard},
-        hearing,
-        WindowRule(windows.rule, round(windows.max_s * hearing.sample_rate_hz), windows.per_track),
-        num_lessons=config.steps * config.batch_size,
-        max_turns=config.max_turns,
-        seed=config.seed,
-        weights={track: recordings.weight(track) for track in heard},
-    )
+def planned(config: Teaching, prepared: Lessons) -> dict[str, Any]:
+    """What is taught, out of which sources, what is not and why."""
+    plan, lessons = prepared.plan, prepared.lessons
+    heard = {name for units in plan.units for name in units.ids}
+    facts: dict[str, Any] = {
+        "families": prepared.shelf.counts,
+        "left_out": dict(prepared.shelf.left_out),
+        "num_tracks": len(heard),
+        "windows": config.windows.model_dump(),
+        "sources": {
+            name: {
+                "samples": units.num_samples,
+                "lessons": plan.num_lessons_by_source[number],
+                "epochs": round(plan.num_asked_by_source[number] / max(units.num_samples, 1), 2),
+                "window_by_references": dict(sorted(units.own_windows.items())),
+                "quarantined": dict(sorted(units.set_aside.items())),
+            }
+            for number, (name, units) in enumerate(zip(prepared.sources, plan.units, strict=True))
+        },
+    }
+    if isinstance(lessons, Rows):
+        facts |= {"padding_waste": round(lessons.waste, 4), "lessons_per_row": round(lessons.lessons_per_row, 2)}
+    return facts
 
 
 def last_means(lines: list[Line], *names: str) -> dict[str, float]:
