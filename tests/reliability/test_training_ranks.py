@@ -59,3 +59,29 @@ def test_parts_of_a_step_make_the_same_step(one, data, parallel):
     """Two ranks, two parts each: the mean is over the whole batch, whatever each part weighs."""
     optimiser = {**world.OPTIMISER, "accumulation": 2}
     same_steps(ranked.run("sft", data, 2, **STEPS, **on(parallel), optimiser=optimiser), ranked.log_of("sft", one))
+
+
+REINFORCED = {"steps": 4, "prompts_per_step": 2, "candidates": 1.0, "checkpoint_every": 100, "rollouts_every": 1}
+
+
+@pytest.fixture(scope="module")
+def one_reinforced(one) -> Path:
+    world.run("warmup", one, steps=60, checkpoint_every=100)
+    world.run("grpo", one, **REINFORCED)
+    assert all(line["no_spread"] < 1 for line in ranked.log_of("grpo", one)), "something to learn in every step"
+    return one
+
+
+@pytest.mark.parametrize("parallel", [FSDP2, ZERO_2, ZERO_3], ids=["fsdp2", "zero-2", "zero-3"])
+def test_two_processes_draw_and_learn_what_one_does(one_reinforced, data, parallel):
+    """Each answer has its own seed, so that the draws agree; each group's advantages are those of the whole group."""
+    (data / "warmup_model").symlink_to(one_reinforced / "warmup_model")
+    found = ranked.run("grpo", data, 2, **REINFORCED, **on(parallel))
+    expected = ranked.log_of("grpo", one_reinforced)
+    assert [line["samples"] for line in found] == [line["samples"] for line in expected]
+    for name in ("loss", "reward", "reward_std", "group_std", "no_spread", "kl", "entropy", "grad_norm"):
+        values = [line[name] for line in found]
+        assert values == pytest.approx([line[name] for line in expected], rel=1e-4, abs=2e-6), name
+    mine, others = ((folder / "grpo_model" / "rollouts.jsonl").read_text() for folder in (data, one_reinforced))
+    assert mine == others
+    same_model(data / "grpo_model", one_reinforced / "grpo_model")

@@ -397,6 +397,13 @@ def test_vllm_asked_for_and_missing_is_an_error_with_the_install_line(monkeypatc
     assert vllm.trl_arguments(TransformersGeneration(kind="transformers")) == {"use_vllm": False}
 
 
+def test_vllm_beside_weights_in_pieces_that_it_cannot_be_given_is_refused():
+    by_vllm = {"kind": "vllm", "gpu_memory_fraction": 0.3, "max_model_tokens": 4096}
+    in_pieces = {**world.HARDWARE, "parallel": {"kind": "fsdp2", "reshard_after_forward": True}}
+    with pytest.raises(ValueError, match="choose `deepspeed`"):
+        config_of(generation=by_vllm, hardware=in_pieces)
+
+
 def test_what_is_set_for_vllm_are_options_that_trl_has(monkeypatch):
     monkeypatch.setattr(vllm, "find_spec", lambda name: name)
     set_ = vllm.trl_arguments(VllmGeneration(kind="vllm", gpu_memory_fraction=0.3, max_model_tokens=4096))

@@ -301,12 +301,20 @@ class Reinforcing(StageConfig):
     batch_size: int
     """Of the listening that finds doubtful questions; changes speed alone."""
     hardware: Hardware
-    """One process alone, so far."""
     checkpoint_every: int
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
     rollouts_every: int
     """Steps; the answers drawn at the first step and at every such one are kept in rollouts.jsonl. 0 keeps none."""
     generation: Generation
+
+    @model_validator(mode="after")
+    def _vllm_is_given_whole_weights(self) -> "Reinforcing":
+        if isinstance(self.generation, VllmGeneration) and isinstance(self.hardware.parallel, Fsdp2):
+            raise ValueError(
+                "generation is `vllm` and hardware.parallel is `fsdp2`, whose pieces vLLM cannot be given: choose "
+                "`deepspeed`, or generation {kind: transformers}."
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_draws(self) -> "Reinforcing":
