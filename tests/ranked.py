@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tiny_world as world
 
@@ -31,9 +32,10 @@ def on(parallel: dict, **changes: object) -> dict:
     return {"hardware": {**world.HARDWARE, "parallel": parallel, **changes}}
 
 
-def start(stage: str, data: Path, ranks: int, **changes: object) -> subprocess.Popen[str]:
-    """The stage in `ranks` processes; one alone is started without torchrun."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+def start(stage: str, data: Path, ranks: int, **changes: Any) -> subprocess.Popen[str]:
+    """The stage in `ranks` processes; one alone, that shares nothing, is started without torchrun."""
+    shares = changes.get("hardware", world.HARDWARE)["parallel"]["kind"] != "single"
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if shares else []
     environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
     environment |= {"PYTHONPATH": f"{HERE.parent}:{environment.get('PYTHONPATH', '')}", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -57,18 +59,19 @@ def log_of(stage: str, data: Path) -> list[dict]:
     return [json.loads(line) for line in (data / f"{stage}_model" / "log.jsonl").read_text().splitlines()]
 
 
-def folder(stage: str, data: Path) -> Path:
-    return data / f"{stage}_model" / WORK_NAME / "checkpoints"
+def folder(stage: str, data: Path, phase: str = "") -> Path:
+    """Where checkpoints lie; the backbone's, by phase."""
+    return data / f"{stage}_model" / WORK_NAME / phase / "checkpoints"
 
 
 def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def stop_at(process: subprocess.Popen[str], stage: str, data: Path, step: int, stop: Callable[[], object]) -> str:
-    """Call `stop` once a checkpoint of `step` or later is whole; gives what was printed."""
+def stop_at(process: subprocess.Popen[str], where: Path, step: int, stop: Callable[[], object]) -> str:
+    """Call `stop` once a checkpoint of `step` or later is whole in `where`; gives what was printed."""
     deadline = time.monotonic() + DEADLINE_S
-    while not any(step_of(c) >= step and (c / COMPLETE).exists() for c in checkpoints(folder(stage, data))):
+    while not any(step_of(c) >= step and (c / COMPLETE).exists() for c in checkpoints(where)):
         assert process.poll() is None, f"it ended before it could be stopped: {process.communicate()[0][-4000:]}"
         assert time.monotonic() < deadline, "no checkpoint came"
         time.sleep(0.005)

@@ -237,6 +237,7 @@ CONFIGS: dict[str, dict] = {
         "seed": 2,
         "threads": 1,
         "speech": {"phases": [], "turns": "conversation", "exam": EXAM, "checkpoint_every": 3},
+        "hardware": HARDWARE,
         "tracking": TRACKING,
     },
     "sft": TEACHING,

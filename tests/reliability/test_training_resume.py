@@ -48,7 +48,7 @@ def data(undisturbed, tmp_path) -> Path:
 def stop_after(stage: str, data: Path, step: int, number: signal.Signals, **changes: object) -> int:
     """Start the stage, send the signal once a checkpoint of `step` or later is whole; gives the exit status."""
     process = ranked.start(stage, data, 1, **{**LONG[stage], **changes})
-    ranked.stop_at(process, stage, data, step, lambda: process.send_signal(number))
+    ranked.stop_at(process, folder(stage, data), step, lambda: process.send_signal(number))
     return process.returncode
 
 

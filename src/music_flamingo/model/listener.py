@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from music_flamingo.audio.windows import Rule
-from music_flamingo.model.chat import Sound, Tokens, Turn, batch_of, hear, tokenise
+from music_flamingo.model.chat import Sound, Tokens, Turn, batch_of, hear, pad, tokenise
 from music_flamingo.model.context import Hearing
 from music_flamingo.model.files import load_model
 from music_flamingo.prompts.loader import render_question
@@ -71,7 +71,7 @@ class Listener:
     @torch.no_grad()
     def _answer_batch(self, asks: Sequence[Ask], max_new_tokens: int, temperature: float) -> list[Heard]:
         windows, sounds, tokens = self._prepare(asks, max_new_tokens)
-        batch = batch_of(self.processor, tokens, sounds, padding_side="left")
+        batch = self._batch(tokens, sounds)
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
         ids_BL = self.model.generate(
             **batch,
@@ -98,26 +98,32 @@ class Listener:
         _, sounds, prompts = self._prepare(asks, max_new_tokens=0)
         rows = [(i, option) for i, ask in enumerate(asks) for option in ask.options]
         answers = [self._answer_ids(option) for _, option in rows]
-        owner = torch.tensor([i for i, _ in rows])
+        device = self.model.device
+        owner = torch.tensor([i for i, _ in rows], device=device)
         # the prompt, with the sound, is read once; its cache is then shared by the options
-        batch = batch_of(self.processor, prompts, sounds, padding_side="left")
+        batch = self._batch(prompts, sounds)
         positions = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
         read = self.model(**batch, position_ids=positions, use_cache=True, logits_to_keep=1)
         first = read.logits[:, -1].float().log_softmax(-1)[owner]
         read.past_key_values.batch_select_indices(owner)
         longest = max(len(a) for a in answers)
-        ids = torch.tensor([a + [self.processor.tokenizer.pad_token_id] * (longest - len(a)) for a in answers])
-        mask = torch.tensor([[1] * len(a) + [0] * (longest - len(a)) for a in answers])
+        pad_id = self.processor.tokenizer.pad_token_id
+        ids = torch.tensor([pad(a, longest, pad_id, "right") for a in answers], device=device)
+        mask = torch.tensor([pad([1] * len(a), longest, 0, "right") for a in answers], device=device)
         following = self.model(
             input_ids=ids,
             attention_mask=torch.cat([batch["attention_mask"][owner], mask], dim=1),
-            position_ids=positions[owner, -1:] + 1 + torch.arange(longest),
+            position_ids=positions[owner, -1:] + 1 + torch.arange(longest, device=device),
             past_key_values=read.past_key_values,
             use_cache=True,
         )
         steps = torch.cat([first[:, None], following.logits[:, :-1].float().log_softmax(-1)], dim=1)
         scores = (steps.gather(-1, ids[..., None])[..., 0] * mask).sum(-1)
         return [scores[owner == i].softmax(-1).tolist() for i in range(len(asks))]
+
+    def _batch(self, tokens: Sequence[Tokens], sounds: Sequence[Sound]) -> dict[str, torch.Tensor]:
+        batch = batch_of(self.processor, tokens, sounds, padding_side="left")
+        return {name: value.to(self.model.device) for name, value in batch.items()}
 
     def _answer_ids(self, option: str) -> list[int]:
         tokenizer = self.processor.tokenizer

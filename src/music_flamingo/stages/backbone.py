@@ -19,7 +19,7 @@ from music_flamingo.model.size import TinySize
 from music_flamingo.prompts.loader import render_question
 from music_flamingo.records import Example, Utterance
 from music_flamingo.training.backbone_settings import TASKS, SpeechTraining
-from music_flamingo.training.settings import Tracking
+from music_flamingo.training.settings import Hardware, Tracking
 
 
 class Scratch(BaseModel):
@@ -44,6 +44,8 @@ class BackboneConfig(StageConfig):
     threads: int
     """Threads of torch. Part of the result's identity: another number adds in another order."""
     speech: SpeechTraining
+    hardware: Hardware
+    """Of the phases; the model itself is made by the first rank alone."""
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
 
 
@@ -101,25 +103,36 @@ def adopt(config: Pretrained, work: Path, folder: Path) -> Metrics:
 def run(
     config: BackboneConfig, skills: Table[Example], speech: Table[Utterance], backbone_model: OutputFolder
 ) -> Metrics:
+    from music_flamingo.core.ranks import is_first
+
     utterances = list(speech.ok())
-    trains = bool(config.speech.phases)
-    start = backbone_model.work / "start" if trains else backbone_model.root
+    if config.speech.phases:
+        return _learn(config, skills, utterances, backbone_model)
+    return _begin(config, skills, utterances, backbone_model, backbone_model.root) if is_first() else {}
+
+
+def _begin(
+    config: BackboneConfig, skills: Table[Example], utterances: Sequence[Utterance], out: OutputFolder, folder: Path
+) -> Metrics:
     if isinstance(config.model, Scratch):
-        metrics = build(config.model, skills, utterances, start)
-    else:
-        metrics = adopt(config.model, backbone_model.work, start)
-    if trains:
-        metrics |= _learn(config, utterances, start, backbone_model)
-    return metrics
+        return build(config.model, skills, utterances, folder)
+    return adopt(config.model, out.work, folder)
 
 
-def _learn(config: BackboneConfig, utterances: Sequence[Utterance], start: Path, out: OutputFolder) -> Metrics:
+def _learn(
+    config: BackboneConfig, skills: Table[Example], utterances: Sequence[Utterance], out: OutputFolder
+) -> Metrics:
     import shutil
 
+    from music_flamingo.core.ranks import is_first
     from music_flamingo.model.files import MODEL_FOLDER
     from music_flamingo.training.backbone import train_on_speech
+    from music_flamingo.training.distributed import from_first, join, leave
     from music_flamingo.training.log import write_log, write_plan
 
+    join(config.hardware)
+    start = out.work / "start"
+    metrics = from_first(lambda: _begin(config, skills, utterances, out, start))
     last, lines, plan = train_on_speech(
         config.speech,
         utterances,
@@ -127,12 +140,15 @@ def _learn(config: BackboneConfig, utterances: Sequence[Utterance], start: Path,
         out.work,
         seed=config.seed,
         threads=config.threads,
+        hardware=config.hardware,
         tracking=config.tracking,
     )
-    shutil.copytree(last / MODEL_FOLDER, out.root / MODEL_FOLDER, dirs_exist_ok=True)
-    write_log(out.root, lines)
-    write_plan(out.root, plan)
-    return {"steps": lines[-1]["step"], "exams": plan["exams"]}
+    leave()
+    if is_first():
+        shutil.copytree(last / MODEL_FOLDER, out.root / MODEL_FOLDER, dirs_exist_ok=True)
+        write_log(out.root, lines)
+        write_plan(out.root, plan)
+    return {**metrics, "steps": lines[-1]["step"], "exams": plan["exams"]}
 
 
 STAGE = Stage(
@@ -142,4 +158,5 @@ STAGE = Stage(
     outputs={"backbone_model": Folder},
     run=run,
     code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/backbone.py"),
+    many_ranks=True,
 )

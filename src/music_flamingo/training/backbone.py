@@ -1,9 +1,11 @@
 """The backbone's training on speech, phase by phase (paper, section on the backbone; AF3's stages 1, 2, 3, 3.5 and 4).
 
 Each phase starts from the weights that the one before left on disk, so that a run that was interrupted between two
-phases, or within one, ends with the same bits as one that was not.
+phases, or within one, ends with the same bits as one that was not. With several ranks all of them train; the first one
+alone holds the exams, with whole weights, while the others wait.
 """
 
+import gc
 import json
 import logging
 from collections.abc import Sequence
@@ -13,17 +15,19 @@ from typing import Any
 
 import torch
 
+from music_flamingo.core.ranks import is_first
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.model.context import Hearing
-from music_flamingo.model.files import load_model, save_model
+from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.records import Utterance
 from music_flamingo.training import sft
 from music_flamingo.training.backbone_exam import Rate, examine, logged
 from music_flamingo.training.backbone_plan import SpeechPlan, plan_phase
 from music_flamingo.training.backbone_settings import TASKS, Phase, SpeechTask, SpeechTraining
 from music_flamingo.training.batches import Branches, LessonCollator
+from music_flamingo.training.distributed import device_of, from_first
 from music_flamingo.training.log import Line, log_lines
-from music_flamingo.training.settings import Tracking
+from music_flamingo.training.settings import Hardware, Tracking
 from music_flamingo.training.sounds import SoundBank
 
 log = logging.getLogger(__name__)
@@ -42,21 +46,22 @@ def train_on_speech(
     *,
     seed: int,
     threads: int,
+    hardware: Hardware,
     tracking: Tracking,
 ) -> tuple[Path, list[Line], dict[str, Any]]:
-    """Train the model of `start` through all phases in `work`.
+    """Train the model of `start` through all phases in `work`. With several ranks all call it, after `join`.
 
     Gives the folder of the last model, the lines of the log (step 0 is the exam before the first phase) and the plan.
     """
     torch.set_num_threads(threads)
     tasks = tuple(t for t in TASKS if any(phase.tasks.get(t, 0.0) > 0 for phase in training.phases))
-    first = _first_exam(training, utterances, tasks, start, work / "before")
+    first = _first_exam(training, utterances, tasks, start, work / "before", hardware)
     lines: list[Line] = [{"step": 0, "phase": "before", **logged(first)}]
     plan: dict[str, Any] = {"exams": {"before": _plain(first)}, "phases": {}}
     folder = start
     for number, phase in enumerate(training.phases):
         name = f"{number + 1}-{phase.name}"
-        done = _phase(training, phase, utterances, tasks, folder, work / name, seed + number, tracking)
+        done = _phase(training, phase, utterances, tasks, folder, work / name, seed + number, hardware, tracking)
         folder = work / name
         at = lines[-1]["step"]
         lines += [{**line, "step": at + line["step"], "phase": phase.name} for line in done["lines"]]
@@ -68,13 +73,39 @@ def train_on_speech(
 
 
 def _first_exam(
-    training: SpeechTraining, utterances: Sequence[Utterance], tasks: Sequence[SpeechTask], start: Path, folder: Path
+    training: SpeechTraining,
+    utterances: Sequence[Utterance],
+    tasks: Sequence[SpeechTask],
+    start: Path,
+    folder: Path,
+    hardware: Hardware,
 ) -> dict[str, Rate]:
-    if not (folder / DONE).is_file():
-        model, processor = load_model(start)
-        rates = examine(model, processor, utterances, tasks, training.exam)
-        write_atomic(folder / DONE, json.dumps({"exam": _plain(rates)}))
-    return {task: Rate(**rate) for task, rate in json.loads((folder / DONE).read_text())["exam"].items()}
+    def left() -> dict[str, Any]:
+        if not (folder / DONE).is_file():
+            model, processor = load_model(start)
+            rates = _examine(model, processor, utterances, tasks, training, hardware)
+            write_atomic(folder / DONE, json.dumps({"exam": _plain(rates)}))
+        return _read(folder)
+
+    return {task: Rate(**rate) for task, rate in from_first(left)["exam"].items()}
+
+
+def _examine(
+    model,
+    processor,
+    utterances: Sequence[Utterance],
+    tasks: Sequence[SpeechTask],
+    training: SpeechTraining,
+    hardware: Hardware,
+) -> dict[str, Rate]:
+    gc.collect()  # what the trainer before it held on the GPU
+    return examine(model.to(device_of(hardware)), processor, utterances, tasks, training.exam)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    left = json.loads((folder / DONE).read_text())
+    assert isinstance(left, dict)
+    return left
 
 
 def _phase(
@@ -85,12 +116,13 @@ def _phase(
     start: Path,
     folder: Path,
     seed: int,
+    hardware: Hardware,
     tracking: Tracking,
 ) -> dict[str, Any]:
     """What the phase left; trained now unless a run before this one did."""
-    if not (folder / DONE).is_file():
-        model, processor = load_model(start)
-        plan = plan_phase(phase, _taught(utterances), Hearing.of(processor, model.config), seed)
+    if not from_first(lambda: (folder / DONE).is_file()):
+        model_config, processor = load_processor(start)
+        plan = plan_phase(phase, _taught(utterances), Hearing.of(processor, model_config), seed)
         model, history = sft.train(
             lambda: load_model(start)[0],
             processor,
@@ -103,16 +135,16 @@ def _phase(
             work=folder / "checkpoints",
             label=f"backbone {phase.name}",
             tuning=phase.tuning,
+            hardware=hardware,
             tracking=tracking,
         )
-        model = model.requires_grad_(True).eval()
-        save_model(model, processor, folder)
-        rates = examine(model, processor, utterances, tasks, training.exam)
-        left = {"lines": log_lines(history), "exam": _plain(rates), "plan": plan.described()}
-        write_atomic(folder / DONE, json.dumps(left))
-    left = json.loads((folder / DONE).read_text())
-    assert isinstance(left, dict)
-    return left
+        if is_first():
+            model = model.requires_grad_(True).eval()
+            save_model(model, processor, folder)
+            rates = _examine(model, processor, utterances, tasks, training, hardware)
+            left = {"lines": log_lines(history), "exam": _plain(rates), "plan": plan.described()}
+            write_atomic(folder / DONE, json.dumps(left))
+    return from_first(lambda: _read(folder))
 
 
 def _taught(utterances: Sequence[Utterance]) -> list[Utterance]:

@@ -42,6 +42,11 @@ def on_cpu(hardware: Hardware) -> bool:
     return hardware.device == "cpu" or not torch.cuda.is_available()
 
 
+def device_of(hardware: Hardware) -> str:
+    """Where a model is put that no trainer puts anywhere."""
+    return "cpu" if on_cpu(hardware) else "cuda"
+
+
 def join(hardware: Hardware) -> None:
     """Bring the ranks together: none goes on before the first has opened the ports.
 

@@ -18,7 +18,7 @@ from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
 from music_flamingo.rewards.judge import can_be_scored
 from music_flamingo.training import grpo
-from music_flamingo.training.distributed import from_first, join, leave, on_cpu
+from music_flamingo.training.distributed import device_of, from_first, join, leave
 from music_flamingo.training.grpo import Prompt
 from music_flamingo.training.items import Curriculum, curriculum, item_of_example
 from music_flamingo.training.log import log_lines, write_log, write_plan
@@ -111,7 +111,7 @@ def _listener(config: Reinforcing, start: InputFolder) -> Listener | None:
     if config.candidates <= 1:
         return None
     model, processor = load_model(start.root)
-    return Listener(model.to("cpu" if on_cpu(config.hardware) else "cuda"), processor)
+    return Listener(model.to(device_of(config.hardware)), processor)
 
 
 def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener | None) -> list[Prompt]:
