@@ -38,6 +38,7 @@ def train(configs: PipelineTask, skills: Dataset, facts: Dataset, tracks: Datase
             config=configs.outputs["sft"],
             skills=skills,
             tracks=tracks,
+            speech=spoken.outputs["speech"],
             backbone_model=start.outputs["backbone_model"],
         )
     )
@@ -46,7 +47,15 @@ def train(configs: PipelineTask, skills: Dataset, facts: Dataset, tracks: Datase
         reason(config=configs.outputs["reason"], skills=skills, facts=facts, tracks=tracks, sft_model=sft_model)
     )
     think = reasoned.outputs["think"]
-    warm = place(warmup(config=configs.outputs["warmup"], think=think, tracks=tracks, sft_model=sft_model))
+    warm = place(
+        warmup(
+            config=configs.outputs["warmup"],
+            think=think,
+            tracks=tracks,
+            speech=spoken.outputs["speech"],
+            sft_model=sft_model,
+        )
+    )
     reinforced = place(
         grpo(
             config=configs.outputs["grpo"],

@@ -1,7 +1,6 @@
 """A model small enough for tests, tracks that differ in one audible way, and the items about them."""
 
 import random
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import islice
@@ -121,7 +120,7 @@ def plan_lessons(
     weights: Mapping[str, float] | None = None,
 ) -> Plan:
     """Lessons of one source, as a supervised run plans them."""
-    shelf = Shelf.write(Path(tempfile.gettempdir()), [items], dict.fromkeys({i.family for i in items}, 1.0), "sft")
+    shelf = Shelf.write([items], dict.fromkeys({i.family for i in items}, 1.0), "sft")
     names = sorted(num_samples)
     listing = Listing(
         pa.array(names, pa.large_string()),
@@ -218,7 +217,8 @@ TEACHING = {
     "families": {"tone": 1.0, "words": 0.5},
     "steps": 8,
     "batch_size": 4,
-    "mixture": {"temperature": 1.0, "sources": {"skills": 1.0}},
+    "mixture": {"temperature": 1.0, "sources": {"skills": 1.0, "speech": 0.0}},
+    "speech_tasks": {"asr": 1.0, "phonemes": 1.0},
     "context": {"beyond": "window_by_references", "whole_above": 0.95},
     "fill": None,
     "packing": False,
@@ -243,7 +243,7 @@ CONFIGS: dict[str, dict] = {
     "sft": TEACHING,
     "warmup": {
         **TEACHING,
-        "mixture": {"temperature": 1.0, "sources": {"think": 1.0}},
+        "mixture": {"temperature": 1.0, "sources": {"think": 1.0, "speech": 0.0}},
         "caption_families": ["words"],
     },
     "grpo": {

@@ -10,6 +10,7 @@ def sft(
     config: str,
     skills: Input[Dataset],
     tracks: Input[Dataset],
+    speech: Input[Dataset],
     backbone_model: Input[Model],
     sft_model: Output[Model],
 ) -> None:
@@ -26,6 +27,7 @@ def sft(
         {
             "skills": skills,
             "tracks": tracks,
+            "speech": speech,
             "backbone_model": backbone_model,
         },
         {"sft_model": sft_model},

@@ -10,6 +10,7 @@ def warmup(
     config: str,
     think: Input[Dataset],
     tracks: Input[Dataset],
+    speech: Input[Dataset],
     sft_model: Input[Model],
     warmup_model: Output[Model],
 ) -> None:
@@ -26,6 +27,7 @@ def warmup(
         {
             "think": think,
             "tracks": tracks,
+            "speech": speech,
             "sft_model": sft_model,
         },
         {"warmup_model": warmup_model},

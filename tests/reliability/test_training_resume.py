@@ -39,7 +39,7 @@ def undisturbed(tmp_path_factory):
 def data(undisturbed, tmp_path) -> Path:
     """The same inputs, nothing trained yet."""
     source, _ = undisturbed
-    for port in ("tracks", "skills", "think", "backbone_model", "warmup_model"):
+    for port in ("tracks", "skills", "think", "speech", "backbone_model", "warmup_model"):
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / port).symlink_to(source / port)
     return tmp_path / "data"

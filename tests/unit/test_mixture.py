@@ -24,7 +24,7 @@ def about(tracks, *families: str) -> list[Item]:
     return [world.item(track, family) for track in tracks for family in families]
 
 
-def plan_of(sources, parts, num_lessons: int, folder, max_turns: int = 2, weights=None) -> Plan:
+def plan_of(sources, parts, num_lessons: int, max_turns: int = 2, weights=None) -> Plan:
     """Lessons of several sources over TRACKS."""
     ids = sorted(track.id for track in TRACKS)
     listing = Listing(
@@ -33,7 +33,7 @@ def plan_of(sources, parts, num_lessons: int, folder, max_turns: int = 2, weight
         np.array([(weights or {}).get(name, 1.0) for name in ids]),
     )
     families = {item.family: 1.0 for items in sources for item in items}
-    shelf = Shelf.write(folder, sources, families, "sft")
+    shelf = Shelf.write(sources, families, "sft")
     rngs = [world.generator(7) for _ in sources]
     words = words_of(world.processor(), shelf)
     plan = Plan(divided(shelf, listing, world.hearing(), RULE, words, rngs, max_turns), shelf)
@@ -82,9 +82,9 @@ def test_a_weight_without_its_source_is_refused_and_the_sources_are_named():
         chosen([Source("skills", [], None, {}), Source("speech", [], None, {})], {"songs": 1.0}, "sft")
 
 
-def test_no_sample_comes_twice_within_an_epoch_of_its_source(tmp_path):
+def test_no_sample_comes_twice_within_an_epoch_of_its_source():
     small, large = about(TRACKS[:4], "tone"), about(TRACKS[4:], "other", "third", "fourth")
-    plan = plan_of([small, large], [0.5, 0.5], 200, tmp_path)
+    plan = plan_of([small, large], [0.5, 0.5], 200)
     for number, items in enumerate((small, large)):
         asked = [i.id for n, lesson in enumerate(plan) if plan.source[n] == number for i in lesson.items]
         epochs = [asked[i : i + len(items)] for i in range(0, len(asked), len(items))]
@@ -93,32 +93,58 @@ def test_no_sample_comes_twice_within_an_epoch_of_its_source(tmp_path):
         assert set(epochs[0]) == {item.id for item in items}
 
 
-def test_a_source_goes_its_own_way_whatever_it_is_mixed_with(tmp_path):
+def test_a_source_goes_its_own_way_whatever_it_is_mixed_with():
     small, large = about(TRACKS[:4], "tone"), about(TRACKS[4:], "other", "third")
-    alone = plan_of([small], [1.0], 40, tmp_path)
-    mixed_in = plan_of([small, large], [0.25, 0.75], 160, tmp_path)
+    alone = plan_of([small], [1.0], 40)
+    mixed_in = plan_of([small, large], [0.25, 0.75], 160)
     assert [lesson for n, lesson in enumerate(mixed_in) if mixed_in.source[n] == 0] == list(alone)
 
 
-def test_a_longer_run_begins_as_a_shorter_one(tmp_path):
+def test_a_longer_run_begins_as_a_shorter_one():
     sources = [about(TRACKS[:4], "tone"), about(TRACKS[4:], "other")]
-    long = plan_of(sources, [0.3, 0.7], 80, tmp_path)
-    assert list(plan_of(sources, [0.3, 0.7], 31, tmp_path)) == list(long[:31])
+    long = plan_of(sources, [0.3, 0.7], 80)
+    assert list(plan_of(sources, [0.3, 0.7], 31)) == list(long[:31])
 
 
-def test_the_order_in_which_samples_come_in_plays_no_part(tmp_path):
+def test_the_order_in_which_samples_come_in_plays_no_part():
     items = about(TRACKS, "tone", "other")
-    assert list(plan_of([items], [1.0], 50, tmp_path)) == list(plan_of([items[::-1]], [1.0], 50, tmp_path))
+    assert list(plan_of([items], [1.0], 50)) == list(plan_of([items[::-1]], [1.0], 50))
 
 
-def test_a_shelf_gives_back_what_was_put_on_it_and_leaves_no_file(tmp_path):
+def test_a_shelf_gives_back_what_was_put_on_it_and_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     items = about(TRACKS, "tone", "other")
-    shelf = Shelf.write(tmp_path, [items[:5], items[5:]], {"tone": 2.0, "other": 0.5}, "sft")
+    shelf = Shelf.write([items[:5], items[5:]], {"tone": 2.0, "other": 0.5}, "sft")
     assert [item.id for item in shelf] == [shelf[row].id for row in range(len(shelf))] == [item.id for item in items]
     assert {(item.family, item.weight) for item in shelf} == {("tone", 2.0), ("other", 0.5)}
     assert shelf[3].prompt == items[3].prompt
     assert shelf.column("source").tolist() == [0] * 5 + [1] * (len(items) - 5)
     assert not list(tmp_path.iterdir())
+
+
+def test_speech_is_mixed_in_by_its_weight_and_each_utterance_is_heard_whole(tmp_path):
+    world.write_ports(tmp_path, 8)
+    world.run("backbone", tmp_path)
+    mixture = {"temperature": 1.0, "sources": {"skills": 1.0, "speech": 0.5}}
+    plan = world.run("sft", tmp_path, mixture=mixture)["sft_model"].metrics
+    assert plan["families"]["speech/asr"] == plan["families"]["speech/phonemes"] == {"open": 8}
+    assert plan["sources"]["speech"]["samples"] == 16
+    assert plan["sources"]["skills"]["lessons"] == pytest.approx(2 * plan["sources"]["speech"]["lessons"], abs=3)
+    assert plan["sources"]["speech"]["quarantined"] == {}
+    short = {**world.WINDOWS, "max_s": 1.0}
+    plan = world.run("sft", tmp_path, mixture=mixture, windows=short)["sft_model"].metrics
+    assert plan["sources"]["speech"]["quarantined"] == {"recording_longer_than_window": 16}
+    assert plan["sources"]["speech"]["lessons"] == 0
+
+
+def test_warm_up_takes_speech_as_well(tmp_path):
+    world.write_ports(tmp_path, 8)
+    world.run("backbone", tmp_path)
+    world.run("sft", tmp_path, steps=1)
+    mixture = {"temperature": 1.0, "sources": {"think": 1.0, "speech": 1.0}}
+    plan = world.run("warmup", tmp_path, steps=4, mixture=mixture)["warmup_model"].metrics
+    assert set(plan["families"]) == {"tone", "speech/asr", "speech/phonemes"}
+    assert plan["sources"]["speech"]["lessons"] > 0
 
 
 def test_a_run_says_what_it_took_from_each_source_and_what_it_set_aside(tmp_path):

@@ -1,9 +1,7 @@
 """What is asked in which window: seconds that a question names, the context, what is set aside and why."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +27,7 @@ def ask(name: str, *spans_s: tuple[float, float], **changes):
 
 
 def divide(*items, rule: WindowRule = RULE, hearing=CONTEXT, song_s: float = SONG_S, max_turns: int = 4) -> Units:
-    shelf = Shelf.write(Path(tempfile.gettempdir()), [items], {"tone": 1.0}, "warmup", min_answers=1)
+    shelf = Shelf.write([items], {"tone": 1.0}, "warmup", min_answers=1)
     listing = Listing(pa.array([TRACK.id], pa.large_string()), np.array([round(song_s * RATE)]), np.ones(1))
     words = words_of(world.processor(), shelf)
     return divided(shelf, listing, hearing, rule, words, [world.generator(1)], max_turns)[0]
@@ -135,9 +133,9 @@ def test_a_recording_too_short_to_hear_and_one_that_is_not_there_are_counted():
 
 
 @pytest.mark.parametrize(("apart", "form"), [(False, tokenise), (True, tokenise_apart)])
-def test_the_tokens_that_are_planned_are_those_that_are_read(apart, form, tmp_path):
+def test_the_tokens_that_are_planned_are_those_that_are_read(apart, form):
     items = [ask("a"), ask("b", prompt="Low?"), ask("c", target="high")]
-    words = words_of(world.processor(), Shelf.write(tmp_path, [items], {"tone": 1.0}, "sft", min_answers=1))
+    words = words_of(world.processor(), Shelf.write([items], {"tone": 1.0}, "sft", min_answers=1))
     read = form(world.processor(), [Turn(item.prompt, item.target) for item in items], 30)
     assert words.of_lesson(range(3), apart) + 2 + 30 == len(read.ids)
     assert (words.bounds() >= [words(row) for row in range(3)]).all()

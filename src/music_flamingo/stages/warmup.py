@@ -1,14 +1,15 @@
 """warmup: learning to think aloud on MF-Think before GRPO (paper, section on post-training).
 
-Targets are `<think>..</think><answer>..</answer>`. Leaves model/, log.jsonl and plan.json as `sft` does.
+Targets are `<think>..</think><answer>..</answer>`; transcripts, where the mixture has speech, are said plainly. Leaves
+model/, log.jsonl and plan.json as `sft` does.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.stage import Metrics, Stage
-from music_flamingo.records import Chain, Track
+from music_flamingo.records import Chain, Track, Utterance
+from music_flamingo.training.backbone_settings import SpeechTask
 from music_flamingo.training.settings import Teaching
 
 if TYPE_CHECKING:
@@ -20,18 +21,21 @@ class WarmupConfig(Teaching):
 
     caption_families: tuple[str, ...]
     """Families whose answers are captions: one wording each, so that their answers are not counted as classes."""
+    speech_tasks: dict[SpeechTask, float]
+    """What is asked about utterances, where `mixture` gives `speech` a weight -> weight of its loss."""
 
 
 def prepare(
     config: WarmupConfig,
     think: Table[Chain],
     tracks: Table[Track],
+    speech: Table[Utterance],
     sft_model: InputFolder,
-    scratch: Path | None = None,
 ) -> "Lessons":
     """All lessons of the run; `mf inspect warmup` shows them."""
     from music_flamingo.training.items import item_of_chain
     from music_flamingo.training.mixture import Source
+    from music_flamingo.training.spoken import speech_source
     from music_flamingo.training.teach import prepare
 
     items = (
@@ -40,23 +44,28 @@ def prepare(
         if chain.split == "train"
     )
     # what is learned here is the form, so a family with one answer teaches as well
-    sources = [Source("think", items, tracks, config.families)]
-    return prepare("warmup", config, sources, sft_model, min_answers=1, scratch=scratch)
+    sources = [Source("think", items, tracks, config.families), speech_source(speech, config.speech_tasks)]
+    return prepare("warmup", config, sources, sft_model, min_answers=1)
 
 
 def run(
-    config: WarmupConfig, think: Table[Chain], tracks: Table[Track], sft_model: InputFolder, warmup_model: OutputFolder
+    config: WarmupConfig,
+    think: Table[Chain],
+    tracks: Table[Track],
+    speech: Table[Utterance],
+    sft_model: InputFolder,
+    warmup_model: OutputFolder,
 ) -> Metrics:
     from music_flamingo.training.teach import teach
 
-    prepared = prepare(config, think, tracks, sft_model, warmup_model.work)
+    prepared = prepare(config, think, tracks, speech, sft_model)
     return teach("warmup", config, prepared, sft_model, warmup_model)
 
 
 STAGE = Stage(
     name="warmup",
     config=WarmupConfig,
-    inputs={"think": Chain, "tracks": Track, "sft_model": Folder},
+    inputs={"think": Chain, "tracks": Track, "speech": Utterance, "sft_model": Folder},
     outputs={"warmup_model": Folder},
     run=run,
     code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/warmup.py"),

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -54,7 +53,6 @@ class Shelf(Sequence[Item]):
     @classmethod
     def write(
         cls,
-        folder: Path,
         sources: Sequence[Iterable[Item]],
         families: Mapping[str, float],
         stage: str,
@@ -63,12 +61,13 @@ class Shelf(Sequence[Item]):
     ) -> "Shelf":
         """The items of `families` (name -> weight), each source's numbered by its place in `sources`.
 
-        The file lies in `folder` without a name: it is gone when the run is, however that ends. A family needs
+        The file lies among the machine's temporary files (TMPDIR) without a name: every rank has its own, gone when
+        the run is, however that ends. A family needs
         `min_answers` different answers. Raises UserError when no family can be taught.
         """
         tallies = {name: Tally() for name in families}
         rows = _rows(sources, tallies)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".arrow") as file:
+        with tempfile.NamedTemporaryFile(suffix=".arrow") as file:
             with pa.ipc.new_file(file, SCHEMA) as writer:
                 while block := list(islice(rows, BLOCK_ROWS)):
                     writer.write_batch(pa.RecordBatch.from_pylist(block, schema=SCHEMA))

@@ -2,11 +2,9 @@
 
 import logging
 import random
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -56,17 +54,12 @@ def prepare(
     start: InputFolder,
     *,
     min_answers: int,
-    scratch: Path | None = None,
 ) -> Lessons:
-    """The lessons of the whole run, in order, for the model of `start`.
-
-    `min_answers`: see `Shelf.write`; `scratch`: where the texts lie while it runs, a temporary folder if not said.
-    """
+    """The lessons of the whole run, in order, for the model of `start`. `min_answers`: see `Shelf.write`."""
     model_config, processor = load_processor(start.root)
     taught = chosen(sources, config.mixture.sources, stage)
-    folder = scratch or Path(tempfile.gettempdir())
     families = {family: weight for source in taught for family, weight in source.families.items()}
-    shelf = Shelf.write(folder, [source.items for source in taught], families, stage, min_answers=min_answers)
+    shelf = Shelf.write([source.items for source in taught], families, stage, min_answers=min_answers)
     for family, reason in sorted(shelf.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
     tables = {source.recordings.root: source.recordings for source in taught}
