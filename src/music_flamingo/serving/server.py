@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.serving.access import Access
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 GRACE_S = 10
 """How long a request in flight may take to end after SIGTERM."""
+SMALL_MODEL = 100_000_000
+"""Parameters."""
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,9 @@ def serve(release: Path, options: Options) -> None:
     from music_flamingo.model.listener import Listener
     from music_flamingo.serving.engine import Engine
 
-    engine = Engine(Listener.load(release), info)
+    listener = Listener.load(release)
+    _share_cores(listener.model)
+    engine = Engine(listener, info)
     engine.warm_up()
     with _without_arguments():
         server = _server(engine, options, access)
@@ -67,6 +71,14 @@ def serve(release: Path, options: Options) -> None:
     from music_flamingo.serving.predictor import Predictor
 
     server.start([Predictor(engine)])
+
+
+def _share_cores(model: Any) -> None:
+    """A small model's products are over before a second thread has woken: the other cores decode recordings."""
+    import torch
+
+    if model.num_parameters() < SMALL_MODEL:
+        torch.set_num_threads(1)
 
 
 def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer":
