@@ -162,6 +162,15 @@ def test_two_processes_draw_and_learn_what_one_does(one_reinforced, data, parall
     same_draws(data, one_reinforced / ("full" if tuning == ALL else "adapters"))
 
 
+@pytest.mark.parametrize("parallel", [FSDP2, ZERO_2], ids=["fsdp2", "zero-2"])
+def test_a_draw_that_is_learned_in_parts_is_the_same_step(one_reinforced, data, parallel):
+    """Half a group in each of the two parts of each rank."""
+    (data / "warmup_model").symlink_to(one_reinforced / "warmup_model")
+    parts = {"optimiser": {**world.OPTIMISER, "accumulation": 2}}
+    ranked.run("grpo", data, 2, **REINFORCED, **on(parallel), **parts)
+    same_draws(data, one_reinforced / "full")
+
+
 @pytest.mark.parametrize("parallel", [FSDP2, ZERO_3], ids=["fsdp2", "zero-3"])
 def test_a_run_of_two_that_was_killed_is_ended_by_one_which_draws_what_they_would_have_drawn(
     one_reinforced, data, parallel

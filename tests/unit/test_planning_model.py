@@ -21,7 +21,17 @@ from music_flamingo.model.lora import FullTuning, LoraSettings, tuned
 from music_flamingo.model.packing import hidden_states, packed_batch_of
 from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model
-from music_flamingo.planning.memory import FP32, activations, key_value_bytes, language_elements, largest_layer, states
+from music_flamingo.planning.memory import (
+    FP32,
+    Group,
+    Memory,
+    activations,
+    drawing,
+    key_value_bytes,
+    language_elements,
+    largest_layer,
+    states,
+)
 from music_flamingo.planning.shape import PUBLISHED, Shape
 from music_flamingo.planning.work import MODULES, Sample, forward, reinforced, supervised, trained_parameters
 
@@ -212,6 +222,35 @@ def test_keys_and_values_are_as_large_as_transformers_cache():
         model.model.language_model(input_ids=torch.zeros(1, 7, dtype=torch.long), past_key_values=cache, use_cache=True)
     real = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
     assert 7 * key_value_bytes(tiny_shape(), FP32) == real
+
+
+def test_keys_and_values_are_kept_in_float32_where_weights_are_though_products_are_in_bfloat16():
+    from transformers import DynamicCache
+
+    model, cache = world.model(), DynamicCache()
+    ids = torch.zeros(1, 7, dtype=torch.long)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        model.model.language_model(input_ids=ids, past_key_values=cache, use_cache=True)
+    shape, sample, group = tiny_shape(), Sample(0.0, 0, 7), Group(answers=1, prompts=1, in_a_part=1)
+    real = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert drawing(shape, sample, group, "single", "bf16") == real
+
+
+def test_sharded_weights_are_whole_while_answers_are_drawn_and_drawing_is_not_added_to_learning():
+    sample, group = Sample(210.0, 60, 330), Group(answers=40, prompts=8, in_a_part=5)
+    whole = sum(PUBLISHED.parameters().values()) * 2
+    in_pieces, one = (drawing(PUBLISHED, sample, group, way, "bf16") for way in ("fsdp2", "zero2"))
+    assert in_pieces - one == whole
+    held = Memory(weights=1.0, gradients=1.0, optimiser=1.0, activations=2.0, logits=1.0, drawing=5.0)
+    assert held.total == 8.0
+
+
+def test_a_group_in_one_part_reads_its_prompt_once_and_a_group_in_five_parts_five_times():
+    sample, silent = Sample(audio_s=210.0, read_tokens=60, taught_tokens=330), Sample(210.0, 60, 0)
+    together, apart = (reinforced(PUBLISHED, sample, LORA, 5, False, readings) for readings in (1.0, 5.0))
+    assert (together.drawing, together.reading) == (apart.drawing, apart.reading)
+    assert apart.training == pytest.approx(5 * supervised(PUBLISHED, sample, LORA))
+    assert apart.training - together.training == pytest.approx(4 * supervised(PUBLISHED, silent, LORA))
 
 
 def test_drawing_an_answer_costs_a_forward_pass_over_its_words():

@@ -93,6 +93,18 @@ def test_the_paper_profile_has_the_papers_numbers():
         assert schedule["warmup_steps"] == pytest.approx(0.03 * planned[name].steps, abs=1)
 
 
+def test_every_stage_of_the_h200_profile_fits_its_gpu_and_the_papers_its_gpus():
+    for profile in ("h200", "paper"):
+        params, assumed = laid_over(profile)
+        assumptions = read_assumptions(assumed)
+        for run in runs(params):
+            gpus = assumptions.gpus[run.name]
+            cost = cost_of(run, PUBLISHED, assumptions.samples[run.name], gpus, assumptions.gpu)
+            held = memory_of(run, cost, PUBLISHED, run.parallel, gpus, run.checkpointing)
+            assert held.total < 0.9 * assumptions.gpu.memory_gib * GIB, (profile, run.name)
+            assert run.batch_size % (gpus * run.accumulation) == 0, "shared evenly"
+
+
 def test_data_that_are_there_are_counted(tmp_path):
     world.write_ports(tmp_path, count=6)
     assumptions = read_assumptions(laid_over(None)[1])

@@ -140,7 +140,8 @@ def prompts() -> list[Prompt]:
 def grpo_trainer(tmp_path) -> AudioGRPOTrainer:
     save_model(world.model(), world.processor(), tmp_path)
     processor = world.processor()
-    config = GrpoConfig.model_validate_json(json.dumps({**world.CONFIGS["grpo"], "steps": 2}))
+    optimiser = {**world.OPTIMISER, "accumulation": 3}
+    config = GrpoConfig.model_validate_json(json.dumps({**world.CONFIGS["grpo"], "steps": 2, "optimiser": optimiser}))
     bank = SoundBank(processor, TRACKS)
     return grpo.trainer_of(
         lambda: load_model(tmp_path)[0], processor, prompts(), bank, config, tmp_path / "work", "grpo"
@@ -179,8 +180,8 @@ def test_log_probabilities_of_grpo_are_the_models_own(grpo_trainer):
     torch.testing.assert_close(found, own, atol=1e-5, rtol=1e-4)
 
 
-def test_rows_keep_their_sounds_when_trl_shuffles_them(grpo_trainer, monkeypatch):
-    """TRL shuffles the scored batch before the training forward; the reference saw the rows in order."""
+def test_parts_of_a_step_are_whole_groups_that_keep_their_sounds(grpo_trainer, monkeypatch):
+    """The reference saw all rows at once; each part of the step must hear what belongs to it."""
     seen = []
     original = AudioGRPOTrainer._compute_loss
 
@@ -197,9 +198,8 @@ def test_rows_keep_their_sounds_when_trl_shuffles_them(grpo_trainer, monkeypatch
 
     monkeypatch.setattr(AudioGRPOTrainer, "_compute_loss", spy)
     grpo_trainer.train()
-    difference, rows = seen[0]
-    assert rows != sorted(rows), "shuffled"
-    assert difference < 1e-5, "before the first step policy and reference are one model"
+    assert [rows for _, rows in seen] == [[0] * 4, [1] * 4, [2] * 4]
+    assert max(difference for difference, _ in seen) < 1e-5, "before the first step policy and reference are one model"
 
 
 def test_each_prompt_is_used_once_and_kl_grows_from_nothing(grpo_trainer):

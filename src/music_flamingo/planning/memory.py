@@ -1,7 +1,7 @@
-"""Memory of a GPU in training: weights, gradients, the optimiser's state, what the backward pass keeps, logits, keys
-and values of drawing. Formulas: docs/reference/planning.md."""
+"""Memory of a GPU in training: weights, gradients, the optimiser's state, what the backward pass keeps, logits; and of
+GRPO's drawing, between the steps. Formulas: docs/reference/planning.md."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from music_flamingo.model.lora import FullTuning
@@ -24,18 +24,31 @@ GATHERED_LAYERS = 2
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on each GPU at the fullest moment."""
+    """Bytes on each GPU. The backward pass (activations, logits) and drawing are never there at once."""
 
     weights: float
     gradients: float
     optimiser: float
     activations: float
     logits: float
-    key_values: float
+    drawing: float = 0.0
 
     @property
     def total(self) -> float:
-        return sum(vars(self).values())
+        """At the fullest moment."""
+        return self.weights + self.gradients + self.optimiser + max(self.activations + self.logits, self.drawing)
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a GPU has of GRPO's draw: all answers of its step, however many parts the step is learned in."""
+
+    answers: int
+    """Drawn at once, each with keys and values of all its tokens."""
+    prompts: int
+    """Read at once."""
+    in_a_part: int
+    """Answers that stand behind one copy of their prompt in a part of the step."""
 
 
 def memory(
@@ -49,21 +62,47 @@ def memory(
     precision: Precision,
     checkpointing: bool,
     with_reference: bool = False,
-    drawn: int = 0,
+    group: Group | None = None,
 ) -> Memory:
     """`sample`: the longest. `micro_batch`: samples of a GPU at once. `with_reference`: a second, frozen model (GRPO,
-    full tuning). `drawn`: answers of a GPU that are drawn at once, with keys and values of all their tokens."""
+    full tuning). `group`: of GRPO."""
     weights, gradients, optimiser = states(shape, tuning, parallel, gpus, precision, with_reference)
     element = BF16 if precision == "bf16" else FP32
     spoken = micro_batch * sample.taught_tokens
+    rows, row = (
+        (-(-micro_batch // group.in_a_part), _behind_one_prompt(sample, group)) if group else (micro_batch, sample)
+    )
     return Memory(
         weights=weights,
         gradients=gradients,
         optimiser=optimiser,
-        activations=micro_batch * activations(shape, tuning, sample, element, checkpointing),
+        activations=rows
+        * (activations(shape, tuning, row, element, checkpointing) + _mask(shape, row, element, group)),
         logits=spoken * shape.vocabulary * (LOGIT_COPIES * FP32 + (element if element != FP32 else 0)),
-        key_values=drawn * sample.length(shape) * key_value_bytes(shape, element),
+        drawing=drawing(shape, sample, group, parallel, precision) if group else 0.0,
     )
+
+
+def _behind_one_prompt(sample: Sample, group: Group) -> Sample:
+    return replace(sample, taught_tokens=sample.taught_tokens * group.in_a_part)
+
+
+def _mask(shape: Shape, row: Sample, element: int, group: Group | None) -> int:
+    """Answers behind one prompt need a mask that says who sees whom; elsewhere causality says it."""
+    return row.length(shape) ** 2 * element if group else 0
+
+
+def drawing(shape: Shape, sample: Sample, group: Group, parallel: Parallel, precision: Precision) -> float:
+    """Keys and values of all answers, one layer's inside for the prompts being read, and the weights, which are whole
+    in every rank while answers are drawn."""
+    element = BF16 if precision == "bf16" else FP32
+    # float32 weights: the rotation gives float32 keys, and the cache takes values as it takes keys
+    cached = FP32 if parallel == "single" else element
+    kept = group.answers * sample.length(shape) * key_value_bytes(shape, cached)
+    prompt = sample.length(shape) - sample.taught_tokens
+    inside = group.prompts * prompt * language_elements(shape) * element
+    whole = sum(shape.parameters().values()) * element if parallel in ("zero3", "fsdp2") else 0.0
+    return kept + inside + whole
 
 
 def states(

@@ -13,7 +13,7 @@ from music_flamingo.core.record import OK
 from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.model.size import TinySize
 from music_flamingo.planning.assumptions import Assumptions, Gpu, Samples, read_assumptions
-from music_flamingo.planning.memory import GIB, PARALLEL, Memory, Parallel, Precision, memory
+from music_flamingo.planning.memory import GIB, PARALLEL, Group, Memory, Parallel, Precision, memory
 from music_flamingo.planning.shape import PUBLISHED, Shape
 from music_flamingo.planning.work import Sample, Tuning, reinforced, supervised, trained_parameters
 from music_flamingo.records import Chain, Example, Track
@@ -185,7 +185,8 @@ def cost_of(run: Run, shape: Shape, samples: Samples, gpus: int, gpu: Gpu) -> Co
     fast: float
     if run.generations:
         questions = run.steps * run.batch_size // run.generations
-        work = reinforced(shape, text, run.tuning, run.generations, run.with_reference)
+        readings = run.generations / _together(run, micro_batch)
+        work = reinforced(shape, text, run.tuning, run.generations, run.with_reference, readings)
         slow, fast = questions * work.drawing, questions * (work.reading + work.training)
         lessons, asked = questions * run.generations, questions
     else:
@@ -226,8 +227,18 @@ def memory_of(run: Run, cost: Cost, shape: Shape, parallel: Parallel, gpus: int,
         precision=run.precision,
         checkpointing=checkpointing,
         with_reference=run.with_reference and full,
-        drawn=cost.micro_batch if run.generations else 0,
+        group=_group(run, cost.micro_batch) if run.generations else None,
     )
+
+
+def _together(run: Run, micro_batch: int) -> int:
+    """Answers to one question that stand in one part of a step; groups follow each other."""
+    return min(run.generations, micro_batch)
+
+
+def _group(run: Run, micro_batch: int) -> Group:
+    answers = micro_batch * run.accumulation
+    return Group(answers, -(-answers // run.generations), _together(run, micro_batch))
 
 
 def _model_lines(shape: Shape, origin: str) -> list[str]:

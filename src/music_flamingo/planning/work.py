@@ -99,7 +99,7 @@ class Reinforced:
     drawing: float
     """Word by word: bound by memory, at a small part of a GPU's peak."""
     reading: float
-    """The prompt before the first word, and the reference's forward pass."""
+    """The prompts before the first word, and the reference's forward pass."""
     training: float
 
     @property
@@ -107,25 +107,28 @@ class Reinforced:
         return self.drawing + self.reading + self.training
 
 
-def reinforced(shape: Shape, sample: Sample, tuning: Tuning, generations: int, with_reference: bool) -> Reinforced:
-    """The encoder hears a question's sound once for all its answers; the language model reads it for each."""
-    spoken = sample.taught_tokens
+def reinforced(
+    shape: Shape, sample: Sample, tuning: Tuning, generations: int, with_reference: bool, readings: float = 1.0
+) -> Reinforced:
+    """A question's prompt, with its sound, is read once for all its answers, in drawing and in each pass. `readings`:
+    rows in which it stands in a pass, where its group is divided among parts of a step or GPUs."""
+    spoken, times = sample.taught_tokens, passes(tuning)
     prompt = sample.length(shape) - spoken
-    once, times = forward(shape, sample, spoken), passes(tuning)
-    sound = once["encoder"] + once["projector"]
-    words = once["language"] + once["attention"] + once["head"]
-    prefill = shape.language_operations(prompt) + shape.attention_operations(prompt) + shape.head_operations(1)
-    decode = (
-        shape.language_operations(spoken)
-        + shape.attention_operations(spoken, after=prompt)
-        + shape.head_operations(spoken)
+    sound = {
+        "encoder": shape.encoder_operations(shape.windows(sample.audio_s)),
+        "projector": shape.projector_operations(sample.audio_tokens(shape)),
+    }
+    read = {"language": shape.language_operations(prompt), "attention": shape.attention_operations(prompt)}
+    said = {
+        "language": generations * shape.language_operations(spoken),
+        "attention": generations * shape.attention_operations(spoken, after=prompt),
+        "head": generations * shape.head_operations(spoken),
+    }
+    prefill = sum(sound.values()) + sum(read.values()) + shape.head_operations(1)
+    reference = readings * (sum(sound.values()) + sum(read.values())) + sum(said.values()) if with_reference else 0.0
+    times_of = {**times.matrices, "attention": times.attention["language"]}
+    training = sum(
+        (readings * (sound.get(part, 0.0) + read.get(part, 0.0)) + said.get(part, 0.0)) * times_of[part]
+        for part in ("encoder", "projector", "language", "attention", "head")
     )
-    reading = sound + generations * prefill + (sound + generations * words if with_reference else 0.0)
-    training = (
-        once["encoder"] * times.matrices["encoder"]
-        + once["projector"] * times.matrices["projector"]
-        + generations * once["language"] * times.matrices["language"]
-        + generations * once["attention"] * times.attention["language"]
-        + generations * once["head"] * times.matrices["head"]
-    )
-    return Reinforced(generations * decode, reading, training)
+    return Reinforced(sum(said.values()), prefill + reference, training)

@@ -16,6 +16,7 @@ import torch
 from datasets import Dataset
 from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.utils import split_tensor_dict
 
 from music_flamingo.core.ranks import rank
 from music_flamingo.model.chat import Sound, Tokens, Turn, tokenise
@@ -66,6 +67,8 @@ WITHOUT_ADAPTERS = object()
 class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
     """GRPOTrainer over rows of `dataset_of`; hears `bank(prompts[row].window)`."""
 
+    _buffered_inputs: list[dict[str, Any]] | None
+
     def __init__(
         self,
         *args: Any,
@@ -95,12 +98,20 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["prompt", "row"]
 
+    def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> dict[str, Any]:
+        """TRL's, without its shuffling: a part of a step is whole groups, whose prompts are then read once each. The
+        step's mean is the same in any order."""
+        parts = self.args.steps_per_generation
+        if self._step % (parts * self.num_iterations) == 0 or self._buffered_inputs is None:
+            self._buffered_inputs = split_tensor_dict(self._generate_and_score_completions(generation_batch), parts)
+        return self._buffered_inputs[self._step % parts]
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._rows = [row["row"] for row in inputs]
         asked = [row for rows in gathered(self._rows) for row in rows][:: self.num_generations]
         self._samples += [self._prompts[row].item.id for row in asked]
         scored = super()._generate_and_score_completions(inputs)
-        scored["row"] = torch.tensor(self._rows, device=scored["prompt_ids"].device)  # shuffled along with the rest
+        scored["row"] = torch.tensor(self._rows, device=scored["prompt_ids"].device)  # split along with the rest
         self._tell(scored, asked)
         return scored
 
