@@ -30,7 +30,7 @@ class _Part(BaseModel):
 class InputAudio(_Part):
     data: str
     """Base64."""
-    format: str
+    format: Annotated[str, Field(json_schema_extra={"enum": list(SUFFIXES)})]
 
     @field_validator("format")
     @classmethod

@@ -14,6 +14,7 @@ from music_flamingo.scoring.extract import split_thinking
 from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.measuring import Measurer, description, facts_json
+from music_flamingo.serving.openapi import AUDIO_TYPES, answers, reads
 from music_flamingo.serving.predictor import EncodedAudio
 from music_flamingo.serving.telling import last
 from music_flamingo.serving.uploads import Upload
@@ -28,13 +29,18 @@ class AudioBody(BaseModel):
 def listening_router(engine: Engine, measurer: Measurer | None) -> APIRouter:
     router = APIRouter(prefix="/v1/music", tags=["Listening"])
 
-    @router.post("/facts")
+    described: dict[str, Any] = {
+        "responses": answers(None, also={501: "this server has no measuring tools"}),
+        "openapi_extra": reads(("application/json", AudioBody), *((kind, None) for kind in AUDIO_TYPES)),
+    }
+
+    @router.post("/facts", **described)
     async def facts(request: Request) -> dict[str, Any]:
         upload = await _upload_of(request)
         with engine.place():
             return facts_json(await asyncio.to_thread(_tools(measurer).facts, upload))
 
-    @router.post("/describe")
+    @router.post("/describe", **described)
     async def describe(request: Request) -> dict[str, Any]:
         upload = await _upload_of(request)
         with engine.place():

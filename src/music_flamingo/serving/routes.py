@@ -23,13 +23,14 @@ from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.fetching import Fetcher
 from music_flamingo.serving.limits import BodyLimit
-from music_flamingo.serving.listening_routes import listening_router
+from music_flamingo.serving.listening_routes import AudioBody, listening_router
 from music_flamingo.serving.measuring import Measurer
 from music_flamingo.serving.metrics import ERRORS
-from music_flamingo.serving.predictor import predictions
+from music_flamingo.serving.openapi import Completion, ModelList, TensorResponse, answers, describe, reads
+from music_flamingo.serving.predictor import Instances, predictions
 from music_flamingo.serving.scheduler import Request as Prepared
 from music_flamingo.serving.telling import first_then_rest, last, measured
-from music_flamingo.serving.tensors import BINARY_HEADER, parse_tensors, tensor_response
+from music_flamingo.serving.tensors import BINARY_HEADER, TensorRequest, parse_tensors, tensor_response
 from music_flamingo.serving.uploads import random_seed
 
 PREFIX = "/openai/v1"
@@ -52,19 +53,20 @@ def install_routes(
     app.add_middleware(Guard, access=access)
 
 
-def install_errors(app: FastAPI) -> None:
-    """After KServe added its own: ours take the place of those that show a program's insides."""
+def install_errors(app: FastAPI, served: str) -> None:
+    """After KServe added its own routes and handlers: ours take the place of those that show a program's insides."""
+    describe(app, served, (ChatRequest, TensorRequest, AudioBody), Instances)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _our_fault)
-    for kind, status in ((InvalidInput, 400), (ModelNotFound, 404), (NotImplementedError, 501)):
+    for kind, status in ((InvalidInput, 400), (ModelNotFound, 404), (NotImplementedError, 404)):
         app.add_exception_handler(kind, partial(_kserve_error, status))
 
 
 def _router(engine: Engine, fetch: Fetcher | None) -> APIRouter:
     router = APIRouter(prefix=PREFIX, tags=["OpenAI"])
 
-    @router.get("/models")
+    @router.get("/models", responses=answers(ModelList))
     async def models() -> dict[str, Any]:
         info = engine.info
         extension = {
@@ -75,7 +77,12 @@ def _router(engine: Engine, fetch: Fetcher | None) -> APIRouter:
         model = {"id": info.name, "object": "model", "created": 0, "owned_by": "music-flamingo"}
         return {"object": "list", "data": [{**model, "music_flamingo": extension}]}
 
-    @router.post("/chat/completions", response_model=None)
+    @router.post(
+        "/chat/completions",
+        response_model=None,
+        responses=_streamed(answers(Completion)),
+        openapi_extra=reads(("application/json", ChatRequest)),
+    )
     async def chat(request: Request) -> Response:
         return await _chat(engine, fetch, await request.body())
 
@@ -124,7 +131,11 @@ async def _until_done(events: AsyncIterator[str], held: ExitStack) -> AsyncItera
 def _tensor_router(engine: Engine) -> APIRouter:
     router = APIRouter(prefix="/v2", tags=["V2"])
 
-    @router.post("/models/{name}/infer")
+    @router.post(
+        "/models/{name}/infer",
+        responses=answers(TensorResponse),
+        openapi_extra=reads(("application/json", TensorRequest)),
+    )
     async def infer(name: str, request: Request) -> dict[str, Any]:
         require_model(name, engine.info.name)
         binary = BINARY_HEADER in request.headers
@@ -132,6 +143,12 @@ def _tensor_router(engine: Engine) -> APIRouter:
         return tensor_response(engine.info.name, identity, await predictions(engine, instances))
 
     return router
+
+
+def _streamed(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    """With `stream` the answer comes as server-sent events."""
+    responses[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    return responses
 
 
 async def _no_management() -> None:

@@ -106,7 +106,7 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             rest.config.host = options.host
             install_routes(model_server.app, engine, access, fetch, measurer)
             rest.create_application()
-            install_errors(model_server.app)
+            install_errors(model_server.app, engine.info.name)
             self.setup_event_loop()
             self.register_signal_handler()
             asyncio.run(rest._server.serve())
