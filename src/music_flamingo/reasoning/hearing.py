@@ -69,11 +69,14 @@ class Affirmer:
 
     def __call__(self, track_id: str, texts: Sequence[str]) -> dict[str, float]:
         """Text -> probability of yes, over yes and no."""
+        import torch
+
         from music_flamingo.audio.flac import decode_flac
         from music_flamingo.model.listener import Ask, Listener
 
         with self._lock:
             if self._listener is None:
+                torch.set_num_threads(1)  # as when it was asked its questions
                 self._listener = Listener.load(self._model)
             if track_id not in self._samples:
                 while len(self._samples) >= self._remembered:

@@ -110,13 +110,19 @@ def run(
 def _listen_to_all(
     config: ReasonConfig, skills: Table[Example], tracks: Table[Track], sft_model: InputFolder, think: Writer[Chain]
 ) -> None:
-    """Ask the model every question that may be chosen or serve as evidence, one scratch shard for each of skills."""
+    """Ask the model every question that may be chosen or serve as evidence, one scratch shard for each of skills.
+
+    On one thread: another number adds in another order, and a probability would differ in its last digit.
+    """
     pending = [i for i in map(shard_index, skills.shards) if not shard_path(think.work, i).exists()]
     if not pending:
         return
+    import torch
+
     from music_flamingo.audio.flac import decode_flac
     from music_flamingo.model.listener import Listener
 
+    torch.set_num_threads(1)
     asked_of = training_tracks(skills, config.max_tracks, config.seed)
     listener = Listener.load(sft_model.root)
     evidence = {name for names in config.evidence.values() for name in names}
