@@ -54,7 +54,7 @@ manifests: setup ## render every overlay and check it: schemas, Pod Security "re
 
 # an hour and more on two idle cores; benchmarks/README.md has each command and what it takes
 bench: setup     ## measure everything; tables go to benchmarks/results
-	@for name in facts scaling memory scale scoring teachers mixture packing grpo serving learning; do $(NO_HUB) $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in facts scaling memory scale scoring teachers mixture packing rote grpo serving learning; do $(NO_HUB) $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 serve: setup     ## serve the release on http://127.0.0.1:8080
 	@$(NO_HUB) $(BIN)/mf serve
