@@ -26,6 +26,13 @@ DEADLINE_S = 240
 FSDP2 = {"kind": "fsdp2", "reshard_after_forward": True}
 ZERO_2, ZERO_3 = ({"kind": "deepspeed", "stage": stage} for stage in (2, 3))
 
+MIXED = {
+    "mixture": {"temperature": 2.0, "sources": {"skills": 1.0, "speech": 0.5}},
+    "fill": {"max_tokens": 160, "look_ahead": 6},
+    "max_turns": 1,
+}
+"""Music and speech, several lessons in a row."""
+
 
 def on(parallel: dict, **changes: object) -> dict:
     """The settings of a stage that is shared in this way."""

@@ -210,6 +210,7 @@ WINDOWS = {"rule": "random", "per_track": 2, "max_s": 2.0}
 TRACKING: dict = {"tensorboard": None, "mlflow": None}
 HARDWARE = {"device": "cpu", "precision": "fp32", "gradient_checkpointing": False, "parallel": {"kind": "single"}}
 SCALE = {"tuning": {"kind": "full", "trains": "all"}, "hardware": HARDWARE}
+CONTEXT = {"beyond": "window_by_references", "whole_above": 0.95}
 TEACHING = {
     **SCALE,
     "seed": 3,
@@ -219,7 +220,7 @@ TEACHING = {
     "batch_size": 4,
     "mixture": {"temperature": 1.0, "sources": {"skills": 1.0, "speech": 0.0}},
     "speech_tasks": {"asr": 1.0, "phonemes": 1.0},
-    "context": {"beyond": "window_by_references", "whole_above": 0.95},
+    "context": CONTEXT,
     "fill": None,
     "packing": False,
     "max_turns": 2,
@@ -268,6 +269,7 @@ CONFIGS: dict[str, dict] = {
         "structured_form": "matched_categories",
         "scale_rewards": "group",
         "windows": WINDOWS,
+        "context": CONTEXT,
         "optimiser": OPTIMISER,
         "batch_size": 8,
         "checkpoint_every": 2,

@@ -72,6 +72,16 @@ def test_parts_of_a_step_make_the_same_step(one, data, parallel):
     same_steps(ranked.run("sft", data, 2, **STEPS, **on(parallel), optimiser=optimiser), ranked.log_of("sft", one))
 
 
+def test_a_mixture_in_filled_rows_is_shared_by_two_processes(one, data, tmp_path):
+    """The order is the same; each rank packs its own rows."""
+    (tmp_path / "whole").mkdir()
+    for port in PORTS:
+        (tmp_path / "whole" / port).symlink_to(one / port)
+    world.run("sft", tmp_path / "whole", **STEPS, **ranked.MIXED)
+    found = ranked.run("sft", data, 2, **STEPS, **on(FSDP2), **ranked.MIXED)
+    same_steps(found, ranked.log_of("sft", tmp_path / "whole"))
+
+
 def phase(name: str, tuning: dict) -> dict:
     taught = {"tasks": {"asr": 1.0, "phonemes": 1.0}, "corpora": {"tones": 1.0}}
     return {"name": name, "tuning": tuning, **taught, "steps": 4, "batch_size": 4, "optimiser": world.OPTIMISER}

@@ -59,6 +59,17 @@ def test_sft_killed_twice_ends_in_the_same_bits(undisturbed, data):
     assert world.run("sft", data, **LONG["sft"])["sft_model"].digest == undisturbed[1]["sft"]
 
 
+def test_a_mixture_in_filled_rows_goes_on_to_the_same_bits(undisturbed, data, tmp_path):
+    mixed = {**LONG["sft"], **ranked.MIXED}
+    for port in ("tracks", "skills", "speech", "backbone_model"):
+        (tmp_path / "whole").mkdir(exist_ok=True)
+        (tmp_path / "whole" / port).symlink_to(undisturbed[0] / port)
+    whole = world.run("sft", tmp_path / "whole", **mixed)["sft_model"]
+    assert whole.metrics["sources"]["speech"]["epochs"] > 1
+    assert stop_after("sft", data, 15, signal.SIGKILL, **ranked.MIXED) == -signal.SIGKILL
+    assert world.run("sft", data, **mixed)["sft_model"].digest == whole.digest
+
+
 def test_grpo_interrupted_three_times_uses_every_prompt_once(undisturbed, data):
     """Equal logs: each line holds the digest of the prompts of its step, in order."""
     for step in (3, 6, 9):

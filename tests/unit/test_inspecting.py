@@ -156,6 +156,14 @@ def test_inspecting_a_step_shows_what_that_step_learned_from(data):
     assert samples_digest(shown) == logged["samples"]
 
 
+def test_a_step_of_filled_rows_is_shown_lesson_by_lesson(data):
+    params = {"sft": {**world.TEACHING, "max_turns": 1, "fill": {"max_tokens": 160, "look_ahead": 6}}}
+    seen = look("sft", params, data, 2)
+    assert seen.mistakes == ()
+    assert seen.batch.is_packed
+    assert len(seen.batch.samples) > world.TEACHING["batch_size"]
+
+
 def test_a_stage_or_step_that_is_not_there_is_answered_with_what_is(data):
     with pytest.raises(UserError, match="sft, warmup, grpo"):
         look("facts", world.CONFIGS, data, step=1)

@@ -12,7 +12,7 @@ from transformers import get_scheduler
 from music_flamingo.core.errors import UserError
 from music_flamingo.training.batches import Branches, LessonCollator
 from music_flamingo.training.items import curriculum
-from music_flamingo.training.prompts import draw_prompts, interleave, most_doubtful
+from music_flamingo.training.prompts import draw_prompts, interleave, most_doubtful, within_reach
 from music_flamingo.training.settings import Constant, Cosine, Optimiser, WarmupStableDecay
 from music_flamingo.training.sounds import SoundBank, num_samples_of
 from music_flamingo.training.units import WindowRule
@@ -199,6 +199,35 @@ def test_no_question_comes_again_before_all_have_come():
 def test_questions_of_mf_think_come_first():
     hard = {"t6/other", "t7/other"}
     assert {p.item.id for p in drawn(8, hard)["other"]} == hard
+
+
+def reach(items, beyond="window_by_references", room: int = 10**9, samples=None):
+    rule = replace(RULE, beyond=beyond)
+    return within_reach(items, SECONDS if samples is None else samples, world.hearing(), rule, lambda item: room)
+
+
+def test_a_question_that_names_seconds_is_drawn_with_a_window_that_holds_them():
+    items = [replace(world.item(t), spans_s=((2.0, 2.8),)) for t in TRACKS]
+    kept, must_hear, set_aside = reach(items)
+    assert must_hear == {item.id: (32_000, 44_800) for item in items}
+    assert not set_aside
+    prompts = draw_prompts(
+        kept, (), {"tone": 1.0}, SECONDS, world.hearing(), RULE, count=32, seed=0, must_hear=must_hear
+    )["tone"]
+    assert all(p.window.start <= 32_000 and 44_800 <= p.window.end == p.window.start + 32_000 for p in prompts)
+    assert len({p.window.start for p in prompts}) > 8
+
+
+def test_questions_out_of_reach_are_counted_by_reason():
+    item = world.item(TRACKS[0])
+    far = replace(item, spans_s=((0.1, 0.3), (2.5, 2.9)))
+    near = replace(item, spans_s=((2.0, 2.8),))
+    whole = replace(item, names_a_time=True)
+    assert reach([far, whole, item])[2] == {"references_too_far_apart": 1, "recording_longer_than_window": 1}
+    assert reach([near, item], beyond="quarantine")[::2] == ([item], {"references_not_heard": 1})
+    assert reach([item], room=31_999)[2] == {"longer_than_context": 1}
+    assert reach([item], samples={})[2] == {"no_recording": 1}
+    assert reach([item], samples={"t0": 100})[2] == {"too_short_to_hear": 1}
 
 
 def test_the_doubtful_ones_are_kept_in_their_order():

@@ -22,7 +22,7 @@ from music_flamingo.training.items import Item
 from music_flamingo.training.plan import Plan, drawn_lessons
 from music_flamingo.training.shelf import Shelf
 from music_flamingo.training.sounds import Listing
-from music_flamingo.training.units import NO_RECORDING, Divider, Need, Units, WindowRule
+from music_flamingo.training.units import NO_RECORDING, Divider, Need, Units, WindowRule, heard_samples
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,10 @@ def divided(
     order = order[shelf.taught()[order]]
     source_of = shelf.column("source")
     place = np.asarray(pc.fill_null(pc.index_in(shelf.table["track_id"], recordings.ids), -1))
-    starts, ends = heard_samples(shelf, place, recordings.num_samples, windows.whole_above, hearing.sample_rate_hz)
+    # the last one stands for recordings that are not there
+    lengths = np.append(recordings.num_samples, 0)[place]
+    marks = shelf.column("names_a_time"), shelf.column("is_about_all")
+    starts, ends = heard_samples(*shelf.spans(), *marks, lengths, windows.whole_above, hearing.sample_rate_hz)
     bounds = words.bounds()
     dividers = [Divider(hearing, windows, max_turns, words, rng) for rng in rngs]
     for source in range(len(units)):
@@ -141,25 +144,6 @@ def divided(
             samples, weight = int(recordings.num_samples[number]), float(recordings.sampling_weight[number])
             dividers[source].divide(units[source], recordings.ids[number].as_py(), samples, weight, needs)
     return units
-
-
-def heard_samples(
-    shelf: Shelf, place: np.ndarray, num_samples: np.ndarray, whole_above: float, rate_hz: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(start, end) in samples that each item must hear; end is 0 where any stretch will do."""
-    # the last one stands for recordings that are not there
-    lengths = np.append(num_samples, 0)[place]
-    rows, spans_s = shelf.spans()
-    local = spans_s[:, 1] - spans_s[:, 0] < whole_above * lengths[rows] / rate_hz
-    start_s, end_s = np.full(len(shelf), np.inf), np.zeros(len(shelf))
-    np.minimum.at(start_s, rows[local], spans_s[local, 0])
-    np.maximum.at(end_s, rows[local], spans_s[local, 1])
-    # its clock starts with the recording
-    names_a_time = shelf.column("names_a_time")
-    start_s[names_a_time | (end_s == 0)] = 0.0
-    end_s[shelf.column("is_about_all") | (names_a_time & (end_s == 0))] = np.inf
-    ends = np.minimum(np.ceil(end_s * rate_hz), lengths).astype(np.int64)
-    return np.minimum(np.floor(start_s * rate_hz), ends).astype(np.int64), ends
 
 
 def mixed(plan: Plan, rngs: Sequence[random.Random], parts: Sequence[float]) -> Iterator[int]:

@@ -6,14 +6,25 @@ sure it is of the options of each, and the least sure ones are kept.
 
 import math
 import random
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 
 from music_flamingo.model.context import Hearing
 from music_flamingo.training.grpo import Prompt
 from music_flamingo.training.items import Item
-from music_flamingo.training.units import WindowRule, draw_windows
+from music_flamingo.training.sounds import Window
+from music_flamingo.training.units import (
+    NO_RECORDING,
+    NOT_HEARD,
+    NOT_WHOLE,
+    TOO_FAR_APART,
+    TOO_LONG,
+    TOO_SHORT,
+    WindowRule,
+    draw_windows,
+    heard_of,
+)
 
 
 def draw_prompts(
@@ -27,11 +38,13 @@ def draw_prompts(
     count: int,
     seed: int,
     weights: Mapping[str, float] | None = None,
+    must_hear: Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, list[Prompt]]:
     """Family -> its candidates, `count` in all by the families' shares.
 
     Items whose ids are `hard` come before the rest, and none comes again before all have come. With `weights` (of
-    tracks, their mean about 1) an item comes as often in a round as its track weighs, on average over rounds.
+    tracks, their mean about 1) an item comes as often in a round as its track weighs, on average over rounds. A window
+    holds the samples that its item (by id) must hear.
     """
     rng = random.Random(seed)
     present = sorted({item.family for item in items})
@@ -41,10 +54,57 @@ def draw_prompts(
         mine = _in_turn([item for item in items if item.family == family], hard, weights or {}, rng)
         wanted = math.ceil(count * shares[family] / total)
         drawn[family] = [
-            Prompt(rng.choice(draw_windows(item.track_id, num_samples[item.track_id], hearing, windows, rng)), item)
+            Prompt(
+                _window(item, num_samples[item.track_id], hearing, windows, (must_hear or {}).get(item.id), rng), item
+            )
             for item in islice(mine, wanted)
         ]
     return drawn
+
+
+def _window(
+    item: Item,
+    num_samples: int,
+    hearing: Hearing,
+    windows: WindowRule,
+    heard: tuple[int, int] | None,
+    rng: random.Random,
+) -> Window:
+    if heard is None:
+        return rng.choice(draw_windows(item.track_id, num_samples, hearing, windows, rng))
+    return Window(item.track_id, *hearing.window_around(num_samples, heard, windows.rule, rng, windows.max_samples))
+
+
+def within_reach(
+    items: Iterable[Item],
+    num_samples: Mapping[str, int],
+    hearing: Hearing,
+    windows: WindowRule,
+    room: Callable[[Item], int],
+) -> tuple[list[Item], dict[str, tuple[int, int]], Counter[str]]:
+    """The items that can be asked; what they must hear, by id, where not any stretch will do; why others are not asked.
+
+    `room`: samples of sound that fit into the context beside an item's words and the answer to come.
+    """
+    kept, must_hear, set_aside = list[Item](), dict[str, tuple[int, int]](), Counter[str]()
+    for item in items:
+        length = num_samples.get(item.track_id)
+        if length is None or length < hearing.min_samples:
+            set_aside[NO_RECORDING if length is None else TOO_SHORT] += 1
+            continue
+        window = hearing.trimmed(min(length, hearing.max_samples, windows.max_samples))
+        heard = heard_of(item, length, windows.whole_above, hearing)
+        if window > room(item):
+            set_aside[TOO_LONG] += 1
+        elif heard is not None and heard[1] - heard[0] > window:
+            set_aside[NOT_WHOLE if heard == (0, hearing.trimmed(length)) else TOO_FAR_APART] += 1
+        elif heard is not None and window < length and windows.beyond == "quarantine":
+            set_aside[NOT_HEARD] += 1
+        else:
+            kept.append(item)
+            if heard is not None:
+                must_hear[item.id] = heard
+    return kept, must_hear, set_aside
 
 
 def _in_turn(

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from music_flamingo.core.ports import InputFolder, OutputFolder, Table
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
-from music_flamingo.model.context import Hearing
+from music_flamingo.model.chat import Turn, tokenise
+from music_flamingo.model.context import MARKS, Hearing
 from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
@@ -20,9 +21,9 @@ from music_flamingo.rewards.judge import can_be_scored
 from music_flamingo.training import grpo
 from music_flamingo.training.distributed import device_of, from_first, join, leave
 from music_flamingo.training.grpo import Prompt
-from music_flamingo.training.items import Curriculum, curriculum, item_of_example
+from music_flamingo.training.items import Curriculum, Item, curriculum, item_of_example
 from music_flamingo.training.log import log_lines, write_log, write_plan
-from music_flamingo.training.prompts import draw_prompts, interleave, most_doubtful
+from music_flamingo.training.prompts import draw_prompts, interleave, most_doubtful, within_reach
 from music_flamingo.training.rollouts import collect
 from music_flamingo.training.settings import Reinforcing
 from music_flamingo.training.sounds import Recordings, SoundBank
@@ -47,6 +48,10 @@ class Questions:
     """Ids of the examples in MF-Think."""
     num_unscorable: int
     """Examples that no part of the reward can be computed for: they are not asked."""
+    must_hear: Mapping[str, tuple[int, int]]
+    """Samples that an item (by id) must hear; of others any stretch will do."""
+    quarantined: Mapping[str, int]
+    """Why items are not asked that neither window nor context has room for -> how many."""
 
 
 def prepare(
@@ -62,12 +67,40 @@ def prepare(
     scorable = [item for item in items if can_be_scored(grpo.task_of(item), grpo.rules_of(config))]
     if unscorable := len(items) - len(scorable):
         log.warning("%s: %d examples are left out: no reward applies to them", stage, unscorable)
-    taught = curriculum(scorable, config.families, stage)
+    recordings, hearing = Recordings([tracks]), Hearing.of(processor, model_config)
+    lengths = {i.track_id: recordings.length(i.track_id) for i in scorable if i.track_id in recordings}
+    room = _room(config, processor, hearing)
+    items, must_hear, quarantined = within_reach(scorable, lengths, hearing, _windows(config, hearing), room)
+    for reason, count in sorted(quarantined.items()):
+        log.warning("%s: %d questions are quarantined: %s", stage, count, reason)
+    taught = curriculum(items, config.families, stage)
     for family, reason in sorted(taught.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
-    heard, recordings = tuple(sorted({item.track_id for item in taught.items})), Recordings([tracks])
-    hearing, bank = Hearing.of(processor, model_config), SoundBank(processor, recordings)
-    return Questions(processor, taught, heard, recordings, hearing, bank, hard, unscorable)
+    heard, bank = tuple(sorted({item.track_id for item in taught.items})), SoundBank(processor, recordings)
+    return Questions(
+        processor,
+        taught,
+        heard,
+        recordings,
+        hearing,
+        bank,
+        hard,
+        unscorable,
+        must_hear,
+        dict(sorted(quarantined.items())),
+    )
+
+
+def _windows(config: Reinforcing, hearing: Hearing) -> WindowRule:
+    windows, rule = config.windows, config.context
+    max_samples = round(windows.max_s * hearing.sample_rate_hz)
+    return WindowRule(windows.rule, max_samples, windows.per_track, rule.beyond, rule.whole_above)
+
+
+def _room(config: Reinforcing, processor: Any, hearing: Hearing) -> Callable[[Item], int]:
+    return lambda item: hearing.room_for_audio(
+        len(tokenise(processor, (Turn(item.prompt, None),), 0).ids) - MARKS + config.max_completion_tokens
+    )
 
 
 def reinforce(
@@ -95,6 +128,8 @@ def reinforce(
         "num_prompts": len(prompts),
         "num_prompts_of_think": sum(prompt.item.id in questions.hard for prompt in prompts),
         "num_unscorable": questions.num_unscorable,
+        "num_window_by_references": len(questions.must_hear),
+        "quarantined": dict(sorted(questions.quarantined.items())),
         "windows": config.windows.model_dump(),
     }
     if is_first():
@@ -119,8 +154,6 @@ def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener |
 
     Without a listener nobody says which candidates are doubtful, and the first ones drawn are kept.
     """
-    windows = config.windows
-    max_samples = round(windows.max_s * questions.hearing.sample_rate_hz)
     wanted = config.steps // config.updates_per_draw * config.prompts_per_step
     candidates = draw_prompts(
         questions.taught.items,
@@ -128,8 +161,9 @@ def plan_prompts(config: Reinforcing, questions: Questions, listener: Listener |
         config.families,
         {track: questions.recordings.length(track) for track in questions.heard},
         questions.hearing,
-        WindowRule(windows.rule, max_samples, windows.per_track),
+        _windows(config, questions.hearing),
         weights={track: questions.recordings.weight(track) for track in questions.heard},
+        must_hear=questions.must_hear,
         count=math.ceil(wanted * config.candidates),
         seed=config.seed,
     )

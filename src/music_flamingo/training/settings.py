@@ -294,6 +294,8 @@ class Reinforcing(StageConfig):
     scale_rewards: Literal["group", "batch", "none"]
     """`group`: advantages are divided by the group's standard deviation (paper)."""
     windows: Windows
+    context: Context
+    """A question whose words leave no room for its window and an answer is set aside: windows are not made shorter."""
     optimiser: Optimiser
     tuning: Tuning
     """With adapters the model that training starts from is the same one with its adapters switched off; in full it is

@@ -105,6 +105,14 @@ class Recordings(Mapping[str, bytes]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.listing.ids.to_pylist())
 
+    def __contains__(self, recording_id: object) -> bool:
+        """Without reading it."""
+        try:
+            self.place(str(recording_id))
+        except KeyError:
+            return False
+        return True
+
     def __getitem__(self, recording_id: str) -> bytes:
         number = self.place(recording_id)
         shard, row = int(self._shard[number]), int(self._row[number])

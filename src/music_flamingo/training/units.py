@@ -17,6 +17,7 @@ import numpy as np
 
 from music_flamingo.audio.windows import Rule
 from music_flamingo.model.context import MARKS, Hearing
+from music_flamingo.training.items import Item
 from music_flamingo.training.settings import Beyond
 from music_flamingo.training.sounds import Window
 
@@ -174,6 +175,39 @@ class Divider:
             return most
         sizes = sorted((self.text_tokens(need.row) for need in needs), reverse=True)[:most]
         return max(1, int(np.searchsorted(np.cumsum(sizes), room, side="right")))
+
+
+def heard_samples(
+    span_of: np.ndarray,
+    spans_s: np.ndarray,
+    names_a_time: np.ndarray,
+    is_about_all: np.ndarray,
+    num_samples: np.ndarray,
+    whole_above: float,
+    rate_hz: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(start, end) in samples that each question must hear of its recording; end is 0 where any stretch will do.
+
+    `spans_s[k]` (start, end) is what a reference of question `span_of[k]` names; `num_samples`: of its recording.
+    """
+    local = spans_s[:, 1] - spans_s[:, 0] < whole_above * num_samples[span_of] / rate_hz
+    start_s, end_s = np.full(len(num_samples), np.inf), np.zeros(len(num_samples))
+    np.minimum.at(start_s, span_of[local], spans_s[local, 0])
+    np.maximum.at(end_s, span_of[local], spans_s[local, 1])
+    # its clock starts with the recording
+    start_s[names_a_time | (end_s == 0)] = 0.0
+    end_s[is_about_all | (names_a_time & (end_s == 0))] = np.inf
+    ends = np.minimum(np.ceil(end_s * rate_hz), num_samples).astype(np.int64)
+    return np.minimum(np.floor(start_s * rate_hz), ends).astype(np.int64), ends
+
+
+def heard_of(item: Item, num_samples: int, whole_above: float, hearing: Hearing) -> tuple[int, int] | None:
+    """What one question must hear of a recording of so many samples; None where any stretch will do."""
+    spans_s = np.array(item.spans_s, dtype=float).reshape(-1, 2)
+    marks = np.array([item.names_a_time]), np.array([item.is_about_all])
+    span_of, lengths = np.zeros(len(spans_s), int), np.array([hearing.trimmed(num_samples)])
+    starts, ends = heard_samples(span_of, spans_s, *marks, lengths, whole_above, hearing.sample_rate_hz)
+    return (int(starts[0]), int(ends[0])) if ends[0] else None
 
 
 def draw_windows(
