@@ -43,10 +43,28 @@ def job_for(
             "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
             "priority_class": os.environ.get(PRIORITY),
             "runtime": os.environ.get("JOB_RUNTIME", RUNTIME),
-            "environment": {},
+            "environment": store_variables(("CHECKPOINT_STORE",)),
+            "secrets": _secrets() if os.environ.get("CHECKPOINT_STORE") else {},
             "timeout_s": timeout_s,
         }
     )
+
+
+def store_variables(also: tuple[str, ...] = ()) -> dict[str, str]:
+    """How a pod reaches the artifact store, as far as it is no secret. Empty where none is named."""
+    names = ("RUN_STORE", "RUN_STORE_REGION", *also) if os.environ.get("RUN_STORE") else ()
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def store_secret() -> tuple[str, dict[str, str]]:
+    """(the secret's name, its keys -> variables)."""
+    keys = {"accesskey": "RUN_STORE_ACCESS_KEY", "secretkey": "RUN_STORE_SECRET_KEY"}
+    return os.environ.get("RUN_STORE_SECRET", "mlpipeline-minio-artifact"), keys
+
+
+def _secrets() -> dict[str, dict[str, str]]:
+    name, keys = store_secret()
+    return {variable: {"secret": name, "key": key} for key, variable in keys.items()}
 
 
 def hand_over(task: PipelineTask, job: JobSettings) -> None:

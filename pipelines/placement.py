@@ -13,7 +13,7 @@ from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
 from music_flamingo.cluster.jobs import JobSettings
-from pipelines.jobs import hand_over, job_for
+from pipelines.jobs import hand_over, job_for, store_secret, store_variables
 from pipelines.parameters import default_profile
 
 TEACHER_CACHE_PATH = "/teacher-cache"
@@ -90,6 +90,8 @@ HARDWARE = {
     "paper": Hardware(nodes=16, gpus=8, gpu_product="NVIDIA-H100-80GB-HBM3", cpu="96", memory="960Gi", shm="256Gi"),
 }
 """Profiles with GPUs. Every other runs on processors alone."""
+TRAINING = ("backbone", "sft", "warmup", "grpo")
+"""Steps that write checkpoints."""
 ON_GPUS = ("sft", "reason", "warmup", "grpo", "evaluate")
 GPU_TIMEOUT_S = 14 * DAY_S
 
@@ -131,13 +133,11 @@ def place(task: PipelineTask) -> PipelineTask:
         _secret(task, "SONGS_SECRET", {"access-key": "S3_ACCESS_KEY", "secret-key": "S3_SECRET_KEY"})
     if wanted.reads_models:
         _claim(task, "MODELS_CLAIM", MODELS_PATH)
-    if store := os.environ.get("RUN_STORE"):
-        task.set_env_variable("RUN_STORE", store)
-        if region := os.environ.get("RUN_STORE_REGION"):
-            task.set_env_variable("RUN_STORE_REGION", region)
-        keys = {"accesskey": "RUN_STORE_ACCESS_KEY", "secretkey": "RUN_STORE_SECRET_KEY"}
-        name = os.environ.get("RUN_STORE_SECRET", "mlpipeline-minio-artifact")
-        kubernetes.use_secret_as_env(task, secret_name=name, secret_key_to_env=keys)
+    if variables := store_variables(("CHECKPOINT_STORE",) if step in TRAINING else ()):
+        for name, value in variables.items():
+            task.set_env_variable(name, value)
+        secret, keys = store_secret()
+        kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env=keys)
     return task
 
 

@@ -300,6 +300,7 @@ def settings(kind: str = "pytorchjob", **changed: Any) -> JobSettings:
         "priority_class": None,
         "runtime": "torch-distributed",
         "environment": {"NCCL_DEBUG": "WARN"},
+        "secrets": {},
         "timeout_s": 30,
     }
     return JobSettings.model_validate(values | changed)

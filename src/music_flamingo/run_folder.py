@@ -5,17 +5,12 @@ RUN_STORE_SECRET_KEY. pipelines/placement.py sets them.
 """
 
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.sources.object_store import S3Access, client_of, list_objects
-
-ANY_REGION = "us-east-1"
-"""What stores inside a cluster take when they know no regions."""
+from music_flamingo.sources.object_store import S3Access, access_by_environment, client_of, list_objects, place_of
 
 
 def folder_of_run(uri: str, run: str) -> str:
@@ -34,8 +29,8 @@ def read_named(folder: str, names: tuple[str, ...]) -> Iterator[tuple[str, bytes
         for path in sorted(p for name in names for p in root.rglob(name)):
             yield str(path.relative_to(root)), path.read_bytes()
         return
-    bucket, prefix = _place(folder)
-    access = _access()
+    bucket, prefix = place_of(folder)
+    access = access_by_environment()
     for key, _, _ in list_objects(access, bucket, f"{prefix}/"):
         if key.rpartition("/")[2] in names:
             yield key.removeprefix(f"{prefix}/"), _read(access, bucket, key)
@@ -46,31 +41,10 @@ def write_beside(uri: str, name: str, content: str) -> None:
     if "://" not in uri:
         write_atomic(Path(uri).parent / name, content)
         return
-    bucket, key = _place(uri)
+    bucket, key = place_of(uri)
     data = content.encode()
-    client_of(_access()).put_object(
+    client_of(access_by_environment()).put_object(
         bucket_name=bucket, object_name=f"{key.rpartition('/')[0]}/{name}", data=io.BytesIO(data), length=len(data)
-    )
-
-
-def _place(uri: str) -> tuple[str, str]:
-    """(bucket, key) of `minio://bucket/key` or `s3://bucket/key`."""
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.strip("/")
-
-
-def _access() -> S3Access:
-    endpoint = os.environ.get("RUN_STORE")
-    if not endpoint:
-        raise UserError(
-            "the artifact store cannot be reached: RUN_STORE is not set. Compile the pipeline with RUN_STORE naming "
-            "its address (docs/reference/pipelines.md)."
-        )
-    return S3Access(
-        endpoint=endpoint,
-        region=os.environ.get("RUN_STORE_REGION", ANY_REGION),
-        access_key="env:RUN_STORE_ACCESS_KEY",
-        secret_key="env:RUN_STORE_SECRET_KEY",
     )
 
 

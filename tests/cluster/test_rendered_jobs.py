@@ -64,3 +64,14 @@ def test_shm_gpus_and_tolerations_reach_the_pods():
     assert pod["tolerations"][0]["key"] == "nvidia.com/gpu"
     job = rendered("trainjob")
     assert job["spec"]["trainer"]["resourcesPerNode"]["limits"]["nvidia.com/gpu"] == "8"
+
+
+@each_kind
+def test_keys_of_the_checkpoint_store_come_from_a_secret(kind):
+    secrets = {"RUN_STORE_ACCESS_KEY": {"secret": "store", "key": "accesskey"}}
+    job = rendered(kind, environment={"CHECKPOINT_STORE": "s3://music/checkpoints"}, secrets=secrets)
+    assert violations(job) == []
+    main = job["spec"]["trainer"] if kind == "trainjob" else MAIN[kind](job)["containers"][0]
+    given = {entry["name"]: entry for entry in main["env"]}
+    assert given["CHECKPOINT_STORE"]["value"] == "s3://music/checkpoints"
+    assert given["RUN_STORE_ACCESS_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "store", "key": "accesskey"}

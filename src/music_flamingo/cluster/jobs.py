@@ -28,6 +28,13 @@ Resource = dict[str, Any]
 Phase = Literal["waiting", "running", "succeeded", "failed"]
 
 
+class SecretValue(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    secret: str
+    key: str
+
+
 class JobSettings(BaseModel):
     """Where and how widely a stage trains; never what it gives."""
 
@@ -53,6 +60,8 @@ class JobSettings(BaseModel):
     """Of TrainJobs: the ClusterTrainingRuntime that says how pods find each other."""
     environment: dict[str, str]
     """NCCL settings and the like."""
+    secrets: dict[str, SecretValue]
+    """Variable -> where its value stands; the value itself is in no settings."""
     timeout_s: int = Field(gt=0)
     """From the first submission to the end, restarts included."""
 
@@ -146,9 +155,11 @@ def container(settings: JobSettings, name: str, work: Work) -> Resource:
     }
 
 
-def environment(settings: JobSettings) -> list[dict[str, str]]:
+def environment(settings: JobSettings) -> list[dict[str, Any]]:
     given = {"MF_TERMINATION_LOG": TERMINATION_LOG, "HOME": "/tmp", **settings.environment}
-    return [{"name": name, "value": value} for name, value in sorted(given.items())]
+    plain: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in sorted(given.items())]
+    places = {name: {"name": at.secret, "key": at.key} for name, at in sorted(settings.secrets.items())}
+    return [*plain, *({"name": name, "valueFrom": {"secretKeyRef": place}} for name, place in places.items())]
 
 
 def mounts() -> list[dict[str, Any]]:

@@ -132,6 +132,14 @@ def begin(root: Path, key: str) -> bool:
     return False
 
 
+def open_work(folder: Path) -> tuple[Path, str] | None:
+    """(port being written, key of the work) that a folder inside it belongs to; None outside of one."""
+    for port in folder.parents:
+        if (port / PROGRESS_NAME).is_file() and (key := _progress_key(port / PROGRESS_NAME)):
+            return port, key
+    return None
+
+
 def _progress_key(progress: Path) -> str | None:
     try:
         key = json.loads(progress.read_text())["key"]

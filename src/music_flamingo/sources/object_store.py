@@ -7,17 +7,22 @@ What is wrong with one object (gone, forbidden, changed while it came) is that t
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.shards import atomic_path
 
+ANY_REGION = "us-east-1"
+"""What stores inside a cluster take when they know no regions."""
 TRIES = 3
 """Of an object whose transfer breaks off or arrives otherwise than listed."""
 CHUNK_BYTES = 2**20
@@ -46,6 +51,31 @@ class S3Access(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or "@" in parts.netloc:
             raise ValueError("an endpoint reads https://host:port")
         return endpoint
+
+
+def access_by_environment() -> S3Access:
+    """RUN_STORE (http://host:port), RUN_STORE_REGION, RUN_STORE_ACCESS_KEY and RUN_STORE_SECRET_KEY, as pods have them.
+
+    Raises UserError where no store is named.
+    """
+    endpoint = os.environ.get("RUN_STORE")
+    if not endpoint:
+        raise UserError(
+            "the object store cannot be reached: RUN_STORE is not set. Give its address, http://host:port; a pipeline "
+            "takes it when it is compiled (docs/reference/pipelines.md)."
+        )
+    return S3Access(
+        endpoint=endpoint,
+        region=os.environ.get("RUN_STORE_REGION", ANY_REGION),
+        access_key="env:RUN_STORE_ACCESS_KEY",
+        secret_key="env:RUN_STORE_SECRET_KEY",
+    )
+
+
+def place_of(uri: str) -> tuple[str, str]:
+    """(bucket, key) of `minio://bucket/key` or `s3://bucket/key`."""
+    parts = urlsplit(uri)
+    return parts.netloc, parts.path.strip("/")
 
 
 class ObjectProblem(Exception):
@@ -102,15 +132,28 @@ def _connect(access: S3Access, access_key: str, secret_key: str) -> Any:
 
 def list_objects(access: S3Access, bucket: str, prefix: str) -> Iterator[tuple[str, int, str]]:
     """(key, size in bytes, etag) of every object under `prefix`, in order of keys as the store gives them."""
-    from minio.error import MinioException
-    from urllib3.exceptions import HTTPError
-
-    try:
+    with _stopping(access, bucket):
         for found in client_of(access).list_objects(bucket_name=bucket, prefix=prefix, recursive=True):
             if not found.is_dir:
                 yield found.object_name, found.size, (found.etag or "").strip('"')
-    except (MinioException, HTTPError) as error:
-        _stop(access, bucket, error)
+
+
+def upload(access: S3Access, bucket: str, key: str, path: Path) -> None:
+    """A file as an object; it is there whole or not at all. Raises UserError for what is wrong with the store."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            with _stopping(access, bucket):
+                client_of(access).fput_object(bucket_name=bucket, object_name=key, file_path=str(path))
+            return
+        except UserError:
+            if attempt == TRIES:
+                raise
+            time.sleep(2**attempt)
+
+
+def remove(access: S3Access, bucket: str, key: str) -> None:
+    with _stopping(access, bucket):
+        client_of(access).remove_object(bucket_name=bucket, object_name=key)
 
 
 def download(
@@ -177,10 +220,23 @@ def _chunks(response: Any) -> Iterator[bytes]:
         raise ObjectProblem("incomplete", f"the transfer broke off: {error}") from error
 
 
+@contextmanager
+def _stopping(access: S3Access, bucket: str) -> Iterator[None]:
+    """What is wrong with the store, in words. An answer that is no XML comes from something else than a store."""
+    from minio.error import MinioException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except (MinioException, HTTPError, ParseError) as error:
+        _stop(access, bucket, error)
+
+
 def _stop(access: S3Access, bucket: str, error: Exception) -> NoReturn:
     code = str(getattr(error, "code", "") or type(error).__name__)
     where = f"the object store {access.endpoint}, bucket {bucket}"
     remedies = {
+        "ParseError": "That is no S3: mend `endpoint` (the address of the API, not of a console).",
         "NoSuchBucket": "There is no such bucket: mend `bucket`, or create it.",
         "AccessDenied": f"These credentials ({access.access_key}) may not read it: grant them list and read.",
         **dict.fromkeys(

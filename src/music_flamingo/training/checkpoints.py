@@ -22,11 +22,11 @@ from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.ranks import is_first, num_ranks, rank
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.training.distributed import AcrossRanks, from_first, gathered
+from music_flamingo.training.mirror import COMPLETE, mirror_of
 from music_flamingo.training.pieces import put_back, whole_tensors
 
 log = logging.getLogger(__name__)
 
-COMPLETE = "complete.json"
 TRAINER_STATE = "trainer_state.json"
 SCHEDULE = "schedule.json"
 PATTERN = "checkpoint-*"
@@ -57,11 +57,13 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def last_good(folder: Path) -> Path | None:
-    """The latest whole checkpoint, the same in every rank; damaged ones are deleted."""
+    """The latest whole checkpoint, here or in the object store, the same in every rank; damaged ones are deleted."""
     return from_first(lambda: _last_good(folder))
 
 
 def _last_good(folder: Path) -> Path | None:
+    if mirror := mirror_of(folder):
+        mirror.fetch(folder)
     good = None
     for checkpoint in checkpoints(folder):
         if is_whole(checkpoint):
@@ -91,6 +93,8 @@ class WholeCheckpoints(AcrossRanks):
         if is_first():
             for old in checkpoints(folder)[:-KEPT]:
                 shutil.rmtree(old)
+            if mirror := mirror_of(folder):
+                mirror.send(checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         """Nothing yet: weights are put back where the optimiser's state is, when both are in their pieces."""
