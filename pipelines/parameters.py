@@ -3,8 +3,9 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from music_flamingo.core.params import load_params
+from music_flamingo.core.params import load_assumptions, load_params
 from music_flamingo.workspace import profile_path
 
 BRANCHES = 8
@@ -20,7 +21,15 @@ def default_profile() -> str:
 
 def default_params() -> str:
     """All parameters as JSON text; `PROFILE` of the environment names a profile to lay over params.yaml."""
-    profile = os.environ.get("PROFILE")
-    overlays = (profile_path(profile),) if profile else ()
     # as one string: KFP turns the 4 of a dict into 4.0 and rounds large seeds
-    return json.dumps(load_params(_ROOT / "params.yaml", overlays), sort_keys=True)
+    return json.dumps(load_params(_ROOT / "params.yaml", _overlays()), sort_keys=True)
+
+
+def default_assumptions() -> dict[str, Any]:
+    """What the profile plans with (`plan:`), which no stage reads: the GPUs of each stage among it."""
+    return load_assumptions(_ROOT / "params.yaml", _overlays())
+
+
+def _overlays() -> tuple[Path, ...]:
+    profile = os.environ.get("PROFILE")
+    return (profile_path(profile),) if profile else ()

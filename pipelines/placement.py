@@ -6,6 +6,7 @@ every failure alike, the deterministic ones too. What may pass is tried again in
 pods by the workflow controller.
 """
 
+import json
 import os
 from dataclasses import dataclass, replace
 
@@ -13,8 +14,9 @@ from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
 from music_flamingo.cluster.jobs import JobSettings
-from pipelines.jobs import hand_over, job_for, store_secret, store_variables
-from pipelines.parameters import default_profile
+from music_flamingo.core.errors import UserError
+from pipelines.jobs import BY_JOB, hand_over, job_for, store_secret, store_variables
+from pipelines.parameters import default_assumptions, default_params, default_profile
 
 TEACHER_CACHE_PATH = "/teacher-cache"
 MODELS_PATH = "/models"
@@ -49,10 +51,11 @@ class Placement:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a profile gives to the stages that run networks of full size; all but `nodes` is of one node."""
+    """What a node gives to the stages that run networks of full size.
 
-    nodes: int
-    """Of training by jobs (pipelines/jobs.py); a step's own pod is on one."""
+    How many GPUs train a stage, and so how many nodes its job has, is the profile's `plan.gpus`.
+    """
+
     gpus: int
     gpu_product: str
     cpu: str
@@ -86,8 +89,8 @@ PLACEMENTS = {
 }
 
 HARDWARE = {
-    "h200": Hardware(nodes=1, gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
-    "paper": Hardware(nodes=16, gpus=8, gpu_product="NVIDIA-H100-80GB-HBM3", cpu="96", memory="960Gi", shm="256Gi"),
+    "h200": Hardware(gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
+    "paper": Hardware(gpus=8, gpu_product="NVIDIA-A100-SXM4-80GB", cpu="96", memory="960Gi", shm="256Gi"),
 }
 """Profiles with GPUs. Every other runs on processors alone."""
 TRAINING = ("backbone", "sft", "warmup", "grpo")
@@ -117,6 +120,8 @@ def place(task: PipelineTask) -> PipelineTask:
     """Give a task what its step asks for, under the profile and for the cluster that the environment names."""
     step, profile = task.component_spec.name.removeprefix("comp-"), default_profile()
     wanted = placement(step, profile)
+    if step in BY_JOB:
+        _require_job(step, profile)
     if job := _job(step, profile, wanted):
         hand_over(task, job)
         wanted = replace(wanted, cpu=LAUNCHES.cpu, memory=LAUNCHES.memory, gpus=0, shm="")
@@ -141,11 +146,29 @@ def place(task: PipelineTask) -> PipelineTask:
     return task
 
 
-def _job(step: str, profile: str, wanted: Placement) -> JobSettings | None:
+def nodes_of(step: str, profile: str) -> int:
+    """Of the job that trains a stage: as many as hold the GPUs that the profile plans for it."""
     hardware = HARDWARE.get(profile)
+    return max(1, default_assumptions()["gpus"][step] // hardware.gpus) if hardware else 1
+
+
+def _require_job(step: str, profile: str) -> None:
+    """Raises UserError where a stage is shared by several processes that nobody would start."""
+    parallel = json.loads(default_params())[step]["hardware"]["parallel"]["kind"]
+    if parallel != "single" and not os.environ.get("JOB_CLAIM"):
+        raise UserError(
+            f"profile {profile} shares {step} over several processes (hardware.parallel: {parallel}), which a job of "
+            "several pods starts: set JOB_CLAIM to a ReadWriteMany volume claim (docs/reference/cluster.md), or choose "
+            "`parallel: {kind: single}`."
+        )
+
+
+def _job(step: str, profile: str, wanted: Placement) -> JobSettings | None:
+    if step not in BY_JOB:
+        return None
     return job_for(
         step,
-        nodes=hardware.nodes if hardware else 1,
+        nodes=nodes_of(step, profile),
         gpus=wanted.gpus,
         gpu_product=wanted.gpu_product,
         cpu=wanted.cpu,

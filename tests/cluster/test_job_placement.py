@@ -10,20 +10,22 @@ import yaml
 
 from manifests.validation import violations
 from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings, Work, kind_of, named
+from music_flamingo.core.params import load_params
+from music_flamingo.workspace import profile_path
 from pipelines.jobs import BY_JOB
 from pipelines.outline import read_outline
 from pipelines.placement import HARDWARE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = HARDWARE["paper"]
+NODES = {"sft": 16, "warmup": 16, "grpo": 8}
+"""128 GPUs; GRPO's 64 questions of 5 answers are shared evenly by 64."""
 
 
 @pytest.fixture(scope="module", params=["pytorchjob", "trainjob"])
 def compiled(request, tmp_path_factory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp("jobs")
-    # placement knows more profiles than there are files of parameters
-    (folder / "paper.yaml").write_text("{}\n")
-    words = {"PROFILE": str(folder / "paper.yaml"), "JOB_CLAIM": "music-flamingo-runs", "JOB_KIND": request.param}
+    words = {"PROFILE": "paper", "JOB_CLAIM": "music-flamingo-runs", "JOB_KIND": request.param}
     script = "from pathlib import Path; from pipelines.__main__ import compile_one, music_flamingo; "
     script += f"compile_one(music_flamingo, Path({str(folder)!r}) / 'p.yaml')"
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={**os.environ, **words}, check=True)
@@ -43,7 +45,7 @@ def test_training_stages_launch_a_job_that_fits_its_schema_and_ask_for_little_th
         step = name.removeprefix("exec-")
         launching.add(step)
         job = JobSettings.model_validate_json(env["MF_JOB"])
-        assert (job.kind, job.nodes, job.processes_per_node) == (kind, PAPER.nodes, PAPER.gpus)
+        assert (job.kind, job.nodes, job.processes_per_node) == (kind, NODES[step], PAPER.gpus)
         jobs = kind_of(job)
         assert violations(named(jobs.render(job, Work(step, "r", ())), Work(step, "r", ()), "music", None)) == []
         assert "accelerator" not in container["resources"]
@@ -57,6 +59,26 @@ def test_training_stages_launch_a_job_that_fits_its_schema_and_ask_for_little_th
 
 def test_the_dry_run_counts_all_nodes_of_a_job(compiled):
     steps = {s.name: s for s in read_outline(compiled[1])}
-    assert (steps["sft"].nodes, steps["sft"].gpus) == (PAPER.nodes, PAPER.nodes * PAPER.gpus)
-    assert steps["sft"].cpus == pytest.approx(PAPER.nodes * float(PAPER.cpu) + 0.5)
+    assert (steps["sft"].nodes, steps["sft"].gpus) == (16, 128)
+    assert steps["sft"].cpus == pytest.approx(16 * float(PAPER.cpu) + 0.5)
     assert (steps["evaluate"].nodes, steps["evaluate"].gpus) == (0, PAPER.gpus)
+
+
+def test_stages_that_several_processes_share_are_not_compiled_without_a_volume_for_their_job(tmp_path):
+    script = "from pathlib import Path; from pipelines.__main__ import compile_one, music_flamingo; "
+    script += f"compile_one(music_flamingo, Path({str(tmp_path)!r}) / 'p.yaml')"
+    words = {**os.environ, "PROFILE": "paper"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=words, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "set JOB_CLAIM" in done.stderr
+
+
+def test_the_steps_of_a_profile_start_as_many_processes_as_its_parameters_share_the_work_over():
+    """Placement against the parameters: a batch that the job's ranks cannot share, or ranks that nobody starts."""
+    params = load_params(ROOT / "params.yaml", (profile_path("paper"),))
+    assert params["backbone"]["hardware"]["parallel"]["kind"] == "single", "no job starts it"
+    for step in BY_JOB:
+        ranks = NODES[step] * PAPER.gpus
+        stage = params[step]
+        batch = stage["prompts_per_step"] * stage["num_generations"] if step == "grpo" else stage["batch_size"]
+        assert batch % (ranks * stage["optimiser"]["accumulation"]) == 0, step

@@ -10,20 +10,34 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.placement import HARDWARE, ON_GPUS, PLACEMENTS, placement
+from pipelines.jobs import BY_JOB
+from pipelines.placement import HARDWARE, LAUNCHES, ON_GPUS, PLACEMENTS, placement
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.stem: path for path in (ROOT / "pipelines/profiles").glob("*.yaml")}
 PROFILES = ["default", *sorted({*FILES, *HARDWARE})]
-WORDS = ("TEACHER_CACHE_CLAIM", "TEACHER_KEY_SECRET", "SONGS_SECRET", "MODELS_CLAIM", "RUN_STORE", "RUN_STORE_SECRET")
+WORDS = (
+    "TEACHER_CACHE_CLAIM",
+    "TEACHER_KEY_SECRET",
+    "SONGS_SECRET",
+    "MODELS_CLAIM",
+    "RUN_STORE",
+    "RUN_STORE_SECRET",
+    "CHECKPOINT_STORE",
+)
 MOST_BYTES = 1_000_000
 
 
 COMPILE = """
 import json, os, sys
 from pathlib import Path
+BY_JOB = ("paper",)
 for file, folder in json.loads(sys.argv[1]):
     os.environ["PROFILE"] = file
+    if Path(file).stem in BY_JOB:
+        os.environ["JOB_CLAIM"] = "music-flamingo-runs"
+    else:
+        os.environ.pop("JOB_CLAIM", None)
     for name in [n for n in sys.modules if n.partition(".")[0] == "pipelines"]:
         del sys.modules[name]
     from pipelines.__main__ import compile_one, main, music_flamingo
@@ -68,6 +82,10 @@ def tasks(spec: dict) -> dict[str, dict]:
     return {name: task for graph in graphs if "dag" in graph for name, task in graph["dag"]["tasks"].items()}
 
 
+def launches_a_job(executor: dict) -> bool:
+    return "MF_JOB" in {entry["name"] for entry in executor["container"].get("env", [])}
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_what_is_compiled_is_small(compiled, profile):
     made = (
@@ -96,9 +114,11 @@ def test_every_step_has_a_timeout_memory_and_a_user_that_is_not_root(compiled, p
     for name, executor in spec["deploymentSpec"]["executors"].items():
         step = name.removeprefix("exec-")
         wanted, settings = placement(step, profile), kubernetes[step]
-        assert int(settings["activeDeadlineSeconds"]) == wanted.timeout_s
+        assert int(settings["activeDeadlineSeconds"]) == placement(step, profile).timeout_s
         assert settings["securityContext"] == {"runAsUser": "1000", "runAsGroup": "1000", "runAsNonRoot": True}
         asked = executor["container"]["resources"]
+        if launches_a_job(executor):
+            wanted = LAUNCHES
         assert asked["resourceMemoryLimit"] == asked["resourceMemoryRequest"] == wanted.memory
         assert asked["resourceCpuRequest"] == wanted.cpu
 
@@ -112,8 +132,10 @@ def test_gpus_their_nodes_and_shared_memory_go_to_the_stages_that_run_full_netwo
         assert on_gpus == set()
         return
     hardware = HARDWARE[profile]
-    assert on_gpus == set(ON_GPUS)
-    for step in ON_GPUS:
+    launching = {n.removeprefix("exec-") for n, e in executors.items() if launches_a_job(e)}
+    assert launching == (set(BY_JOB) if profile == "paper" else set())
+    assert on_gpus == set(ON_GPUS) - launching
+    for step in on_gpus:
         accelerator = executors[f"exec-{step}"]["container"]["resources"]["accelerator"]
         assert accelerator["resourceType"] == "nvidia.com/gpu"
         assert accelerator["resourceCount"] == str(hardware.gpus)
