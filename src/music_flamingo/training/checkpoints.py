@@ -56,6 +56,13 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob(PATTERN), key=lambda path: int(path.name.rpartition("-")[2]))
 
 
+def forget_old(folder: Path, needed: Path | None) -> None:
+    """The last KEPT stay, and the one that is still needed."""
+    for old in checkpoints(folder)[:-KEPT]:
+        if old != needed:
+            shutil.rmtree(old)
+
+
 def last_good(folder: Path) -> Path | None:
     """The latest whole checkpoint, here or in the object store, the same in every rank; damaged ones are deleted."""
     return from_first(lambda: _last_good(folder))
@@ -91,9 +98,9 @@ class WholeCheckpoints(AcrossRanks):
             written += [checkpoint / TRAINER_STATE, checkpoint / SCHEDULE]
         mark_complete(checkpoint, written)
         if is_first():
-            for old in checkpoints(folder)[:-KEPT]:
-                shutil.rmtree(old)
-            if mirror := mirror_of(folder):
+            mirror = mirror_of(folder)
+            forget_old(folder, mirror.sending if mirror else None)
+            if mirror:
                 mirror.send(checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:

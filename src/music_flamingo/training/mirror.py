@@ -4,19 +4,21 @@ CHECKPOINT_STORE (`s3://bucket/prefix`) switches it on, and the variables of `so
 reached: neither is part of a result. Below the prefix lies a folder for each piece of work, under the key of its
 stage, inputs, parameters and code, so that nothing of another work is ever found.
 
-Copies are made in the background, one after another, the mark of wholeness last. A copy that fails is a warning: the
-next checkpoint is copied again. The process ends when the last copy has, after SIGTERM too.
+Copies are made in the background, one at a time, the mark of wholeness last; where they take longer than training does
+from one checkpoint to the next, those between are left out. A copy that fails is a warning: the next checkpoint is
+copied again. The process ends when the last copy has, after SIGTERM too.
 """
 
-import json
 import logging
 import os
 import shutil
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file
@@ -41,19 +43,26 @@ PREFIX = "checkpoint-"
 KEPT = 2
 MAX_FILE_BYTES = 2**40
 
+_DIGESTS = TypeAdapter(dict[str, str])
 
-@dataclass(frozen=True)
+
+@dataclass
 class Mirror:
     """The copies of one folder of checkpoints. The first rank alone copies: all ranks write to one volume."""
 
     access: S3Access
     bucket: str
     prefix: str
+    sending: Path | None = None
+    """The checkpoint that is being copied: it has to stay on disk."""
     _sender: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "mirror"))
+    _next: Future[None] | None = None
 
     def send(self, checkpoint: Path) -> None:
-        """Copy a whole checkpoint, in the background."""
-        self._sender.submit(self._send, checkpoint)
+        """Copy a whole checkpoint, in the background, in place of one that still waits for its turn."""
+        if self._next:
+            self._next.cancel()
+        self._next = self._sender.submit(self._send, checkpoint)
 
     def fetch(self, folder: Path) -> None:
         """The newest whole checkpoint of the store into `folder`, unless a newer one lies there. Damaged ones are
@@ -68,20 +77,26 @@ class Mirror:
                 return
 
     def _send(self, checkpoint: Path) -> None:
+        self.sending = checkpoint
         try:
             files = [path for path in sorted(checkpoint.iterdir()) if path.name != COMPLETE]
             for path in (*files, checkpoint / COMPLETE):
                 upload(self.access, self.bucket, f"{self.prefix}/{checkpoint.name}/{path.name}", path)
-            self._forget_old()
+            self._forget_before(_step(checkpoint.name))
         except FileNotFoundError:
-            log.info("%s went before it was copied: a later one takes its place", checkpoint.name)
-        except UserError as error:
+            log.info("%s went before it was copied: its stage has ended", checkpoint.name)
+        except (UserError, OSError) as error:
             log.warning("%s was not copied: %s", checkpoint.name, error)
+        finally:
+            self.sending = None
 
-    def _forget_old(self) -> None:
-        found = self._found()
-        for name in sorted(found, key=_step)[:-KEPT]:
-            for file in found[name]:
+    def _forget_before(self, step: int) -> None:
+        """Up to this step the last KEPT whole copies stay. What lies beyond was passed over, and is written anew."""
+        found = {name: files for name, files in self._found().items() if _step(name) <= step}
+        whole = sorted((name for name, files in found.items() if COMPLETE in files), key=_step)
+        for name in found.keys() - set(whole[-KEPT:]):
+            # without its mark first: a copy that is half removed must not look whole
+            for file in sorted(found[name], key=lambda file: file != COMPLETE):
                 remove(self.access, self.bucket, f"{self.prefix}/{name}/{file}")
 
     def _found(self) -> dict[str, list[str]]:
@@ -89,7 +104,9 @@ class Mirror:
         files: defaultdict[str, list[str]] = defaultdict(list)
         for key, _, _ in list_objects(self.access, self.bucket, f"{self.prefix}/{PREFIX}"):
             name, _, file = key.removeprefix(f"{self.prefix}/").partition("/")
-            files[name].append(file)
+            # a checkpoint has no folders: a key that says so is none of ours
+            if "/" not in file:
+                files[name].append(file)
         return files
 
     def _fetch(self, name: str, folder: Path, files: set[str]) -> bool:
@@ -100,6 +117,8 @@ class Mirror:
         arriving.mkdir(parents=True)
         try:
             digests = self._digests(name, arriving)
+            if not digests.keys() <= files:
+                raise ObjectProblem("missing", ", ".join(sorted(digests.keys() - files)))
             for file, digest in digests.items():
                 self._get(name, file, arriving)
                 if sha256_file(arriving / file) != digest:
@@ -115,10 +134,9 @@ class Mirror:
     def _digests(self, name: str, arriving: Path) -> dict[str, str]:
         self._get(name, COMPLETE, arriving)
         try:
-            digests: dict[str, str] = json.loads((arriving / COMPLETE).read_text())
+            return _DIGESTS.validate_json((arriving / COMPLETE).read_bytes())
         except ValueError as error:
             raise ObjectProblem("changed", f"{COMPLETE} cannot be read") from error
-        return digests
 
     def _get(self, name: str, file: str, arriving: Path) -> None:
         key, target = f"{self.prefix}/{name}/{file}", arriving / file
