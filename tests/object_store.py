@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ FILTERS = {
     "connect_timeout = 0.01\n",
     "listing_formats": "",
     "s3api": "s3_acl = false\nlocation = us-east-1\ndns_compliant_bucket_names = true\n",
-    "tempauth": "user_{account}_{name} = {secret} .admin\n",
+    "tempauth": "user_{account}_{name} = {secret} .admin\nuser_{account}_reader = {secret}\n",
     "copy": "",
     "slo": "",
     "dlo": "",
@@ -95,6 +95,20 @@ class ObjectStore:
             secure=False,
             region=self.region,
         )
+
+    def reader(self, bucket: str) -> "ObjectStore":
+        """As somebody who may list and read this bucket and no more."""
+        from botocore.session import get_session
+
+        owner = get_session().create_client(
+            "s3",
+            endpoint_url=self.url,
+            region_name=self.region,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+        )
+        owner.put_bucket_acl(Bucket=bucket, ACL="public-read")
+        return replace(self, access_key=f"{self.access_key.partition(':')[0]}:reader")
 
     def environment(self) -> dict[str, str]:
         """What boto, s3fs and DVC read."""

@@ -5,15 +5,20 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import minio
 import pytest
 
 from music_flamingo.cli import main
+from music_flamingo.cluster import storage
 from music_flamingo.cluster.storage import Checked, check
+from music_flamingo.core.errors import UserError
+from music_flamingo.sources.object_store import S3Access, list_objects
 
 pytest_plugins = ("object_store",)
 service = pytest.mark.slow
@@ -93,6 +98,42 @@ def test_a_wrong_secret_is_told_from_a_missing_bucket(object_store, monkeypatch)
     assert what == "access"
     assert "SignatureDoesNotMatch: the keys are refused: mend env:S3_ACCESS_KEY (who) and env:S3_SECRET_KEY" in words
     assert "guessed" not in words
+
+
+@service
+def test_keys_that_may_only_read_pass_until_a_write_is_asked_for(object_store, monkeypatch):
+    if not object_store.client().bucket_exists(bucket_name=BUCKET):
+        object_store.client().make_bucket(bucket_name=BUCKET)
+    reader = object_store.reader(BUCKET)
+    monkeypatch.setenv("S3_ACCESS_KEY", reader.access_key)
+    assert not any(f.wrong for f in findings(object_store.url))
+    what, words = wrong(object_store.url, writes=True)
+    assert what == "write"
+    assert words.startswith(f"AccessDenied: an object cannot be written, read and removed in {BUCKET}: grant s3:Put")
+
+
+@service
+def test_a_clock_here_that_is_an_hour_ahead_is_said_before_the_keys_are_blamed(object_store, monkeypatch):
+    monkeypatch.setattr(storage.time, "time", lambda now=time.time: now() + 3600)
+    what, words = wrong(object_store.url)
+    assert what == "clock"
+    assert "ahead of the service's: signatures are refused beyond 15 minutes. Let NTP set" in words
+
+
+@service
+def test_signatures_of_a_wrong_clock_are_told_from_wrong_keys(object_store, monkeypatch):
+    """The clock of the client alone, as behind a proxy that gives its own time."""
+    monkeypatch.setattr(minio.time, "utcnow", lambda: datetime.now(UTC) - timedelta(hours=1))
+    what, words = wrong(object_store.url)
+    assert (what, words) == ("access", "RequestTimeTooSkewed: the service finds our clock wrong: let NTP set it.")
+    access = S3Access(
+        endpoint=object_store.url,
+        region=object_store.region,
+        access_key="env:S3_ACCESS_KEY",
+        secret_key="env:S3_SECRET_KEY",
+    )
+    with pytest.raises(UserError, match=r"RequestTimeTooSkewed\. The clock here is wrong"):
+        list(list_objects(access, BUCKET, ""))
 
 
 @service

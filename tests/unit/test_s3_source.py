@@ -202,6 +202,15 @@ def test_a_forbidden_object_is_a_reason_and_a_refused_key_stops(tmp_path: Path) 
         fetch(access_of(url), tmp_path)
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_endpoint_that_does_not_speak_s3_is_named_with_its_remedy(status: int) -> None:
+    page = {"content-type": "text/html", "content-length": "13"}
+    with answering(status, b"<p>console<p>", page) as (url, _), pytest.raises(UserError) as raised:
+        list(objects.list_objects(access_of(url), BUCKET, ""))
+    assert f"the object store {url}, bucket {BUCKET}, answers " in str(raised.value)
+    assert "That is no S3: mend `endpoint`" in str(raised.value)
+
+
 def test_a_key_in_the_parameters_is_refused_without_being_shown(tmp_path: Path) -> None:
     config = json.loads(s3_config("http://127.0.0.1:9"))
     config["source"]["access"]["secret_key"] = "canary-secret"

@@ -19,14 +19,13 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.sources.object_store import WRONG_CREDENTIALS, S3Access, secret
+from music_flamingo.sources.object_store import NO_S3, WRONG_CREDENTIALS, S3Access, code_of, secret
 
 CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 20.0
 MAX_SKEW_S = 15 * 60
 """S3 refuses signatures older or newer than this."""
 NOTICED_SKEW_S = 60
-NO_S3 = "it answers, but not as S3 does: is this a console or a proxy? MinIO's API is port 9000."
 
 
 @dataclass(frozen=True)
@@ -232,14 +231,8 @@ def _access(store: Checked) -> str:
     return f"the bucket {store.bucket} may be listed; {holds}"
 
 
-def _code(error: Exception) -> str:
-    """S3's word for it, or the kind of error where the service had no word."""
-    code = getattr(error, "code", None)
-    return code if isinstance(code, str) and code else type(error).__name__
-
-
 def _access_remedy(store: Checked, error: Exception) -> str:
-    code = _code(error)
+    code = code_of(error)
     remedies = {
         "NoSuchBucket": f"there is no bucket {store.bucket}: create it, or mend the name.",
         "AccessDenied": f"these keys may not list {store.bucket}: grant them s3:ListBucket, s3:GetObject and, where "
@@ -247,8 +240,9 @@ def _access_remedy(store: Checked, error: Exception) -> str:
         "RequestTimeTooSkewed": "the service finds our clock wrong: let NTP set it.",
         "AuthorizationHeaderMalformed": f"the region {store.region} is not the bucket's: mend `region`.",
         "PermanentRedirect": f"the bucket lies in another region than {store.region}: mend `region` and `endpoint`.",
-        "InvalidResponseError": NO_S3,
-        "ParseError": NO_S3,
+        **dict.fromkeys(
+            NO_S3, "it answers, but not as S3 does: is this a console or a proxy? MinIO's API is port 9000."
+        ),
         **dict.fromkeys(
             WRONG_CREDENTIALS,
             f"the keys are refused: mend {store.access_key} (who) and {store.secret_key} (its secret).",
@@ -273,7 +267,7 @@ def _write(store: Checked) -> str:
             answer.release_conn()
         client.remove_object(bucket_name=store.bucket, object_name=key)
     except (MinioException, HTTPError) as error:
-        code = _code(error)
+        code = code_of(error)
         raise Wrong(
             f"{code}: an object cannot be written, read and removed in {store.bucket}: grant s3:PutObject, "
             "s3:GetObject and s3:DeleteObject, and look at the quota."

@@ -28,6 +28,8 @@ TRIES = 3
 CHUNK_BYTES = 2**20
 MISSING = ("NoSuchKey", "ResourceNotFound")
 WRONG_CREDENTIALS = ("SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidTokenId", "ExpiredToken")
+NO_S3 = ("ParseError", "InvalidResponseError")
+"""An answer that is no XML, with a status that is good or bad."""
 PLAIN_ETAG = re.compile(r"[0-9a-f]{32}")
 """The MD5 of the bytes; an object that was sent in parts has another form, and counts by its size."""
 
@@ -232,11 +234,19 @@ def _stopping(access: S3Access, bucket: str) -> Iterator[None]:
         _stop(access, bucket, error)
 
 
+def code_of(error: Exception) -> str:
+    """S3's word for it, or the kind of error where the service had no word."""
+    code = getattr(error, "code", None)
+    # a ParseError's code is a number of the XML parser's
+    return code if isinstance(code, str) and code else type(error).__name__
+
+
 def _stop(access: S3Access, bucket: str, error: Exception) -> NoReturn:
-    code = str(getattr(error, "code", "") or type(error).__name__)
+    code = code_of(error)
     where = f"the object store {access.endpoint}, bucket {bucket}"
     remedies = {
-        "ParseError": "That is no S3: mend `endpoint` (the address of the API, not of a console).",
+        **dict.fromkeys(NO_S3, "That is no S3: mend `endpoint` (the address of the API, not of a console)."),
+        "RequestTimeTooSkewed": "The clock here is wrong, or the store's: let NTP set it.",
         "NoSuchBucket": "There is no such bucket: mend `bucket`, or create it.",
         "AccessDenied": f"These credentials ({access.access_key}) may not read it: grant them list and read.",
         **dict.fromkeys(
