@@ -66,7 +66,7 @@ def add_to(commands: Commands) -> None:
         "deploy",
         _deploy,
         "give an InferenceService to a release by 10, 50, 100 %% of the requests, or roll it back",
-        "mf deploy s3://music-flamingo/releases/0f3c9a21 --endpoint https://minio.example:9000 --public-key release.pub",
+        "mf deploy s3://music-flamingo/releases/0f3c9a21 --endpoint https://minio:9000 --public-key release.pub",
     )
     deploy.add_argument("uri", nargs="?", help="the release, as `mf publish` printed it")
     deploy.add_argument("--rollback", action="store_true", help="take a canary away, or go back to the release before")
