@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,33 @@ def test_an_unfinished_output_is_not_fetched(before, tmp_path):
     folder = steps.lay_out(COUNT, CONFIG, {"before": before}, tmp_path / "shared")
     with pytest.raises(MissingInputError, match="has not finished"):
         steps.fetch(folder, {"after": tmp_path / "out" / "after"})
+
+
+def finished(before: Path, tmp_path: Path, config: str) -> Path:
+    """A work's folder on the shared volume, done and fetched."""
+    folder = steps.lay_out(COUNT, config, {"before": before}, tmp_path / "shared")
+    execute(COUNT, config, {"before": folder / "before"}, {"after": folder / "after"})
+    steps.fetch(folder, {"after": tmp_path / folder.name / "after"})
+    return folder
+
+
+def age(folder: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(folder / steps.FETCHED, (then, then))
+
+
+def test_a_week_after_its_ports_were_fetched_a_folder_is_deleted_and_unfinished_ones_stay(before, tmp_path):
+    configs = [CONFIG.replace("3", str(n)) for n in (3, 4, 5, 6)]
+    old, again, recent = (finished(before, tmp_path, config) for config in configs[:3])
+    unfinished = steps.lay_out(COUNT, configs[3], {"before": before}, tmp_path / "shared")
+    for folder, seconds in ((old, steps.KEPT_S + 60), (again, steps.KEPT_S + 60), (recent, steps.KEPT_S - 60)):
+        age(folder, seconds)
+    halfway = tmp_path / "shared" / f"{steps.LEAVING}of-a-killed-sweep"
+    halfway.mkdir()
+    assert steps.lay_out(COUNT, configs[1], {"before": before}, tmp_path / "shared") == again, "wanted once more"
+    steps.sweep(tmp_path / "shared")
+    assert set((tmp_path / "shared").iterdir()) == {again, recent, unfinished}
+    assert read_manifest(again / "after").digest == read_manifest(tmp_path / again.name / "after").digest
 
 
 def by_real_work(die_at: int | None):

@@ -5,17 +5,22 @@ A job's pods cannot see the step's own ports, so the step lays them on the share
 work: what it is, on which inputs, with which parameters and code. The job runs `mf run STAGE` there, on the same port
 folders; a later start of the same work, in this run or another, finds its checkpoints and goes on. What is finished
 comes back by a copy, which is checked against its manifest.
+
+A folder whose ports have been fetched stays KEPT_S for the same work in another run, and is then deleted by whichever
+step fetches next. One that was never fetched has checkpoints that somebody may go on from: it stays.
 """
 
 import logging
 import os
 import shutil
+import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings, Work
+from music_flamingo.cluster.jobs import KEPT_FAILED_S, SHARED_PATH, JobSettings, Work
 from music_flamingo.core import manifest as manifests
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.core.stage import Stage, execute, parse_config
@@ -26,6 +31,11 @@ JOB_VARIABLE = "MF_JOB"
 RUN_VARIABLE = "MF_RUN_ID"
 LOG_NAME = "rank0.log"
 PARAMS_NAME = "params.yaml"
+FETCHED = "fetched"
+"""Written into a work's folder when its ports have arrived at the step; its time is when."""
+LEAVING = ".leaving-"
+KEPT_S = KEPT_FAILED_S
+"""As long as the job itself is kept."""
 
 Ports = Mapping[str, Path]
 
@@ -44,6 +54,7 @@ def run_step(stage: Stage, config_json: str, inputs: Ports, outputs: Ports) -> N
     launcher = Launcher(connect(), own_namespace(), settings, kept_log=folder / LOG_NAME)
     launcher.run(Work(stage.name, os.environ.get(RUN_VARIABLE, folder.name), command(stage, folder)), own_pod())
     fetch(folder, outputs)
+    sweep(folder.parent)
 
 
 def command(stage: Stage, folder: Path) -> tuple[str, ...]:
@@ -58,6 +69,8 @@ def lay_out(stage: Stage, config_json: str, inputs: Ports, shared: Path) -> Path
     read = {name: manifests.read_manifest(inputs[name]) for name in stage.inputs}
     key = stage.key(config, {name: m.digest for name, m in read.items()})
     folder = shared / f"{stage.name}-{key[:16]}"
+    # wanted again: no other step may sweep it
+    (folder / FETCHED).unlink(missing_ok=True)
     for name in stage.inputs:
         _copy_port(inputs[name], folder / name)
     # as YAML, not JSON: YAML reads JSON's 1e-05 as text
@@ -69,6 +82,21 @@ def fetch(folder: Path, outputs: Ports) -> None:
     """The finished ports of a job's folder. Raises MissingInputError for one that is not finished."""
     for name, target in outputs.items():
         _copy_port(folder / name, target)
+    (folder / FETCHED).touch()
+
+
+def sweep(shared: Path) -> None:
+    """Delete the folders whose ports were fetched more than KEPT_S ago, and what a killed sweep left of others."""
+    for mark in shared.glob(f"*-*/{FETCHED}"):
+        try:
+            if time.time() - mark.stat().st_mtime > KEPT_S:
+                # away from its name at once: a step that wants it in this moment lays out a new one
+                mark.parent.rename(shared / f"{LEAVING}{uuid.uuid4()}")
+                log.info("deleting %s: its ports were fetched long ago", mark.parent)
+        except FileNotFoundError:
+            log.info("%s went while it was looked at: another step sweeps", mark.parent)
+    for left in shared.glob(f"{LEAVING}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _copy_port(source: Path, target: Path) -> None:
