@@ -2,6 +2,7 @@
 
 import copy
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,20 @@ def main_container(resource):
 def test_an_overlay_has_no_violations(rendered, overlay):
     assert findings(rendered[overlay]) == []
     assert len(rendered[overlay]) > 30
+
+
+def test_volumes_that_steps_may_not_write_are_named_with_a_remedy(rendered, tmp_path):
+    job = one(rendered["production"], "Job", "claims-setup")
+    script = main_container(job)["command"][-1].replace("/claims/", f"{tmp_path}/")
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    for volume in volumes:
+        (tmp_path / volume["persistentVolumeClaim"]["claimName"]).mkdir()
+    assert subprocess.run(["sh", "-c", script], check=False).returncode == 0
+    # what even root cannot write
+    (tmp_path / "teacher-cache").rmdir()
+    done = subprocess.run(["sh", "-c", script], check=False, capture_output=True, text=True)
+    assert (done.returncode, "may not write teacher-cache: chgrp 1000" in done.stdout) == (1, True)
+    assert [list(path.iterdir()) for path in tmp_path.iterdir()] == [[]]
 
 
 BREAKS = {
