@@ -4,11 +4,11 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -16,6 +16,7 @@ from kserve.errors import InvalidInput, ModelNotFound
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from music_flamingo.serving.access import Access, Guard
 from music_flamingo.serving.chat import ChatRequest, Head, chunks, completion, parse_chat, question_of, require_model
@@ -36,6 +37,11 @@ from music_flamingo.serving.uploads import random_seed
 PREFIX = "/openai/v1"
 PAGE = "/ui"
 PAGE_FILES = Path(__file__).parent / "page"
+
+GONE_AFTER_S = 0.5
+"""How often it is looked whether a client still waits for its whole answer."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -84,12 +90,13 @@ def _router(engine: Engine, fetch: Fetcher | None) -> APIRouter:
         openapi_extra=reads(("application/json", ChatRequest)),
     )
     async def chat(request: Request) -> Response:
-        return await _chat(engine, fetch, await request.body())
+        return await _chat(engine, fetch, request)
 
     return router
 
 
-async def _chat(engine: Engine, fetch: Fetcher | None, body: bytes) -> Response:
+async def _chat(engine: Engine, fetch: Fetcher | None, sent: Request) -> Response:
+    body = await sent.body()
     started_s = time.monotonic()
     # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
     asked = await asyncio.to_thread(parse_chat, body)
@@ -100,12 +107,13 @@ async def _chat(engine: Engine, fetch: Fetcher | None, body: bytes) -> Response:
         head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
         told = measured(engine.stream(request), request.recording, started_s)
         if not asked.stream:
-            return JSONResponse(completion(head, await last(told), request.recording))
+            heard = await _unless_gone(sent, last(told))
+            return JSONResponse(completion(head, heard, request.recording)) if heard else Response(status_code=499)
         usage = asked.stream_options is not None and asked.stream_options.include_usage
         # what goes wrong before the first word still gets its own status
         begun = await first_then_rest(told)
         events = chunks(head, begun, request.recording, usage)
-        return StreamingResponse(_until_done(events, held.pop_all()), media_type="text/event-stream")
+        return _HeldStream(events, held.pop_all())
 
 
 def _request_of(engine: Engine, fetch: Fetcher | None, asked: ChatRequest) -> Prepared:
@@ -121,11 +129,27 @@ def _request_of(engine: Engine, fetch: Fetcher | None, asked: ChatRequest) -> Pr
     )
 
 
-async def _until_done(events: AsyncIterator[str], held: ExitStack) -> AsyncIterator[str]:
-    """A stream keeps its place until its last word."""
-    with held:
-        async for event in events:
-            yield event
+class _HeldStream(StreamingResponse):
+    """Keeps its place until the last word is sent or the client is gone, be that before the first."""
+
+    def __init__(self, events: AsyncIterator[str], held: ExitStack) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._held:
+            await super().__call__(scope, receive, send)
+
+
+async def _unless_gone(sent: Request, answer: Coroutine[Any, Any, T]) -> T | None:
+    """The answer, or None when the client went away before it was there: nothing more is said for it."""
+    waiting = asyncio.ensure_future(answer)
+    while not waiting.done():
+        await asyncio.wait({waiting}, timeout=GONE_AFTER_S)
+        if not waiting.done() and await sent.is_disconnected():
+            waiting.cancel()
+            return None
+    return waiting.result()
 
 
 def _tensor_router(engine: Engine) -> APIRouter:
