@@ -120,9 +120,17 @@ class EmulatedCluster:
         except TimeoutError:
             return
 
-    async def _log(self, request: Any) -> AsyncIterator[bytes]:
+    def _log(self, request: Any) -> Any:
         self.log_requests.append(dict(request.params))
-        log = self.logs[request.url.path.split("/")[-2]]
+        pod = request.url.path.split("/")[-2]
+        if not self._has_pod(pod):
+            return kmock.Response(payload={"kind": "Status", "code": 404, "message": f"no pod {pod}"}, status=404)
+        return self._lines(request, self.logs[pod])
+
+    def _has_pod(self, name: str) -> bool:
+        return any(r.plural == "pods" and n == name and not o.deleted for (r, _, n), o in list(self.kmock.objects.items()))
+
+    async def _lines(self, request: Any, log: PodLog) -> AsyncIterator[bytes]:
         since_s = float(request.params.get("sinceSeconds", 1e9))
         start, budget = time.monotonic() - since_s, self.cuts.pop(0) if self.cuts else None
         yield b""
@@ -173,7 +181,7 @@ class EmulatedCluster:
     def add_pod(self, running: Running, index: int) -> str:
         """A running pod of a job, in place of one of the same name."""
         name = f"{running.name}-{index}"
-        if any(n == name and not o.deleted for (_, _, n), o in list(self.kmock.objects.items())):
+        if self._has_pod(name):
             self.core.delete_namespaced_pod(name, NAMESPACE)
         self._uid += 1
         labels = {

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from emulated_cluster import NAMESPACE, container_status, evict, fail, hang, settings, succeed
+from emulated_cluster import NAMESPACE, Running, container_status, evict, fail, hang, settings, succeed
 
 from music_flamingo.cluster.jobs import RESTARTS, Work, named
 from music_flamingo.cluster.launcher import MAX_RESTARTS, JobFailedError, Launcher
@@ -201,6 +201,18 @@ def test_lines_written_between_two_streams_are_not_lost(cluster, launch, shown):
     launch().run(WORK)
     assert shown == [f"line {i}" for i in range(60)]
     assert any("sinceSeconds" in request for request in cluster.log_requests)
+
+
+def test_the_log_of_a_pod_that_was_replaced_is_not_taken_from_its_successor(cluster, launch, shown, tmp_path):
+    running = Running("pytorchjobs", "job")
+    cluster.add_pod(running, 0)
+    follower = launch()._follower("job")
+    (first,) = follower._pods()
+    cluster.write(cluster.add_pod(running, 0), "of the second")
+    # as when the pod is replaced between the look at it and the opening of its log
+    assert list(follower._stream(first, None)) == []
+    (second,) = follower._pods()
+    assert b"of the second" in next(c for c in follower._stream(second, None) if c)
 
 
 def test_two_equal_lines_are_two_lines(cluster, launch, shown):

@@ -92,11 +92,11 @@ class Follower:
         seen, last_came, last_stamp = Seen(), time.monotonic(), False
         while not self._abandon.is_set():
             # judged before the stream is opened: what comes after an end is the whole rest
-            ended = self._ended(pod.metadata.name)
+            ended = self._ended(pod)
             since_s = math.ceil(time.monotonic() - last_came + OVERLAP_S) if last_stamp else None
             known, rest = seen.again(), b""
             try:
-                for chunk in self._stream(pod.metadata.name, since_s):
+                for chunk in self._stream(pod, since_s):
                     *whole, rest = (rest + chunk).split(b"\n")
                     for line in whole:
                         self._take(line, known, seen, file)
@@ -127,19 +127,23 @@ class Follower:
         file.flush()
         self.show(words)
 
-    def _ended(self, name: str) -> bool:
-        try:
-            pod = client.CoreV1Api(self.api).read_namespaced_pod(name, self.namespace)
-        except ApiException as error:
-            return bool(error.status == NOT_FOUND)
-        except HTTPError:
-            return False
-        return pod.status.phase in ENDED
+    def _ended(self, pod: Any) -> bool:
+        now = self._now(pod)
+        return now is None or now.metadata.uid != pod.metadata.uid or now.status.phase in ENDED
 
-    def _stream(self, name: str, since_s: int | None) -> Iterator[bytes]:
+    def _now(self, pod: Any) -> Any:
+        """The pod that has this name now: another one, when the job was started anew; None when none has."""
+        try:
+            return client.CoreV1Api(self.api).read_namespaced_pod(pod.metadata.name, self.namespace)
+        except ApiException as error:
+            return None if error.status == NOT_FOUND else pod
+        except HTTPError:
+            return pod
+
+    def _stream(self, pod: Any, since_s: int | None) -> Iterator[bytes]:
         more = {} if since_s is None else {"since_seconds": since_s}
         response = client.CoreV1Api(self.api).read_namespaced_pod_log(
-            name,
+            pod.metadata.name,
             self.namespace,
             container=self.container,
             follow=True,
@@ -149,6 +153,11 @@ class Follower:
             **more,
         )
         try:
-            yield from response.stream(amt=2**16, decode_content=False)
+            # a log is asked for by name: looked at after the stream is open, an older pod of the name cannot pass
+            now = self._now(pod)
+            if now is None or now.metadata.uid == pod.metadata.uid:
+                yield from response.stream(amt=2**16, decode_content=False)
         finally:
+            # closed first: a stream that was left before its end must not serve the next request
+            response.close()
             response.release_conn()
