@@ -128,7 +128,8 @@ class EmulatedCluster:
         return self._lines(request, self.logs[pod])
 
     def _has_pod(self, name: str) -> bool:
-        return any(r.plural == "pods" and n == name and not o.deleted for (r, _, n), o in list(self.kmock.objects.items()))
+        found = list(self.kmock.objects.items())
+        return any(r.plural == "pods" and n == name and not o.deleted for (r, _, n), o in found)
 
     async def _lines(self, request: Any, log: PodLog) -> AsyncIterator[bytes]:
         since_s = float(request.params.get("sinceSeconds", 1e9))
