@@ -14,6 +14,7 @@ from typing import Any
 
 import kmock
 import pytest
+import rights
 from kubernetes import client
 
 from music_flamingo.cluster.jobs import JobSettings
@@ -21,6 +22,8 @@ from music_flamingo.cluster.jobs import JobSettings
 NAMESPACE = "music"
 KINDS = {"pytorchjobs": ("kubeflow.org", "v1"), "trainjobs": ("trainer.kubeflow.org", "v1alpha1")}
 TICK_S = 0.01
+OPERATOR = "operator"
+"""User agent of the emulated operators, whose requests are not those of what is tested."""
 
 Fate = Callable[["EmulatedCluster", "Running"], None]
 """What becomes of one start of a job."""
@@ -64,8 +67,9 @@ class EmulatedCluster:
     def start(self) -> None:
         self._loop_thread.start()
         self.url = self._on_loop(self._serve())
-        self.api = client.ApiClient(client.Configuration(host=self.url))
-        self.custom, self.core = client.CustomObjectsApi(self.api), client.CoreV1Api(self.api)
+        self.api, own = (client.ApiClient(client.Configuration(host=self.url)) for _ in range(2))
+        own.user_agent = OPERATOR
+        self.custom, self.core = client.CustomObjectsApi(own), client.CoreV1Api(own)
         self._operator.start()
 
     def stop(self) -> None:
@@ -74,6 +78,11 @@ class EmulatedCluster:
         self._on_loop(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._loop_thread.join(5)
+
+    def rights_used(self) -> set[rights.Right]:
+        """By what is tested."""
+        agents = [(r, {k.lower(): v for k, v in r.headers.items()}.get("user-agent")) for r in list(self.kmock)]
+        return rights.used(r for r, agent in agents if agent != OPERATOR)
 
     def _on_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)

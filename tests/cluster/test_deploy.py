@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from emulated_cluster import NAMESPACE
+from rights import granted
 
 from manifests.validation import violations
 from music_flamingo.cluster.deploy import PREVIOUS, Deployment, Gate, RolledBackError, canary, with_release
@@ -108,6 +109,7 @@ def kserve(cluster):
     yield emulated
     emulated.halt.set()
     emulated.thread.join(5)
+    assert cluster.rights_used() <= granted("music-flamingo-deployer")
 
 
 def deployment(cluster, gate: Gate = GATE) -> Deployment:
@@ -130,6 +132,11 @@ def test_a_good_release_gets_10_50_and_100_percent_and_then_the_place(cluster, k
     assert not service["spec"].get("canary")
     assert service["spec"]["predictor"]["name"] == f"r-{SHA[:8]}"
     assert service["spec"]["predictor"]["maxReplicas"] == the_service()["spec"]["predictor"]["maxReplicas"]
+
+
+def test_the_deployer_may_do_what_a_deployment_does_and_nothing_more(cluster, kserve):
+    deployment(cluster).roll_out(URI, SHA)
+    assert cluster.rights_used() == granted("music-flamingo-deployer")
 
 
 def test_a_release_that_fails_is_taken_away_at_the_first_share(cluster, kserve):

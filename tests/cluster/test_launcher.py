@@ -9,6 +9,7 @@ import time
 
 import pytest
 from emulated_cluster import NAMESPACE, Running, container_status, evict, fail, hang, settings, succeed
+from rights import granted
 
 from music_flamingo.cluster.jobs import RESTARTS, Work, named
 from music_flamingo.cluster.launcher import MAX_RESTARTS, JobFailedError, Launcher
@@ -21,7 +22,14 @@ pytestmark = pytest.mark.timeout(60)
 WORK = Work(stage="sft", run_id="0f3c9a21-77aa", arguments=("-m", "music_flamingo.cli", "run", "sft"))
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "step-1", "uid": "u-1"}
 KINDS = ("pytorchjob", "trainjob")
+PLURALS = {f"{kind}s" for kind in KINDS}
 each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture(autouse=True)
+def within_the_rights_of_a_step(cluster):
+    yield
+    assert cluster.rights_used() <= granted("music-flamingo-runner")
 
 
 @pytest.fixture
@@ -144,6 +152,18 @@ def test_restarts_are_counted_over_the_tries_of_a_step(cluster, launch):
         with pytest.raises(JobFailedError):
             launch().run(WORK)
     assert len(cluster.starts) == MAX_RESTARTS + 1
+
+
+@each_kind
+def test_a_step_may_do_what_the_launcher_does_and_nothing_more(cluster, launch, kind):
+    """Created, adopted, started anew, watched, its pods and log read: every right of the Role is used."""
+    cluster.fates = [fail(1), succeed("step 1", lasting_s=0.3)]
+    launcher = launch(kind)
+    launcher._submit(named(launcher.kind.render(launcher.settings, WORK), WORK, NAMESPACE, OWNER))
+    launch(kind).run(WORK, OWNER)
+    others = {("argoproj.io", "workflowtaskresults", verb) for verb in ("create", "patch")}
+    other_kind = {right for right in granted("music-flamingo-runner") if right[1] in PLURALS - {launcher.kind.plural}}
+    assert cluster.rights_used() == granted("music-flamingo-runner") - others - other_kind
 
 
 def test_the_same_work_has_one_name_and_other_work_another(launch):
