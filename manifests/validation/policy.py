@@ -6,7 +6,7 @@ from typing import Any
 
 from manifests.validation.pods import Pods, containers_of, pods_of
 
-SECRET_NAME = re.compile(r"(password|secret|token|api_?key|access_?key|credential)", re.IGNORECASE)
+SECRET_NAME = re.compile(r"(password|secret|(?<!tik)token|api_?key|access_?key|credential)", re.IGNORECASE)
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 TAG = re.compile(r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$")
 MOVING = {"latest", "main", "master", "nightly", "stable", "edge"}

@@ -49,18 +49,22 @@ def with_container() -> dict:
 class KServe:
     """Brings canaries up, and counts what their pods would."""
 
-    def __init__(self, cluster) -> None:
+    def __init__(self, cluster, serves: bool = True) -> None:
         self.cluster, self.halt, self.history = cluster, threading.Event(), []
         self.comes_up, self.error_share, self.seconds, self.traffic = True, 0.0, 0.3, 40
         self.answered = self.failed = 0
-        cluster.custom.create_namespaced_custom_object(*PATH, the_service())
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]} if serves else {}
+        cluster.custom.create_namespaced_custom_object(*PATH, the_service() | {"status": ready})
         self.thread = threading.Thread(target=self._reconcile, daemon=True)
         self.thread.start()
 
     def _reconcile(self) -> None:
         shown = None
         while not self.halt.wait(0.02):
-            entries = self.service()["spec"].get("canary") or []
+            service = self.service()
+            if self.comes_up and served(service) and not service["status"].get("conditions"):
+                self._say(conditions=[{"type": "Ready", "status": "True"}])
+            entries = service["spec"].get("canary") or []
             share = entries[0]["trafficPercent"] if entries else None
             if entries and share != (self.history[-1] if self.history else None):
                 self.history.append(share)
@@ -69,12 +73,13 @@ class KServe:
                 status = [{"name": name, "ready": True, "trafficPercent": share}]
                 if status != shown:
                     shown = status
-                    self.cluster.custom.patch_namespaced_custom_object(
-                        *PATH, "music-flamingo", {"status": {"canaryStatuses": status}}
-                    )
+                    self._say(canaryStatuses=status)
                     self._pod(name)
                 self.answered += self.traffic
                 self.failed += round(self.traffic * self.error_share)
+
+    def _say(self, **status) -> None:
+        self.cluster.custom.patch_namespaced_custom_object(*PATH, "music-flamingo", {"status": status})
 
     def _pod(self, canary_name: str) -> None:
         service = f"music-flamingo-{canary_name}-predictor"
@@ -110,6 +115,15 @@ def kserve(cluster):
     emulated.halt.set()
     emulated.thread.join(5)
     assert cluster.rights_used() <= granted("music-flamingo-deployer")
+
+
+@pytest.fixture
+def empty(cluster):
+    """As the manifests leave a cluster: no release was ever published."""
+    emulated = KServe(cluster, serves=False)
+    yield emulated
+    emulated.halt.set()
+    emulated.thread.join(5)
 
 
 def deployment(cluster, gate: Gate = GATE) -> Deployment:
@@ -188,6 +202,24 @@ def test_ctrl_c_takes_the_canary_away(cluster, kserve):
     assert not kserve.service()["spec"].get("canary")
 
 
+def test_the_first_release_takes_the_place_at_once_since_no_requests_could_judge_it(cluster, empty):
+    empty.traffic = 0
+    deployment(cluster).roll_out(URI, SHA)
+    assert served(empty.service()) == SHA
+    assert empty.history == []
+    assert empty.service()["spec"]["predictor"]["maxReplicas"] == the_service()["spec"]["predictor"]["maxReplicas"]
+    empty.traffic = 40
+    deployment(cluster).roll_out("s3://models/releases/cdcd", OTHER)
+    assert empty.history == [10, 50, 100], "the second is judged"
+
+
+def test_a_first_release_that_does_not_come_up_leaves_the_place_as_it_was(cluster, empty):
+    empty.comes_up = False
+    with pytest.raises(RolledBackError, match=r"not ready within 3 s.* waits for a release, as before"):
+        deployment(cluster).roll_out(URI, SHA)
+    assert empty.service()["spec"]["predictor"] == the_service()["spec"]["predictor"]
+
+
 def test_rollback_during_a_canary_takes_it_away_at_once(cluster, kserve):
     body = {"spec": {"canary": [canary({}, with_release(the_service()["spec"]["predictor"], URI, SHA), 10)]}}
     cluster.custom.patch_namespaced_custom_object(*PATH, "music-flamingo", body)
@@ -203,6 +235,14 @@ def test_rollback_after_a_promotion_brings_the_release_before_back(cluster, kser
     going.roll_back()
     assert served(kserve.service()) == SHA
     assert kserve.history[-1] == 100
+
+
+def test_rollback_to_a_predictor_without_a_pinned_release_leaves_no_pin_behind(cluster, kserve):
+    going = deployment(cluster)
+    going.roll_out(URI, SHA)
+    going.roll_back()
+    assert served(kserve.service()) is None
+    assert kserve.service()["spec"]["predictor"]["model"]["storageUri"] == "s3://music-flamingo/releases/current"
 
 
 def test_rollback_without_anything_to_go_back_to_says_so(cluster, kserve):

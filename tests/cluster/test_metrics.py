@@ -16,6 +16,8 @@ from music_flamingo.cluster.metrics import (
     ERRORS,
     NOTHING,
     REQUESTS,
+    VLLM_ERRORS,
+    VLLM_REQUESTS,
     Counters,
     from_prometheus,
     parse,
@@ -49,6 +51,27 @@ def test_a_stretch_is_the_difference_and_what_callers_do_wrong_does_not_count():
     seen = after.since(before)
     assert (seen.requests, seen.errors) == (32, 2)
     assert 0.1 < seen.p95_s <= 0.5
+
+
+def exposed_by_vllm(seconds: list[float], failed: int) -> str:
+    """As vLLM 0.24 writes it: its own histogram, and its HTTP server's counter (prometheus-fastapi-instrumentator)."""
+    registry = CollectorRegistry()
+    engine = {"model_name": "music-flamingo", "engine": "0"}
+    histogram = Histogram(VLLM_REQUESTS, "x", tuple(engine), buckets=(0.3, 1.0, 5.0), registry=registry)
+    for s in seconds:
+        histogram.labels(**engine).observe(s)
+    answers = Counter(VLLM_ERRORS.removesuffix("_total"), "x", ("method", "status", "handler"), registry=registry)
+    answers.labels("POST", "2xx", "/v1/chat/completions").inc(len(seconds))
+    answers.labels("POST", "4xx", "/v1/chat/completions").inc(500)
+    answers.labels("POST", "5xx", "/v1/chat/completions").inc(failed)
+    answers.labels("GET", "5xx", "none").inc(70)
+    return generate_latest(registry).decode()
+
+
+def test_vllm_is_judged_by_its_own_metrics():
+    seen = parse(exposed_by_vllm([0.2] * 10 + [2.0] * 10, 5)).since(parse(exposed_by_vllm([0.2] * 10, 3)))
+    assert (seen.requests, seen.errors) == (12, 2)
+    assert 1.0 < seen.p95_s <= 5.0
 
 
 def test_pods_are_added_and_a_pod_that_began_anew_counts_from_nothing():
@@ -104,13 +127,16 @@ def test_prometheus_is_asked_for_the_pods_of_the_canary():
 
     def answer(method, path, query, body):
         asked.append(query["query"])
-        rows = [({"le": "0.5"}, "90"), ({"le": "+Inf"}, "100")] if REQUESTS in query["query"] else [({}, "7")]
+        rows = [({"le": "0.5"}, "90"), ({"le": "+Inf"}, "100")]
+        if "bucket" not in query["query"]:
+            rows = [({}, "7")] if ERRORS in query["query"] else []
         return 200, {"data": {"result": [{"metric": m, "value": [0, v]} for m, v in rows]}}
 
     with serving(answer) as url:
         found = from_prometheus(prometheus(url), 'pod=~"mf-r-1-predictor-.*"')
     assert found == Counters({0.5: 90.0, math.inf: 100.0}, 7.0)
     assert all('pod=~"mf-r-1-predictor-.*"' in q for q in asked)
+    assert f'{{__name__=~"{REQUESTS}_bucket|{VLLM_REQUESTS}_bucket",' in asked[0]
     with pytest.raises(UserError, match="does not answer as it should"):
         prometheus("http://127.0.0.1:1")("up")
 

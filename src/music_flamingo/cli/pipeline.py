@@ -33,6 +33,8 @@ def add_to(commands: Commands) -> None:
 
     verify = add_command(commands, "verify", _verify, "check every file of the ports against its manifest", "mf verify")
     verify.add_argument("--data", type=Path, default=Path("data"))
+    verify.add_argument("--release", type=Path, help="check a release alone, as `mf serve` does before it loads one")
+    _digest_option(verify)
 
     serve = add_command(commands, "serve", _serve, "serve a release over HTTP (KServe, OpenAI chat route)", "mf serve")
     serve.add_argument("--release", type=Path, default=Path("data/release"))
@@ -42,17 +44,21 @@ def add_to(commands: Commands) -> None:
     serve.add_argument("--requests-per-minute", type=int, help="of one key, or one address (default: no limit)")
     parameter_options(serve)
     serve.add_argument("--fetch-urls", action="store_true", help="open audio_url addresses, public ones alone")
-    serve.add_argument(
-        "--sha256",
-        default=os.environ.get("RELEASE_SHA256"),
-        help="serve this release alone, by its checksums.json (default: RELEASE_SHA256, which `mf deploy` sets)",
-    )
+    _digest_option(serve)
 
     ask = add_command(commands, "ask", _ask, "ask a question about a song", 'mf ask song.mp3 "Are drums heard?"')
     ask.add_argument("audio", type=Path)
     ask.add_argument("question")
     ask.add_argument("--release", type=Path, default=Path("data/release"), help="answer in this process")
     ask.add_argument("--endpoint", default=None, help="ask a running server, e.g. http://127.0.0.1:8080")
+
+
+def _digest_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sha256",
+        default=os.environ.get("RELEASE_SHA256"),
+        help="this release alone, by its checksums.json (default: RELEASE_SHA256, which `mf deploy` sets)",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -100,6 +106,13 @@ def _params(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from music_flamingo.core.manifest import MANIFEST_NAME, verify
 
+    if arguments.release:
+        from music_flamingo.serving.bundle import open_release, require_digest
+
+        if arguments.sha256:
+            require_digest(arguments.release, arguments.sha256)
+        print(f"{open_release(arguments.release).name}: every byte of {arguments.release} is as it was sealed")
+        return 0
     for path in sorted(arguments.data.glob(f"*/{MANIFEST_NAME}")):
         manifest = verify(path.parent)
         counted = "" if manifest.num_records is None else f"  {manifest.num_records} records"

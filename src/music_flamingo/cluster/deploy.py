@@ -2,8 +2,9 @@
 
 KServe's standard mode (0.20 and later): a `canary` stands beside the predictor with pods of its own and a share of the
 requests. The predictor that serves is not touched until the canary has passed every gate; then its place is given to
-the canary's pods, without a restart. Rolling back is taking the canary away. The release's digest is pinned in the
-pods' environment, and `mf serve` refuses another: what was verified here is what serves.
+the canary's pods, without a restart. Rolling back is taking the canary away. Where nothing serves yet, the release
+takes the place at once: nobody's requests could judge it. The release's digest is pinned in the pods' environment, and
+what serves refuses another: what was verified here is what serves.
 """
 
 import copy
@@ -30,8 +31,11 @@ MODE = "serving.kserve.io/deploymentMode"
 STANDARD = ("RawDeployment", "Standard")
 PREVIOUS = "music-flamingo/previous-predictor"
 """Annotation: the predictor before the last promotion, for `mf deploy --rollback`."""
+BEFORE = "before"
+"""Name of a predictor that had none, when it is brought back."""
 CONTAINER = "kserve-container"
 MODEL_PATH = "/mnt/models"
+LOGS = "`kubectl logs` of its pod says why"
 SCALING = ("maxReplicas", "scaleMetric", "scaleMetricType", "scaleTarget", "autoScaling")
 """What KServe does not take of a canary."""
 
@@ -84,7 +88,11 @@ class Deployment:
         if _digest_of(service["spec"]["predictor"]) == sha256:
             log.info("%s serves this release already", self.name)
             return
-        self._take_over(service, with_release(service["spec"]["predictor"], uri, sha256), self.gate.shares)
+        predictor = with_release(service["spec"]["predictor"], uri, sha256)
+        if _never_served(service):
+            self._begin(service, predictor)
+        else:
+            self._take_over(service, predictor, self.gate.shares)
 
     def roll_back(self) -> None:
         """Take a canary away, or else bring back the predictor from before the last promotion."""
@@ -97,7 +105,7 @@ class Deployment:
         if not kept:
             raise UserError(f"{self.name} has no release to go back to: it was not promoted by `mf deploy`.")
         # pods of the earlier release have to come up beside before they can take over
-        self._take_over(service, json.loads(kept), (100,), gated=False)
+        self._take_over(service, _named(json.loads(kept)), (100,), gated=False)
 
     def _take_over(self, service: Resource, predictor: Resource, shares: tuple[int, ...], gated: bool = True) -> None:
         try:
@@ -114,6 +122,25 @@ class Deployment:
             ) from error
         self._promote(service, predictor)
 
+    def _begin(self, service: Resource, predictor: Resource) -> None:
+        """The first release: in place of a predictor that waits for one."""
+        was = service["spec"]["predictor"]
+        log.info("%s: nothing serves yet; %s takes the place at once", self.name, predictor["name"])
+        self._patch({"spec": {"predictor": _in_place_of(was, predictor)}})
+        try:
+            self._until_ready()
+        except (Exception, KeyboardInterrupt) as error:
+            self._patch({"spec": {"predictor": _in_place_of(predictor, was)}})
+            raise RolledBackError(f"{error or 'Interrupted.'} {self.name} waits for a release, as before.") from error
+        log.info("%s: %s serves", self.name, predictor["name"])
+
+    def _until_ready(self) -> None:
+        deadline = self.now() + self.gate.ready_within_s
+        for found in follow(self.api, self._place, self.name, deadline, self.patience, self.now):
+            if _is_ready(found or {}):
+                return
+        raise UserError(f"the release was not ready within {self.gate.ready_within_s:g} s: {LOGS}.")
+
     def _share(self, service: Resource, predictor: Resource, share: int) -> None:
         self._patch({"spec": {"canary": [canary(service["spec"]["predictor"], predictor, share)]}})
         log.info("%s: %s gets %d %% once it is ready", self.name, predictor["name"], share)
@@ -124,8 +151,7 @@ class Deployment:
                     return
                 if (info := (status.get("modelStatus") or {}).get("lastFailureInfo")) and info.get("message"):
                     raise UserError(f"{predictor['name']} does not come up: {info['message']}.")
-        within = f"{self.gate.ready_within_s:g} s"
-        raise UserError(f"{predictor['name']} was not ready within {within}: `kubectl logs` of its pod says why.")
+        raise UserError(f"{predictor['name']} was not ready within {self.gate.ready_within_s:g} s: {LOGS}.")
 
     def _hold(self, predictor: Resource, share: int) -> None:
         """Watch the canary at a share. Raises UserError when its gate closes."""
@@ -152,12 +178,11 @@ class Deployment:
     def _promote(self, service: Resource, predictor: Resource) -> None:
         """The canary's pods become the predictor's: same name, same template, so nothing restarts."""
         was = service["spec"]["predictor"]
-        promoted = {**predictor, **{k: was[k] for k in (*SCALING, "minReplicas") if k in was}}
-        gone = {k: None for k in was if k not in promoted}
+        scaling = {k: was[k] for k in (*SCALING, "minReplicas") if k in was}
         self._patch(
             {
                 "metadata": {"annotations": {PREVIOUS: json.dumps(was, sort_keys=True)}},
-                "spec": {"predictor": {**gone, **promoted}, "canary": None},
+                "spec": {"predictor": _in_place_of(was, {**predictor, **scaling}), "canary": None},
             }
         )
         log.info("%s: %s serves alone", self.name, predictor["name"])
@@ -229,6 +254,34 @@ def canary(stable: Resource, predictor: Resource, share: int) -> Resource:
     replicas = max(1, math.ceil(stable.get("minReplicas", 1) * share / 100))
     own = {k: v for k, v in predictor.items() if k not in SCALING}
     return {"trafficPercent": share, "predictor": {**own, "minReplicas": replicas}}
+
+
+def _named(predictor: Resource) -> Resource:
+    """With the names that a canary has to have; those of the manifests have none."""
+    named = {"name": BEFORE, **predictor}
+    if "model" in named:
+        named["model"] = {"name": CONTAINER, **named["model"]}
+    return named
+
+
+def _in_place_of(was: Resource, becomes: Resource) -> Resource:
+    """A merge patch from one to the other: what only the former has is taken away, at every depth."""
+    inner = {
+        k: _in_place_of(was[k], v) for k, v in becomes.items() if isinstance(v, dict) and isinstance(was.get(k), dict)
+    }
+    return {**{k: None for k in was if k not in becomes}, **becomes, **inner}
+
+
+def _never_served(service: Resource) -> bool:
+    """As the manifests leave it: no release was deployed into it, and it is not ready."""
+    return _digest_of(service["spec"]["predictor"]) is None and not _is_ready(service)
+
+
+def _is_ready(service: Resource) -> bool:
+    """Whether KServe says so, of the resource as it is now."""
+    status, generation = service.get("status") or {}, service.get("metadata", {}).get("generation", 0)
+    seen = status.get("observedGeneration", generation) >= generation
+    return seen and any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
 
 
 def _digest_of(predictor: Resource) -> str | None:

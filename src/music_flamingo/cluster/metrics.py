@@ -1,5 +1,7 @@
 """What a canary did over a stretch of time: requests, failures, latency; by its own `/metrics` or by Prometheus.
 
+The metrics are those of `mf serve`, or of vLLM where that serves.
+
 Counters only grow, so a stretch is the difference of two readings; a counter that fell (a pod that began anew) counts
 from nothing.
 """
@@ -15,6 +17,9 @@ REQUESTS = "music_flamingo_request_seconds"
 ERRORS = "music_flamingo_errors_total"
 OURS = ("internal_error", "busy")
 """Reasons that are a fault of the server; what a caller did wrong says nothing about a release."""
+VLLM_REQUESTS = "vllm:e2e_request_latency_seconds"
+VLLM_ERRORS = "http_requests_total"
+"""vLLM counts its failures as what its HTTP server answered: status `5xx` on the routes below `/v1/`."""
 QUANTILE = 0.95
 
 Fetch = Callable[[str], str]
@@ -66,21 +71,30 @@ def parse(text: str) -> Counters:
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                if sample.name == f"{REQUESTS}_bucket":
+                if sample.name in (f"{REQUESTS}_bucket", f"{VLLM_REQUESTS}_bucket"):
                     bound = float(sample.labels["le"])
                     buckets[bound] = buckets.get(bound, 0.0) + sample.value
-                elif sample.name == ERRORS and sample.labels.get("reason") in OURS:
+                elif _is_failure(sample.name, sample.labels):
                     errors += sample.value
     except ValueError as error:
         raise UserError(f"these are no metrics in Prometheus's text format: {error}.") from error
     return Counters(buckets, errors)
 
 
+def _is_failure(name: str, labels: Mapping[str, str]) -> bool:
+    if name == ERRORS:
+        return labels.get("reason") in OURS
+    return name == VLLM_ERRORS and labels.get("status") == "5xx" and labels.get("handler", "").startswith("/v1/")
+
+
 def from_prometheus(ask: Callable[[str], list[tuple[Mapping[str, str], float]]], selector: str) -> Counters:
     """Counters summed over the pods that `selector` matches, by Prometheus's query API."""
-    bounds = ask(f"sum by (le) ({REQUESTS}_bucket{{{selector}}})")
-    reasons = "|".join(OURS)
-    failed = ask(f'sum({ERRORS}{{{selector},reason=~"{reasons}"}})')
+    names, reasons = "|".join(f"{name}_bucket" for name in (REQUESTS, VLLM_REQUESTS)), "|".join(OURS)
+    bounds = ask(f'sum by (le) ({{__name__=~"{names}",{selector}}})')
+    failed = [
+        *ask(f'sum({ERRORS}{{{selector},reason=~"{reasons}"}})'),
+        *ask(f'sum({VLLM_ERRORS}{{{selector},status="5xx",handler=~"/v1/.*"}})'),
+    ]
     return Counters({float(labels["le"]): value for labels, value in bounds}, sum(value for _, value in failed))
 
 

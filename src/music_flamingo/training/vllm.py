@@ -24,7 +24,8 @@ def trl_arguments(generation: Generation) -> dict[str, Any]:
     if find_spec("vllm") is None:
         raise UserError(
             "grpo.generation is `vllm`, and vLLM is not installed. Install it on a machine with GPUs with "
-            "`pip install 'trl[vllm]'`, or set grpo.generation to {kind: transformers}."
+            "`pip install 'vllm[audio]==0.24.0'`, the last that knows Music Flamingo, or set grpo.generation to "
+            "{kind: transformers}."
         )
     return {
         "use_vllm": True,
