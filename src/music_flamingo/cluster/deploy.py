@@ -31,6 +31,8 @@ MODE = "serving.kserve.io/deploymentMode"
 STANDARD = ("RawDeployment", "Standard")
 PREVIOUS = "music-flamingo/previous-predictor"
 """Annotation: the predictor before the last promotion, for `mf deploy --rollback`."""
+PIN = "RELEASE_SHA256"
+"""Variable of the pods: the only release that they serve; any, where it is empty."""
 BEFORE = "before"
 """Name of a predictor that had none, when it is brought back."""
 CONTAINER = "kserve-container"
@@ -222,7 +224,7 @@ def with_release(predictor: Resource, uri: str, sha256: str) -> Resource:
     """The predictor, serving another release: under a name of its own, the release's digest pinned."""
     changed = copy.deepcopy(predictor)
     changed["name"] = f"r-{sha256[:8]}"
-    pinned = {"RELEASE_SHA256": sha256}
+    pinned = {PIN: sha256}
     if "model" in changed:
         # a canary's schema asks for the container's name, a predictor's does not
         changed["model"] = {"name": CONTAINER, **changed["model"], "storageUri": uri}
@@ -257,10 +259,12 @@ def canary(stable: Resource, predictor: Resource, share: int) -> Resource:
 
 
 def _named(predictor: Resource) -> Resource:
-    """With the names that a canary has to have; those of the manifests have none."""
-    named = {"name": BEFORE, **predictor}
+    """With the names that a canary has to have, and a pin of its own: KServe lays a canary over what serves."""
+    named = {"name": BEFORE, **copy.deepcopy(predictor)}
     if "model" in named:
         named["model"] = {"name": CONTAINER, **named["model"]}
+    if _digest_of(named) is None:
+        _main(named).setdefault("env", []).append({"name": PIN, "value": ""})
     return named
 
 
@@ -274,7 +278,7 @@ def _in_place_of(was: Resource, becomes: Resource) -> Resource:
 
 def _never_served(service: Resource) -> bool:
     """As the manifests leave it: no release was deployed into it, and it is not ready."""
-    return _digest_of(service["spec"]["predictor"]) is None and not _is_ready(service)
+    return not _digest_of(service["spec"]["predictor"]) and not _is_ready(service)
 
 
 def _is_ready(service: Resource) -> bool:
@@ -286,4 +290,4 @@ def _is_ready(service: Resource) -> bool:
 
 def _digest_of(predictor: Resource) -> str | None:
     env = _main(predictor).get("env", [])
-    return next((e.get("value") for e in env if e["name"] == "RELEASE_SHA256"), None)
+    return next((e.get("value") for e in env if e["name"] == PIN), None)
