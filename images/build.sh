@@ -34,12 +34,22 @@ build() {
   "$engine" build -f "images/$folder/Dockerfile" -t "$registry/$name:$tag" "${arguments[@]}" .
 }
 
+push() {
+  # built without REGISTRY: under this name too
+  is_there "$registry/$1:$tag" || "$engine" tag "music-flamingo/$1:$tag" "$registry/$1:$tag"
+  "$engine" push "$registry/$1:$tag"
+}
+
+is_there() {
+  if [[ $engine == buildah ]]; then buildah inspect --type image "$1"; else "$engine" image inspect "$1"; fi >/dev/null 2>&1
+}
+
 engine=$(engine)
 case ${1:-} in
   build) for name in ${IMAGES:-"${images[@]}"}; do build "$name"; done ;;
   push)
     [[ ${REGISTRY:-} ]] || { echo "error: name where to push: REGISTRY=registry.example/music-flamingo make push" >&2; exit 1; }
-    for name in ${IMAGES:-"${images[@]}"}; do "$engine" push "$registry/$name:$tag"; done
+    for name in ${IMAGES:-"${images[@]}"}; do push "$name"; done
     ;;
   *) echo "usage: images/build.sh build|push" >&2; exit 2 ;;
 esac

@@ -39,6 +39,8 @@ class Request:
     profile: str | None
     host: str | None
     namespace: str | None
+    account: str | None
+    """Service account of the steps; the server's own where none is named."""
     experiment: str
     branches: int
     dry_run: bool
@@ -158,6 +160,7 @@ def _start(client: Any, request: Request, package: Path, show: Show) -> str:
             params=_arguments(package, request),
             pipeline_id=pipeline_id,
             version_id=version_id,
+            service_account=request.account,
         )
     except ApiException as error:
         raise UserError(f"Kubeflow Pipelines refuses: {error.status} {error.reason}: {_message(error)}") from error

@@ -53,6 +53,7 @@ class KServe:
         self.cluster, self.halt, self.history = cluster, threading.Event(), []
         self.comes_up, self.error_share, self.seconds, self.traffic = True, 0.0, 0.3, 40
         self.answered = self.failed = 0
+        self.metrics_of = lambda: self.metrics().encode()
         ready = {"conditions": [{"type": "Ready", "status": "True"}]} if serves else {}
         cluster.custom.create_namespaced_custom_object(*PATH, the_service() | {"status": ready})
         self.thread = threading.Thread(target=self._reconcile, daemon=True)
@@ -91,7 +92,7 @@ class KServe:
         body = {"metadata": metadata, "spec": {"containers": []}, "status": {"phase": "Running"}}
         self.cluster.core.create_namespaced_pod(NAMESPACE, body)
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics"
-        self.cluster.kmock["get", path] << (lambda: self.metrics().encode())
+        self.cluster.kmock["get", path] << (lambda: self.metrics_of())
 
     def metrics(self) -> str:
         name, fast = "music_flamingo_request_seconds", self.answered if self.seconds <= 0.5 else 0
@@ -187,6 +188,15 @@ def test_a_release_that_does_not_come_up_is_taken_away(cluster, kserve):
 def test_without_traffic_nothing_is_judged_and_nothing_promoted(cluster, kserve):
     kserve.traffic = 0
     with pytest.raises(RolledBackError, match="0 requests came"):
+        deployment(cluster).roll_out(URI, SHA)
+
+
+def test_pods_that_the_api_server_cannot_reach_are_told_from_a_bad_release(cluster, kserve):
+    import kmock
+
+    refused = {"message": "error trying to reach service: dial tcp 10.1.2.3:8080: i/o timeout"}
+    kserve.metrics_of = lambda: kmock.Response(payload=refused, status=503)
+    with pytest.raises(RolledBackError, match=r"does not reach the pods of .* i/o timeout.*or give --prometheus URL"):
         deployment(cluster).roll_out(URI, SHA)
 
 

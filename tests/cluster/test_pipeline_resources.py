@@ -39,6 +39,22 @@ def test_pipeline_and_version_are_resources_that_kubectl_applies(folder, name):
 
 
 @each_pipeline
+@pytest.mark.parametrize("where", ["container", "resources", "env"])
+def test_what_executors_run_knows_every_field_though_the_specification_would_take_any(folder, name, where):
+    """`deploymentSpec` is free-form for the compiler: it is read as what the API server makes of it."""
+    spec, platform = yaml.safe_load_all((folder / f"{name}.yaml").read_text())
+    ParseDict(spec["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig())
+    ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
+    container = spec["deploymentSpec"]["executors"]["exec-configure"]["container"]
+    container.setdefault("env", [{"name": "A", "value": "b"}])
+    misspelt = {"container": container, "resources": container["resources"], "env": container["env"][0]}[where]
+    misspelt["memoryLimitt"] = "2Gi"
+    ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    with pytest.raises(ParseError, match="memoryLimitt"):
+        ParseDict(spec["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig())
+
+
+@each_pipeline
 def test_the_specification_and_what_executors_ask_of_kubernetes_know_every_field(folder, name):
     spec, platform = yaml.safe_load_all((folder / f"{name}.yaml").read_text())
     ParseDict(spec, pipeline_spec_pb2.PipelineSpec())

@@ -46,6 +46,7 @@ def request_(tmp_path) -> Request:
         profile=None,
         host=None,
         namespace=None,
+        account=None,
         experiment="music-flamingo",
         branches=4,
         dry_run=False,
@@ -72,6 +73,11 @@ def test_a_run_is_uploaded_started_and_followed_to_its_success(server, request_,
     assert [" ".join(line.split()) for line in told] == [
         "configure RUNNING", "configure SUCCEEDED", "ingest RUNNING", "ingest SUCCEEDED", "run run-1: SUCCEEDED",
     ]  # fmt: skip
+
+
+def test_steps_run_under_the_account_that_is_named(server, request_, shown):
+    go(request_, server, shown, account="music-flamingo-runner")
+    assert server.runs[0]["service_account"] == "music-flamingo-runner"
 
 
 def test_what_is_there_already_is_not_uploaded_again(server, request_, shown):

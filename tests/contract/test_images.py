@@ -145,6 +145,32 @@ def test_every_image_is_built_on_the_one_below_it_by_whichever_engine_is_there(t
     assert lines.count("push registry.example/mf/") == 6
 
 
+@pytest.mark.parametrize("engine", ["docker", "podman", "buildah"])
+def test_what_was_built_without_a_registry_is_pushed_under_its_name(tmp_path, engine):
+    tools, said = tmp_path / "bin", tmp_path / "said"
+    tools.mkdir()
+    for name in ("bash", "sed", "git", "dirname"):
+        (tools / name).symlink_to(shutil.which(name))
+    (tools / engine).write_text(f'#!/bin/bash\necho "$@" >> {said}\n[[ "$*" != *inspect*registry.example* ]]\n')
+    (tools / engine).chmod(0o755)
+    environment = {"PATH": str(tools), "REGISTRY": "registry.example/mf", "TAG": "7", "IMAGES": "serve"}
+    subprocess.run([str(ROOT / "images/build.sh"), "push"], env=environment, check=True, capture_output=True)
+    assert said.read_text().splitlines()[-2:] == [
+        "tag music-flamingo/serve:7 registry.example/mf/serve:7",
+        "push registry.example/mf/serve:7",
+    ]
+
+
+def test_training_has_cuda_deepspeed_and_nccl_settings_and_serving_on_gpus_has_vllm():
+    train = (ROOT / "images/train/Dockerfile").read_text()
+    assert {"NCCL_SOCKET_IFNAME", "TORCH_NCCL_ASYNC_ERROR_HANDLING", "NCCL_DEBUG"} <= set(
+        re.findall(r"\w+NCCL\w+|NCCL_\w+", train)
+    )
+    assert instructions(ROOT / "images/train/Dockerfile")[0] == ("ARG", f"BASE=music-flamingo/base-cuda:{__version__}")
+    assert re.search(r"^deepspeed==", (ROOT / "requirements/base.txt").read_text(), re.MULTILINE)
+    assert re.search(r"^vllm==", (ROOT / "requirements/serve-gpu.txt").read_text(), re.MULTILINE)
+
+
 @pytest.mark.containers
 @pytest.mark.timeout(3600)
 def test_the_annotate_image_builds_and_runs_a_stage(tmp_path):

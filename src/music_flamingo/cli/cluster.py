@@ -37,6 +37,7 @@ def add_to(commands: Commands) -> None:
     submit.add_argument("--dry-run", action="store_true", help="print what it asks for, cost and what is cached")
     submit.add_argument("--host", default=os.environ.get("KFP_HOST"), help="URL of Kubeflow Pipelines (or KFP_HOST)")
     submit.add_argument("--namespace", default=None, help="of the user, where several share the server")
+    submit.add_argument("--account", default=None, help="service account of the steps (default: that of the server)")
     submit.add_argument("--experiment", default="music-flamingo")
     submit.add_argument("--branches", type=int, default=8, help="pods side by side on the shards (default: 8)")
     submit.add_argument("--no-follow", action="store_true", help="end when the run is submitted")
@@ -105,6 +106,7 @@ def _submit(arguments: argparse.Namespace) -> int:
         profile=profile,
         host=arguments.host,
         namespace=arguments.namespace,
+        account=arguments.account,
         experiment=arguments.experiment,
         branches=arguments.branches,
         dry_run=arguments.dry_run,

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from kubernetes import client
 from kubernetes.client.rest import ApiException
 
-from music_flamingo.cluster.api import in_words
+from music_flamingo.cluster.api import in_words, message
 from music_flamingo.cluster.metrics import NOTHING, Counters, from_prometheus, parse, prometheus
+from music_flamingo.cluster.watching import IN_TROUBLE
+from music_flamingo.core.errors import UserError
 
 PORT = 8080
 
@@ -24,6 +26,11 @@ def through_api(api: client.ApiClient, namespace: str) -> Callable[[str], Counte
                     name = f"{pod.metadata.name}:{PORT}"
                     total += parse(core.connect_get_namespaced_pod_proxy_with_path(name, namespace, "metrics"))
         except ApiException as error:
+            if error.status in IN_TROUBLE:
+                raise UserError(
+                    f"the API server does not reach the pods of {service} ({error.status}: {message(error)}): allow "
+                    "its addresses in the network policy `serve`, or give --prometheus URL."
+                ) from error
             raise in_words(error, f"reading the metrics of {service}") from error
         return total
 
