@@ -1,6 +1,8 @@
 """Every overlay renders without a violation, and what would be wrong with it is found and named."""
 
 import copy
+import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -59,6 +61,39 @@ def test_volumes_that_steps_may_not_write_are_named_with_a_remedy(rendered, tmp_
     done = subprocess.run(["sh", "-c", script], check=False, capture_output=True, text=True)
     assert (done.returncode, "may not write teacher-cache: chgrp 1000" in done.stdout) == (1, True)
     assert [list(path.iterdir()) for path in tmp_path.iterdir()] == [[]]
+
+
+def test_the_bucket_forgets_runs_and_checkpoints_and_nothing_else(rendered):
+    """MinIO takes no rule without an expiration: the whole setup would stop there (minio/minio#15681)."""
+    setup = one(rendered["kind"], "ConfigMap", "minio-setup")["data"]
+    rules = json.loads(setup["lifecycle.json"])["Rules"]
+    assert {rule["Filter"]["Prefix"]: rule["Expiration"] for rule in rules} == {
+        "runs/": {"Days": 90},
+        "checkpoints/": {"Days": 14},
+    }
+    assert all(set(rule) == {"ID", "Status", "Filter", "Expiration"} for rule in rules)
+
+
+@pytest.mark.parametrize("attached_before", [False, True])
+def test_the_bucket_its_lifecycle_and_its_user_are_made_and_may_be_made_again(rendered, tmp_path, attached_before):
+    """The setup's own script with a stand-in for mc, which refuses to attach what is attached."""
+    setup = one(rendered["kind"], "ConfigMap", "minio-setup")["data"]
+    for name, text in setup.items():
+        (tmp_path / name).write_text(text.replace("/setup/", f"{tmp_path}/"))
+    refusing = "exit 1" if attached_before else "true"
+    (tmp_path / "mc").write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n'
+        f'case "$*" in *attach*) {refusing};; *"user info"*) echo PolicyName: music-flamingo;; esac\n'
+    )
+    (tmp_path / "mc").chmod(0o755)
+    keys = {"ROOT_USER": "root", "ROOT_SECRET": "r", "ACCESS_KEY": "flamingo", "SECRET_KEY": "s"}
+    # nothing but mc and the shell: mc's image has no grep
+    subprocess.run(["/bin/sh", str(tmp_path / "setup.sh")], env={"PATH": str(tmp_path), **keys}, check=True)
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said[:2] == ["alias set store http://minio:9000 root r", "mb --ignore-existing store/music-flamingo"]
+    assert "ilm rule import store/music-flamingo" in said
+    assert "admin user add store flamingo s" in said
+    assert said[-1] == "ls store/music-flamingo"
 
 
 BREAKS = {
