@@ -47,6 +47,9 @@ def pods_of(resource: Mapping[str, Any]) -> Iterator[Pods]:
     elif kind in ("ServingRuntime", "ClusterServingRuntime"):
         # KServe lays the InferenceService's predictor over it, which brings account and the pod's security context
         yield Pods("spec", spec, {}, runs_on=True, is_whole=False)
+    elif kind == "ClusterStorageContainer":
+        # KServe puts it before the containers of a predictor
+        yield Pods("spec", {"initContainers": [spec.get("container") or {}]}, {}, runs_on=False)
     elif kind == "InferenceService":
         predictor = spec.get("predictor") or {}
         labels = {ISVC_LABEL: resource["metadata"].get("name", ""), "component": "predictor"}

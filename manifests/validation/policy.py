@@ -70,7 +70,7 @@ def _values(container: Resource) -> Iterator[str]:
 
 def _token(resource: Resource, pods: Pods) -> Iterator[str]:
     """Pods that do not talk to the API mount no token; KServe's take it from their account, which has none."""
-    if not pods.is_whole or resource.get("kind") == "InferenceService":
+    if not pods.is_whole or resource.get("kind") in ("InferenceService", "ClusterStorageContainer"):
         return
     if pods.spec.get("serviceAccountName") in MAY_HAVE_TOKEN:
         return

@@ -139,13 +139,23 @@ def _asked(resource: Resource) -> Iterator[tuple[str, str, str]]:
             yield f"{pods.where}.priorityClassName", "PriorityClass", priority
         if runtime := (pods.spec.get("model") or {}).get("runtime"):
             yield f"{pods.where}.model.runtime", "ServingRuntime", runtime
+        if fetching := pods.spec.get("storageContainerName"):
+            yield f"{pods.where}.storageContainerName", "ClusterStorageContainer", fetching
         for index, volume in enumerate(pods.spec.get("volumes") or ()):
             if claim := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
                 yield f"{pods.where}.volumes[{index}]", "PersistentVolumeClaim", claim
             if config := (volume.get("configMap") or {}).get("name"):
                 yield f"{pods.where}.volumes[{index}]", "ConfigMap", config
     if resource["kind"] == "InferenceService":
-        address = (resource["spec"]["predictor"].get("model") or {}).get("storageUri", "")
+        predictor = resource["spec"]["predictor"]
+        address = (predictor.get("model") or {}).get("storageUri", "")
+        if address.startswith("s3://"):
+            # KServe's own is refused by "restricted"
+            yield (
+                "spec.predictor.storageContainerName",
+                "ClusterStorageContainer",
+                predictor.get("storageContainerName", "(none)"),
+            )
         if address.startswith("pvc://"):
             yield "spec.predictor.model.storageUri", "PersistentVolumeClaim", address.split("/")[2]
     if resource["kind"] == "RoleBinding":

@@ -205,6 +205,18 @@ BREAKS = {
         lambda rs: rs.remove(one(rs, "ServingRuntime", "vllm-openai")),
         "InferenceService vllm-judge: spec.predictor.model.runtime: there is no ServingRuntime vllm-openai",
     ),
+    "weights fetched by KServe's own container, which restricted refuses": (
+        lambda rs: one(rs, "InferenceService", "vllm-text")["spec"]["predictor"].pop("storageContainerName"),
+        "InferenceService vllm-text: spec.predictor.storageContainerName: there is no ClusterStorageContainer (none)",
+    ),
+    "a container that fetches with every right": (
+        lambda rs: one(rs, "ClusterStorageContainer", "music-flamingo")["spec"]["container"].pop("securityContext"),
+        "ClusterStorageContainer music-flamingo: spec.initContainers[0].securityContext.allowPrivilegeEscalation",
+    ),
+    "a misspelt field of what fetches": (
+        lambda rs: one(rs, "ClusterStorageContainer", "music-flamingo")["spec"]["container"].update(securityContex={}),
+        "ClusterStorageContainer music-flamingo: spec.container.securityContex: unknown field",
+    ),
     "a budget for no pods": (
         lambda rs: one(rs, "PodDisruptionBudget", "music-flamingo")["spec"]["selector"].update(matchLabels={"a": "b"}),
         "PodDisruptionBudget music-flamingo: spec.selector: finds no pods",
