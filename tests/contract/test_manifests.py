@@ -4,14 +4,18 @@ import copy
 import json
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+from kubernetes.utils.quantity import parse_quantity
 
 from manifests.validation.check import findings
+from manifests.validation.pods import pods_of
 from manifests.validation.render import RenderError, command, overlays, render
 from music_flamingo import __version__
+from pipelines.placement import PLACEMENTS, placement
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(p for p in (ROOT / "manifests").rglob("*.yaml"))
@@ -251,6 +255,50 @@ def test_every_file_beside_a_kustomization_is_listed_in_it(path):
     listed = {*kustomization.get("resources", ()), *(p.get("path") for p in kustomization.get("patches", ()))}
     there = {p.name for p in path.parent.glob("*.yaml")} - {"kustomization.yaml"}
     assert there <= listed
+
+
+def standing(resources):
+    """(container, how many) of all that runs before anything is asked of it: the fewest predictors that may be."""
+    runtimes = {r["metadata"]["name"]: r for r in resources if r["kind"] == "ServingRuntime"}
+    for resource in resources:
+        if resource["kind"] == "InferenceService":
+            predictor = resource["spec"]["predictor"]
+            for container in runtimes[predictor["model"]["runtime"]]["spec"]["containers"]:
+                yield container, predictor["minReplicas"]
+        elif resource["kind"] in ("Deployment", "StatefulSet", "Job"):
+            for pods in pods_of(resource):
+                for container in pods.spec["containers"]:
+                    yield container, resource["spec"].get("replicas", 1)
+
+
+@pytest.mark.parametrize("overlay", [o.name for o in overlays()])
+def test_what_an_overlay_starts_fits_its_quota_and_leaves_room_for_the_steps_of_a_pipeline(rendered, overlay):
+    resources = rendered[overlay]
+    quota = one(resources, "ResourceQuota", "music-flamingo")["spec"]["hard"]
+    asked = Counter()
+    for container, count in standing(resources):
+        for field in ("requests", "limits"):
+            for name, amount in container["resources"][field].items():
+                asked[f"{field}.{name}"] += count * parse_quantity(amount)
+    claims = [r for r in resources if r["kind"] == "PersistentVolumeClaim"]
+    claims += [t for r in resources if r["kind"] == "StatefulSet" for t in r["spec"]["volumeClaimTemplates"]]
+    asked["requests.storage"] = sum(parse_quantity(c["spec"]["resources"]["requests"]["storage"]) for c in claims)
+    asked["persistentvolumeclaims"] = len(claims)
+    steps = [placement(step, "default") for step in PLACEMENTS]
+    asked["requests.cpu"] += max(parse_quantity(step.cpu) for step in steps)
+    asked["requests.memory"] += max(parse_quantity(step.memory) for step in steps)
+    asked["limits.memory"] += max(parse_quantity(step.memory) for step in steps)
+    for name, most in quota.items():
+        assert asked[name] <= parse_quantity(most), name
+
+
+def test_one_machine_asks_for_no_gpu_and_production_has_them_with_priorities(rendered):
+    assert not any("nvidia.com/gpu" in c["resources"]["requests"] for c, _ in standing(rendered["kind"]))
+    production = rendered["production"]
+    predictors = [r for r in production if r["kind"] == "InferenceService"]
+    assert all(r["spec"]["predictor"]["priorityClassName"] for r in predictors)
+    gpus = [c["resources"]["requests"].get("nvidia.com/gpu") for c, _ in standing(production)]
+    assert gpus.count("1") == len(predictors) + 1, "each predictor, and transcription"
 
 
 def test_every_component_is_rendered_by_an_overlay(rendered):
