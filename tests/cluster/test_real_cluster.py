@@ -1,9 +1,11 @@
 """Against the cluster that KUBECONFIG points at: `pytest -m cluster`. Each test says what it lacks when it skips.
 
-NAMESPACE names where (default: music-flamingo), KFP_HOST the address of Kubeflow Pipelines.
+NAMESPACE names where (default: music-flamingo), KFP_HOST the address of Kubeflow Pipelines; where that serves several
+users, KFP_NAMESPACE and KFP_ACCOUNT name the run's. OVERLAY names the manifests that are tried (default: kind).
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from emulated_cluster import settings
 from kubernetes import client
 from kubernetes.client.rest import ApiException
 
+from manifests.validation.render import OVERLAYS, command
 from music_flamingo.cluster.api import connect
 from music_flamingo.cluster.jobs import Work, kind_of, named
 from music_flamingo.core.errors import UserError
@@ -54,10 +57,25 @@ def test_the_server_itself_takes_the_job_and_not_a_misspelt_one(api, kind):
     assert refused.value.status in (400, 422)
 
 
+def test_the_server_takes_every_resource_of_the_manifests(api):
+    """As `kubectl apply` sends them, strictly, and changes nothing."""
+    kubectl = command()[0]
+    if not kubectl.endswith("kubectl"):
+        pytest.skip(f"kubectl is not here, {kubectl} renders only")
+    overlay = OVERLAYS / os.environ.get("OVERLAY", "kind")
+    apply = [kubectl, "apply", "-k", str(overlay), "--dry-run=server", "--validate=strict"]
+    done = subprocess.run(apply, capture_output=True, text=True, timeout=300)
+    if lacking := re.findall(r"no matches for kind .*|namespaces .* not found", done.stderr):
+        pytest.skip(f"not on this cluster yet: {'; '.join(sorted(set(lacking)))}")
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_smoke_profile_is_submitted_and_succeeds(api):
     if not os.environ.get("KFP_HOST"):
         pytest.skip("KFP_HOST is not set: the address of Kubeflow Pipelines")
-    command = [sys.executable, "-m", "music_flamingo.cli", "submit", "--profile", "smoke"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    where = {"--namespace": os.environ.get("KFP_NAMESPACE"), "--account": os.environ.get("KFP_ACCOUNT")}
+    options = [word for option, value in where.items() if value for word in (option, value)]
+    submit = [sys.executable, "-m", "music_flamingo.cli", "submit", "--profile", "smoke", *options]
+    done = subprocess.run(submit, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert done.stdout.rstrip().endswith("SUCCEEDED")
