@@ -190,7 +190,7 @@ def test_bad_recordings_are_refused_with_their_reason(data, status, code):
 
 
 SOUND = Sound(torch.zeros(1, 16, 30), torch.ones(1, 30), 75)
-RECORDING = Recording(SOUND, (0.5, 6.5), 7.0)
+RECORDING = Recording(SOUND, (0.5, 6.5), 7.0, token_bytes=512)
 HEAD = Head("id", 1, "m")
 
 
@@ -390,7 +390,7 @@ def test_a_recording_asked_about_twice_is_decoded_and_encoded_once(engine):
 def test_the_cache_of_recordings_stays_within_its_bytes():
     cache = RecordingCache(max_bytes=3 * RECORDING.num_bytes)
     for i in range(50):
-        cache.get(b"%d" % i, lambda: Recording(SOUND, (0.0, 6.0), 6.0))
+        cache.get(b"%d" % i, lambda: Recording(SOUND, (0.0, 6.0), 6.0, token_bytes=512))
     assert cache.num_bytes <= 3 * RECORDING.num_bytes
     assert cache.get(b"49", lambda: RECORDING) is not RECORDING, "the latest is kept"
     assert cache.get(b"0", lambda: RECORDING) is RECORDING, "the oldest went"

@@ -42,6 +42,7 @@ def add_to(commands: Commands) -> None:
     serve.add_argument("--port", type=int, default=8080)
     serve.add_argument("--api-keys", type=Path, metavar="FILE", help="a key a line; without it anybody may ask")
     serve.add_argument("--requests-per-minute", type=int, help="of one key, or one address (default: no limit)")
+    serve.add_argument("--cache-mib", type=int, help="memory for recordings that were asked about (default: 256)")
     parameter_options(serve)
     serve.add_argument("--fetch-urls", action="store_true", help="open audio_url addresses, public ones alone")
     _digest_option(serve)
@@ -141,6 +142,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         api_keys=arguments.api_keys,
         requests_per_minute=arguments.requests_per_minute,
+        cache_mib=arguments.cache_mib,
         fetch_urls=arguments.fetch_urls,
         measure=_tools_of(arguments),
     )

@@ -21,7 +21,7 @@ from music_flamingo.serving.formats import Grammars, ResponseFormat
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.metrics import AUDIO_SECONDS, RECORDINGS
 from music_flamingo.serving.pieces import Piece
-from music_flamingo.serving.recordings import Recording, RecordingCache
+from music_flamingo.serving.recordings import CACHE_MIB, Recording, RecordingCache
 from music_flamingo.serving.scheduler import Event, Job, Request, Scheduler
 from music_flamingo.serving.stretches import DECODERS, DECODING_S, Stretch, stretch_of
 from music_flamingo.serving.uploads import Upload
@@ -35,10 +35,10 @@ MAX_QUESTION_CHARS = 2000
 class Engine:
     """Use `stream` within one event loop, or `answer_now` without one."""
 
-    def __init__(self, listener: Listener, info: ReleaseInfo) -> None:
+    def __init__(self, listener: Listener, info: ReleaseInfo, cache_mib: int = CACHE_MIB) -> None:
         self.listener = listener
         self.info = info
-        self.recordings = RecordingCache()
+        self.recordings = RecordingCache(cache_mib * 2**20)
         self.decoder = Isolated(stretch_of, DECODERS, DECODING_S)
         self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)
         self._scheduler = Scheduler(listener)
@@ -74,7 +74,9 @@ class Engine:
     def listen(self, stretch: Stretch) -> Recording:
         with self._hearing:
             sound = hear(self._ears, np.asarray(stretch.samples, dtype=np.float32))
-        return Recording(sound, stretch.window_s, stretch.duration_s)
+        model = self.listener.model
+        token_bytes = model.config.text_config.hidden_size * model.dtype.itemsize
+        return Recording(sound, stretch.window_s, stretch.duration_s, token_bytes)
 
     def prepare(
         self,

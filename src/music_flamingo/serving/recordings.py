@@ -13,15 +13,17 @@ import torch
 
 from music_flamingo.model.chat import Sound
 
-CACHE_BYTES = 256 * 2**20
+CACHE_MIB = 256
 """Some thousand windows of the tiny model; 17 windows of 30 s of the published one in bfloat16 are 85 MB."""
 
 
 class Recording:
     """One stretch of a recording: its log-mel features until the model has encoded them, then their embeddings."""
 
-    def __init__(self, sound: Sound, window_s: tuple[float, float], duration_s: float) -> None:
+    def __init__(self, sound: Sound, window_s: tuple[float, float], duration_s: float, token_bytes: int) -> None:
         self.num_tokens = sound.num_tokens
+        self.num_bytes = sound.num_tokens * token_bytes
+        """Once encoded; before that a place among the requests in hand bounds it."""
         self.window_s = window_s
         self.duration_s = duration_s
         self._sound: Sound | None = sound
@@ -43,19 +45,13 @@ class Recording:
         # a copy: a view would hold the embeddings of all that were encoded together
         self._embedding_ND, self._sound = embedding_ND.clone(), None
 
-    @property
-    def num_bytes(self) -> int:
-        if self._embedding_ND is not None:
-            return self._embedding_ND.nbytes
-        sound = self.sound()
-        return sound.features_WMT.nbytes + sound.mask_WT.nbytes
-
 
 class RecordingCache:
     """Least recently used out first. Two requests with the same new recording make it once."""
 
-    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, max_bytes: int = CACHE_MIB * 2**20) -> None:
         self.max_bytes = max_bytes
+        self.num_bytes = 0
         self.hits = 0
         self._kept: OrderedDict[str, Recording] = OrderedDict()
         self._making: dict[str, threading.Lock] = {}
@@ -77,11 +73,6 @@ class RecordingCache:
             with self._lock:
                 self._making.pop(key, None)
 
-    @property
-    def num_bytes(self) -> int:
-        with self._lock:
-            return sum(recording.num_bytes for recording in self._kept.values())
-
     def _find(self, key: str) -> Recording | None:
         with self._lock:
             if key not in self._kept:
@@ -93,6 +84,6 @@ class RecordingCache:
     def _keep(self, key: str, recording: Recording) -> None:
         with self._lock:
             self._kept[key] = recording
-            total = sum(kept.num_bytes for kept in self._kept.values())
-            while total > self.max_bytes and len(self._kept) > 1:
-                total -= self._kept.popitem(last=False)[1].num_bytes
+            self.num_bytes += recording.num_bytes
+            while self.num_bytes > self.max_bytes and len(self._kept) > 1:
+                self.num_bytes -= self._kept.popitem(last=False)[1].num_bytes

@@ -41,6 +41,8 @@ class Options:
     """A file with a key a line; None: anybody may ask."""
     requests_per_minute: int | None = None
     """Of one key, or of one address where there are no keys."""
+    cache_mib: int | None = None
+    """Of memory for the embeddings of recordings that were asked about; None: `recordings.CACHE_MIB`."""
     fetch_urls: bool = False
     """Open http and https addresses of recordings, public ones alone."""
     measure: "Measure | None" = None
@@ -58,10 +60,11 @@ def serve(release: Path, options: Options) -> None:
     _tell(info, options.host, options.port)
     from music_flamingo.model.listener import Listener
     from music_flamingo.serving.engine import Engine
+    from music_flamingo.serving.recordings import CACHE_MIB
 
     listener = Listener.load(release)
     _share_cores(listener.model)
-    engine = Engine(listener, info)
+    engine = Engine(listener, info, CACHE_MIB if options.cache_mib is None else options.cache_mib)
     engine.warm_up()
     with _without_arguments():
         server = _server(engine, options, access)
