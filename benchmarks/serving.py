@@ -4,7 +4,8 @@
 
 Both get the same recordings of 30 s (wav, base64) and the same questions, greedily, and say the same words. The peer
 decodes, makes features and generates, a request at a time. The server gets 16 requests at once: every request with a
-recording of its own, then two, four and eight questions about each recording.
+recording of its own, then two, four and eight questions about each recording. `--memory`: so many requests with
+recordings of their own, to a server whose cache is soon full, and what memory it holds meanwhile.
 """
 
 import argparse
@@ -35,12 +36,14 @@ CLIP_S = 30.0
 CONCURRENCY = 16
 PORT = 8089
 QUESTIONS_EACH = (1, 2, 4, 8)
+MEMORY_CLIP_S = 4.0
+MEMORY_CACHE_MIB = 16
 
 
-def clip(seed: int) -> str:
-    """Half a minute of plucked notes, as base64 of a wav file."""
+def clip(seed: int, length_s: float = CLIP_S) -> str:
+    """Plucked notes, as base64 of a wav file."""
     rng = np.random.default_rng(seed)
-    time_s = np.arange(int(CLIP_S * RATE_HZ)) / RATE_HZ
+    time_s = np.arange(int(length_s * RATE_HZ)) / RATE_HZ
     step_s = rng.uniform(0.2, 0.7)
     pitches_hz = 110 * 2 ** (rng.integers(0, 24, 200) / 12)
     wave = np.sin(2 * np.pi * pitches_hz[(time_s / step_s).astype(int) % 200] * time_s) * np.exp(-6 * (time_s % step_s))
@@ -62,8 +65,9 @@ def body(data: str, question: str, **more: object) -> dict[str, object]:
 
 
 @contextmanager
-def server(release: Path) -> Iterator[psutil.Process]:
+def server(release: Path, *options: str) -> Iterator[psutil.Process]:
     command = [sys.executable, "-m", "music_flamingo.cli", "serve", "--release", str(release), "--port", str(PORT)]
+    command += options
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(600):
@@ -136,7 +140,7 @@ def main() -> None:
     peer_s, said = peer(listener, info.think, own[: len(own) // 4], info.max_new_tokens)
     lines += ["| way | requests/s | times the peer | median ms | p95 ms | p95/median |", "|---|---|---|---|---|---|"]
     lines.append(f"| transformers generate, one by one | {1 / peer_s:.1f} | 1.0 | {1000 * peer_s:.0f} | | |")
-    with server(arguments.release) as process:
+    with server(arguments.release):
         for each in QUESTIONS_EACH:
             asked = own if each == 1 else asked_of(questions, arguments.requests, each)
             bodies = [json.dumps(body(*one)).encode() for one in asked]
@@ -153,26 +157,30 @@ def main() -> None:
         lines += ["", f"Equal words: {same} of {len(said)}.", ""]
         lines.append(f"First word, alone, new recordings: median {1000 * statistics.median(first_s):.0f} ms, "
                      f"largest {1000 * max(first_s):.0f} ms.")  # fmt: skip
-        if arguments.memory:
-            lines.append(memory(process, arguments.memory, questions))
+    if arguments.memory:
+        with server(arguments.release, "--cache-mib", str(MEMORY_CACHE_MIB)) as process:
+            lines += memory(process, arguments.memory, questions)
     publish("serving", "mf serve against transformers generate", lines, ("torch", "transformers", "kserve"))
 
 
-def memory(process: psutil.Process, requests: int, questions: list[str]) -> str:
+def memory(process: psutil.Process, requests: int, questions: list[str]) -> list[str]:
     """Resident memory of the server and its decoders over many requests with recordings of their own."""
-    clips = [clip(i)[:200_000] for i in range(8)]
+    lines = [f"Recordings of {MEMORY_CLIP_S:.0f} s, each asked about once, a cache of {MEMORY_CACHE_MIB} MiB:", ""]
+    lines += ["| requests | MiB | of it decoders | requests/s |", "|---|---|---|---|"]
+    step = max(requests // 10, 1)
+    for start in range(0, requests, step):
+        sent = [
+            json.dumps(body(clip(i, MEMORY_CLIP_S), questions[i % len(questions)])).encode()
+            for i in range(start, start + step)
+        ]
+        took_s, _, _ = asyncio.run(ask_all(sent, CONCURRENCY))
+        own, decoders = resident_mib(process), sum(map(resident_mib, process.children(recursive=True)))
+        lines.append(f"| {start + step} | {own + decoders:.0f} | {decoders:.0f} | {step / took_s:.0f} |")
+    return ["", *lines]
 
-    def resident_mib() -> float:
-        return sum(p.memory_info().rss for p in (process, *process.children(recursive=True))) / 2**20
 
-    seen = []
-    for start in range(0, requests, 500):
-        # every recording differs in its last bytes, so that none is known from before
-        sent = [json.dumps(body(clips[i % 8][:-8] + base64.b64encode(f"{start + i:06d}".encode()).decode(),
-                                questions[i % len(questions)], max_tokens=8)).encode() for i in range(500)]  # fmt: skip
-        asyncio.run(ask_all(sent, CONCURRENCY))
-        seen.append(resident_mib())
-    return f"\nMemory over {requests} requests, MiB after every 500: " + ", ".join(f"{mib:.0f}" for mib in seen)
+def resident_mib(process: psutil.Process) -> float:
+    return float(process.memory_info().rss) / 2**20
 
 
 if __name__ == "__main__":
