@@ -114,12 +114,12 @@ def give_held_out(data: Path, truths: list[Truth], *, with_truth: bool = True) -
     give(data, "ingest", {"tracks": Track, "truth": Truth}, write)
 
 
-def give_model(data: Path, port: str, seed: int) -> None:
-    give(data, port, {port: Folder}, lambda **ports: save_tiny(ports[port].root, seed))
+def give_model(data: Path, port: str, seed: int, **size: Any) -> None:
+    give(data, port, {port: Folder}, lambda **ports: save_tiny(ports[port].root, seed, **size))
 
 
-def save_tiny(folder: Path, seed: int = 0) -> None:
-    """A real MusicFlamingo with random weights: it says what it likes, always the same."""
+def save_tiny(folder: Path, seed: int = 0, **changes: Any) -> None:
+    """A real MusicFlamingo with random weights: it says what it likes, always the same. `changes`: of its size."""
     from music_flamingo.model.files import save_model
     from music_flamingo.model.tiny import TinySize, build_model, build_processor, build_tokenizer
 
@@ -138,7 +138,7 @@ def save_tiny(folder: Path, seed: int = 0) -> None:
         max_audio_s=6,
         context_tokens=1024,
         init_std=0.08,
-    )
+    ).model_copy(update=changes)
     words = ["major minor yes no slow medium fast <think>Drums are heard.</think><answer>yes</answer>"]
     processor = build_processor(build_tokenizer(words, size.vocabulary), size, RATE_HZ)
     save_model(build_model(processor, size, seed), processor, folder)

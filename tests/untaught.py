@@ -21,7 +21,7 @@ def write_model(root, corpus):
         hop_samples=320,
         window_s=2,
         max_audio_s=2,
-        context_tokens=512,
+        context_tokens=1024,
         init_std=0.08,
     )
     processor = build_processor(build_tokenizer(corpus, size.vocabulary), size, 16000)

@@ -392,7 +392,7 @@ def test_weights_go_to_vllm_under_the_names_of_a_published_checkpoint(tmp_path):
 
 def test_vllm_asked_for_and_missing_is_an_error_with_the_install_line(monkeypatch):
     monkeypatch.setattr(vllm, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'trl\[vllm\]'"):
+    with pytest.raises(UserError, match=r"pip install 'vllm\[audio\]=="):
         vllm.trl_arguments(VllmGeneration(kind="vllm", gpu_memory_fraction=0.3, max_model_tokens=4096))
     assert vllm.trl_arguments(TransformersGeneration(kind="transformers")) == {"use_vllm": False}
 

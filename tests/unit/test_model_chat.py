@@ -1,5 +1,7 @@
 """Words and sounds: ids as the processor's own, labels on the assistant's words alone, long and awkward audio."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny_world as world
@@ -7,6 +9,7 @@ import torch
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.model.chat import Turn, batch_of, hear, messages_of, tokenise
+from music_flamingo.model.context import MARKS, QUESTION_TOKENS
 from music_flamingo.model.listener import Ask, Listener
 
 TURNS = (Turn(world.QUESTION, "low"), Turn("Sure?", "<think>It is low.</think><answer>low</answer>"))
@@ -96,6 +99,20 @@ def test_what_does_not_fit_the_context_is_refused_with_its_numbers():
 def asks(think: bool = False) -> list[Ask]:
     sounds = (world.tone(300, 1.0), world.tone(3000, 5.0), world.tone(800, 3.3))
     return [Ask(s, world.QUESTION, world.OPTIONS, think) for s in sounds]
+
+
+def test_a_song_longer_than_the_context_is_heard_as_far_as_there_is_room_for_an_answer():
+    model, processor = world.model(), world.processor()
+    listener = Listener(model, processor)
+    room = QUESTION_TOKENS + 8 + MARKS
+    listener.hearing = replace(listener.hearing, context_tokens=room + 20)
+    samples = world.tone(440, 3.0)
+    (heard,) = listener.answer([Ask(samples, world.QUESTION, (), False)], max_new_tokens=8, batch_size=1)
+    start, end = heard.window_s
+    assert listener.hearing.audio_tokens(round((end - start) * listener.sample_rate_hz)) == 20
+    assert (start + end) / 2 == pytest.approx(1.5, abs=0.05)
+    with pytest.raises(UserError, match="no room for sound"):
+        listener.hearing.for_answers(max_new_tokens=28)
 
 
 def test_answers_do_not_depend_on_the_batch():

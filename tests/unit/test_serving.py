@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from music_flamingo.model.chat import Sound, Tokens
+from music_flamingo.model.decoding import _read_together
 from music_flamingo.model.listener import Ask, Heard, Listener
 from music_flamingo.serving.bundle import ReleaseInfo, TrainedQuestion
 from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
@@ -32,7 +33,7 @@ from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.pieces import Piece, split
 from music_flamingo.serving.predictor import Predictor, parse_instances
 from music_flamingo.serving.recordings import Recording, RecordingCache
-from music_flamingo.serving.scheduler import MAX_BATCH, Request
+from music_flamingo.serving.scheduler import MAX_BATCH, Job, Request, Scheduler
 from music_flamingo.serving.stretches import cut, stretch_of
 from music_flamingo.serving.telling import last
 from music_flamingo.serving.uploads import Upload, decode_upload
@@ -287,6 +288,29 @@ def test_requests_asked_together_get_the_answers_they_get_alone(engine):
         for i in range(MAX_BATCH + 3)
     ]
     assert ask_all(engine, requests) == [engine.answer_now([r])[0] for r in requests]
+
+
+def test_long_prompts_are_read_one_by_one_and_say_the_same(engine, monkeypatch):
+    lengths_s = (6.0, 1.0, 1.5, 5.0)
+    requests = [engine.prepare(heard_of(engine, tone(s)), QUESTION) for s in lengths_s]
+    lengths = [len(request.prompt.ids) for request in requests]
+    monkeypatch.setattr("music_flamingo.model.decoding.MAX_MASK", 2 * lengths[2] ** 2)
+    assert list(_read_together(lengths)) == [slice(0, 1), slice(1, 3), slice(3, 4)]
+    assert engine.answer_now(requests) == [engine.answer_now([r])[0] for r in requests]
+
+
+def test_a_batch_takes_no_more_tokens_than_it_has_memory_for(engine):
+    requests = [engine.prepare(heard_of(engine, tone(s)), QUESTION) for s in (1.0, 6.0, 1.0, 1.0)]
+    told: list[list] = [[] for _ in requests]
+    jobs = [Job(r, events.append) for r, events in zip(requests, told, strict=True)]
+    scheduler = Scheduler(engine.listener, max_tokens=2 * requests[1].max_tokens)
+    scheduler._waiting.extend(jobs)
+    seen = []
+    while scheduler._waiting or scheduler._running:
+        scheduler._turn()
+        seen.append(len(scheduler._running))
+    assert max(seen) == 2
+    assert [events[-1] for events in told] == [engine.answer_now([r])[0] for r in requests]
 
 
 def test_the_batch_says_what_transformers_generate_says(engine):

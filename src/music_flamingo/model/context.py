@@ -5,8 +5,10 @@ pooling by 2). With the published model that is 40 ms a token and 750 tokens a w
 Nothing is cut silently: `window_of` follows a stated rule and gives the stretch that is heard.
 """
 
+import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from music_flamingo.audio.windows import Rule, choose_window
 from music_flamingo.core.errors import UserError
@@ -16,6 +18,9 @@ MIN_FRAMES = 3
 
 MARKS = 2
 """Tokens before and after the sound."""
+
+QUESTION_TOKENS = 512
+"""Kept free of sound for a question in its prompt, whatever the question, so that all hear the same."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,34 @@ class Hearing:
             encoder_window_s=float(extractor.chunk_length),
             max_audio_s=float(processor.max_audio_len),
             context_tokens=model_config.text_config.max_position_embeddings,
+        )
+
+    def for_answers(self, max_new_tokens: int) -> "Hearing":
+        """The same, with no more sound than fits beside a question and so long an answer.
+
+        Raises UserError where none does.
+        """
+        words = QUESTION_TOKENS + max_new_tokens
+        samples = self.room_for_audio(words)
+        if not samples:
+            raise UserError(
+                f"a context of {self.context_tokens} tokens has no room for sound beside {words} of words: "
+                "allow shorter answers."
+            )
+        return replace(self, max_audio_s=min(self.max_audio_s, samples / self.sample_rate_hz))
+
+    @classmethod
+    def read(cls, model: Path) -> "Hearing":
+        """Read off the files of a saved model, without loading it."""
+        processor = json.loads((model / "processor_config.json").read_text())
+        config = json.loads((model / "config.json").read_text())
+        extractor = processor["feature_extractor"]
+        return cls(
+            sample_rate_hz=extractor["sampling_rate"],
+            hop_samples=extractor["hop_length"],
+            encoder_window_s=float(extractor["chunk_length"]),
+            max_audio_s=float(processor["max_audio_len"]),
+            context_tokens=config["text_config"]["max_position_embeddings"],
         )
 
     @property

@@ -5,7 +5,7 @@ Each row has its own temperature, seed and constraint. What a row says does not 
 for the last bits of its logits, since a larger matrix product adds in another order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,9 @@ from music_flamingo.model.chat import Sound, Tokens, audio_of
 
 Constraint = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """(logits (V,), ids said so far) -> logits with what may not come next at minus infinity."""
+
+MAX_MASK = 2**24
+"""Places of an attention mask (rows, L, L). One prompt alone needs none."""
 
 
 @dataclass
@@ -60,6 +63,11 @@ class RunningBatch:
     @torch.no_grad()
     def join(self, prompts: Sequence[Tokens], sounds_ND: Sequence[torch.Tensor], rows: Sequence[Row]) -> None:
         """Read prompts, with their encoded sounds, and add their rows."""
+        for together in _read_together([len(prompt.ids) for prompt in prompts]):
+            self._read(prompts[together], sounds_ND[together])
+        self.rows.extend(rows)
+
+    def _read(self, prompts: Sequence[Tokens], sounds_ND: Sequence[torch.Tensor]) -> None:
         longest = max(len(prompt.ids) for prompt in prompts)
         embeds = [self._embed(prompt, sound_ND) for prompt, sound_ND in zip(prompts, sounds_ND, strict=True)]
         embeds_BLD = torch.stack([pad(e, (0, 0, longest - len(e), 0)) for e in embeds])
@@ -69,7 +77,6 @@ class RunningBatch:
         positions_BL = (mask_BL.cumsum(-1) - 1).clamp(min=0)
         logits_BV = self._forward(embeds_BLD, mask_BL, positions_BL, cache)
         self._merge(cache, mask_BL, logits_BV)
-        self.rows.extend(rows)
 
     def choose(self) -> list[int]:
         """The next token of each row, written into `row.ids`."""
@@ -133,6 +140,15 @@ class RunningBatch:
             own.values = torch.cat([_to_length(own.values, length), _to_length(new.values, length)])
         masks = [pad(mask, (length - mask.shape[1], 0)) for mask in (self._mask_BP, mask_BL)]
         self._mask_BP, self._logits_BV = torch.cat(masks), torch.cat([self._logits_BV, logits_BV])
+
+
+def _read_together(lengths: Sequence[int]) -> Iterator[slice]:
+    """Neighbours, as long as their mask is not too large."""
+    start = 0
+    for end in range(1, len(lengths) + 1):
+        if end == len(lengths) or (end + 1 - start) * max(lengths[start : end + 1]) ** 2 > MAX_MASK:
+            yield slice(start, end)
+            start = end
 
 
 def _to_length(states_BHPK: torch.Tensor, length: int) -> torch.Tensor:

@@ -132,10 +132,11 @@ class Listener:
     def _prepare(
         self, asks: Sequence[Ask], max_new_tokens: int
     ) -> tuple[list[tuple[float, float]], list[Sound], list[Tokens]]:
+        hearing = self.hearing.for_answers(max_new_tokens)
         heard: dict[int, tuple[tuple[float, float], Sound]] = {}
         for ask in asks:
             if id(ask.samples) not in heard:
-                heard[id(ask.samples)] = self._listen(ask.samples)
+                heard[id(ask.samples)] = self._listen(ask.samples, hearing)
         windows = [heard[id(ask.samples)][0] for ask in asks]
         sounds = [heard[id(ask.samples)][1] for ask in asks]
         prompts = [render_question(ask.question, ask.options, ask.think) for ask in asks]
@@ -144,11 +145,11 @@ class Listener:
             for prompt, sound in zip(prompts, sounds, strict=True)
         ]
         for sound, token in zip(sounds, tokens, strict=True):
-            self.hearing.require_fit(sound.num_tokens, len(token.ids) - sound.num_tokens - 2, max_new_tokens)
+            hearing.require_fit(sound.num_tokens, len(token.ids) - sound.num_tokens - 2, max_new_tokens)
         return windows, sounds, tokens
 
-    def _listen(self, samples: np.ndarray) -> tuple[tuple[float, float], Sound]:
-        start, end = self.hearing.window_of(len(samples), WINDOW_RULE)
+    def _listen(self, samples: np.ndarray, hearing: Hearing) -> tuple[tuple[float, float], Sound]:
+        start, end = hearing.window_of(len(samples), WINDOW_RULE)
         rate = self.sample_rate_hz
         return (start / rate, end / rate), hear(self.processor, np.asarray(samples[start:end], dtype=np.float32))
 

@@ -57,7 +57,7 @@ class ReleaseInfo(Part):
     prompt_sha256: str
     max_new_tokens: int
     max_audio_s: float
-    """The model hears this much of a recording: its middle."""
+    """The model hears this much of a recording: its middle. What its context has room for, where its ears take more."""
     questions: list[TrainedQuestion]
     teacher: str
     """Who wrote the training texts, e.g. `scripted`."""

@@ -76,7 +76,7 @@ def _ask_here(audio: Path, question: str, release: Path) -> Answer:
 
     engine = Engine(Listener.load(release), info)
     try:
-        recording = engine.listen(cut(decode_file(audio), engine.listener.hearing, WINDOW_RULE))
+        recording = engine.listen(cut(decode_file(audio), engine.hearing, WINDOW_RULE))
         heard = engine.answer_now([engine.prepare(recording, question)])[0]
     except ApiError as error:
         raise UserError(f"{audio}: {error.message}") from error

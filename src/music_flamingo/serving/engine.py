@@ -37,6 +37,7 @@ class Engine:
 
     def __init__(self, listener: Listener, info: ReleaseInfo, cache_mib: int = CACHE_MIB) -> None:
         self.listener = listener
+        self.hearing = listener.hearing.for_answers(info.max_new_tokens)
         self.info = info
         self.recordings = RecordingCache(cache_mib * 2**20)
         self.decoder = Isolated(stretch_of, DECODERS, DECODING_S)
@@ -68,7 +69,7 @@ class Engine:
         return recording
 
     def _decode(self, upload: Upload) -> Stretch:
-        stretch: Stretch = self.decoder(upload, self.listener.hearing, WINDOW_RULE)
+        stretch: Stretch = self.decoder(upload, self.hearing, WINDOW_RULE)
         return stretch
 
     def listen(self, stretch: Stretch) -> Recording:
@@ -93,7 +94,7 @@ class Engine:
         limit = self.info.max_new_tokens if max_new_tokens is None else max_new_tokens
         constraint = self.grammars.constraint(form)
         prompt = self._prompt(recording, question, think=self.info.think and constraint is None)
-        room = self.listener.hearing.context_tokens - len(prompt.ids)
+        room = self.hearing.context_tokens - len(prompt.ids)
         if limit > room:
             message = f"sound and question leave room for {max(room, 0)} new tokens, not {limit}."
             raise ApiError(400, message, "context_length_exceeded", "max_tokens")

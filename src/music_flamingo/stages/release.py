@@ -22,6 +22,7 @@ from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.evaluation.card import model_card
 from music_flamingo.evaluation.gate import Gate, margins, reasons_against
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
+from music_flamingo.model.context import Hearing
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.prompts import load as load_prompt
 from music_flamingo.records import Score
@@ -95,7 +96,7 @@ def _info(
         prompt_id=QUESTION_PROMPT,
         prompt_sha256=load_prompt(QUESTION_PROMPT).sha256,
         max_new_tokens=config.max_new_tokens,
-        max_audio_s=_max_audio_s(grpo_model.root / MODEL_FOLDER),
+        max_audio_s=_max_audio_s(grpo_model.root / MODEL_FOLDER, config.max_new_tokens),
         questions=_trained_questions(config, grpo_model.root / PLAN_FILE),
         teacher=config.teacher,
         parents={"scores": scores.digest, "grpo_model": grpo_model.digest},
@@ -109,11 +110,11 @@ def _trained_questions(config: ReleaseConfig, plan: Path) -> list[TrainedQuestio
     return [TrainedQuestion(family=f, question=words.get(f)) for f in config.families if f not in left_out]
 
 
-def _max_audio_s(model: Path) -> float:
+def _max_audio_s(model: Path, max_new_tokens: int) -> float:
     path = model / "processor_config.json"
     if not path.is_file():
         raise MissingInputError(f"{path} is missing: the model was saved without its processor. Rerun its stage.")
-    return float(json.loads(path.read_text())["max_audio_len"])
+    return Hearing.read(model).for_answers(max_new_tokens).max_audio_s
 
 
 def _copy_model(source: Path, target: Path) -> None:
@@ -164,6 +165,7 @@ STAGE = Stage(
         "evaluation/gate.py",
         "evaluation/summary.py",
         "evaluation/tables.py",
+        "model/context.py",
         "products/cards/licences.py",
         "serving/bundle.py",
         "stages/release.py",
