@@ -4,7 +4,6 @@ KServe's own routes stay: `/` (alive), `/v1/models`, `/v1/models/NAME:predict`, 
 inference is the project's own (`tensors`), and what would load or unload models answers 404.
 """
 
-import asyncio
 import logging
 import socket
 import sys
@@ -112,7 +111,7 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             install_errors(model_server.app, engine.info.name)
             self.setup_event_loop()
             self.register_signal_handler()
-            asyncio.run(rest._server.serve())
+            rest._server.run()  # on uvloop, as uvicorn chooses
 
     return OneAddressServer(http_port=options.port, enable_grpc=False, workers=1, grace_period=GRACE_S)
 
