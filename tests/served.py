@@ -85,7 +85,8 @@ def refused(response: httpx.Response) -> tuple[int, str]:
     assert 400 <= response.status_code < 500, response.text
     error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
-    assert error["type"] == "invalid_request_error" and error["message"]
+    assert error["type"] == ("rate_limit_error" if response.status_code == 429 else "invalid_request_error")
+    assert error["message"]
     assert "Traceback" not in response.text and ".py" not in response.text
     assert len(response.text) < 1000
     return response.status_code, error["code"]

@@ -1,8 +1,6 @@
 """The endpoint by the clients that people have: openai, kserve, curl; with keys, streams, schemas and metrics."""
 
 import asyncio
-import base64
-import io
 import json
 import subprocess
 from collections.abc import Iterator
@@ -12,8 +10,7 @@ import jsonschema
 import numpy as np
 import openai
 import pytest
-import soundfile
-from listening import RATE_HZ, heard_well, make_release, tone
+from listening import heard_well, make_release, tone
 from served import QUESTION, body, post, recording, refused, serving, wav
 
 from music_flamingo.serving.formats import CAPTION_SCHEMA
@@ -41,28 +38,9 @@ def messages(data: str, form: str = "wav") -> list:
     return [{"role": "user", "content": [{"type": "text", "text": QUESTION}, audio]}]
 
 
-def encoded(kind: str) -> str:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, tone(), RATE_HZ, format=kind)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg"])
-def test_openais_client_asks_with_any_form_of_recording(client, kind):
-    told = client.chat.completions.create(model="music-flamingo", messages=messages(encoded(kind.upper()), kind))
-    assert told.choices[0].message.content is not None
+def test_openais_client_reads_how_much_was_heard(client):
+    told = client.chat.completions.create(model="music-flamingo", messages=messages(wav(tone())))
     assert told.usage.prompt_tokens_details.audio_tokens == 75
-    assert told.usage.total_tokens == told.usage.prompt_tokens + told.usage.completion_tokens
-
-
-def test_openais_client_reads_a_stream_that_is_the_whole_answer(client):
-    asked = {"model": "music-flamingo", "messages": messages(wav(tone()))}
-    whole = client.chat.completions.create(**asked).choices[0].message
-    stream = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
-    deltas = [chunk.choices[0].delta for chunk in stream if chunk.choices]
-    assert "".join(delta.content or "" for delta in deltas).strip() == whole.content
-    assert stream[-1].usage.completion_tokens > 0
-    assert len(deltas) > 5
 
 
 def test_openais_client_lists_the_model(client):
@@ -92,18 +70,6 @@ def test_a_schema_that_is_none_is_refused(server, schema):
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     response = post(server, body(response_format=form), **{"X-Api-Key": KEY})
     assert refused(response) == (400, "bad_schema")
-
-
-def test_a_short_schema_is_answered_with_its_json(client):
-    schema = {"type": "object", "properties": {"drums": {"enum": ["yes", "no"]}}, "required": ["drums"]}
-    form = {
-        "type": "json_schema",
-        "json_schema": {"name": "drums", "schema": {**schema, "additionalProperties": False}},
-    }
-    told = client.chat.completions.create(
-        model="music-flamingo", messages=messages(wav(tone())), response_format=form, max_tokens=60
-    )
-    assert json.loads(told.choices[0].message.content)["drums"] in ("yes", "no")
 
 
 def test_kserves_client_asks_by_both_protocols(server):

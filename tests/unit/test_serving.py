@@ -4,8 +4,6 @@ import asyncio
 import base64
 import io
 import json
-import os
-import signal
 import time
 from dataclasses import replace
 from functools import partial
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from isolated_work import dies_while_it_answers, stuck
 from listening import DURATION_S, RATE_HZ, save_tiny, tone
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -434,9 +433,26 @@ def test_a_decoder_that_takes_too_long_is_stopped_and_the_next_recording_is_hear
 def test_a_decoder_that_dies_costs_one_request_at_most(engine):
     decode = Isolated(stretch_of, 1, 30.0)
     decode.start()
-    (process,) = decode._pool._processes.values()
-    os.kill(process.pid, signal.SIGKILL)
+    decode._idle.queue[-1].process.kill()
     assert decode(Upload.of_text(encoded(tone())), engine.listener.hearing, "middle").duration_s == DURATION_S
+    decode.close()
+
+
+def test_a_decoder_killed_in_the_middle_of_its_answer_keeps_nobody_waiting():
+    decode = Isolated(dies_while_it_answers, 1, 60.0)
+    with pytest.raises(ApiError) as refused:
+        decode(0.02)
+    assert (refused.value.status, refused.value.code) == (422, "audio_unreadable")
+    assert len(decode(60.0)) == 200
+    decode.close()
+
+
+def test_a_decoder_that_cannot_be_interrupted_is_replaced():
+    decode = Isolated(stuck, 1, 0.5)
+    with pytest.raises(ApiError) as refused:
+        decode(True)
+    assert refused.value.code == "audio_too_costly"
+    assert decode(False) == "free"
     decode.close()
 
 

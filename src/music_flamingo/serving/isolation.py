@@ -1,17 +1,16 @@
 """Work on what strangers send, in processes of its own, each with a limit of memory and time.
 
 A decoder is the part of a server that strangers feed. What goes wrong in there, down to a crash of FFmpeg, costs one
-request its answer and the pool a process; the server and the other requests go on.
+request its answer and the server a process, which another replaces. Each process has a pipe of its own: one that is
+killed while it writes keeps nobody waiting (an executor's processes share theirs, and would wait for ever).
 """
 
 import multiprocessing
+import queue
 import resource
 import signal
-import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from types import FrameType
+from multiprocessing.connection import Connection
 from typing import Any
 
 from music_flamingo.serving.errors import ApiError
@@ -19,83 +18,98 @@ from music_flamingo.serving.errors import ApiError
 MEMORY_BYTES = 4 * 2**30
 """Address space of a process: 20 minutes take about 300 MB to decode and 1.4 GB to measure, and libraries reserve
 more than they use."""
+STARTING_S = 120.0
 
 
 class Isolated:
-    """A pool that calls one function. The function is a module's own; it may raise ApiError."""
+    """A few processes that call one function. The function is a module's own; it may raise ApiError."""
 
     def __init__(self, function: Callable[..., Any], workers: int, time_s: float) -> None:
         self.time_s = time_s
         self._function = function
-        self._workers = workers
-        self._lock = threading.Lock()
-        self._pool: ProcessPoolExecutor | None = None
+        # the latest first: on a quiet server one process is warm, and the others never start
+        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        for _ in range(workers):
+            self._idle.put(None)
 
     def __call__(self, *arguments: object) -> Any:
         """From any thread. Raises the function's ApiError, or one (422) when it took too much or died."""
-        for _ in range(2):  # another request may have broken the pool under this one
-            pool = self._running()
+        for _ in range(2):  # what killed the process need not have been this recording
+            worker = self._idle.get()
             try:
-                found = pool.submit(_call, self._function, arguments, self.time_s).result()
-            except BrokenProcessPool:
-                self._drop(pool)
+                if worker is None or not worker.process.is_alive():
+                    worker = _Worker(self._function)
+                found = worker.call(arguments, self.time_s)
+            except (EOFError, OSError) as error:
+                if worker is not None:
+                    worker.end()
+                worker = None
+                if isinstance(error, TimeoutError):
+                    raise _too_costly() from error
                 continue
-            if isinstance(found, ApiError):
+            finally:
+                self._idle.put(worker)
+            if isinstance(found, Exception):
                 raise found
             return found
         raise ApiError(422, "the recording broke its reader, twice: send it in another format.", "audio_unreadable")
 
     def start(self) -> None:
         """Have a process ready before the first recording comes."""
-        self._running().submit(_nothing).result()
+        self._idle.put(self._idle.get() or _Worker(self._function))
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _running(self) -> ProcessPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                # spawned: a fork of a process with the model's threads may hang
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_limit)
-            return self._pool
-
-    def _drop(self, pool: ProcessPoolExecutor) -> None:
-        with self._lock:
-            if self._pool is pool:
-                self._pool = None
-        pool.shutdown(wait=False)
+        while not self._idle.empty():
+            if worker := self._idle.get():
+                worker.end()
 
 
-class _TooSlowError(Exception):
-    pass
+class _Worker:
+    def __init__(self, function: Callable[..., Any]) -> None:
+        # spawned: a fork of a process with the model's threads may hang
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self.process = context.Process(target=_work, args=(other, function), daemon=True)
+        self.process.start()
+        other.close()
+        self._receive(STARTING_S)
+
+    def call(self, arguments: tuple[object, ...], time_s: float) -> Any:
+        """Raises EOFError or OSError when the process dies, TimeoutError when it takes longer."""
+        self._pipe.send(arguments)
+        return self._receive(time_s)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self._pipe.close()
+
+    def _receive(self, time_s: float) -> Any:
+        if not self._pipe.poll(time_s):
+            raise TimeoutError
+        return self._pipe.recv()
 
 
-def _call(function: Callable[..., Any], arguments: tuple[object, ...], time_s: float) -> Any:
-    """Errors are given back: they travel between processes as values."""
-    signal.setitimer(signal.ITIMER_REAL, time_s)
-    try:
-        return function(*arguments)
-    except ApiError as error:
-        return error
-    except (_TooSlowError, MemoryError):
-        return ApiError(422, "the recording takes too much time or memory.", "audio_too_costly")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _nothing() -> None:
-    pass
-
-
-def _limit() -> None:
+def _work(pipe: Connection, function: Callable[..., Any]) -> None:
+    """Until the server's end of the pipe is closed. Errors are given back: they travel as values."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGALRM, _too_slow)
     # Ctrl-C goes to the server, which ends its processes when it is done
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe.send(None)
+    while True:
+        try:
+            arguments = pipe.recv()
+        except EOFError:
+            return
+        try:
+            found = function(*arguments)
+        except MemoryError:
+            found = _too_costly()
+        except Exception as error:
+            found = error
+        pipe.send(found)
 
 
-def _too_slow(number: int, frame: FrameType | None) -> None:
-    raise _TooSlowError
+def _too_costly() -> ApiError:
+    return ApiError(422, "the recording takes too much time or memory.", "audio_too_costly")
