@@ -36,7 +36,7 @@ class Row:
         return cls(temperature, torch.Generator().manual_seed(seed), constraint, [])
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def encode_sounds(model, sounds: Sequence[Sound]) -> list[torch.Tensor]:
     """(N, D) embeddings of each sound's N audio tokens: what its tokens' places in a prompt are filled with."""
     longest = max(sound.num_tokens for sound in sounds)
@@ -60,7 +60,7 @@ class RunningBatch:
         self._mask_BP = torch.zeros(0, 0, dtype=torch.long, device=model.device)
         self._logits_BV = torch.zeros(0, model.config.text_config.vocab_size, device=model.device)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def join(self, prompts: Sequence[Tokens], sounds_ND: Sequence[torch.Tensor], rows: Sequence[Row]) -> None:
         """Read prompts, with their encoded sounds, and add their rows."""
         for together in _read_together([len(prompt.ids) for prompt in prompts]):
@@ -78,6 +78,7 @@ class RunningBatch:
         logits_BV = self._forward(embeds_BLD, mask_BL, positions_BL, cache)
         self._merge(cache, mask_BL, logits_BV)
 
+    @torch.inference_mode()
     def choose(self) -> list[int]:
         """The next token of each row, written into `row.ids`."""
         self._logits_BV[:, self._suppressed] = -torch.inf
@@ -89,7 +90,7 @@ class RunningBatch:
             row.ids.append(token)
         return [row.ids[-1] for row in self.rows]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def go_on(self, keep: Sequence[int]) -> None:
         """Drop the other rows, and have the model read the last token of those that stay."""
         self.keep(keep)

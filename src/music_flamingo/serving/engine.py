@@ -100,8 +100,8 @@ class Engine:
             raise ApiError(400, message, "context_length_exceeded", "max_tokens")
         return Request(recording, prompt, limit, temperature, seed, tuple(stop), constraint)
 
-    async def stream(self, request: Request) -> AsyncIterator[Piece | Heard]:
-        """The words as the model says them, then the whole. Ends early when the reader goes away."""
+    async def stream(self, request: Request, in_pieces: bool = True) -> AsyncIterator[Piece | Heard]:
+        """The words as they come, or the first alone, then the whole. Ends early when the reader goes away."""
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -109,7 +109,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        job = Job(request, tell)
+        job = Job(request, tell, in_pieces)
         self._scheduler.submit(job)
         try:
             while True:

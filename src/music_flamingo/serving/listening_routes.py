@@ -77,6 +77,6 @@ async def _opinions(engine: Engine, upload: Upload) -> tuple[list[tuple[str, str
     recording = await asyncio.to_thread(engine.hear, upload)
     known = [(q.family, q.question) for q in engine.info.questions if q.question is not None]
     requests = [engine.prepare(recording, question) for _, question in known]
-    heard = await asyncio.gather(*(last(engine.stream(request)) for request in requests))
+    heard = await asyncio.gather(*(last(engine.stream(request, in_pieces=False)) for request in requests))
     answers = [(family, split_thinking(h.text)[1]) for (family, _), h in zip(known, heard, strict=True)]
     return answers, list(recording.window_s)

@@ -105,7 +105,7 @@ async def _chat(engine: Engine, fetch: Fetcher | None, sent: Request) -> Respons
         held.enter_context(engine.place())
         request = await asyncio.to_thread(_request_of, engine, fetch, asked)
         head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
-        told = measured(engine.stream(request), request.recording, started_s)
+        told = measured(engine.stream(request, in_pieces=asked.stream), request.recording, started_s)
         if not asked.stream:
             heard = await _unless_gone(sent, last(told))
             return JSONResponse(completion(head, heard, request.recording)) if heard else Response(status_code=499)

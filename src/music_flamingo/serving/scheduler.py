@@ -49,24 +49,31 @@ class Job:
     request: Request
     tell: Callable[[Event], None]
     """Called on the model's thread."""
+    in_pieces: bool = True
+    """False: the first words and the whole are told, and what is between them is not."""
     left: bool = False
     """The client went away."""
     _parts: Parts = field(default_factory=Parts)
+    _begun: bool = False
 
     def begin(self, tokenizer) -> tuple[Row, Words]:
         row = Row.of(self.request.temperature, self.request.seed, self.request.constraint)
         return row, Words(tokenizer, self.request.stop)
 
     def say(self, text: str) -> None:
-        for piece in self._parts.add(text):
-            self.tell(piece)
+        self._tell_all(self._parts.add(text))
 
     def finish(self, row: Row, words: Words, ended: bool) -> None:
         self.say(words.end())
-        for piece in self._parts.end():
-            self.tell(piece)
+        self._tell_all(self._parts.end())
         recording = self.request.recording
         self.tell(Heard(words.text, recording.window_s, len(self.request.prompt.ids), len(row.ids), ended))
+
+    def _tell_all(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            if self.in_pieces or not self._begun:
+                self.tell(piece)
+                self._begun = True
 
 
 class Scheduler:
