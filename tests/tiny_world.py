@@ -224,7 +224,7 @@ TEACHING = {
     "fill": None,
     "packing": False,
     "max_turns": 2,
-    "turns": "conversation",
+    "turns": "isolated",
     "branch_weight": 5.0,
     "windows": WINDOWS,
     "optimiser": OPTIMISER,
