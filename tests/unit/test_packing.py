@@ -5,6 +5,7 @@ import tiny_world as world
 import torch
 
 from music_flamingo.model.chat import Turn, batch_of, hear, tokenise, tokenise_apart
+from music_flamingo.model.files import save_model
 from music_flamingo.model.packing import hidden_states, packed_batch_of
 
 SECONDS = (3.7, 0.9, 2.0)
@@ -44,12 +45,38 @@ def test_another_sound_in_one_sample_changes_that_sample_alone():
     assert moved[1] > 1e-3
 
 
-def test_the_model_attends_as_before_once_the_packed_pass_is_over():
-    model = world.model()
-    before = model.config.text_config._attn_implementation
+@torch.no_grad()
+def test_after_a_packed_pass_the_model_answers_and_is_saved_as_before(tmp_path):
+    model, processor = world.model(), world.processor()
     sounds, tokens = samples_of()
-    hidden_states(model, packed_batch_of(tokens, sounds))
-    assert model.config.text_config._attn_implementation == before
+    padded = batch_of(processor, tokens, sounds, padding_side="left")
+    saved = [tmp_path / name for name in ("before", "after")]
+    said = []
+    for folder in saved:
+        said.append(model.generate(**padded, max_new_tokens=8, do_sample=False))
+        save_model(model, processor, folder)
+        hidden_states(model, packed_batch_of(tokens, sounds))
+    assert torch.equal(*said)
+    assert len({(folder / "model" / "config.json").read_text() for folder in saved}) == 1
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_layers_computed_again_in_the_backward_pass_have_the_same_gradients(apart):
+    model = world.model()
+    sounds, tokens = samples_of()
+    if apart:
+        tokens = [tokenise_apart(world.processor(), ASKED, s.num_tokens) for s in sounds]
+    found = []
+    for checkpointing in (False, True):
+        if checkpointing:
+            model.train()
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.zero_grad()
+        hidden_states(model, packed_batch_of(tokens, sounds)).pow(2).sum().backward()
+        found.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(gradient, found[1][name], msg=name)
 
 
 def test_gradients_of_a_row_are_those_of_its_samples():

@@ -9,14 +9,14 @@ on once, and every question has the logits it would have if it were asked alone.
 N tokens of all samples, S samples, H heads, D width of a head.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from music_flamingo.model.chat import Sound, Tokens, audio_of
 
@@ -81,30 +81,19 @@ def _mask(segments_L: torch.Tensor, num_shared: int) -> torch.Tensor:
 
 def hidden_states(model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """(1, N, width) hidden states of the language model over a packed batch."""
-    with segmented(model):
-        return model.base_model(
-            input_ids=batch["input_ids"],
-            position_ids=batch["position_ids"],
-            # no mask is wanted: a mapping is passed on as it is
-            attention_mask={"full_attention": None},
-            input_features=batch["input_features"],
-            input_features_mask=batch["input_features_mask"],
-            # a cache would take the row for one sample: the second one is then wrong by 12 logits
-            use_cache=False,
-            attention_parts=_parts(batch["bounds"].tolist(), batch["segments"][0]),
-        ).last_hidden_state
-
-
-@contextmanager
-def segmented(model) -> Iterator[None]:
-    """The language model attends within segments; its encoder, and its own generation later, stay as they are."""
-    config = model.config.text_config
-    before = config._attn_implementation
-    config._attn_implementation = SEGMENTED
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
+    # and stays so: with checkpointing a layer is computed again in the backward pass. Without parts it is plain sdpa
+    model.config.text_config._attn_implementation = SEGMENTED
+    return model.base_model(
+        input_ids=batch["input_ids"],
+        position_ids=batch["position_ids"],
+        # no mask is wanted: a mapping is passed on as it is
+        attention_mask={"full_attention": None},
+        input_features=batch["input_features"],
+        input_features_mask=batch["input_features_mask"],
+        # a cache would take the row for one sample: the second one is then wrong by 12 logits
+        use_cache=False,
+        attention_parts=_parts(batch["bounds"].tolist(), batch["segments"][0]),
+    ).last_hidden_state
 
 
 def _segmented_attention(
@@ -114,10 +103,12 @@ def _segmented_attention(
     value_1HND: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
-    attention_parts: Sequence[Part],
+    attention_parts: Sequence[Part] | None = None,
     **kwargs,
 ) -> tuple[torch.Tensor, None]:
     """Attention within each part. Gives (1, N, H, D), as transformers' attention functions do."""
+    if attention_parts is None:
+        return sdpa_attention_forward(module, query_1HND, key_1HND, value_1HND, attention_mask, **kwargs)
     outputs = []
     for part in attention_parts:
         for start, end, mask in ((part.start, part.split, None), (part.split, part.end, part.mask)):
@@ -136,4 +127,4 @@ def _segmented_attention(
 
 
 AttentionInterface.register(SEGMENTED, _segmented_attention)
-AttentionMaskInterface.register(SEGMENTED, lambda *args, **kwargs: None)
+AttentionMaskInterface.register(SEGMENTED, sdpa_mask)
