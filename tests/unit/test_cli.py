@@ -1,5 +1,6 @@
 """The command line: light to start, plain in its errors, and its workspaces."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,14 @@ def test_loading_a_stage_imports_no_heavy_library(name):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_reader_that_has_enough_ends_a_command_without_noise():
+    command = [sys.executable, "-m", "music_flamingo.cli", "plan", "h200"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 128 + signal.SIGPIPE
 
 
 def test_an_unknown_stage_is_answered_with_the_list(capsys):

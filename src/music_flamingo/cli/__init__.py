@@ -3,6 +3,8 @@
 import argparse
 import logging
 import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        status = command(arguments)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"mf: {error}", file=sys.stderr)
         _leave_words(f"mf: {error}")
@@ -47,6 +51,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nmf: interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if not _reader_has_left():
+            raise
+        return 128 + signal.SIGPIPE
+
+
+def _reader_has_left() -> bool:
+    """Who read standard output (`mf plan | head`) has enough; what is still to be written goes nowhere."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)
+    has_left = any(event & select.POLLERR for _, event in output.poll(0))
+    if has_left:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return has_left
 
 
 def _leave_words(words: str) -> None:
