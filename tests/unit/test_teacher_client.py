@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -454,7 +455,9 @@ def test_mf_serve_teacher_answers_a_profile_that_names_it_and_stops_when_told(tm
     address = tmp_path / "address"
     command = [sys.executable, "-m", "music_flamingo.cli", "serve-teacher", "--port", "0"]
     with address.open("w") as out:
-        process = subprocess.Popen(command, stderr=out)
+        # where the tests run in the background, Ctrl-C is ignored unless told otherwise
+        heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(command, stderr=out, preexec_fn=heeded)
     try:
         for _ in range(200):
             if "on http://" in address.read_text():

@@ -72,6 +72,13 @@ def test_no_word_is_doubled_or_lost_where_two_windows_place_it_a_little_apart(
     assert [w.text for w in join(parts)] == [w.text for w in words]
 
 
+def test_a_scrap_that_the_edge_of_a_window_leaves_of_a_word_is_none() -> None:
+    """Shorter than the windows' disagreement about the end of its word."""
+    whole, after = word(24.8, 25.48, "whole"), word(27.0, 27.6, "after")
+    later = [word(25.46, 25.5, "scrap"), after]
+    assert join([HeardWindow(0.0, 30.0, [whole, after]), HeardWindow(25.46, 40.0, later)]) == [whole, after]
+
+
 @given(st.floats(0.1, 1300.0), st.floats(1.0, 100.0), st.floats(0.1, 0.9))
 def test_windows_cover_the_whole_and_share_the_overlap(duration_s: float, window_s: float, share: float) -> None:
     parts = list(windows(duration_s, window_s, share * window_s))

@@ -1,9 +1,10 @@
 """Heard words and how they become lyrics: windows over a whole song, their seams, lines, and what is believed.
 
 A recogniser hears a song in overlapping windows. The rule at a seam: the earlier window's words count up to the middle
-of what both heard, the later window's from where the last of those ends; a word lies where its own middle lies. So no
-word is doubled or lost as long as the overlap is longer than a word and the two windows place a word less than half
-its length apart. Times are seconds from the start of the recording.
+of what both heard, the later window's from where the last of those ends, but for the first quarter of what both heard,
+where its edge cuts words; a word lies where its own middle lies. So no word is doubled or lost as long as the overlap
+is longer than two words and the two windows place a word less than half its length apart. Times are seconds from the
+start of the recording.
 """
 
 from collections.abc import Iterator, Sequence
@@ -91,6 +92,8 @@ def join(heard: Sequence[HeardWindow]) -> list[HeardWord]:
     from_s = 0.0
     for index, window in enumerate(heard):
         until_s = (window.end_s + heard[index + 1].start_s) / 2 if index + 1 < len(heard) else float("inf")
+        if index:
+            from_s = max(from_s, window.start_s + (heard[index - 1].end_s - window.start_s) / 4)
         for word in window.words:
             if from_s <= word.middle_s < until_s:
                 words.append(word)
