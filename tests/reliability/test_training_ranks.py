@@ -53,10 +53,10 @@ def same_steps(found: list[dict], expected: list[dict], **near: float) -> None:
         assert values == pytest.approx([line[name] for line in expected], **{**CLOSE, **near}), name
 
 
-def same_model(found: Path, expected: Path) -> None:
+def same_model(found: Path, expected: Path, atol: float = 1e-4) -> None:
     mine, other = (load_model(folder)[0].state_dict() for folder in (found, expected))
     for name in other:
-        torch.testing.assert_close(mine[name], other[name], rtol=1e-3, atol=1e-4, msg=name)
+        torch.testing.assert_close(mine[name], other[name], rtol=1e-3, atol=atol, msg=name)
 
 
 @pytest.mark.parametrize("parallel", [FSDP2, ZERO_2, ZERO_3], ids=["fsdp2", "zero-2", "zero-3"])
@@ -156,7 +156,9 @@ def one_reinforced(one) -> Path:
 LEARNED = ("loss", "reward", "reward_std", "group_std", "no_spread", "grad_norm")
 
 
-def same_draws(data: Path, expected: Path, names: Sequence[str] = (*LEARNED, "kl", "entropy")) -> None:
+def same_draws(
+    data: Path, expected: Path, names: Sequence[str] = (*LEARNED, "kl", "entropy"), atol: float = 1e-4
+) -> None:
     found, others = (ranked.log_of("grpo", folder) for folder in (data, expected))
     assert [line["samples"] for line in found] == [line["samples"] for line in others]
     for name in names:
@@ -164,7 +166,7 @@ def same_draws(data: Path, expected: Path, names: Sequence[str] = (*LEARNED, "kl
         assert values == pytest.approx([line[name] for line in others], rel=1e-4, abs=2e-6), name
     mine, theirs = ((folder / "grpo_model" / "rollouts.jsonl").read_text() for folder in (data, expected))
     assert mine == theirs
-    same_model(data / "grpo_model", expected / "grpo_model")
+    same_model(data / "grpo_model", expected / "grpo_model", atol)
 
 
 @pytest.mark.parametrize("parallel", [FSDP2, ZERO_2, ZERO_3], ids=["fsdp2", "zero-2", "zero-3"])
@@ -183,7 +185,8 @@ def test_a_draw_that_is_learned_in_parts_is_the_same_step(one_reinforced, data, 
     (data / "warmup_model").symlink_to(one_reinforced / "warmup_model")
     parts = {"optimiser": {**world.OPTIMISER, "accumulation": 2}}
     ranked.run("grpo", data, 2, **REINFORCED, **on(parallel), **parts)
-    same_draws(data, one_reinforced / "full", LEARNED)
+    # a weight whose gradients of the two parts nearly cancel: Adam makes a step out of what rounding leaves
+    same_draws(data, one_reinforced / "full", LEARNED, atol=5e-4)
 
 
 @pytest.mark.parametrize("parallel", [FSDP2, ZERO_3], ids=["fsdp2", "zero-3"])
