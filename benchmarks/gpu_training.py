@@ -13,40 +13,38 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from published import publish
 from transformers import (
     AudioFlamingo3EncoderConfig,
     MusicFlamingoConfig,
     MusicFlamingoForConditionalGeneration,
-    PrinterCallback,
     Qwen2Config,
     TrainerCallback,
 )
-from trl import SFTConfig
+from transformers.trainer_utils import SaveStrategy
 
 from music_flamingo.core.params import load_assumptions, load_params
 from music_flamingo.model.chat import Turn, hear, tokenise_apart
 from music_flamingo.model.lora import tuned
 from music_flamingo.model.packing import packed_batch_of
 from music_flamingo.model.size import TinySize
-from music_flamingo.model.tiny import ROTE_PARTIAL_FACTOR, ROTE_THETA, build_processor, build_tokenizer
+from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 from music_flamingo.planning.assumptions import read_assumptions
 from music_flamingo.planning.memory import GIB, memory
 from music_flamingo.planning.shape import PUBLISHED, Shape
 from music_flamingo.planning.training import TERA
 from music_flamingo.planning.work import Sample, supervised
 from music_flamingo.training.batches import answer_spans
-from music_flamingo.training.distributed import arguments, device_of, join
+from music_flamingo.training.distributed import device_of, join
 from music_flamingo.training.settings import Teaching
-from music_flamingo.training.sft import COMMON_ARGUMENTS, AudioSFTTrainer
+from music_flamingo.training.sft import trainer_of
 from music_flamingo.workspace import profile_path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,61 +53,43 @@ SETTLING = 2
 """Steps before any is counted: memory is laid out and kernels are chosen."""
 QUESTION = "Which instruments carry the melody in this music, and how does that change over its sections?"
 ANSWER = "A violin carries the melody over held chords; in the second section the clarinet takes it up an octave lower."
-TINY = replace(PUBLISHED, encoder_layers=1, encoder_width=32, encoder_feed_forward=64, language_layers=2, width=32)
-TINY = replace(TINY, feed_forward=64, heads=2, key_value_heads=1, head_width=16, vocabulary=600)
+EARS = TinySize(
+    width=32,
+    encoder_layers=1,
+    language_layers=2,
+    heads=2,
+    key_value_heads=1,
+    feed_forward=64,
+    vocabulary=600,
+    mel_bins=PUBLISHED.mel_bins,
+    fft_samples=400,
+    hop_samples=160,
+    window_s=int(PUBLISHED.window_s),
+    max_audio_s=1200,
+    context_tokens=PUBLISHED.context_tokens,
+    init_std=0.02,
+)
+"""Hears as the published model does; its own dimensions are those of `--tiny`."""
 
 
-def processor_of(shape: Shape) -> Any:
-    """Ears as published, with few words: their ids lie within the vocabulary."""
-    size = TinySize(
-        width=shape.width,
-        encoder_layers=shape.encoder_layers,
-        language_layers=shape.language_layers,
-        heads=shape.heads,
-        key_value_heads=shape.key_value_heads,
-        feed_forward=shape.feed_forward,
-        vocabulary=600,
-        mel_bins=shape.mel_bins,
-        fft_samples=400,
-        hop_samples=160,
-        window_s=int(shape.window_s),
-        max_audio_s=1200,
-        context_tokens=shape.context_tokens,
-        init_std=0.02,
-    )
-    return build_processor(build_tokenizer([QUESTION, ANSWER], size.vocabulary), size, RATE_HZ)
-
-
-def model_of(shape: Shape, processor: Any, device: str) -> MusicFlamingoForConditionalGeneration:
-    """Random float32 weights, drawn where they will lie."""
+def published(processor: Any, device: str) -> MusicFlamingoForConditionalGeneration:
+    """Random float32 weights, drawn where they will lie. The encoder's dimensions are transformers' defaults."""
     config = MusicFlamingoConfig(
-        audio_config=AudioFlamingo3EncoderConfig(
-            num_mel_bins=shape.mel_bins,
-            num_hidden_layers=shape.encoder_layers,
-            num_attention_heads=max(1, shape.encoder_width // 64),
-            intermediate_size=shape.encoder_feed_forward,
-            hidden_size=shape.encoder_width,
-            max_source_positions=shape.encoder_positions,
-        ),
+        audio_config=AudioFlamingo3EncoderConfig(),
         text_config=Qwen2Config(
-            vocab_size=shape.vocabulary,
-            hidden_size=shape.width,
-            intermediate_size=shape.feed_forward,
-            num_hidden_layers=shape.language_layers,
-            num_attention_heads=shape.heads,
-            num_key_value_heads=shape.key_value_heads,
-            max_position_embeddings=shape.context_tokens,
+            vocab_size=PUBLISHED.vocabulary,
+            hidden_size=PUBLISHED.width,
+            intermediate_size=PUBLISHED.feed_forward,
+            num_hidden_layers=PUBLISHED.language_layers,
+            num_attention_heads=PUBLISHED.heads,
+            num_key_value_heads=PUBLISHED.key_value_heads,
+            max_position_embeddings=PUBLISHED.context_tokens,
             tie_word_embeddings=False,
         ),
         audio_token_id=processor.audio_token_id,
         audio_bos_token_id=processor.audio_bos_token_id,
         audio_eos_token_id=processor.audio_eos_token_id,
-        audio_frame_step=0.01,
-        rope_parameters={
-            "rope_type": "default",
-            "rope_theta": ROTE_THETA,
-            "partial_rotary_factor": ROTE_PARTIAL_FACTOR,
-        },
+        rope_parameters=build_model(processor, EARS, seed=0).config.rope_parameters,
     )
     torch.manual_seed(0)
     with torch.device(device):
@@ -150,33 +130,29 @@ class Clock(TrainerCallback):
         self.steps_s.append(time.perf_counter() - self._started)
 
 
-def measure(config: Teaching, processor: Any, shape: Shape, songs: Songs, steps: int) -> tuple[float, float]:
-    """(median seconds of a step, bytes of the GPU at the fullest moment)."""
-    optimiser, device = config.optimiser, device_of(config.hardware)
-    if device == "cuda":
+def measure(load: Callable[[], Any], config: Teaching, processor: Any, songs: Songs, steps: int) -> tuple[float, float]:
+    """(median seconds of a step, bytes of the GPU at the fullest moment). The model is gone afterwards."""
+    on_gpu = device_of(config.hardware) == "cuda"
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = AudioSFTTrainer(
-            model=tuned(model_of(shape, processor, device), config.tuning, seed=0),
-            args=SFTConfig(
-                output_dir=folder,
-                save_strategy="no",
-                max_length=None,
-                dataset_kwargs={"skip_prepare_dataset": True},
-                **COMMON_ARGUMENTS,
-                **arguments(config.hardware, config.batch_size, optimiser.accumulation),
-                **optimiser.arguments(SETTLING + steps),
-            ),
-            train_dataset=Dataset.from_dict({"lesson": range((SETTLING + steps) * config.batch_size)}),
-            processing_class=processor,
-            data_collator=songs,
-            callbacks=[clock],
+        trainer = trainer_of(
+            tuned(load(), config.tuning, seed=0),
+            processor,
+            (SETTLING + steps) * config.batch_size,
+            songs,
+            config.optimiser,
+            batch_size=config.batch_size,
+            checkpoint_every=SETTLING + steps,
+            seed=0,
+            work=Path(folder),
             hardware=config.hardware,
+            callbacks=[clock],
         )
-        trainer.remove_callback(PrinterCallback)
+        trainer.args.save_strategy = SaveStrategy.NO
         trainer.train()
-    held = torch.cuda.max_memory_allocated() if device == "cuda" else 0
+    held = torch.cuda.max_memory_allocated() if on_gpu else 0
     return statistics.median(clock.steps_s[SETTLING:]), held
 
 
@@ -191,8 +167,11 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
         fields["hardware"] = {**fields["hardware"], "device": "cpu", "precision": "fp32"}
     config = Teaching.model_validate(fields)
     join(config.hardware)
-    shape = TINY if options.tiny else PUBLISHED
-    processor = processor_of(shape)
+    processor = build_processor(build_tokenizer([QUESTION, ANSWER], EARS.vocabulary), EARS, RATE_HZ)
+    load, shape = partial(published, processor, device_of(config.hardware)), PUBLISHED
+    if options.tiny:
+        load = partial(build_model, processor, EARS, seed=0)
+        shape = Shape.of_config(load().config, PUBLISHED.window_s)
     yield (
         f"{config.tuning.kind}, {config.hardware.precision}, {config.batch_size} lessons a step in "
         f"{config.optimiser.accumulation} parts; peak {gpu.peak_tflops:g} Tflop/s ({gpu.name})"
@@ -202,7 +181,7 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for seconds in options.seconds:
         songs = Songs(processor, seconds, config.max_turns)
-        step_s, held = measure(config, processor, shape, songs, options.steps)
+        step_s, held = measure(load, config, processor, songs, options.steps)
         length = songs.sample.length(shape)
         done = config.batch_size * supervised(shape, songs.sample, config.tuning) / step_s / TERA
         planned = memory(
@@ -216,7 +195,7 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
             checkpointing=config.hardware.gradient_checkpointing,
         ).total
         yield (
-            f"| {seconds:g} s | {length:,} | {step_s:.2f} | {config.batch_size * length / step_s:,.0f} | {done:.3g} | "
+            f"| {seconds:g} s | {length:,} | {step_s:.3f} | {config.batch_size * length / step_s:,.0f} | {done:.3g} | "
             f"{done / gpu.peak_tflops:.1%} | {held / GIB:.1f} | {planned / GIB:.1f} |"
         )
 

@@ -209,6 +209,14 @@ OPTIMISER = {
 WINDOWS = {"rule": "random", "per_track": 2, "max_s": 2.0}
 TRACKING: dict = {"tensorboard": None, "mlflow": None}
 HARDWARE = {"device": "cpu", "precision": "fp32", "gradient_checkpointing": False, "parallel": {"kind": "single"}}
+ADAPTERS = {
+    "kind": "lora",
+    "rank": 4,
+    "alpha": 8,
+    "dropout": 0.0,
+    "targets": r".*language_model.*\.[qkvo]_proj",
+    "train_projector": True,
+}
 SCALE = {"tuning": {"kind": "full", "trains": "all"}, "hardware": HARDWARE}
 CONTEXT = {"beyond": "window_by_references", "whole_above": 0.95}
 TEACHING = {

@@ -108,11 +108,17 @@ def test_components_ask_for_images_that_are_built():
     assert {p.parent.name for p in DOCKERFILES} == set(built) - {"base-cuda"}
 
 
-def test_without_an_engine_the_build_says_what_is_missing(tmp_path):
-    tools = tmp_path / "bin"
+def own_tools(folder: Path) -> Path:
+    """All that the script finds, beside an engine that a test may put there."""
+    tools = folder / "bin"
     tools.mkdir()
     for name in ("bash", "sed", "git", "dirname"):
         (tools / name).symlink_to(shutil.which(name))
+    return tools
+
+
+def test_without_an_engine_the_build_says_what_is_missing(tmp_path):
+    tools = own_tools(tmp_path)
     done = subprocess.run(
         [str(ROOT / "images/build.sh"), "build"], env={"PATH": str(tools)}, capture_output=True, text=True, check=False
     )
@@ -123,10 +129,7 @@ def test_without_an_engine_the_build_says_what_is_missing(tmp_path):
 @pytest.mark.parametrize("engine", ["docker", "podman"])
 def test_every_image_is_built_on_the_one_below_it_by_whichever_engine_is_there(tmp_path, engine):
     """A stand-in engine that writes its arguments down: what `make images` would run."""
-    tools, said = tmp_path / "bin", tmp_path / "said"
-    tools.mkdir()
-    for name in ("bash", "sed", "git", "dirname"):
-        (tools / name).symlink_to(shutil.which(name))
+    tools, said = own_tools(tmp_path), tmp_path / "said"
     (tools / engine).write_text(f'#!/bin/bash\necho "$@" >> {said}\n')
     (tools / engine).chmod(0o755)
     environment = {"PATH": str(tools), "REGISTRY": "registry.example/mf", "TAG": "7"}
@@ -147,10 +150,7 @@ def test_every_image_is_built_on_the_one_below_it_by_whichever_engine_is_there(t
 
 @pytest.mark.parametrize("engine", ["docker", "podman", "buildah"])
 def test_what_was_built_without_a_registry_is_pushed_under_its_name(tmp_path, engine):
-    tools, said = tmp_path / "bin", tmp_path / "said"
-    tools.mkdir()
-    for name in ("bash", "sed", "git", "dirname"):
-        (tools / name).symlink_to(shutil.which(name))
+    tools, said = own_tools(tmp_path), tmp_path / "said"
     (tools / engine).write_text(f'#!/bin/bash\necho "$@" >> {said}\n[[ "$*" != *inspect*registry.example* ]]\n')
     (tools / engine).chmod(0o755)
     environment = {"PATH": str(tools), "REGISTRY": "registry.example/mf", "TAG": "7", "IMAGES": "serve"}

@@ -19,14 +19,6 @@ CLOSE = {"rel": 1e-5, "abs": 2e-6}
 """Another order of adding, in float32; the log has six digits."""
 PORTS = ("tracks", "skills", "think", "speech", "backbone_model")
 ALL = {"kind": "full", "trains": "all"}
-ADAPTERS = {
-    "kind": "lora",
-    "rank": 4,
-    "alpha": 8,
-    "dropout": 0.0,
-    "targets": r".*language_model.*\.[qkvo]_proj",
-    "train_projector": True,
-}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +82,7 @@ def phase(name: str, tuning: dict) -> dict:
 PHASES = [
     phase("projector", {"kind": "full", "trains": "projector"}),
     phase("all", ALL),
-    phase("adapters", ADAPTERS),
+    phase("adapters", world.ADAPTERS),
     phase("again", ALL),
 ]
 SPOKEN = {"speech": {"phases": PHASES, "turns": "conversation", "exam": world.EXAM, "checkpoint_every": 2}}
@@ -144,7 +136,7 @@ REINFORCED = {"steps": 4, "prompts_per_step": 2, "candidates": 1.0, "checkpoint_
 def one_reinforced(one) -> Path:
     """One process drew and learned, in full and with adapters; it had something to learn in every step."""
     world.run("warmup", one, steps=60, checkpoint_every=100)
-    for name, tuning in (("full", ALL), ("adapters", ADAPTERS)):
+    for name, tuning in (("full", ALL), ("adapters", world.ADAPTERS)):
         (one / name).mkdir()
         for port in ("tracks", "skills", "think", "warmup_model"):
             (one / name / port).symlink_to(one / port)
@@ -170,7 +162,7 @@ def same_draws(
 
 
 @pytest.mark.parametrize("parallel", [FSDP2, ZERO_2, ZERO_3], ids=["fsdp2", "zero-2", "zero-3"])
-@pytest.mark.parametrize("tuning", [ALL, ADAPTERS], ids=["full", "adapters"])
+@pytest.mark.parametrize("tuning", [ALL, world.ADAPTERS], ids=["full", "adapters"])
 def test_two_processes_draw_and_learn_what_one_does(one_reinforced, data, parallel, tuning):
     """Each answer has its own seed, so that the draws agree; each group's advantages are those of the whole group."""
     (data / "warmup_model").symlink_to(one_reinforced / "warmup_model")

@@ -12,14 +12,6 @@ from music_flamingo.training.checkpoints import COMPLETE, checkpoints, is_whole,
 
 pytestmark = pytest.mark.reliability
 
-LORA = {
-    "kind": "lora",
-    "rank": 4,
-    "alpha": 8,
-    "dropout": 0.0,
-    "targets": r".*language_model.*\.[qkvo]_proj",
-    "train_projector": True,
-}
 LONG = {"sft": {"steps": 40, "checkpoint_every": 5}, "grpo": {"steps": 16, "checkpoint_every": 3}}
 
 
@@ -84,12 +76,12 @@ def test_grpo_interrupted_three_times_uses_every_prompt_once(undisturbed, data):
 
 
 def test_grpo_with_adapters_interrupted_ends_in_the_same_bits(undisturbed, data, tmp_path):
-    adapters = {**LONG["grpo"], "tuning": LORA}
+    adapters = {**LONG["grpo"], "tuning": world.ADAPTERS}
     for port in ("tracks", "skills", "think", "warmup_model"):
         (tmp_path / "whole").mkdir(exist_ok=True)
         (tmp_path / "whole" / port).symlink_to(undisturbed[0] / port)
     whole = world.run("grpo", tmp_path / "whole", **adapters)["grpo_model"]
-    assert stop_after("grpo", data, 6, signal.SIGKILL, tuning=LORA) == -signal.SIGKILL
+    assert stop_after("grpo", data, 6, signal.SIGKILL, tuning=world.ADAPTERS) == -signal.SIGKILL
     assert world.run("grpo", data, **adapters)["grpo_model"].digest == whole.digest
 
 

@@ -6,14 +6,6 @@ import pytest
 import tiny_world as world
 
 AGAIN = {**world.HARDWARE, "gradient_checkpointing": True}
-ADAPTERS = {
-    "kind": "lora",
-    "rank": 4,
-    "alpha": 8,
-    "dropout": 0.0,
-    "targets": r".*language_model.*\.[qkvo]_proj",
-    "train_projector": True,
-}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +23,9 @@ def source(tmp_path_factory) -> Path:
         ("sft", {"turns": "isolated"}),
         ("sft", {"turns": "conversation", "packing": True}),
         ("sft", {"turns": "conversation"}),
-        ("warmup", {"tuning": ADAPTERS}),
+        ("warmup", {"tuning": world.ADAPTERS}),
         ("grpo", {}),
-        ("grpo", {"tuning": ADAPTERS}),
+        ("grpo", {"tuning": world.ADAPTERS}),
     ],
 )
 def test_layers_computed_again_lead_to_the_same_bits(source, tmp_path, stage, changes):

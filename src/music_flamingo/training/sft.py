@@ -137,30 +137,60 @@ def train(
     Goes on from the last whole checkpoint in `work`; N + N steps equal 2N to the bit. With several ranks all call it,
     after `join`, and the first one alone is given the model.
     """
-    args = SFTConfig(
-        output_dir=str(work),
-        save_strategy="steps",
-        save_steps=checkpoint_every,
+    trainer = trainer_of(
+        tuned(load(), tuning, seed),
+        processor,
+        len(lessons),
+        collator,
+        optimiser,
+        batch_size=batch_size,
+        checkpoint_every=checkpoint_every,
         seed=seed,
-        max_length=None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        **COMMON_ARGUMENTS,
-        **arguments(hardware, batch_size, optimiser.accumulation),
-        **optimiser.arguments(len(lessons) // batch_size),
-    )
-    trainer = AudioSFTTrainer(
-        model=tuned(load(), tuning, seed),
-        args=args,
-        train_dataset=Dataset.from_dict({"lesson": range(len(lessons))}),
-        processing_class=processor,
-        data_collator=collator,
-        callbacks=[*told(label, tracking, work), StopOnSigterm()],
+        work=work,
         hardware=hardware,
+        callbacks=[*told(label, tracking, work), StopOnSigterm()],
     )
-    trainer.remove_callback(PrinterCallback)
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return whole_model(trainer, lambda: tuned(load(), tuning, seed)), list(trainer.state.log_history)
+
+
+def trainer_of(
+    model,
+    processor,
+    num_lessons: int,
+    collator: Callable[[list[dict[str, int]]], dict[str, Any]],
+    optimiser: Optimiser,
+    *,
+    batch_size: int,
+    checkpoint_every: int,
+    seed: int,
+    work: Path,
+    hardware: Hardware,
+    callbacks: Sequence[TrainerCallback],
+) -> AudioSFTTrainer:
+    """The trainer of a run, with nothing done yet. `collator`: numbers of lessons to a batch, as LessonCollator's."""
+    trainer = AudioSFTTrainer(
+        model=model,
+        args=SFTConfig(
+            output_dir=str(work),
+            save_strategy="steps",
+            save_steps=checkpoint_every,
+            seed=seed,
+            max_length=None,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            **COMMON_ARGUMENTS,
+            **arguments(hardware, batch_size, optimiser.accumulation),
+            **optimiser.arguments(num_lessons // batch_size),
+        ),
+        train_dataset=Dataset.from_dict({"lesson": range(num_lessons)}),
+        processing_class=processor,
+        data_collator=collator,
+        callbacks=list(callbacks),
+        hardware=hardware,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def told(label: str, tracking: Tracking, work: Path) -> list[TrainerCallback]:
