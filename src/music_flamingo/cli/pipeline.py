@@ -68,9 +68,13 @@ def _run(arguments: argparse.Namespace) -> int:
     from music_flamingo.core.stage import execute
 
     stage = stages.load(arguments.stage)
-    config = stage_json(resolved(arguments), stage.name)
     folder: Path = arguments.data
-    execute(stage, config, {p: folder / p for p in stage.inputs}, {p: folder / p for p in stage.outputs})
+
+    def config() -> str:
+        return stage_json(resolved(arguments), stage.name)
+
+    inputs, outputs = {p: folder / p for p in stage.inputs}, {p: folder / p for p in stage.outputs}
+    execute(stage, config(), inputs, outputs, config_now=config)
     return 0
 
 

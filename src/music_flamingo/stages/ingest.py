@@ -226,17 +226,4 @@ STAGE = Stage(
     inputs={},
     outputs={"tracks": Track, "truth": Truth, "originals": Folder},
     run=run,
-    code=(
-        "core/record.py",
-        "records/facts.py",
-        "records/track.py",
-        "records/truth.py",
-        "audio",
-        "sources",
-        "quality/duplicates.py",
-        "quality/landmarks.py",
-        "quality/prints.py",
-        "quality/contamination.py",
-        "stages/ingest.py",
-    ),
 )

@@ -201,15 +201,4 @@ STAGE = Stage(
     },
     outputs={"site": Folder},
     run=run,
-    code=(
-        "core/record.py",
-        "records",
-        "scoring",
-        "audio/flac.py",
-        "audio/windows.py",
-        "evaluation/summary.py",
-        "products/cards",
-        "report",
-        "stages/report.py",
-    ),
 )
