@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import songs
-import tiny_world as world
-from teacher_server import MISDEEDS, TeacherServer, teacher
+from support import songs
+from support import tiny_world as world
+from support.teacher_server import MISDEEDS, TeacherServer, teacher
 
 from music_flamingo.core.manifest import Manifest, complete, files_digest, list_files, read_manifest
 from music_flamingo.core.ports import Table
@@ -138,7 +138,7 @@ def undisturbed(tmp_path_factory):
 
 def start(stage: str, data: Path, asked: dict, config: dict | None = None) -> subprocess.Popen:
     code = (
-        "import json, sys; from pathlib import Path; import songs; from music_flamingo import stages; "
+        "import json, sys; from pathlib import Path; from support import songs; from music_flamingo import stages; "
         "songs.run_stage(stages.load(sys.argv[1]), json.loads(sys.argv[3]), Path(sys.argv[2]))"
     )
     paths = f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
