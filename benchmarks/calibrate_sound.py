@@ -26,7 +26,7 @@ from music_flamingo.sources.pieces import find_piece
 from music_flamingo.sources.reading import read_score
 from music_flamingo.sources.render import render_performance
 from music_flamingo.sources.scores import ScoresConfig, ScoresSource, draw_performance
-from music_flamingo.sources.splits import SplitConfig, Work, deal_splits
+from music_flamingo.sources.splits import MusicalWork, SplitConfig, deal_splits
 
 SEEDS = (777, 778)
 VARIED = 0.2
@@ -57,7 +57,7 @@ def main() -> None:
         clips = [clip for made in pool.imap(perform, jobs, chunksize=4) for clip in made]
     split = SplitConfig.model_validate(ingest["split"])
     works = sorted({find_piece(job.work_id) for job in jobs}, key=lambda p: p.work_id)
-    splits = deal_splits([Work(p.work_id, p.tradition, True) for p in works], split)
+    splits = deal_splits([MusicalWork(p.work_id, p.tradition, True) for p in works], split)
     fit([c for c in clips if splits[c.work_id] == "train"], [c for c in clips if splits[c.work_id] != "train"])
 
 

@@ -40,12 +40,12 @@ from music_flamingo.planning.assumptions import read_assumptions
 from music_flamingo.planning.memory import GIB, memory
 from music_flamingo.planning.shape import PUBLISHED, Shape
 from music_flamingo.planning.training import TERA
-from music_flamingo.planning.work import Sample, supervised
-from music_flamingo.training.batches import answer_spans
-from music_flamingo.training.distributed import device_of, join
-from music_flamingo.training.settings import Teaching
-from music_flamingo.training.sft import trainer_of
-from music_flamingo.workspace import profile_path
+from music_flamingo.planning.work import StageSample, supervised
+from music_flamingo.runs.workspace import profile_path
+from music_flamingo.training.data.collator import answer_spans
+from music_flamingo.training.scale.distributed import device_of, join
+from music_flamingo.training.settings import SupervisedConfig
+from music_flamingo.training.sft_trainer import trainer_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 16_000
@@ -104,7 +104,7 @@ class Songs:
         self._sound = hear(processor, noise)
         self._tokens = tokenise_apart(processor, [Turn(QUESTION, ANSWER)] * turns, self._sound.num_tokens)
         taught = sum(end - start for start, end in answer_spans(self._tokens))
-        self.sample = Sample(seconds, len(self._tokens.ids) - self._sound.num_tokens - taught, taught)
+        self.sample = StageSample(seconds, len(self._tokens.ids) - self._sound.num_tokens - taught, taught)
 
     def __call__(self, rows: list[dict[str, int]]) -> dict[str, Any]:
         tokens, count = self._tokens, len(rows)
@@ -130,7 +130,9 @@ class Clock(TrainerCallback):
         self.steps_s.append(time.perf_counter() - self._started)
 
 
-def measure(load: Callable[[], Any], config: Teaching, processor: Any, songs: Songs, steps: int) -> tuple[float, float]:
+def measure(
+    load: Callable[[], Any], config: SupervisedConfig, processor: Any, songs: Songs, steps: int
+) -> tuple[float, float]:
     """(median seconds of a step, bytes of the GPU at the fullest moment). The model is gone afterwards."""
     on_gpu = device_of(config.hardware) == "cuda"
     if on_gpu:
@@ -162,10 +164,10 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
     params = load_params(ROOT / "params.yaml", overlays, tuple(s for s in settings if s not in of_plan))
     gpu = read_assumptions(load_assumptions(ROOT / "params.yaml", overlays, of_plan)).gpu
     # a stage's own class may have more fields than the two that it shares
-    fields = {k: v for k, v in params[options.stage].items() if k in Teaching.model_fields}
+    fields = {k: v for k, v in params[options.stage].items() if k in SupervisedConfig.model_fields}
     if options.tiny:
         fields["hardware"] = {**fields["hardware"], "device": "cpu", "precision": "fp32"}
-    config = Teaching.model_validate(fields)
+    config = SupervisedConfig.model_validate(fields)
     join(config.hardware)
     processor = build_processor(build_tokenizer([QUESTION, ANSWER], EARS.vocabulary), EARS, RATE_HZ)
     load, shape = partial(published, processor, device_of(config.hardware)), PUBLISHED

@@ -30,11 +30,11 @@ from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 from music_flamingo.records import Audio, Track
 from music_flamingo.stages.grpo import GrpoConfig
-from music_flamingo.training import grpo
-from music_flamingo.training.drawing import until_end
-from music_flamingo.training.grpo import AudioGRPOTrainer, Prompt
-from music_flamingo.training.items import Item
-from music_flamingo.training.sounds import SoundBank, Window
+from music_flamingo.training.data.audio import SoundBank, TrainingWindow
+from music_flamingo.training.data.items import TrainingItem
+from music_flamingo.training.grpo import trainer as grpo
+from music_flamingo.training.grpo.sampling import until_end
+from music_flamingo.training.grpo.trainer import AudioGRPOTrainer, GrpoPrompt
 
 ROOT = Path(__file__).resolve().parents[1]
 QUESTION, OPTIONS = "Is the tempo slow, medium or fast?", ("slow", "medium", "fast")
@@ -113,7 +113,7 @@ def made_up(params: dict, folder: Path) -> Path:
     return folder
 
 
-def prompts_of(config: GrpoConfig, rate_hz: int) -> tuple[list[Prompt], list[Track]]:
+def prompts_of(config: GrpoConfig, rate_hz: int) -> tuple[list[GrpoPrompt], list[Track]]:
     """A question about each of as many noises as the steps have prompts."""
     samples = round(config.windows.max_s * rate_hz)
     prompts, tracks = [], []
@@ -121,8 +121,10 @@ def prompts_of(config: GrpoConfig, rate_hz: int) -> tuple[list[Prompt], list[Tra
         noise = np.random.default_rng(i).normal(0, 0.1, samples).astype(np.float32)
         tracks.append(Track.model_construct(id=f"t{i}", audio=Audio(bytes=encode_flac(noise), path=f"t{i}.flac")))
         asked = f"{QUESTION} Choose from: slow, medium, fast. Think in think tags, then answer in answer tags."
-        item = Item(f"t{i}", f"t{i}", "tempo_class", QUESTION, asked, "fast", "fast", OPTIONS, (), False, "choice")
-        prompts.append(Prompt(Window(f"t{i}", 0, samples), item))
+        item = TrainingItem(
+            f"t{i}", f"t{i}", "tempo_class", QUESTION, asked, "fast", "fast", OPTIONS, (), False, "choice"
+        )
+        prompts.append(GrpoPrompt(TrainingWindow(f"t{i}", 0, samples), item))
     return prompts, tracks
 
 

@@ -23,13 +23,13 @@ from music_flamingo.core.hashing import sha256_json
 from music_flamingo.model.context import MARKS, Hearing
 from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_processor, build_tokenizer
-from music_flamingo.training.items import Item
-from music_flamingo.training.mixture import Words, divided, mixed, shares, words_of
-from music_flamingo.training.plan import Plan
-from music_flamingo.training.rows import Rows, filled
-from music_flamingo.training.shelf import Shelf
-from music_flamingo.training.sounds import Listing
-from music_flamingo.training.units import WindowRule
+from music_flamingo.training.data.audio import RecordingIndex
+from music_flamingo.training.data.item_store import Shelf
+from music_flamingo.training.data.items import TrainingItem
+from music_flamingo.training.data.mixture import TokenCounts, divided, mixed, shares, words_of
+from music_flamingo.training.data.packing import Rows, filled
+from music_flamingo.training.data.samples import WindowRule
+from music_flamingo.training.data.schedule import TrainingSchedule
 
 RATE_HZ = 16000
 HEARING = Hearing(RATE_HZ, 160, 30.0, 1200.0, 24_576)
@@ -65,14 +65,14 @@ class Made:
         draws = np.random.default_rng(self.num_recordings).random(self.num_recordings)
         return self.shortest_s * (self.longest_s / self.shortest_s) ** draws
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[TrainingItem]:
         lengths_s, rng = self.lengths_s(), random.Random(self.samples)
         for number in range(self.samples):
             recording = number // self.per_recording
             start_s = rng.random() * (lengths_s[recording] - 2)
             answer = ANSWER.format(word=rng.choice(WORDS))
             question = QUESTION.format(start=round(start_s), end=round(start_s) + 2)
-            yield Item(
+            yield TrainingItem(
                 id=f"{self.name}/{number:07d}",
                 track_id=f"{self.name}/{recording:07d}",
                 family=self.name,
@@ -96,10 +96,12 @@ def sources(scale: float) -> list[Made]:
     ]
 
 
-def listing(made: list[Made]) -> Listing:
+def listing(made: list[Made]) -> RecordingIndex:
     ids = [f"{s.name}/{n:07d}" for s in sorted(made, key=lambda s: s.name) for n in range(s.num_recordings)]
     lengths_s = np.concatenate([s.lengths_s() for s in sorted(made, key=lambda s: s.name)])
-    return Listing(pa.array(ids, pa.large_string()), np.rint(lengths_s * RATE_HZ).astype(np.int64), np.ones(len(ids)))
+    return RecordingIndex(
+        pa.array(ids, pa.large_string()), np.rint(lengths_s * RATE_HZ).astype(np.int64), np.ones(len(ids))
+    )
 
 
 class Clock:
@@ -117,13 +119,13 @@ class Clock:
         self._last = time.monotonic()
 
 
-def plan_of(made: list[Made], shelf: Shelf, words: Words, clock: Clock | None) -> Plan:
+def plan_of(made: list[Made], shelf: Shelf, words: TokenCounts, clock: Clock | None) -> TrainingSchedule:
     """Lessons until each source has come to the end of its first epoch."""
     rngs = [random.Random(1) for _ in made]
     units = divided(shelf, listing(made), HEARING, RULE, words, rngs, MAX_TURNS)
     if clock:
         clock("units: windows by references, context, reasons")
-    plan = Plan(units, shelf)
+    plan = TrainingSchedule(units, shelf)
     parts = shares([u.num_samples for u in units], [s.weight for s in made], 1.0, "bench")
     left = [u.num_samples for u in units]
     for number in mixed(plan, rngs, parts):
@@ -135,7 +137,7 @@ def plan_of(made: list[Made], shelf: Shelf, words: Words, clock: Clock | None) -
     return plan
 
 
-def furthest_off(plan: Plan, parts: list[float]) -> float:
+def furthest_off(plan: TrainingSchedule, parts: list[float]) -> float:
     """Of any stretch: the most lessons by which a source misses its share."""
     of = np.frombuffer(plan.source, np.uint8)
     off = 0.0
@@ -146,7 +148,7 @@ def furthest_off(plan: Plan, parts: list[float]) -> float:
     return off
 
 
-def twice(plan: Plan, source: int) -> int:
+def twice(plan: TrainingSchedule, source: int) -> int:
     """Samples that came again before the source's epoch was over."""
     order = np.flatnonzero(np.frombuffer(plan.source, np.uint8) == source)
     asked = np.concatenate([plan.rows_of(int(n)) for n in order])

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from published import publish
 
-from music_flamingo.model.chat import IGNORED, Sound, Tokens, Turn, batch_of, hear, pad, tokenise
+from music_flamingo.model.chat import IGNORED, ChatTokens, EncoderAudio, Turn, batch_of, hear, pad, tokenise
 from music_flamingo.model.packing import hidden_states, packed_batch_of
 from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
-from music_flamingo.training.rows import filled
+from music_flamingo.training.data.packing import filled
 
 RATE_HZ = 16000
 SHORTEST_S, LONGEST_S = 30.0, 900.0
@@ -52,7 +52,7 @@ WORDS = 60
 LOOK_AHEAD = 64
 SONGS = 4000
 
-Batch = list[tuple[Sound, Tokens]]
+Batch = list[tuple[EncoderAudio, ChatTokens]]
 
 
 def lengths_s(count: int, seed: int) -> list[float]:

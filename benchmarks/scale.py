@@ -95,7 +95,7 @@ def prepare_duplicates(tracks: int, folder: Path) -> None:
 def measure_duplicates(folder: Path) -> str:
     from music_flamingo.audio.fingerprint import WORDS_PER_S
     from music_flamingo.quality.duplicates import DuplicateLimits, find_duplicates
-    from music_flamingo.quality.prints import Prints, WordFile
+    from music_flamingo.quality.fingerprint_store import Prints, WordFile
 
     lengths = np.load(folder / "lengths.npy")
     ids = [f"t{n:07d}" for n in range(len(lengths))]
@@ -132,18 +132,18 @@ def prepare_planning(tracks: int, folder: Path) -> None:
 def measure_planning(folder: Path) -> str:
     """The listing, its digest, every shard's units, and the splits by artist."""
     from music_flamingo.sources.object_store import S3Access
-    from music_flamingo.sources.splits import SplitConfig, Work, deal_splits
+    from music_flamingo.sources.splits import MusicalWork, SplitConfig, deal_splits
     from music_flamingo.sources.table import TableConfig
 
     access = S3Access(endpoint="https://store:9000", region="-", access_key="env:KEY", secret_key="env:SECRET")
     config = TableConfig(kind="table", path=str(folder / "songs.csv"), columns={}, s3=access)
     digest, units = config.listing_sha256(), config.listing
-    works: dict[str, Work] = {}
+    works: dict[str, MusicalWork] = {}
     num_shards = 0
     for start in range(0, len(units), SHARD_SIZE):
         num_shards += 1
         for row in map(json.loads, units[start : start + SHARD_SIZE]):
-            works.setdefault(row["artist"], Work(row["artist"], row["tradition"], True))
+            works.setdefault(row["artist"], MusicalWork(row["artist"], row["tradition"], True))
     split = SplitConfig(by="artist", seed=20, train=0.9, dev=0.02, test=0.08)
     dealt = Counter(deal_splits(list(works.values()), split).values())
     return f"{len(units)} uris in {num_shards} shards, {dict(dealt)} artists by split, digest {digest[:12]}"

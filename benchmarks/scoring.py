@@ -19,9 +19,9 @@ from published import publish
 
 from music_flamingo import __version__
 from music_flamingo.evaluation.benchmarks import BENCHMARKS, Benchmark, BenchmarkItem
-from music_flamingo.evaluation.grading import Answered, grade_all
-from music_flamingo.evaluation.judging import prompts_of
-from music_flamingo.evaluation.outcome import Outcome, Run, outcome_of, write_outcome
+from music_flamingo.evaluation.grading import ItemAnswer, grade_all
+from music_flamingo.evaluation.judges import prompts_of
+from music_flamingo.evaluation.outcome import EvaluationRun, Outcome, outcome_of, write_outcome
 
 MAX_S, MAX_GB = 60.0, 2.0
 SHARES = {
@@ -73,8 +73,8 @@ def main() -> None:
 def score(benchmark: Benchmark, count: int, folder: Path) -> Outcome:
     """Draw `count` answers, then grade them and write everything that an evaluation writes."""
     rng = random.Random(f"{benchmark.name}:0")
-    answered = [Answered(_item(benchmark, i, rng), "audio", "") for i in range(count)]
-    answered = [Answered(a.item, a.condition, _output(benchmark, a.item, rng)) for a in answered]
+    answered = [ItemAnswer(_item(benchmark, i, rng), "audio", "") for i in range(count)]
+    answered = [ItemAnswer(a.item, a.condition, _output(benchmark, a.item, rng)) for a in answered]
     judge = [task.name for task in benchmark.judges]
     replies = {("audio", a.item.id): dict.fromkeys(judge, f'{{"score": {rng.randrange(12)}}}') for a in answered}
     graded = grade_all(benchmark, answered, replies if judge else {})
@@ -119,8 +119,8 @@ def _output(benchmark: Benchmark, item: BenchmarkItem, rng: random.Random) -> st
     return rng.choice(forms)
 
 
-def _run(benchmark: Benchmark, count: int) -> Run:
-    return Run(
+def _run(benchmark: Benchmark, count: int) -> EvaluationRun:
+    return EvaluationRun(
         benchmark=benchmark.name,
         model="drawn",
         model_digest="0" * 64,

@@ -24,8 +24,8 @@ from published import publish
 from pydantic import TypeAdapter
 
 from music_flamingo.audio.flac import encode_flac
-from music_flamingo.teachers import Reply, Request, Teacher, TeacherConfig, open_teacher, over_shards
-from music_flamingo.teachers.cache import CallCache, Finished, Tokens
+from music_flamingo.teachers import Reply, Teacher, TeacherConfig, TeacherRequest, open_teacher, over_shards
+from music_flamingo.teachers.cache import CallCache, CallTokens, Finished
 from music_flamingo.teachers.payloads import TextReply, WindowPayload
 from music_flamingo.teachers.server import ScriptedServer
 
@@ -86,7 +86,7 @@ def measure_cache(num_calls: int) -> list[str]:
             keys = [hashlib.sha256(str(k).encode()).hexdigest() for k in range(filled, goal)]
             started_s = time.perf_counter()
             for key in keys:
-                cache.put(key, "model", "qa_temporal", Finished("x" * 400, "", Tokens(500, 100)))
+                cache.put(key, "model", "qa_temporal", Finished("x" * 400, "", CallTokens(500, 100)))
             kept_s = time.perf_counter() - started_s
             asked = random.Random(goal).choices(keys, k=10_000)
             started_s = time.perf_counter()
@@ -101,7 +101,7 @@ def measure_cache(num_calls: int) -> list[str]:
     return lines
 
 
-def row(name: str, teacher: Teacher, asked: list[Request[TextReply]], concurrency: int) -> str:
+def row(name: str, teacher: Teacher, asked: list[TeacherRequest[TextReply]], concurrency: int) -> str:
     started_s, cpu_s = time.perf_counter(), time.process_time()
     for _, replies in over_shards(concurrency, ((0, asked) for _ in range(1)), partial(_ask, teacher)):
         assert len(replies) == len(asked)
@@ -109,13 +109,13 @@ def row(name: str, teacher: Teacher, asked: list[Request[TextReply]], concurrenc
     return f"| {name} | {concurrency} | {len(asked) / wall_s:.0f} | {1000 * spent_s / len(asked):.2f} |"
 
 
-def _ask(teacher: Teacher, request: Request[Reply]) -> Reply:
+def _ask(teacher: Teacher, request: TeacherRequest[Reply]) -> Reply:
     return teacher.ask(request)
 
 
-def requests(number: int, audio: bytes | None) -> list[Request[TextReply]]:
+def requests(number: int, audio: bytes | None) -> list[TeacherRequest[TextReply]]:
     return [
-        Request(
+        TeacherRequest(
             "initial_caption",
             WindowPayload(
                 track_id=f"track-{k}",

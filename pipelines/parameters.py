@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from music_flamingo.core.params import load_assumptions, load_params
-from music_flamingo.workspace import profile_path
+from music_flamingo.runs.workspace import profile_path
 
 BRANCHES = 8
 """Pods at work side by side on the shards of a catalogue, unless a run says otherwise (at most 32)."""

@@ -2,8 +2,8 @@
 
 A pipeline is compiled for a profile (PROFILE, as in pipelines/profiles) and for a cluster, by a few words of the
 environment; docs/reference/pipelines.md tells them all. Steps are not retried by Kubeflow (set_retry): it would repeat
-every failure alike, the deterministic ones too. What may pass is tried again inside the pod (music_flamingo.step), lost
-pods by the workflow controller.
+every failure alike, the deterministic ones too. What may pass is tried again inside the pod (runs.kfp_step),
+lost pods by the workflow controller.
 """
 
 import json

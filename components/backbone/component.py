@@ -17,7 +17,7 @@ def backbone(
     Args:
         config: The stage's parameters as JSON text (`mf params backbone` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "backbone",

@@ -18,7 +18,7 @@ def collect_captions(
     Args:
         config: The stage's parameters as JSON text, as the branches had them.
     """
-    from music_flamingo.step import collect_step
+    from music_flamingo.runs.kfp_step import collect_step
 
     collect_step(
         "captions",

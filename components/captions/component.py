@@ -19,7 +19,7 @@ def captions(
         config: The stage's parameters as JSON text (`mf params captions` prints them).
         shards: A branch works on these alone: `8-15`. All, where it is empty.
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "captions",

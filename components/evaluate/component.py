@@ -21,7 +21,7 @@ def evaluate(
     Args:
         config: The stage's parameters as JSON text (`mf params evaluate` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "evaluate",

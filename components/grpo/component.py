@@ -19,7 +19,7 @@ def grpo(
     Args:
         config: The stage's parameters as JSON text (`mf params grpo` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "grpo",

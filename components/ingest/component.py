@@ -17,7 +17,7 @@ def ingest(
     Args:
         config: The stage's parameters as JSON text (`mf params ingest` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "ingest",

@@ -20,6 +20,6 @@ def outcome(
     """
     from pathlib import Path
 
-    from music_flamingo.outcome import write_outcome
+    from music_flamingo.runs.summary_page import write_outcome
 
     write_outcome(run, profile, status.state, status.error_message or "", Path(page.path), page.uri)

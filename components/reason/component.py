@@ -20,7 +20,7 @@ def reason(
     Args:
         config: The stage's parameters as JSON text (`mf params reason` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "reason",

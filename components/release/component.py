@@ -17,7 +17,7 @@ def release(
     Args:
         config: The stage's parameters as JSON text (`mf params release` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "release",

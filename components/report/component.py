@@ -32,7 +32,7 @@ def report(
     Args:
         config: The stage's parameters as JSON text (`mf params report` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "report",

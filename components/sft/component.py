@@ -19,7 +19,7 @@ def sft(
     Args:
         config: The stage's parameters as JSON text (`mf params sft` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "sft",

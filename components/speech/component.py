@@ -15,6 +15,6 @@ def speech(
     Args:
         config: The stage's parameters as JSON text (`mf params speech` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step("speech", config, {}, {"speech": speech})

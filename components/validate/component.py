@@ -20,7 +20,7 @@ def validate(
     Args:
         config: The stage's parameters as JSON text (`mf params validate` prints them).
     """
-    from music_flamingo.step import run_step
+    from music_flamingo.runs.kfp_step import run_step
 
     run_step(
         "validate",

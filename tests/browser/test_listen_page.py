@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from chromium import BROWSER, Page, browser
-from listening import heard_well, make_release
-from served import serving
+from support.chromium import BROWSER, Page, browser
+from support.listening import heard_well, make_release
+from support.served import serving
 
 pytestmark = [
     pytest.mark.browser,

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from report_ports import make_run
+from support.report_ports import make_run
 
 from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.core.stage import execute

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from music_flamingo.audio.flac import encode_flac
-from music_flamingo.quality.sheet import Cited, Item, write_sheet
+from music_flamingo.quality.sheet import Cited, SheetExample, write_sheet
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next((found for found in map(shutil.which, NAMES) if found), None)
@@ -25,13 +25,13 @@ pytestmark = [
 ]
 
 
-def item(number: int, **changes) -> Item:
+def item(number: int, **changes) -> SheetExample:
     values = {"id": f"t/{number}", "stratum": "kept / harmony / open / key", "fate": "kept", "skill": "harmony"}
     values |= {"type": "open", "family": "key", "question": "Which key?", "options": ["C major", "A minor"]}
     values |= {"answer": "C major", "rationale": "The third is major.", "facts": ["key C major (0.90)"]}
     values |= {"teacher": "scripted: scripted", "clip": "clips/a.flac", "clip_start_s": 10.0, "clip_s": 3.0}
     cited = [Cited(kind="chords", label="C:maj", start_s=1.0, end_s=2.0)]
-    return Item.model_validate(values | {"cited": cited} | changes)
+    return SheetExample.model_validate(values | {"cited": cited} | changes)
 
 
 @pytest.fixture

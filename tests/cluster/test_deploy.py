@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 import yaml
-from emulated_cluster import NAMESPACE
-from rights import granted
+from support.emulated_cluster import NAMESPACE
+from support.rights import granted
 
 from manifests.validation import violations
-from music_flamingo.cluster.deploy import PREVIOUS, Deployment, Gate, RolledBackError, canary, with_release
+from music_flamingo.cluster.deploy import PREVIOUS, CanaryGate, Deployment, RolledBackError, canary, with_release
 from music_flamingo.cluster.scraping import through_api
 from music_flamingo.cluster.watching import Patience
 from music_flamingo.core.errors import UserError
 
-pytest_plugins = ("emulated_cluster",)
+pytest_plugins = ("support.emulated_cluster",)
 pytestmark = pytest.mark.timeout(60)
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = ("serving.kserve.io", "v1beta1", NAMESPACE, "inferenceservices")
 SHA, OTHER = "ab" * 32, "cd" * 32
 URI = "s3://models/releases/abab"
-GATE = Gate(hold_s=0.2, min_requests=20, patience_s=2.0, max_error_rate=0.05, max_p95_s=1.0, ready_within_s=3.0)
+GATE = CanaryGate(hold_s=0.2, min_requests=20, patience_s=2.0, max_error_rate=0.05, max_p95_s=1.0, ready_within_s=3.0)
 
 
 def the_service() -> dict:
@@ -127,7 +127,7 @@ def empty(cluster):
     emulated.thread.join(5)
 
 
-def deployment(cluster, gate: Gate = GATE) -> Deployment:
+def deployment(cluster, gate: CanaryGate = GATE) -> Deployment:
     patience = Patience(watch_s=1, pause_s=0.05)
     return Deployment(cluster.api, NAMESPACE, "music-flamingo", gate, through_api(cluster.api, NAMESPACE), patience)
 
@@ -168,7 +168,7 @@ def test_a_bad_release_does_not_serve_its_stretch_to_the_end(cluster, kserve):
     kserve.error_share = 1.0
     begun = time.monotonic()
     with pytest.raises(RolledBackError):
-        deployment(cluster, Gate(hold_s=30.0, min_requests=20, max_error_rate=0.05)).roll_out(URI, SHA)
+        deployment(cluster, CanaryGate(hold_s=30.0, min_requests=20, max_error_rate=0.05)).roll_out(URI, SHA)
     assert time.monotonic() - begun < 15
 
 

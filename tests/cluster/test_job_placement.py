@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from manifests.validation import violations
-from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings, Work, kind_of, named
+from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings, StageJob, kind_of, named
 from music_flamingo.core.params import load_params
-from music_flamingo.workspace import profile_path
+from music_flamingo.runs.workspace import profile_path
 from pipelines.jobs import BY_JOB
 from pipelines.outline import read_outline
 from pipelines.placement import HARDWARE
@@ -47,7 +47,9 @@ def test_training_stages_launch_a_job_that_fits_its_schema_and_ask_for_little_th
         job = JobSettings.model_validate_json(env["MF_JOB"])
         assert (job.kind, job.nodes, job.processes_per_node) == (kind, NODES[step], PAPER.gpus)
         jobs = kind_of(job)
-        assert violations(named(jobs.render(job, Work(step, "r", ())), Work(step, "r", ()), "music", None)) == []
+        assert (
+            violations(named(jobs.render(job, StageJob(step, "r", ())), StageJob(step, "r", ()), "music", None)) == []
+        )
         assert "accelerator" not in container["resources"]
         assert [(m["pvcNameParameter"]["runtimeValue"]["constant"], m["mountPath"]) for m in settings["pvcMount"]] == [
             ("music-flamingo-runs", SHARED_PATH)

@@ -8,18 +8,18 @@ import threading
 import time
 
 import pytest
-from emulated_cluster import NAMESPACE, Running, container_status, evict, fail, hang, settings, succeed
-from rights import granted
+from support.emulated_cluster import NAMESPACE, Running, container_status, evict, fail, hang, settings, succeed
+from support.rights import granted
 
-from music_flamingo.cluster.jobs import RESTARTS, Work, named
+from music_flamingo.cluster.jobs import RESTARTS, StageJob, named
 from music_flamingo.cluster.launcher import MAX_RESTARTS, JobFailedError, Launcher
 from music_flamingo.cluster.watching import Patience
 from music_flamingo.core.errors import UserError
 
-pytest_plugins = ("emulated_cluster",)
+pytest_plugins = ("support.emulated_cluster",)
 pytestmark = pytest.mark.timeout(60)
 
-WORK = Work(stage="sft", run_id="0f3c9a21-77aa", arguments=("-m", "music_flamingo.cli", "run", "sft"))
+WORK = StageJob(stage="sft", run_id="0f3c9a21-77aa", arguments=("-m", "music_flamingo.cli", "run", "sft"))
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "step-1", "uid": "u-1"}
 KINDS = ("pytorchjob", "trainjob")
 PLURALS = {f"{kind}s" for kind in KINDS}
@@ -52,7 +52,7 @@ def launch(cluster, tmp_path, shown):
     return make
 
 
-def name_of(launcher: Launcher, work: Work = WORK) -> str:
+def name_of(launcher: Launcher, work: StageJob = WORK) -> str:
     return named(launcher.kind.render(launcher.settings, work), work, NAMESPACE, None)["metadata"]["name"]
 
 
@@ -172,10 +172,10 @@ def test_the_same_work_has_one_name_and_other_work_another(launch):
     other = {
         name_of(launch(nodes=4)),
         name_of(launch(image="other")),
-        name_of(first, Work("sft", "else", WORK.arguments)),
+        name_of(first, StageJob("sft", "else", WORK.arguments)),
     }
     assert len(other | {name_of(first)}) == 4
-    assert len(name_of(first, Work("s" * 80, "Run_1", ()))) <= 63 - 17
+    assert len(name_of(first, StageJob("s" * 80, "Run_1", ()))) <= 63 - 17
 
 
 def test_an_expired_watch_is_followed_by_reading_anew(cluster, launch):

@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from emulated_cluster import settings
 from kubernetes import client
 from kubernetes.client.rest import ApiException
+from support.emulated_cluster import settings
 
 from manifests.validation.render import OVERLAYS, command
 from music_flamingo.cluster.api import connect
-from music_flamingo.cluster.jobs import Work, kind_of, named
+from music_flamingo.cluster.jobs import StageJob, kind_of, named
 from music_flamingo.core.errors import UserError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * 3600)]
@@ -42,7 +42,7 @@ def api() -> client.ApiClient:
 def test_the_server_itself_takes_the_job_and_not_a_misspelt_one(api, kind):
     asked = settings(kind)
     jobs = kind_of(asked)
-    job = named(jobs.render(asked, Work("sft", "dry", ())), Work("sft", "dry", ()), SPACE, None)
+    job = named(jobs.render(asked, StageJob("sft", "dry", ())), StageJob("sft", "dry", ()), SPACE, None)
     path = (jobs.group, jobs.version, SPACE, jobs.plural)
     custom = client.CustomObjectsApi(api)
     strict = {"dry_run": "All", "field_validation": "Strict"}

@@ -15,7 +15,7 @@ from music_flamingo.prompts import load as load_prompt
 from music_flamingo.serving.bundle import CHECKSUMS_FILE, RELEASE_FILE, ReleaseInfo, require_digest, seal
 from music_flamingo.sources.object_store import S3Access
 
-pytest_plugins = ("object_store",)
+pytest_plugins = ("support.object_store",)
 service = pytest.mark.slow
 BUCKET = "models"
 WHERE = ReleaseAt(BUCKET, "releases")

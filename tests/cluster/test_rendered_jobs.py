@@ -3,13 +3,13 @@
 import copy
 
 import pytest
-from emulated_cluster import settings
+from support.emulated_cluster import settings
 
 from manifests.validation import violations
-from music_flamingo.cluster.jobs import Work, kind_of, named
+from music_flamingo.cluster.jobs import StageJob, kind_of, named
 
 each_kind = pytest.mark.parametrize("kind", ["pytorchjob", "trainjob"])
-WORK = Work("grpo", "5c1f", ("-m", "music_flamingo.cli", "run", "grpo"))
+WORK = StageJob("grpo", "5c1f", ("-m", "music_flamingo.cli", "run", "grpo"))
 MAIN = {
     "pytorchjob": lambda job: job["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"],
     "trainjob": lambda job: job["spec"]["runtimePatches"][0]["trainingRuntimeSpec"]["template"]["spec"][

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from emulated_cluster import NAMESPACE, EmulatedCluster, Running, settings
+from support.emulated_cluster import NAMESPACE, EmulatedCluster, Running, settings
 
 from music_flamingo.cluster import api, steps
 from music_flamingo.cluster.jobs import RESTARTS
@@ -16,7 +16,7 @@ from music_flamingo.core.manifest import MANIFEST_NAME, read_manifest
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder
 from music_flamingo.core.stage import Stage, StageConfig, execute
 
-pytest_plugins = ("emulated_cluster",)
+pytest_plugins = ("support.emulated_cluster",)
 pytestmark = pytest.mark.timeout(60)
 
 

@@ -20,7 +20,7 @@ from music_flamingo.cluster.storage import Checked, check
 from music_flamingo.core.errors import UserError
 from music_flamingo.sources.object_store import S3Access, list_objects
 
-pytest_plugins = ("object_store",)
+pytest_plugins = ("support.object_store",)
 service = pytest.mark.slow
 BUCKET = "checked"
 

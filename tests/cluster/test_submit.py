@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kfp_server import KfpServer, running
+from support.kfp_server import KfpServer, running
 
 from music_flamingo import stages
 from music_flamingo.core.errors import ConfigError, UserError

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from benchmark_files import WRITERS
+from support.benchmark_files import WRITERS
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.evaluation.benchmarks import BENCHMARKS, find

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 import pytest
-from emulated_cluster import settings
+from support.emulated_cluster import settings
 
 from manifests.validation.pods import pods_of
 from manifests.validation.references import matches

@@ -7,7 +7,7 @@ import pytest
 
 from music_flamingo import records, stages
 from music_flamingo.core.ports import Folder
-from music_flamingo.core.record import Part, Provenance, Record
+from music_flamingo.core.record import Provenance, Record, RecordPart
 
 TEXT = (Path(__file__).parents[2] / "docs/reference/data.md").read_text()
 PARTS = [Record, Provenance, *(getattr(records, name) for name in records.__all__)]
@@ -21,7 +21,7 @@ def told(name: str) -> set[str]:
     return {field for item in items for field in re.findall(r"`(\w+)`", item)}
 
 
-def own_fields(part: type[Part]) -> set[str]:
+def own_fields(part: type[RecordPart]) -> set[str]:
     """A record's fields without those it inherits from another documented one."""
     inherited = {name for base in part.__mro__[1:] if base in PARTS for name in base.model_fields}
     return set(part.model_fields) - inherited

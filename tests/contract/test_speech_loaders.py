@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-import speech_corpora as corpora
-from songs import run_stage
+from support import speech_corpora as corpora
+from support.songs import run_stage
 
 from music_flamingo import stages
 from music_flamingo.audio.flac import decode_flac

@@ -11,13 +11,13 @@ from types import MappingProxyType
 
 import pytest
 import yaml
-from object_store import ObjectStore
-from report_ports import make_run
+from support.object_store import ObjectStore
+from support.report_ports import make_run
 
 from music_flamingo.core.manifest import read_manifest, verify
-from music_flamingo.workspace import prepare
+from music_flamingo.runs.workspace import prepare
 
-pytest_plugins = ("object_store",)
+pytest_plugins = ("support.object_store",)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import songs
 from kfp import dsl, local
 from kfp.dsl import Dataset
+from support import songs
 
 from components.captions import captions, collect_captions
 from components.divide import divide
@@ -16,8 +16,8 @@ from components.outcome import outcome
 from music_flamingo.core.manifest import MANIFEST_NAME, read_manifest
 from music_flamingo.core.shards import shard_path
 from music_flamingo.core.stage import execute
-from music_flamingo.outcome import FAILURE_NAME
 from music_flamingo.records import Facts, Track
+from music_flamingo.runs.summary_page import FAILURE_NAME
 from music_flamingo.stages.captions import STAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

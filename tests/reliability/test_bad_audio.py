@@ -17,9 +17,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import sounds
+from support import sounds
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason, decode_original
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason, decode_original
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.params import load_params, merge
 from music_flamingo.core.ports import Table
@@ -214,7 +214,7 @@ PROBE = """
 import json, resource, sys, time
 from pathlib import Path
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits
-from music_flamingo.audio.hearing import hear
+from music_flamingo.audio.measure import hear
 limits = DecodeLimits.model_validate_json(sys.argv[2])
 try:
     hear(Path(sys.argv[3]), limits)
@@ -241,12 +241,12 @@ def probe(folder: Path, data: bytes) -> dict[str, float | str]:
     return dict(json.loads(done.stdout))
 
 
-BOMBS: dict[str, tuple[Callable[[], bytes], Reason]] = {
-    "hours of Opus": (lambda: opus_bomb(8.7), Reason.TOO_LONG),
-    "hours of Opus that claim ten seconds": (lambda: opus_bomb(8.7, claim_s=10.0), Reason.TOO_LONG),
-    "FLAC of 1 Hz": (lambda: forged_flac(1), Reason.TOO_LONG),
-    "FLAC of 655 kHz": (lambda: forged_flac(655_350), Reason.BAD_RATE),
-    "FLAC whose frames have another rate": (lambda: forged_flac(16_000), Reason.BAD_RATE),
+BOMBS: dict[str, tuple[Callable[[], bytes], QuarantineReason]] = {
+    "hours of Opus": (lambda: opus_bomb(8.7), QuarantineReason.TOO_LONG),
+    "hours of Opus that claim ten seconds": (lambda: opus_bomb(8.7, claim_s=10.0), QuarantineReason.TOO_LONG),
+    "FLAC of 1 Hz": (lambda: forged_flac(1), QuarantineReason.TOO_LONG),
+    "FLAC of 655 kHz": (lambda: forged_flac(655_350), QuarantineReason.BAD_RATE),
+    "FLAC whose frames have another rate": (lambda: forged_flac(16_000), QuarantineReason.BAD_RATE),
 }
 
 
@@ -310,7 +310,7 @@ def test_a_wav_whose_header_lies_about_its_length_is_truncated() -> None:
     data[40:44] = struct.pack("<I", 400 * 2**20)
     with pytest.raises(BadAudioError) as caught:
         decode_original(bytes(data), limits())
-    assert caught.value.reason in (Reason.TOO_LONG, Reason.TRUNCATED)
+    assert caught.value.reason in (QuarantineReason.TOO_LONG, QuarantineReason.TRUNCATED)
 
 
 KILLED = """

@@ -16,8 +16,8 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from listening import RATE_HZ, heard_well, make_release, tone
-from served import QUESTION, body, free_port, post, recording, refused, serving, wav
+from support.listening import RATE_HZ, heard_well, make_release, tone
+from support.served import QUESTION, body, free_port, post, recording, refused, serving, wav
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.serving.client import ask

@@ -10,8 +10,8 @@ import jsonschema
 import numpy as np
 import openai
 import pytest
-from listening import heard_well, make_release, tone
-from served import QUESTION, body, post, recording, refused, serving, wav
+from support.listening import heard_well, make_release, tone
+from support.served import QUESTION, body, post, recording, refused, serving, wav
 
 from music_flamingo.serving.formats import CAPTION_SCHEMA
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from listening import heard_well, make_release
-from served import body, post, serving
+from support.listening import heard_well, make_release
+from support.served import body, post, serving
 
 from music_flamingo.serving.engine import MAX_IN_HAND
 

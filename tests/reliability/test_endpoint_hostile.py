@@ -17,8 +17,8 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from listening import heard_well, make_release, tone
-from served import QUESTION, body, post, recording, refused, serving, wav
+from support.listening import heard_well, make_release, tone
+from support.served import QUESTION, body, post, recording, refused, serving, wav
 
 pytestmark = [pytest.mark.reliability, pytest.mark.security]
 

@@ -10,8 +10,8 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
-from listening import RATE_HZ, give_model, heard_well, make_release, tone
-from served import QUESTION, body, post, recording, refused, serving, wav
+from support.listening import RATE_HZ, give_model, heard_well, make_release, tone
+from support.served import QUESTION, body, post, recording, refused, serving, wav
 
 from music_flamingo.model.context import MARKS, QUESTION_TOKENS
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from listening import heard_well, make_release, tone
-from served import QUESTION, body, post, recording, refused, serving, wav
+from support.listening import heard_well, make_release, tone
+from support.served import QUESTION, body, post, recording, refused, serving, wav
 
 from music_flamingo.serving.engine import MAX_IN_HAND, RETRY_AFTER_S
 from music_flamingo.serving.scheduler import MAX_BATCH

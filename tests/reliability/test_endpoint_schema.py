@@ -12,14 +12,14 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from listening import heard_well, make_release, tone
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
-from served import serving, wav
+from support.listening import heard_well, make_release, tone
+from support.served import serving, wav
 
 pytestmark = [pytest.mark.reliability, pytest.mark.security]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from listening import heard_well, make_release
-from served import _wait_until_ready, body, free_port
+from support.listening import heard_well, make_release
+from support.served import _wait_until_ready, body, free_port
 
 pytestmark = pytest.mark.reliability
 

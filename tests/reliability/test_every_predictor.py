@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import openai
 import pytest
 import soundfile
-from listening import RATE_HZ, heard_well, make_release, tone
-from served import QUESTION, serving
+from support.listening import RATE_HZ, heard_well, make_release, tone
+from support.served import QUESTION, serving
 
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(600)]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import songs
-from teacher_server import TeacherServer, teacher
-from untaught import write_model
+from support import songs
+from support.teacher_server import TeacherServer, teacher
+from support.untaught import write_model
 
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.manifest import read_manifest

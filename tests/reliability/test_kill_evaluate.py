@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-from audio_endpoint import AudioEndpoint
-from benchmark_files import tone
+from support.audio_endpoint import AudioEndpoint
+from support.benchmark_files import tone
 
 pytestmark = pytest.mark.reliability
 

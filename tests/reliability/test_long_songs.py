@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_world as world
-from songs import make_track, write_port
+from support import tiny_world as world
+from support.songs import make_track, write_port
 
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.model.context import MARKS
@@ -106,7 +106,7 @@ def test_twenty_minutes_are_heard_where_their_questions_point(tmp_path):
 def test_twenty_minutes_are_set_aside_and_counted_where_windows_are_not_wanted(tmp_path):
     long, low, high = song("long", 1200.0, 200.0), song("low", 40.0, 210.0), song("high", 40.0, 3000.0)
     examples = [question(long, "low"), question(low, "low"), question(high, "high")]
-    context = {"beyond": "quarantine", "whole_above": 0.95}
+    context = {"on_overflow": "quarantine", "whole_above": 0.95}
     _, plan = learn(tmp_path, [long, low, high], examples, steps=2, batch_size=1, context=context)
     assert plan["sources"]["skills"]["quarantined"] == {"longer_than_context": 1}
     assert plan["sources"]["skills"]["samples"] == 2

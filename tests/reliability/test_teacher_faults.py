@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import songs
-import tiny_world as world
-from teacher_server import MISDEEDS, TeacherServer, teacher
+from support import songs
+from support import tiny_world as world
+from support.teacher_server import MISDEEDS, TeacherServer, teacher
 
 from music_flamingo.core.manifest import Manifest, complete, files_digest, list_files, read_manifest
 from music_flamingo.core.ports import Table

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import ranked
-import tiny_world as world
 import torch
-from ranked import FSDP2, ZERO_2, ZERO_3, on
+from support import ranked
+from support import tiny_world as world
+from support.ranked import FSDP2, ZERO_2, ZERO_3, on
 
 from music_flamingo.model.files import load_model
 

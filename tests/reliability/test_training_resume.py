@@ -4,11 +4,11 @@ import signal
 from pathlib import Path
 
 import pytest
-import ranked
-import tiny_world as world
-from ranked import folder, step_of
+from support import ranked
+from support import tiny_world as world
+from support.ranked import folder, step_of
 
-from music_flamingo.training.checkpoints import COMPLETE, checkpoints, is_whole, last_good
+from music_flamingo.training.scale.checkpoints import COMPLETE, checkpoints, is_whole, last_good
 
 pytestmark = pytest.mark.reliability
 

@@ -2,11 +2,11 @@
 
 import pytest
 import soundfile
-from listening import RATE_HZ, heard_well, make_release, tone
+from support.listening import RATE_HZ, heard_well, make_release, tone
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.serving.bundle import TrainedQuestion
-from music_flamingo.serving.client import Answer, ask, notes_on
+from music_flamingo.serving.client import EndpointAnswer, ask, notes_on
 
 TRAINED = [
     TrainedQuestion(family="mode", question="Is this piece in a major or a minor key?"),
@@ -15,7 +15,7 @@ TRAINED = [
 
 
 def test_thinking_answer_and_stretch_are_printed():
-    answer = Answer("<think>a</think><answer>b</answer>", "It sounds dark.", "minor", (3.0, 9.0), 12.0)
+    answer = EndpointAnswer("<think>a</think><answer>b</answer>", "It sounds dark.", "minor", (3.0, 9.0), 12.0)
     assert str(answer).splitlines() == [
         "Thinking  It sounds dark.",
         "Answer    minor",
@@ -24,7 +24,7 @@ def test_thinking_answer_and_stretch_are_printed():
 
 
 def test_words_without_an_answer_are_printed_as_they_were_said():
-    answer = Answer("<think>It \x1b[31m", None, None, (3.0, 9.0), 12.0, ("a note",))
+    answer = EndpointAnswer("<think>It \x1b[31m", None, None, (3.0, 9.0), 12.0, ("a note",))
     assert str(answer).splitlines() == [
         "Said      '<think>It \\x1b[31m'",
         "Heard     3.0 to 9.0 s of 12.0 s",
@@ -33,7 +33,7 @@ def test_words_without_an_answer_are_printed_as_they_were_said():
 
 
 def test_a_terminal_takes_no_command_from_a_model():
-    assert "\x1b" not in str(Answer("", "It is \x1b[2J dark.\n", "minor", (3.0, 9.0), 12.0))
+    assert "\x1b" not in str(EndpointAnswer("", "It is \x1b[2J dark.\n", "minor", (3.0, 9.0), 12.0))
 
 
 def test_a_trained_question_needs_no_note_whatever_its_case():

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sounds
+from support import sounds
 
 from music_flamingo.audio.decode import (
     BadAudioError,
     DecodeLimits,
-    Reason,
+    QuarantineReason,
     Resampler,
     decode_model_copy,
     decode_original,
     open_audio,
 )
 from music_flamingo.audio.flac import MODEL_RATE_HZ, decode_flac, encode_flac
-from music_flamingo.audio.hearing import hear
+from music_flamingo.audio.measure import hear
 from music_flamingo.audio.originals import open_original
 from music_flamingo.audio.windows import choose_window, tile
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
@@ -104,15 +104,15 @@ def test_the_resampler_agrees_with_scipy() -> None:
 
 
 @pytest.mark.parametrize(("change", "reason"), [
-    ({"max_bytes": 1000}, Reason.TOO_LARGE),
-    ({"max_duration_s": 2.9}, Reason.TOO_LONG),
-    ({"min_duration_s": 3.1}, Reason.TOO_SHORT),
-    ({"max_rate_hz": 22050}, Reason.BAD_RATE),
-    ({"min_rate_hz": 48000}, Reason.BAD_RATE),
-    ({"max_channels": 0}, Reason.TOO_MANY_CHANNELS),
-    ({"max_tag_chars": 3}, Reason.TAGS_TOO_LARGE),
+    ({"max_bytes": 1000}, QuarantineReason.TOO_LARGE),
+    ({"max_duration_s": 2.9}, QuarantineReason.TOO_LONG),
+    ({"min_duration_s": 3.1}, QuarantineReason.TOO_SHORT),
+    ({"max_rate_hz": 22050}, QuarantineReason.BAD_RATE),
+    ({"min_rate_hz": 48000}, QuarantineReason.BAD_RATE),
+    ({"max_channels": 0}, QuarantineReason.TOO_MANY_CHANNELS),
+    ({"max_tag_chars": 3}, QuarantineReason.TAGS_TOO_LARGE),
 ])  # fmt: skip
-def test_every_limit_has_its_reason(change: dict[str, float], reason: Reason) -> None:
+def test_every_limit_has_its_reason(change: dict[str, float], reason: QuarantineReason) -> None:
     data = sounds.encode(sounds.sine(3.0), "flac", tags={"title": "Title"})
     decode_original(data, LIMITS)
     with pytest.raises(BadAudioError) as caught:

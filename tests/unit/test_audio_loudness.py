@@ -3,7 +3,7 @@
 import av
 import numpy as np
 import pytest
-import sounds
+from support import sounds
 
 from music_flamingo.audio.loudness import LoudnessMeter, k_weighting
 from music_flamingo.records import Loudness

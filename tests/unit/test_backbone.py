@@ -4,18 +4,19 @@ import json
 
 import numpy as np
 import pytest
-import tiny_world as world
 from pydantic import ValidationError
+from support import tiny_world as world
 
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.record import Provenance
 from music_flamingo.model.files import load_model
 from music_flamingo.records import Audio, SpokenSegment, Utterance
-from music_flamingo.training import backbone, backbone_exam
-from music_flamingo.training.backbone_items import request, speaker_turns, speech_item, takes, target
-from music_flamingo.training.backbone_plan import NO_SHARE, NO_TASK, TOO_LONG, plan_phase
-from music_flamingo.training.backbone_settings import TASKS, Exam, Phase
+from music_flamingo.training.backbone import evaluation as backbone_exam
+from music_flamingo.training.backbone import run as backbone
+from music_flamingo.training.backbone.schedule import NO_SHARE, NO_TASK, TOO_LONG, plan_phase
+from music_flamingo.training.backbone.settings import TASKS, Exam, Phase
+from music_flamingo.training.backbone.tasks import request, speaker_turns, speech_item, takes, target
 
 OPTIMISER = {**world.OPTIMISER, "learning_rate": 0.005}
 
@@ -145,7 +146,9 @@ def test_a_task_that_is_not_known_is_refused():
 EXAM = Exam(**world.EXAM)
 
 
-def rate(references: list[str], outputs: list[str], task: str = "asr", language: str = "en") -> backbone_exam.Rate:
+def rate(
+    references: list[str], outputs: list[str], task: str = "asr", language: str = "en"
+) -> backbone_exam.TranscriptErrorRate:
     asked = [utterance(said("a", 0.0, r, r), name=f"c/{i}", language=language) for i, r in enumerate(references)]
     return backbone_exam._rate(asked, task, outputs)
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-import songs
+from support import songs
 
 from music_flamingo.core.branches import MOST_BRANCHES, collect, divide
 from music_flamingo.core.errors import ConfigError, CorruptDataError, MissingInputError

@@ -1,7 +1,7 @@
 """captions: windows that cover a track, one caption each, whatever interrupts the stage."""
 
 import pytest
-import songs
+from support import songs
 
 from music_flamingo.audio.windows import tile
 from music_flamingo.core.ports import Table

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 from datasets import Audio, Features, load_dataset
-from report_ports import HOSTILE_TITLE
-from songs import make_facts, make_track, params, run_stage, write_port
+from support.report_ports import HOSTILE_TITLE
+from support.songs import make_facts, make_track, params, run_stage, write_port
 
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.params import load_params

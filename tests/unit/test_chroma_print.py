@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sounds
+from support import sounds
 from test_audio_decode import LIMITS as DECODE_LIMITS
 
 from music_flamingo.audio.chroma_print import FRAMES_A_WORD, WORDS_PER_S, chroma_fingerprint, chromagram

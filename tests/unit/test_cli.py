@@ -10,7 +10,7 @@ import yaml
 
 from music_flamingo import cli, stages
 from music_flamingo.core.errors import UserError
-from music_flamingo.workspace import prepare, profile_path
+from music_flamingo.runs.workspace import prepare, profile_path
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "kfp", "pydantic", "pyarrow", "librosa", "numpy")

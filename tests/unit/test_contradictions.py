@@ -4,9 +4,9 @@ The facts: 16 s, C major, 120 BPM, four beats to the bar, eight bars, drums; C F
 """
 
 import pytest
-import songs
 from hypothesis import given
 from hypothesis import strategies as st
+from support import songs
 
 from music_flamingo.quality.contradictions import claims_of_drums, named_keys, named_times_s, text_contradicts
 

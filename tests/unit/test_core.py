@@ -19,7 +19,7 @@ from music_flamingo.core.manifest import MANIFEST_NAME, read_manifest, verify
 from music_flamingo.core.params import load_params, merge, parse_setting, stage_json
 from music_flamingo.core.ports import Folder
 from music_flamingo.core.progress import Progress
-from music_flamingo.core.record import Part, Record, arrow_schema, read_parquet, write_parquet
+from music_flamingo.core.record import Record, RecordPart, arrow_schema, read_parquet, write_parquet
 from music_flamingo.core.shards import atomic_path
 from music_flamingo.core.stage import NOT_IDENTITY, Stage, StageConfig, execute
 
@@ -153,7 +153,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-class Chord(Part):
+class Chord(RecordPart):
     label: str
     times_s: list[float]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sounds
+from support import sounds
 from test_audio_decode import LIMITS as DECODE_LIMITS
 
 from music_flamingo.audio.decode import decode_model_copy
@@ -14,7 +14,7 @@ from music_flamingo.audio.fingerprint import WORDS_PER_S, decompress, fingerprin
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.quality import duplicates, landmarks
 from music_flamingo.quality.duplicates import Duplicate, DuplicateLimits, Fingerprinted, find_duplicates, find_repeats
-from music_flamingo.quality.prints import PrintsWriter, gather
+from music_flamingo.quality.fingerprint_store import PrintsWriter, gather
 
 LIMITS = DuplicateLimits(max_bit_error=0.15, min_overlap=0.8, min_common_s=3.0)
 TUNE = sounds.tune(20.0, seed=7)

@@ -5,21 +5,21 @@ from dataclasses import replace
 
 import pytest
 import soundfile
-from audio_endpoint import AudioEndpoint
-from benchmark_files import WRITERS, tone, write_lines
+from support.audio_endpoint import AudioEndpoint
+from support.benchmark_files import WRITERS, tone, write_lines
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import CorruptDataError, UserError
 from music_flamingo.evaluation.benchmarks import find
-from music_flamingo.evaluation.command import Request, evaluate
+from music_flamingo.evaluation.command import EvaluationRequest, evaluate
 from music_flamingo.evaluation.comparing import compare
-from music_flamingo.evaluation.ledger import Answer, Ledger
+from music_flamingo.evaluation.ledger import Ledger, LedgerEntry
 from music_flamingo.evaluation.outcome import read_items, read_outcome, table_markdown
 
 
 def prepared(tmp_path, name):
     WRITERS[name][0](tmp_path / "data")
-    return Request(
+    return EvaluationRequest(
         model="",
         benchmark=name,
         data=tmp_path / "data",
@@ -97,7 +97,7 @@ def test_a_line_that_a_kill_cut_is_asked_again_and_no_other(tmp_path):
         assert len(server.calls) == 4
     path.write_text("{}\n" + path.read_text())
     with pytest.raises(CorruptDataError, match="line 1"):
-        Ledger(path, Answer)
+        Ledger(path, LedgerEntry)
 
 
 def test_scoring_again_asks_nobody(tmp_path):
@@ -226,7 +226,7 @@ def test_the_command_line_asks_an_endpoint_and_shows_the_table(tmp_path, capsys)
 
 
 def test_a_benchmark_in_the_training_data_is_refused_by_its_sound(tmp_path):
-    from sounds import tune
+    from support.sounds import tune
 
     from music_flamingo.audio.fingerprint import fingerprint
     from music_flamingo.evaluation.contamination import Training, contaminated

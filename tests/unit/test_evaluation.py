@@ -5,8 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening import EVALUATE, RATE_HZ, difference, give, give_held_out, give_model, make_track, make_truth, score
 from scipy import stats
+from support.listening import (
+    EVALUATE,
+    RATE_HZ,
+    difference,
+    give,
+    give_held_out,
+    give_model,
+    make_track,
+    make_truth,
+    score,
+)
 
 from music_flamingo.core.errors import ConfigError, UserError
 from music_flamingo.core.manifest import read_manifest

@@ -1,7 +1,7 @@
 """mf evaluate --facts: the annotation tools in the same tables, on the ports that a run leaves behind."""
 
 import pytest
-from report_ports import make_run
+from support.report_ports import make_run
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import UserError

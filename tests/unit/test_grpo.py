@@ -6,31 +6,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
+from support import tiny_world as world
 from trl import GRPOConfig
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.model.files import load_model, save_model
 from music_flamingo.records import Category
-from music_flamingo.records.rollout import Answer, Rollout
+from music_flamingo.records.rollout import Rollout, SampledAnswer
 from music_flamingo.stages.grpo import GrpoConfig
-from music_flamingo.training import drawing, grpo, vllm
-from music_flamingo.training.grpo import AudioGRPOTrainer, Prompt
-from music_flamingo.training.pieces import whole_model
-from music_flamingo.training.prompts import draw_prompts
-from music_flamingo.training.rollouts import collect, is_kept, keep, measures, rollouts_of
+from music_flamingo.training.data.audio import SoundBank, TrainingWindow, num_samples_of
+from music_flamingo.training.data.samples import WindowRule
+from music_flamingo.training.grpo import sampling as drawing
+from music_flamingo.training.grpo import trainer as grpo
+from music_flamingo.training.grpo import vllm
+from music_flamingo.training.grpo.prompts import draw_prompts
+from music_flamingo.training.grpo.rollouts import collect, is_kept, keep, measures, rollouts_of
+from music_flamingo.training.grpo.trainer import AudioGRPOTrainer, GrpoPrompt
+from music_flamingo.training.scale.full_state import whole_model
 from music_flamingo.training.settings import TransformersGeneration, VllmGeneration
-from music_flamingo.training.sounds import SoundBank, Window, num_samples_of
-from music_flamingo.training.units import WindowRule
 
 TRACKS = world.tracks(8)
 
 
-def prompts() -> list[Prompt]:
+def prompts() -> list[GrpoPrompt]:
     """Of different lengths: windows of 1 and 2 s."""
     return [
-        Prompt(Window(t.id, 0, 16_000 * (1 + i % 2)), world.item(t, think=bool(i % 2)))
+        GrpoPrompt(TrainingWindow(t.id, 0, 16_000 * (1 + i % 2)), world.item(t, think=bool(i % 2)))
         for i, t in enumerate(TRACKS[:6])
     ]
 
@@ -280,7 +282,7 @@ def test_marks_of_the_chat_inside_an_answer_are_read_and_its_end_is_not():
 
 def rollout(rewards: list[float | None], family: str = "tone", step: int = 1) -> Rollout:
     answers = [
-        Answer(text="x", num_tokens=1, format=None, accuracy=r, structured=None, reward=r, advantage=0.0)
+        SampledAnswer(text="x", num_tokens=1, format=None, accuracy=r, structured=None, reward=r, advantage=0.0)
         for r in rewards
     ]
     about = {"example_id": "e", "track_id": "t", "question": "?", "reference": "low"}

@@ -8,11 +8,11 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from misbehaving import Answer, serving
+from support.misbehaving import Answer, serving
 
 from music_flamingo.core import http
 from music_flamingo.core.errors import ConfigError
-from music_flamingo.core.http import Answered, Content, Endpoint, Failed, JsonClient, retry_after_s
+from music_flamingo.core.http import Content, Endpoint, Failed, HttpReply, JsonClient, retry_after_s
 
 GOOD = Answer.of({"value": 7})
 
@@ -29,7 +29,7 @@ def read_value(parsed: Any) -> int:
     return value
 
 
-def ask(config: Endpoint, waits: list[float], seed: int = 0, call: str = "a") -> Answered[int] | Failed:
+def ask(config: Endpoint, waits: list[float], seed: int = 0, call: str = "a") -> HttpReply[int] | Failed:
     with JsonClient(config, seed, sleep=waits.append) as client:
         return client.post("/things", lambda attempt: Content(json={"attempt": attempt}), read_value, call=call)
 
@@ -37,7 +37,7 @@ def ask(config: Endpoint, waits: list[float], seed: int = 0, call: str = "a") ->
 def test_a_good_reply_is_taken_at_the_first_try() -> None:
     waits: list[float] = []
     with serving([GOOD]) as server:
-        assert ask(endpoint(server.base_url), waits) == Answered(7, 1)
+        assert ask(endpoint(server.base_url), waits) == HttpReply(7, 1)
     assert (server.asked[0].path, server.asked[0].json, waits) == ("/v1/things", {"attempt": 1}, [])
 
 
@@ -59,7 +59,7 @@ def test_a_good_reply_is_taken_at_the_first_try() -> None:
 )
 def test_trouble_that_may_pass_is_tried_again_up_to_the_limit(bad: Answer, reason: str) -> None:
     with serving([bad, bad, GOOD]) as server:
-        assert ask(endpoint(server.base_url), []) == Answered(7, 3)
+        assert ask(endpoint(server.base_url), []) == HttpReply(7, 3)
         assert [a.json for a in server.asked] == [{"attempt": n} for n in (1, 2, 3)]
     with serving([bad]) as server:
         failed = ask(endpoint(server.base_url), [])
@@ -103,7 +103,7 @@ def test_retry_after_is_obeyed_up_to_the_longest_wait() -> None:
     waits: list[float] = []
     busy = [Answer(status=429, headers={"Retry-After": s}) for s in ("2.5", "9999", "soon")]
     with serving([*busy, GOOD]) as server:
-        assert ask(endpoint(server.base_url), waits) == Answered(7, 4)
+        assert ask(endpoint(server.base_url), waits) == HttpReply(7, 4)
     assert waits[:2] == [2.5, 30.0]
     assert 2.0 <= waits[2] <= 4.0  # no time was named: the doubled wait
 
@@ -168,7 +168,7 @@ def test_forms_carry_fields_and_files() -> None:
     form = Content(fields={"kinds[]": ["word", "segment"]}, files={"file": ("a.flac", b"fLaC", "audio/flac")})
     content: Callable[[int], Content] = lambda _: form  # noqa: E731
     with serving([GOOD]) as server, JsonClient(endpoint(server.base_url), 0) as client:
-        assert client.post("/audio", content, read_value, call="a") == Answered(7, 1)
+        assert client.post("/audio", content, read_value, call="a") == HttpReply(7, 1)
     body = server.asked[0].body
     assert body.count(b'name="kinds[]"') == 2
     assert b'name="file"; filename="a.flac"\r\nContent-Type: audio/flac' in body and b"fLaC" in body

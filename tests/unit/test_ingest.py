@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sounds
+from support import sounds
 
 from music_flamingo.audio.decode import decode_model_copy
 from music_flamingo.audio.flac import decode_flac
@@ -18,7 +18,7 @@ from music_flamingo.core.ports import Table
 from music_flamingo.core.stage import execute, parse_config
 from music_flamingo.records import Track, Truth
 from music_flamingo.sources.about import slug
-from music_flamingo.sources.splits import SplitConfig, Work, deal_splits
+from music_flamingo.sources.splits import MusicalWork, SplitConfig, deal_splits
 from music_flamingo.stages import ingest
 from music_flamingo.stages.ingest import STAGE, IngestConfig
 
@@ -211,8 +211,8 @@ def test_the_default_parameters_are_valid() -> None:
     assert isinstance(config, IngestConfig) and config.source.kind == "scores"
 
 
-def works(count: int, tradition: str = "t") -> list[Work]:
-    return [Work(f"{tradition}{i}", tradition, True) for i in range(count)]
+def works(count: int, tradition: str = "t") -> list[MusicalWork]:
+    return [MusicalWork(f"{tradition}{i}", tradition, True) for i in range(count)]
 
 
 def test_splits_follow_the_fractions_within_every_tradition() -> None:
@@ -242,7 +242,7 @@ def test_splits_depend_on_the_seed_and_not_on_the_order() -> None:
 
 
 def test_works_without_a_usable_recording_take_no_place() -> None:
-    bad = [Work(f"bad{i}", "t", False) for i in range(10)]
+    bad = [MusicalWork(f"bad{i}", "t", False) for i in range(10)]
     with_bad, without = deal_splits([*works(20), *bad], SPLIT), deal_splits(works(20), SPLIT)
     assert {w: s for w, s in with_bad.items() if not w.startswith("bad")} == without
 

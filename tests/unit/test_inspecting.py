@@ -4,26 +4,26 @@ import json
 from dataclasses import replace
 
 import pytest
-import tiny_world as world
 import torch
+from support import tiny_world as world
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import UserError
 from music_flamingo.inspecting.batch import Batch, Subject, take_apart
 from music_flamingo.inspecting.checks import mistakes
-from music_flamingo.inspecting.look import Seen, look
+from music_flamingo.inspecting.look import InspectedBatch, look
 from music_flamingo.inspecting.pages import as_text, write_page
-from music_flamingo.training.batches import Branches, LessonCollator
-from music_flamingo.training.plan import Lesson, samples_digest
-from music_flamingo.training.sounds import SoundBank, Window
+from music_flamingo.training.data.audio import SoundBank, TrainingWindow
+from music_flamingo.training.data.collator import Branches, LessonCollator
+from music_flamingo.training.data.schedule import Lesson, samples_digest
 
 TRACKS = world.tracks(4)
 ITEMS = [world.item(track) for track in TRACKS]
 RATE = world.RATE_HZ
 LESSONS = [
-    Lesson(Window("t0", 0, 2 * RATE), (ITEMS[0],)),
-    Lesson(Window("t1", RATE // 2, 3 * RATE), (ITEMS[1], replace(ITEMS[1], id="t1/again"))),
-    Lesson(Window("t2", RATE, 2 * RATE), (ITEMS[2],)),
+    Lesson(TrainingWindow("t0", 0, 2 * RATE), (ITEMS[0],)),
+    Lesson(TrainingWindow("t1", RATE // 2, 3 * RATE), (ITEMS[1], replace(ITEMS[1], id="t1/again"))),
+    Lesson(TrainingWindow("t2", RATE, 2 * RATE), (ITEMS[2],)),
 ]
 NUM_SAMPLES = {track.id: 3 * RATE for track in TRACKS}
 
@@ -129,7 +129,7 @@ def test_a_sample_longer_than_the_context_is_named():
 
 def test_the_text_shows_sound_in_seconds_and_weights_where_something_is_learned():
     batch = batch_of(collate())
-    text = as_text(Seen(batch, ()), limit=2)
+    text = as_text(InspectedBatch(batch, ()), limit=2)
     assert "♪ 25 tokens, 0.00 to 2.00 s" in text
     assert "⟦low·5⟧⟦<|im_end|>·1⟧" in text
     assert "⟦Is the tone" not in text
@@ -188,7 +188,9 @@ def test_the_page_needs_nothing_else_and_shows_hostile_words_as_text(tmp_path):
     hostile = replace(batch.samples[0], pieces=(replace(batch.samples[0].pieces[0], text="<script>"),))
     tokens = tuple(replace(token, text="<script>x</script>") for token in hostile.pieces[0].tokens)
     hostile = replace(hostile, pieces=(replace(hostile.pieces[0], tokens=tokens),))
-    write_page(tmp_path / "page.html", Seen(replace(batch, samples=(hostile, *batch.samples[1:])), ("<b>",)), limit=3)
+    write_page(
+        tmp_path / "page.html", InspectedBatch(replace(batch, samples=(hostile, *batch.samples[1:])), ("<b>",)), limit=3
+    )
     page = (tmp_path / "page.html").read_text()
     assert "<script" not in page and "&lt;script&gt;" in page and "<li>&lt;b&gt;" in page
     assert "http" not in page and "src=" not in page

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-import tiny_world as world
+from support import tiny_world as world
 
 AGAIN = {**world.HARDWARE, "gradient_checkpointing": True}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from report_ports import HOSTILE_TITLE, make_run
-from songs import make_track, write_port
+from support.report_ports import HOSTILE_TITLE, make_run
+from support.songs import make_track, write_port
 
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.hashing import sha256_bytes

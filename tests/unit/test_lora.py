@@ -1,16 +1,16 @@
 """Adapters: what learns, that merging changes nothing, and that a saved adapter comes back."""
 
 import pytest
-import tiny_world as world
 import torch
 from peft import PeftModel
 from pydantic import ValidationError
+from support import tiny_world as world
 
 from music_flamingo.core.errors import ConfigError
 from music_flamingo.model.chat import Turn, batch_of, tokenise
 from music_flamingo.model.files import load_model, save_model
 from music_flamingo.model.lora import LoraSettings, add_lora, bare, choose_parts, merge_lora
-from music_flamingo.training.sounds import SoundBank, Window
+from music_flamingo.training.data.audio import SoundBank, TrainingWindow
 
 SETTINGS = {
     "kind": "lora",
@@ -32,7 +32,7 @@ def learning(model) -> set[str]:
 
 def logits(model) -> torch.Tensor:
     processor = world.processor()
-    sound = SoundBank(processor, world.tracks(1))(Window("t0", 0, 32_000))
+    sound = SoundBank(processor, world.tracks(1))(TrainingWindow("t0", 0, 32_000))
     tokens = tokenise(processor, (Turn(world.QUESTION, "low"),), sound.num_tokens)
     with torch.no_grad():
         return model(**batch_of(processor, [tokens], [sound], padding_side="right")).logits

@@ -6,28 +6,28 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 import pytest
-import tiny_world as world
+from support import tiny_world as world
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.training.items import Item
-from music_flamingo.training.mixture import Source, chosen, divided, interleaved, mixed, shares, words_of
-from music_flamingo.training.plan import Plan
-from music_flamingo.training.shelf import Shelf
-from music_flamingo.training.sounds import Listing
-from music_flamingo.training.units import WindowRule
+from music_flamingo.training.data.audio import RecordingIndex
+from music_flamingo.training.data.item_store import Shelf
+from music_flamingo.training.data.items import TrainingItem
+from music_flamingo.training.data.mixture import MixtureSource, chosen, divided, interleaved, mixed, shares, words_of
+from music_flamingo.training.data.samples import WindowRule
+from music_flamingo.training.data.schedule import TrainingSchedule
 
 TRACKS = world.tracks(12)
 RULE = WindowRule("random", 32_000, per_track=2)
 
 
-def about(tracks, *families: str) -> list[Item]:
+def about(tracks, *families: str) -> list[TrainingItem]:
     return [world.item(track, family) for track in tracks for family in families]
 
 
-def plan_of(sources, parts, num_lessons: int, max_turns: int = 2, weights=None) -> Plan:
+def plan_of(sources, parts, num_lessons: int, max_turns: int = 2, weights=None) -> TrainingSchedule:
     """Lessons of several sources over TRACKS."""
     ids = sorted(track.id for track in TRACKS)
-    listing = Listing(
+    listing = RecordingIndex(
         pa.array(ids, pa.large_string()),
         np.full(len(ids), 48_000),
         np.array([(weights or {}).get(name, 1.0) for name in ids]),
@@ -36,7 +36,7 @@ def plan_of(sources, parts, num_lessons: int, max_turns: int = 2, weights=None) 
     shelf = Shelf.write(sources, families, "sft")
     rngs = [world.generator(7) for _ in sources]
     words = words_of(world.processor(), shelf)
-    plan = Plan(divided(shelf, listing, world.hearing(), RULE, words, rngs, max_turns), shelf)
+    plan = TrainingSchedule(divided(shelf, listing, world.hearing(), RULE, words, rngs, max_turns), shelf)
     for _ in islice(mixed(plan, rngs, parts), num_lessons):
         pass
     return plan
@@ -72,14 +72,14 @@ def test_a_source_without_weight_is_never_read():
         raise AssertionError("read")
         yield
 
-    sources = [Source("skills", [], None, {}), Source("speech", unread(), None, {})]
+    sources = [MixtureSource("skills", [], None, {}), MixtureSource("speech", unread(), None, {})]
     assert [s.name for s in chosen(sources, {"skills": 1.0, "speech": 0.0}, "sft")] == ["skills"]
     assert [s.name for s in chosen(sources, {"speech": 2.0}, "sft")] == ["speech"]
 
 
 def test_a_weight_without_its_source_is_refused_and_the_sources_are_named():
     with pytest.raises(UserError, match=r"`sft\.mixture\.sources` names 'songs'; this stage has: skills, speech"):
-        chosen([Source("skills", [], None, {}), Source("speech", [], None, {})], {"songs": 1.0}, "sft")
+        chosen([MixtureSource("skills", [], None, {}), MixtureSource("speech", [], None, {})], {"songs": 1.0}, "sft")
 
 
 def test_no_sample_comes_twice_within_an_epoch_of_its_source():

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
+from support import tiny_world as world
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.model.chat import Turn, batch_of, hear, messages_of, tokenise

@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
+from support import tiny_world as world
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
 from music_flamingo.model.chat import Turn, audio_of, batch_of, hear, messages_of, tokenise

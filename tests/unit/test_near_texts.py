@@ -4,13 +4,13 @@ import random
 
 import numpy as np
 import pytest
-import songs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import songs
 
 from music_flamingo.quality.checks import Limits, Song, reason_against
 from music_flamingo.quality.near_texts import NUM_MINIMA, near_duplicates, signatures
-from music_flamingo.quality.texts import Said, content_words, figures
+from music_flamingo.quality.texts import TextsOfTrack, content_words, figures
 from music_flamingo.records import Example
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.teachers import open_teacher
@@ -30,7 +30,7 @@ OPEN = EXAMPLES["bar_count"].model_copy(update={"family": "free", "type": "open"
 
 def repeats(first: tuple[str, str], second: tuple[str, str]) -> bool:
     """Is the second (question, answer) of a track what the first said?"""
-    said = Said(songs.params("validate")["limits"]["near_duplicate"])
+    said = TextsOfTrack(songs.params("validate")["limits"]["near_duplicate"])
     one, two = (
         OPEN.model_copy(update={"id": str(k), "question": question, "answer": answer})
         for k, (question, answer) in enumerate((first, second))

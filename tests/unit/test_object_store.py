@@ -5,9 +5,9 @@ import io
 from dataclasses import replace
 
 import pytest
-from object_store import ObjectStore
+from support.object_store import ObjectStore
 
-pytest_plugins = ("object_store",)
+pytest_plugins = ("support.object_store",)
 pytestmark = pytest.mark.slow
 
 

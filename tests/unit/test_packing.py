@@ -1,8 +1,8 @@
 """Samples packed into one row answer as each would alone."""
 
 import pytest
-import tiny_world as world
 import torch
+from support import tiny_world as world
 
 from music_flamingo.model.chat import Turn, batch_of, hear, tokenise, tokenise_apart
 from music_flamingo.model.files import save_model

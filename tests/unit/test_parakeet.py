@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_parakeet
-from tiny_parakeet import WORD_S
+from support import tiny_parakeet
+from support.tiny_parakeet import WORD_S
 
 from music_flamingo.core.errors import ConfigError, MissingInputError
 from music_flamingo.mir import RATE_HZ, Signal, to_signal
@@ -114,11 +114,11 @@ def test_a_tdt_checkpoint_reads_a_whole_song(tdt: Path) -> None:
 
 
 def test_pieces_join_their_word_and_punctuation_takes_no_time(ctc: Path) -> None:
-    from music_flamingo.mir.parakeet import Token
+    from music_flamingo.mir.parakeet import ParakeetToken
 
     ids = tiny_parakeet.tokenizer(blank=False).get_vocab()
     emitted = [("\u2581la", 2, 4), ("ia", 5, 7), (",", 20, 21), ("\u2581sky", 30, 30)]
-    words = recogniser(ctc)._spell([Token(ids[t], a, b, 0.5) for t, a, b in emitted])
+    words = recogniser(ctc)._spell([ParakeetToken(ids[t], a, b, 0.5) for t, a, b in emitted])
     assert [(w.text, round(w.start_s, 2), round(w.end_s, 2)) for w in words] == [
         ("laia,", 0.16, 0.56),
         ("sky", 2.4, 2.48),

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import sounds
 import yaml
+from support import sounds
 
 from music_flamingo.core.hashing import PACKAGE_ROOT
 from music_flamingo.core.params import load_params

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-import songs
-from teacher_server import TeacherServer, teacher
+from support import songs
+from support.teacher_server import TeacherServer, teacher
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import MissingInputError

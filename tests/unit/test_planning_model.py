@@ -4,8 +4,8 @@ import copy
 from pathlib import Path
 
 import pytest
-import tiny_world as world
 import torch
+from support import tiny_world as world
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
@@ -23,8 +23,8 @@ from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model
 from music_flamingo.planning.memory import (
     FP32,
-    Group,
     Memory,
+    RolloutGroup,
     activations,
     drawing,
     key_value_bytes,
@@ -33,7 +33,7 @@ from music_flamingo.planning.memory import (
     states,
 )
 from music_flamingo.planning.shape import PUBLISHED, Shape
-from music_flamingo.planning.work import MODULES, Sample, forward, reinforced, supervised, trained_parameters
+from music_flamingo.planning.work import MODULES, StageSample, forward, reinforced, supervised, trained_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = FullTuning(kind="full", trains="all")
@@ -126,7 +126,7 @@ def step_of(model, seconds: float):
     sound = hear(processor, world.tone(440, seconds))
     tokens = tokenise(processor, (Turn(world.QUESTION, "low " * 12),), sound.num_tokens)
     taught = sum(tokens.is_answer)
-    sample = Sample(seconds, len(tokens.ids) - sound.num_tokens - taught, taught)
+    sample = StageSample(seconds, len(tokens.ids) - sound.num_tokens - taught, taught)
     batch = packed_batch_of([tokens], [sound])
     marks = torch.tensor(tokens.is_answer)
 
@@ -196,7 +196,7 @@ def test_what_the_backward_pass_keeps_is_estimated_within_a_seventh(wider):
 
 
 def test_checkpointing_keeps_a_layers_input_and_one_layers_inside():
-    sample = Sample(audio_s=900.0, read_tokens=500, taught_tokens=600)
+    sample = StageSample(audio_s=900.0, read_tokens=500, taught_tokens=600)
     without, with_it = (activations(PUBLISHED, LORA, sample, 2, checkpointing=on) for on in (False, True))
     length = sample.length(PUBLISHED)
     inside = language_elements(PUBLISHED) * length * 2
@@ -231,13 +231,13 @@ def test_keys_and_values_are_kept_in_float32_where_weights_are_though_products_a
     ids = torch.zeros(1, 7, dtype=torch.long)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         model.model.language_model(input_ids=ids, past_key_values=cache, use_cache=True)
-    shape, sample, group = tiny_shape(), Sample(0.0, 0, 7), Group(answers=1, prompts=1, in_a_part=1)
+    shape, sample, group = tiny_shape(), StageSample(0.0, 0, 7), RolloutGroup(answers=1, prompts=1, in_a_part=1)
     real = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
     assert drawing(shape, sample, group, "single", "bf16") == real
 
 
 def test_sharded_weights_are_whole_while_answers_are_drawn_and_drawing_is_not_added_to_learning():
-    sample, group = Sample(210.0, 60, 330), Group(answers=40, prompts=8, in_a_part=5)
+    sample, group = StageSample(210.0, 60, 330), RolloutGroup(answers=40, prompts=8, in_a_part=5)
     whole = sum(PUBLISHED.parameters().values()) * 2
     in_pieces, one = (drawing(PUBLISHED, sample, group, way, "bf16") for way in ("fsdp2", "zero2"))
     assert in_pieces - one == whole
@@ -246,7 +246,7 @@ def test_sharded_weights_are_whole_while_answers_are_drawn_and_drawing_is_not_ad
 
 
 def test_a_group_in_one_part_reads_its_prompt_once_and_a_group_in_five_parts_five_times():
-    sample, silent = Sample(audio_s=210.0, read_tokens=60, taught_tokens=330), Sample(210.0, 60, 0)
+    sample, silent = StageSample(audio_s=210.0, read_tokens=60, taught_tokens=330), StageSample(210.0, 60, 0)
     together, apart = (reinforced(PUBLISHED, sample, LORA, 5, False, readings) for readings in (1.0, 5.0))
     assert (together.drawing, together.reading) == (apart.drawing, apart.reading)
     assert apart.training == pytest.approx(5 * supervised(PUBLISHED, sample, LORA))
@@ -255,7 +255,7 @@ def test_a_group_in_one_part_reads_its_prompt_once_and_a_group_in_five_parts_fiv
 
 def test_drawing_an_answer_costs_a_forward_pass_over_its_words():
     """Whether the words are read at once or drawn one by one, the same products are worked out."""
-    sample = Sample(audio_s=120.0, read_tokens=80, taught_tokens=200)
+    sample = StageSample(audio_s=120.0, read_tokens=80, taught_tokens=200)
     found = reinforced(PUBLISHED, sample, FULL, generations=1, with_reference=False)
     once = forward(PUBLISHED, sample, sample.taught_tokens)
     head = PUBLISHED.head_operations(1)

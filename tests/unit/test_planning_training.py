@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tiny_world as world
+from support import tiny_world as world
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import ConfigError
@@ -14,7 +14,7 @@ from music_flamingo.model.lora import FullTuning
 from music_flamingo.planning.assumptions import Gpu, Samples, read_assumptions
 from music_flamingo.planning.memory import GIB
 from music_flamingo.planning.shape import PUBLISHED
-from music_flamingo.planning.training import Run, cost_of, memory_of, plan_training, runs, samples_of, shape_of
+from music_flamingo.planning.training import TrainingRun, cost_of, memory_of, plan_training, runs, samples_of, shape_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = sorted((ROOT / "pipelines/profiles").glob("*.yaml"))
@@ -22,7 +22,7 @@ GPU = Gpu(
     name="A100", memory_gib=79.0, peak_tflops=312.0, used=0.35, used_drawing=0.02, price_per_hour=2.0, currency="USD"
 )
 SAMPLES = Samples(count=5_200_000, per_recording=1.7, audio_s=210.0, read_tokens=60, taught_tokens=400)
-SFT = Run(
+SFT = TrainingRun(
     name="sft",
     steps=40_625,
     batch_size=128,

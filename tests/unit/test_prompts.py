@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import songs
+from support import songs
 
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.prompts import load, render, render_step_check
 from music_flamingo.prompts.loader import FOLDER, to_json
 from music_flamingo.records import Segment
@@ -53,7 +53,7 @@ SONG = SongPayload(
 )
 ASKED = {"track_id": "w1/0", "family": "key", "question": "What is the key of this piece?", "answer": "C major"}
 STEP = PlainStep(text="Drums play.", family="drums", claim="yes")
-PAYLOADS: dict[str, Part] = {
+PAYLOADS: dict[str, RecordPart] = {
     "answer_without_audio": GuessPayload(question="Are drums heard, yes or no?", options=["yes", "no"]),
     "initial_caption": WindowPayload(
         track_id="w1/0",

@@ -1,8 +1,8 @@
 """Checks of examples: what is right passes, and every check has its near miss."""
 
 import pytest
-import songs
 from pydantic import ValidationError
+from support import songs
 
 from music_flamingo.quality.checks import FACTS, RESTS_ON, Limits, Song, reason_against
 from music_flamingo.quality.contradictions import text_contradicts

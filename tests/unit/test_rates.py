@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from music_flamingo.evaluation.rates import Part, paired_interval, rate_interval
+from music_flamingo.evaluation.rates import WeightedItem, paired_interval, rate_interval
 
 
 def marks(values, clusters=None, weights=None):
     clusters = clusters or [str(i) for i in range(len(values))]
     weights = weights or [1.0] * len(values)
-    return [Part(c, float(v), float(w)) for c, v, w in zip(clusters, values, weights, strict=True)]
+    return [WeightedItem(c, float(v), float(w)) for c, v, w in zip(clusters, values, weights, strict=True)]
 
 
 def test_the_interval_is_that_of_resampling_item_by_item():

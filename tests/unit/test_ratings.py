@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from audio_endpoint import AudioEndpoint
-from benchmark_files import WRITERS
+from support.audio_endpoint import AudioEndpoint
+from support.benchmark_files import WRITERS
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import UserError
 from music_flamingo.evaluation.agreement import agreement, intraclass, krippendorff_alpha
-from music_flamingo.evaluation.command import Request, evaluate
+from music_flamingo.evaluation.command import EvaluationRequest, evaluate
 from music_flamingo.evaluation.ratings import export_sheet, model_ratings, rater_agreement, read_ratings
 
 _ = float("nan")
@@ -46,7 +46,7 @@ def test_agreement_of_nothing_to_compare_is_no_number():
 @pytest.fixture
 def evaluated(tmp_path):
     WRITERS["songcaps"][0](tmp_path / "data")
-    request = Request(
+    request = EvaluationRequest(
         model="", benchmark="songcaps", data=tmp_path / "data", out=tmp_path, model_name="m", conditions=("audio",)
     )
     folders = []

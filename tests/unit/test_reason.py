@@ -6,15 +6,15 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import songs
-from untaught import write_model
+from support import songs
+from support.untaught import write_model
 
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import shard_path
-from music_flamingo.quality.choice import Candidate, Choice, choose
-from music_flamingo.quality.steps import Heard, StepLimits, judge, reason_against_text, reason_to_discard
+from music_flamingo.quality.difficulty import Candidate, DifficultyRule, choose
+from music_flamingo.quality.steps import OptionProbabilities, StepLimits, judge, reason_against_text, reason_to_discard
 from music_flamingo.reasoning.writing import Manner, Topic, write_chain
 from music_flamingo.records import Audio, Chain, Example, Facts, Step, Track
 from music_flamingo.scoring.families import FAMILIES
@@ -36,10 +36,10 @@ def examples_of(track, facts) -> list[Example]:
 AUDIBLE = {e.family: e for e in examples_of(songs.make_track(), TRACK_FACTS) if e.family in FAMILIES}
 
 
-def heard(**right) -> dict[str, Heard]:
+def heard(**right) -> dict[str, OptionProbabilities]:
     """The model's probability of the right answer by family, .9 where nothing is said; the rest goes to one option."""
     return {
-        e.family: Heard(
+        e.family: OptionProbabilities(
             {o: right.get(e.family, 0.9) if o == e.answer else 1 - right.get(e.family, 0.9) for o in e.options[:2]}
             | {e.answer: right.get(e.family, 0.9)}
         )
@@ -69,22 +69,22 @@ def step(family, claim, text="Drums play.") -> Step:
 
 
 def test_a_step_is_right_when_the_model_hears_its_claim():
-    hearing = {"drums": Heard({"yes": 0.3, "no": 0.7})}
+    hearing = {"drums": OptionProbabilities({"yes": 0.3, "no": 0.7})}
     judged = judge([step("drums", "yes"), step("drums", "no"), step("", "")], "meter", hearing, LIMITS)
     assert [(s.verdict, s.confidence) for s in judged] == [("right", 0.3), ("right", 0.7), ("unchecked", 0.0)]
-    hearing = {"drums": Heard({"yes": 0.299, "no": 0.701})}
+    hearing = {"drums": OptionProbabilities({"yes": 0.299, "no": 0.701})}
     assert judge([step("drums", "yes")], "meter", hearing, LIMITS)[0].verdict == "wrong"
 
 
 def test_the_answer_itself_is_held_to_the_lenient_threshold():
-    hearing = {"drums": Heard({"yes": 0.06, "no": 0.94})}
+    hearing = {"drums": OptionProbabilities({"yes": 0.06, "no": 0.94})}
     assert judge([step("drums", "yes")], "drums", hearing, LIMITS)[0].verdict == "right"
-    hearing = {"drums": Heard({"yes": 0.04, "no": 0.96})}
+    hearing = {"drums": OptionProbabilities({"yes": 0.04, "no": 0.96})}
     assert judge([step("drums", "yes")], "drums", hearing, LIMITS)[0].verdict == "wrong"
 
 
 def test_a_claim_that_is_no_option_is_wrong():
-    hearing = {"drums": Heard({"yes": 0.5, "no": 0.5})}
+    hearing = {"drums": OptionProbabilities({"yes": 0.5, "no": 0.5})}
     assert judge([step("drums", "perhaps")], "meter", hearing, LIMITS)[0].verdict == "wrong"
 
 
@@ -260,14 +260,14 @@ def candidates(missed=10, heard=30):
 
 
 def test_families_and_their_answers_share_the_number_equally():
-    chosen = choose(candidates(), Choice(60, 0.5, 0.4), random.Random(1))
+    chosen = choose(candidates(), DifficultyRule(60, 0.5, 0.4), random.Random(1))
     counted = Counter(tuple(i.split("/")[:2]) for i in chosen)
     assert {c for (family, _), c in counted.items() if family == "drums"} == {15}
     assert {c for (family, _), c in counted.items() if family == "tempo_class"} == {10}
 
 
 def test_missed_questions_come_up_to_their_share_and_the_hardest_of_the_rest_follow():
-    chosen = choose(candidates(), Choice(60, 0.5, 0.4), random.Random(1))
+    chosen = choose(candidates(), DifficultyRule(60, 0.5, 0.4), random.Random(1))
     drums = {i: d for i, d in chosen.items() if i.startswith("drums/yes")}
     assert Counter(drums.values()) == {"model_missed": 6, "teacher_choice": 9}
     ratings = {c.example_id: c.rating for c in candidates()}
@@ -276,12 +276,12 @@ def test_missed_questions_come_up_to_their_share_and_the_hardest_of_the_rest_fol
 
 def test_among_the_missed_the_model_is_least_sure_of_come_first():
     cell = [Candidate(f"drums/yes/{k}", "drums", "yes", True, 0.1 * k, 1) for k in range(10)]
-    chosen = choose(cell, Choice(2, 0.5, 1.0), random.Random(1))
+    chosen = choose(cell, DifficultyRule(2, 0.5, 1.0), random.Random(1))
     assert sorted(chosen) == ["drums/yes/3", "drums/yes/4"]
 
 
 def test_more_missed_questions_fill_a_cell_that_has_nothing_else():
-    chosen = choose(candidates(missed=10, heard=2), Choice(60, 0.5, 0.4), random.Random(1))
+    chosen = choose(candidates(missed=10, heard=2), DifficultyRule(60, 0.5, 0.4), random.Random(1))
     assert Counter(d for i, d in chosen.items() if i.startswith("drums/yes")) == {
         "model_missed": 10,
         "teacher_choice": 2,

@@ -8,15 +8,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from listening import difference, give_model, heard_well, make_release, score
+from support.listening import difference, give_model, heard_well, make_release, score
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
 from music_flamingo.core.manifest import read_manifest
-from music_flamingo.evaluation.gate import Gate, margins, reasons_against
+from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against
 from music_flamingo.evaluation.summary import Evaluation
 from music_flamingo.serving.bundle import CHECKSUMS_FILE, open_release, require_harmless, seal, verify_checksums
 
-GATE = Gate(min_families=1, min_margin=0.2, min_works=10)
+GATE = ReleaseGate(min_families=1, min_margin=0.2, min_works=10)
 
 
 # --- the gate --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_ports import DURATION_S, HOSTILE_TITLE, RATE_HZ, make_run
+from support.report_ports import DURATION_S, HOSTILE_TITLE, RATE_HZ, make_run
 
 from music_flamingo.audio.flac import decode_flac
 from music_flamingo.core import manifest as manifests
@@ -19,8 +19,8 @@ from music_flamingo.report.charts import histogram, line_chart, nice_values, run
 from music_flamingo.report.coverage import agreements
 from music_flamingo.report.flow import flat, human_bytes, stage_views
 from music_flamingo.report.listening import choose, listening_pages, slug, with_audio
-from music_flamingo.report.results import Asked, results, to_look_at
-from music_flamingo.report.run import Run, TrackRow, teachers, track_rows
+from music_flamingo.report.results import ComparedQuestion, results, to_look_at
+from music_flamingo.report.run import ReportInputs, TrackRow, teachers, track_rows
 from music_flamingo.report.site import clock
 from music_flamingo.report.timeline import chord_hue, chord_symbol, key_symbol, score_lanes, waveform
 from music_flamingo.report.training import curves, read_log
@@ -45,13 +45,13 @@ def build(data: Path, site: Path, **changes) -> Path:
     return site
 
 
-def open_run(data: Path) -> Run:
+def open_run(data: Path) -> ReportInputs:
     def port(name, record):
         manifest = manifests.read_manifest(data / name)
         folder = manifest.num_records is None
         return InputFolder(data / name, manifest) if folder else Table(data / name, record, manifest)
 
-    return Run(**{name: port(name, record) for name, record in STAGE.inputs.items()})
+    return ReportInputs(**{name: port(name, record) for name, record in STAGE.inputs.items()})
 
 
 @pytest.fixture(scope="module")
@@ -379,9 +379,9 @@ def test_models_and_families_stand_in_the_order_of_training_and_definition():
 def test_half_of_the_shown_predictions_are_wrong_where_the_model_errs(run):
     prediction = next(p for p in run.predictions if p.model == "grpo" and p.condition == "audio")
 
-    def one(track: str, correct: bool) -> Asked:
+    def one(track: str, correct: bool) -> ComparedQuestion:
         answered = prediction.model_copy(update={"track_id": track, "correct": correct})
-        return Asked(track, "drums", "?", "yes", {"grpo": answered})
+        return ComparedQuestion(track, "drums", "?", "yes", {"grpo": answered})
 
     many = [one(f"right{i}", True) for i in range(9)] + [one(f"wrong{i}", False) for i in range(9)]
     chosen = to_look_at(many, "grpo", {"wrong7"}, 4, seed=1)["drums"]

@@ -3,17 +3,17 @@
 from html import escape
 
 import pytest
-from report_ports import make_run
+from support.report_ports import make_run
 from test_report import build
 
 from music_flamingo.core.errors import CorruptDataError
-from music_flamingo.records import Answer, Rollout
+from music_flamingo.records import Rollout, SampledAnswer
 from music_flamingo.report.rollouts import drawn
 
 
 def rollout(step: int, name: str, rewards: list[float | None]) -> Rollout:
     answers = [
-        Answer(text=f"said {r}", num_tokens=2, format=None, accuracy=r, structured=None, reward=r, advantage=0.5)
+        SampledAnswer(text=f"said {r}", num_tokens=2, format=None, accuracy=r, structured=None, reward=r, advantage=0.5)
         for r in rewards
     ]
     about = {"example_id": name, "track_id": "t", "family": "mode", "question": name, "reference": "minor"}

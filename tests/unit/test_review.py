@@ -15,7 +15,7 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.quality.ratings import StratumRate, read_ratings, review, weigh, wilson
 from music_flamingo.quality.review import ReviewConfig, Stratum, draw, strata
 from music_flamingo.quality.rows import hashes
-from music_flamingo.quality.sheet import Item, write_sheet
+from music_flamingo.quality.sheet import SheetExample, write_sheet
 
 
 def rows(sizes: dict[tuple[str, str], int]) -> pa.Table:
@@ -115,7 +115,7 @@ def test_simulated_reviews_cover_the_true_rate_about_as_often_as_they_say():
     assert covered / 300 > 0.9
 
 
-def an_item(**changes) -> Item:
+def an_item(**changes) -> SheetExample:
     values = {
         "id": "t/key",
         "stratum": "kept / harmony / open / key",
@@ -132,7 +132,7 @@ def an_item(**changes) -> Item:
         "facts": [],
     }
     values |= {"teacher": "scripted: scripted", "cited": [], "clip": "clips/a.flac", "clip_start_s": 0.0, "clip_s": 3.0}
-    return Item.model_validate(values | changes)
+    return SheetExample.model_validate(values | changes)
 
 
 @pytest.mark.security

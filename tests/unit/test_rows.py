@@ -4,10 +4,10 @@ import random
 from itertools import combinations, islice
 
 import pytest
-import tiny_world as world
+from support import tiny_world as world
 
 from music_flamingo.model.context import Hearing
-from music_flamingo.training.rows import filled, fullest
+from music_flamingo.training.data.packing import filled, fullest
 
 CAPACITY, LOOK_AHEAD = 24_576, 64
 

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import sounds
-from object_store import ObjectStore
+from support import sounds
+from support.object_store import ObjectStore
 from test_ingest import digests, ingest_into, small_config
 
 from music_flamingo.audio.originals import open_original
@@ -20,7 +20,7 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.sources import object_store as objects
 from music_flamingo.sources.object_store import ObjectProblem, S3Access, download
 
-pytest_plugins = ("object_store",)
+pytest_plugins = ("support.object_store",)
 service = pytest.mark.slow
 BUCKET = "songs"
 ACCESS = {"region": "us-east-1", "access_key": "env:TEST_S3_KEY", "secret_key": "env:TEST_S3_SECRET"}

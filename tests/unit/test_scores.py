@@ -16,8 +16,8 @@ from music_flamingo.core.hashing import sha256_file
 from music_flamingo.sources.harmony import find_key, harmonise, name_chord, pitch_weights, verticals
 from music_flamingo.sources.performance import DECAYING, FAMILIES, Performance, family_of, tactus_quarters
 from music_flamingo.sources.pieces import all_pieces, choose_pieces, find_piece
-from music_flamingo.sources.plan import Plan, skyline
-from music_flamingo.sources.reading import Note, Piece, Score, read_score
+from music_flamingo.sources.plan import PerformancePlan, skyline
+from music_flamingo.sources.reading import NotatedScore, Note, Piece, read_score
 from music_flamingo.sources.render import RATE_HZ, render_performance, synthesise
 from music_flamingo.sources.scores import ScoresConfig, draw_performance
 from music_flamingo.sources.truth import tell_truth, words_heard
@@ -56,20 +56,20 @@ MINUET_BAR_Q, QUARTER_S = 3.0, 0.5
 
 
 @pytest.fixture(scope="module")
-def chorale() -> Score:
+def chorale() -> NotatedScore:
     return read_score(find_piece("bach-bwv253"))
 
 
 @pytest.fixture(scope="module")
-def jig() -> Score:
+def jig() -> NotatedScore:
     return read_score(find_piece("ryansMammoth-BelleOfTheKitchenJig"))
 
 
-def small_score(**changes: object) -> Score:
+def small_score(**changes: object) -> NotatedScore:
     """Eight bars of 3/4 after an upbeat of one quarter, in C major, two parts."""
     tune = [Note(0, float(q), q + 1.0, 60 + (0, 4, 7, 5, 2)[q % 5]) for q in range(24)]
     bass = [Note(1, 3.0 * bar, 3.0 * bar + 3, 48) for bar in range(8)]
-    score = Score(
+    score = NotatedScore(
         piece=Piece("made/up.abc", None, "test", None, "Made up", None),
         title="Made up",
         artist=None,
@@ -89,8 +89,8 @@ def small_score(**changes: object) -> Score:
     return replace(score, **changes)  # type: ignore[arg-type]
 
 
-def plan(score: Score, **changes: object) -> Plan:
-    return Plan(score, replace(PLAIN, **changes), random.Random(0))  # type: ignore[arg-type]
+def plan(score: NotatedScore, **changes: object) -> PerformancePlan:
+    return PerformancePlan(score, replace(PLAIN, **changes), random.Random(0))  # type: ignore[arg-type]
 
 
 def test_the_list_holds_over_a_hundred_works_of_many_traditions() -> None:
@@ -127,7 +127,7 @@ def test_a_piece_without_regular_bars_is_named() -> None:
         read_score(Piece("essenFolksong/han2.abc", 7, "chinese", None, None, None))
 
 
-def test_a_chorale_is_read_with_its_upbeat_key_and_words(chorale: Score) -> None:
+def test_a_chorale_is_read_with_its_upbeat_key_and_words(chorale: NotatedScore) -> None:
     assert (chorale.meter, chorale.bar_q, chorale.pickup_q, chorale.length_q) == ("4/4", 4.0, 1.0, 40.0)
     assert (chorale.tonic, chorale.mode) == (9, "major")
     assert len({n.part for n in chorale.notes}) == 4
@@ -191,7 +191,7 @@ def test_an_unclear_key_is_no_truth() -> None:
     assert tell_truth(plan(small_score(notes=away)), "x").key is None  # what sounds is in another key
 
 
-def test_chords_follow_the_harmony_and_the_transposition(chorale: Score) -> None:
+def test_chords_follow_the_harmony_and_the_transposition(chorale: NotatedScore) -> None:
     truth = tell_truth(plan(chorale, transpose=3), "x")
     assert truth.chords[0].label == "N"
     assert truth.chords[1].label == "C:maj"  # the chorale begins on A major
@@ -202,14 +202,14 @@ def test_chords_follow_the_harmony_and_the_transposition(chorale: Score) -> None
         mir_eval.chord.validate_chord_label(chord.label)
 
 
-def test_a_melody_alone_claims_no_chords_and_sounds_one_note_at_a_time(chorale: Score) -> None:
+def test_a_melody_alone_claims_no_chords_and_sounds_one_note_at_a_time(chorale: NotatedScore) -> None:
     alone = plan(chorale, texture="melody")
     assert tell_truth(alone, "x").chords == []
     notes = sorted(alone.soundings, key=lambda s: s.start_s)
     assert all(a.end_s <= b.start_s + 1e-6 for a, b in pairwise(notes))
 
 
-def test_a_melody_is_given_chords_when_the_texture_asks_for_them(jig: Score) -> None:
+def test_a_melody_is_given_chords_when_the_texture_asks_for_them(jig: NotatedScore) -> None:
     assert not jig.is_polyphonic
     accompanied = plan(jig, texture="chords", programs=(73, 24))
     assert {s.channel for s in accompanied.soundings} == {0, 1}
@@ -227,7 +227,7 @@ def test_sections_carry_equal_labels_for_equal_music() -> None:
     assert sections[1].start_s == pytest.approx(3.0)
 
 
-def test_words_are_those_of_the_excerpt(chorale: Score) -> None:
+def test_words_are_those_of_the_excerpt(chorale: NotatedScore) -> None:
     assert words_heard(plan(chorale, duration_s=3.4)) == "Ach bleib bei uns, Herr Jesu"
     assert words_heard(plan(small_score())) is None
 
@@ -253,7 +253,7 @@ def test_chords_are_named_by_exactly_what_sounds(
     assert name_chord(pitches, bass) == expected
 
 
-def test_verticals_agree_with_music21s_chords(chorale: Score) -> None:
+def test_verticals_agree_with_music21s_chords(chorale: NotatedScore) -> None:
     from music21.chord import Chord
 
     names = {"major": "maj", "minor": "min"}
@@ -277,7 +277,7 @@ def test_the_harmoniser_gives_the_tonic_to_a_tonic_triad() -> None:
     assert [h.label(0) for h in harmonise(melody, 0, "major", 0.0, 4.0, 8.0)] == ["C:maj", "F:maj"]
 
 
-def test_keys_are_found_by_their_profile_as_music21_does(chorale: Score) -> None:
+def test_keys_are_found_by_their_profile_as_music21_does(chorale: NotatedScore) -> None:
     from music21.analysis.discrete import KrumhanslKessler
     from music21.note import Note as M21Note
     from music21.stream import Stream
@@ -294,7 +294,7 @@ def test_every_program_knows_its_family(program: int) -> None:
     assert program in FAMILIES[family_of(program)]
 
 
-def test_four_performances_balance_drums_texture_and_envelope_and_use_every_tempo_class(chorale: Score) -> None:
+def test_four_performances_balance_drums_texture_and_envelope_and_use_every_tempo_class(chorale: NotatedScore) -> None:
     drawn = [draw_performance(CONFIG, chorale, n, random.Random(f"{n}")) for n in range(4)]
     assert sorted(p.drums for p in drawn) == ["kit", "kit", "none", "none"]
     assert sorted(p.texture for p in drawn) == ["chords", "chords", "melody", "melody"]
@@ -303,11 +303,11 @@ def test_four_performances_balance_drums_texture_and_envelope_and_use_every_temp
     assert classes == {"slow", "medium", "fast"}
 
 
-def test_truth_is_sane_over_many_performances(chorale: Score, jig: Score) -> None:
+def test_truth_is_sane_over_many_performances(chorale: NotatedScore, jig: NotatedScore) -> None:
     for score in (chorale, jig):
         for number in range(8):
             performance = draw_performance(CONFIG, score, number, random.Random(number))
-            truth = tell_truth(Plan(score, performance, random.Random(0)), "x")
+            truth = tell_truth(PerformancePlan(score, performance, random.Random(0)), "x")
             assert set(truth.downbeats_s) <= set(truth.beats_s)
             assert truth.beats_s[0] >= 0 and truth.beats_s[-1] < CONFIG.excerpt_s
             assert 60 / np.diff(truth.beats_s).mean() == pytest.approx(truth.tempo_bpm, rel=1e-3)

@@ -12,33 +12,33 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from isolated_work import dies_while_it_answers, stuck
-from listening import DURATION_S, RATE_HZ, save_tiny, tone
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from support.isolated_work import dies_while_it_answers, stuck
+from support.listening import DURATION_S, RATE_HZ, save_tiny, tone
 
-from music_flamingo.model.chat import Sound, Tokens
+from music_flamingo.model.chat import ChatTokens, EncoderAudio
 from music_flamingo.model.decoding import _read_together
-from music_flamingo.model.listener import Ask, Heard, Listener
+from music_flamingo.model.listener import Ask, Listener, ListenerOutput
+from music_flamingo.serving.audio_window import cut, stretch_of
 from music_flamingo.serving.bundle import ReleaseInfo, TrainedQuestion
 from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
+from music_flamingo.serving.detokenizer import TextDelta, split
 from music_flamingo.serving.engine import MAX_IN_HAND, Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.limits import BodyLimit
-from music_flamingo.serving.pieces import Piece, split
 from music_flamingo.serving.predictor import Predictor, parse_instances
-from music_flamingo.serving.recordings import Recording, RecordingCache
-from music_flamingo.serving.scheduler import MAX_BATCH, Job, Request, Scheduler
-from music_flamingo.serving.stretches import cut, stretch_of
-from music_flamingo.serving.telling import last
+from music_flamingo.serving.recordings import CachedWindow, RecordingCache
+from music_flamingo.serving.scheduler import MAX_BATCH, AdmittedRequest, GenerationJob, Scheduler
+from music_flamingo.serving.stream import last
 from music_flamingo.serving.uploads import Upload, decode_upload
 
 QUESTION = "Are drums heard in this music, yes or no?"
-HEARD = Heard("<think>Drums beat.</think><answer>yes</answer>", (0.5, 6.5), 90, 12, True)
+HEARD = ListenerOutput("<think>Drums beat.</think><answer>yes</answer>", (0.5, 6.5), 90, 12, True)
 
 
 def encoded(samples: np.ndarray, rate_hz: int = RATE_HZ, kind: str = "WAV", **options) -> str:
@@ -189,8 +189,8 @@ def test_bad_recordings_are_refused_with_their_reason(data, status, code):
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
-SOUND = Sound(torch.zeros(1, 16, 30), torch.ones(1, 30), 75)
-RECORDING = Recording(SOUND, (0.5, 6.5), 7.0, token_bytes=512)
+SOUND = EncoderAudio(torch.zeros(1, 16, 30), torch.ones(1, 30), 75)
+RECORDING = CachedWindow(SOUND, (0.5, 6.5), 7.0, token_bytes=512)
 HEAD = Head("id", 1, "m")
 
 
@@ -216,14 +216,14 @@ def test_an_answer_stands_apart_from_its_thinking_and_tells_tokens_and_stretch()
 
 
 def test_words_that_ran_out_of_room_are_told_as_such():
-    cut_off = Heard("<think>Dru", (0.0, 6.0), 90, 4, False)
+    cut_off = ListenerOutput("<think>Dru", (0.0, 6.0), 90, 4, False)
     told = completion(HEAD, cut_off, RECORDING)
     assert told["choices"][0]["finish_reason"] == "length"
     assert told["choices"][0]["message"] == {"role": "assistant", "content": "", "reasoning_content": "Dru"}
     assert told["music_flamingo"]["answer"] is None
 
 
-def streamed(pieces: list[Piece], heard: Heard) -> list[dict]:
+def streamed(pieces: list[TextDelta], heard: ListenerOutput) -> list[dict]:
     async def said():
         for piece in pieces:
             yield piece
@@ -238,7 +238,9 @@ def streamed(pieces: list[Piece], heard: Heard) -> list[dict]:
 
 
 def test_a_stream_tells_thinking_and_answer_apart_and_ends_with_reason_and_usage():
-    told = streamed([Piece("reasoning", "Drums "), Piece("reasoning", "beat."), Piece("content", "yes")], HEARD)
+    told = streamed(
+        [TextDelta("reasoning", "Drums "), TextDelta("reasoning", "beat."), TextDelta("content", "yes")], HEARD
+    )
     deltas = [choice["delta"] for event in told for choice in event["choices"]]
     assert "".join(delta.get("content", "") for delta in deltas) == "yes"
     assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "Drums beat."
@@ -269,12 +271,12 @@ def engine(tmp_path_factory) -> Engine:
     return Engine(Listener.load(folder), info)
 
 
-def heard_of(engine: Engine, samples: np.ndarray) -> Recording:
+def heard_of(engine: Engine, samples: np.ndarray) -> CachedWindow:
     return engine.listen(cut(samples, engine.listener.hearing, "middle"))
 
 
-def ask_all(engine: Engine, requests: list[Request]) -> list[Heard]:
-    async def together() -> list[Heard]:
+def ask_all(engine: Engine, requests: list[AdmittedRequest]) -> list[ListenerOutput]:
+    async def together() -> list[ListenerOutput]:
         return list(await asyncio.gather(*(last(engine.stream(request)) for request in requests)))
 
     return asyncio.run(together())
@@ -301,7 +303,7 @@ def test_long_prompts_are_read_one_by_one_and_say_the_same(engine, monkeypatch):
 def test_a_batch_takes_no_more_tokens_than_it_has_memory_for(engine):
     requests = [engine.prepare(heard_of(engine, tone(s)), QUESTION) for s in (1.0, 6.0, 1.0, 1.0)]
     told: list[list] = [[] for _ in requests]
-    jobs = [Job(r, events.append) for r, events in zip(requests, told, strict=True)]
+    jobs = [GenerationJob(r, events.append) for r, events in zip(requests, told, strict=True)]
     scheduler = Scheduler(engine.listener, max_tokens=2 * requests[1].max_tokens)
     scheduler._waiting.extend(jobs)
     seen = []
@@ -361,7 +363,7 @@ def test_an_answer_ends_before_its_stop_word(engine):
 def test_what_goes_wrong_with_one_request_does_not_stop_the_others(engine):
     recording = heard_of(engine, tone())
     good = engine.prepare(recording, QUESTION)
-    broken = replace(good, prompt=Tokens((10**6,), (False,)))
+    broken = replace(good, prompt=ChatTokens((10**6,), (False,)))
 
     async def both() -> list:
         asked = [last(engine.stream(request)) for request in (broken, good)]
@@ -413,7 +415,7 @@ def test_a_recording_asked_about_twice_is_decoded_and_encoded_once(engine):
 def test_the_cache_of_recordings_stays_within_its_bytes():
     cache = RecordingCache(max_bytes=3 * RECORDING.num_bytes)
     for i in range(50):
-        cache.get(b"%d" % i, lambda: Recording(SOUND, (0.0, 6.0), 6.0, token_bytes=512))
+        cache.get(b"%d" % i, lambda: CachedWindow(SOUND, (0.0, 6.0), 6.0, token_bytes=512))
     assert cache.num_bytes <= 3 * RECORDING.num_bytes
     assert cache.get(b"49", lambda: RECORDING) is not RECORDING, "the latest is kept"
     assert cache.get(b"0", lambda: RECORDING) is RECORDING, "the oldest went"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import sounds
+from support import sounds
 from test_ingest import SPLIT, digests, folder_config, ingest_into, small_config
 
 from music_flamingo.audio.originals import open_original
@@ -18,7 +18,7 @@ from music_flamingo.quality.contamination import HeldOut, write_held_out
 from music_flamingo.records import Track
 from music_flamingo.sources.balance import BalanceConfig, effective_number, sampling_weights
 from music_flamingo.sources.rows import read_rows
-from music_flamingo.sources.splits import Work, deal_splits
+from music_flamingo.sources.splits import MusicalWork, deal_splits
 
 HEAD = (
     "id",
@@ -206,8 +206,8 @@ def test_versions_of_works_that_share_a_recording_are_in_one_split(tmp_path: Pat
 
 
 def test_given_splits_take_no_part_in_the_dealing() -> None:
-    works = [Work(f"w{i}", "t", True) for i in range(30)]
-    given = [Work(f"g{i}", "t", True, "test") for i in range(10)]
+    works = [MusicalWork(f"w{i}", "t", True) for i in range(30)]
+    given = [MusicalWork(f"g{i}", "t", True, "test") for i in range(10)]
     dealt = deal_splits([*works, *given], SPLIT)
     assert {w: s for w, s in dealt.items() if w.startswith("w")} == deal_splits(works, SPLIT)
 

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import speech_corpora as corpora
 from pydantic import ValidationError
-from songs import run_stage
+from support import speech_corpora as corpora
+from support.songs import run_stage
 
 from music_flamingo import stages
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits

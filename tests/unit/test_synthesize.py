@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-import songs
+from support import songs
 
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_tagger
 from pydantic import ValidationError
-from tiny_tagger import sound
+from support import tiny_tagger
+from support.tiny_tagger import sound
 
 from music_flamingo.core.errors import ConfigError, MissingInputError
 from music_flamingo.mir import RATE_HZ, Signal
@@ -132,7 +132,7 @@ def test_a_record_of_instruments_that_contradicts_itself_is_refused(changes: dic
 
 
 def test_a_teacher_is_told_what_the_tagger_heard() -> None:
-    import songs
+    from support import songs
 
     voice = [Segment(start_s=1.0, end_s=2.0, label="singing")]
     labels = [Instrument(name="harp", probability=0.9), Instrument(name="oboe", probability=0.4)]

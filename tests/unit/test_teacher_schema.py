@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 from pydantic import Field, create_model
 
-from music_flamingo.core.record import Part
-from music_flamingo.teachers.payloads import Asked, QuestionsReply, TextReply
+from music_flamingo.core.record import RecordPart
+from music_flamingo.teachers.payloads import QuestionsReply, TextReply, WrittenQuestion
 from music_flamingo.teachers.schema import strict_schema
 from music_flamingo.teachers.scripted import WRITERS
 
@@ -38,7 +38,7 @@ def test_every_reply_is_strict(reply):
 
 
 def test_what_fits_the_model_fits_the_schema_and_a_missing_field_fits_neither():
-    asked = Asked(
+    asked = WrittenQuestion(
         family="drums",
         type="open",
         question="Are drums heard?",
@@ -58,7 +58,7 @@ def test_what_fits_the_model_fits_the_schema_and_a_missing_field_fits_neither():
 def test_lengths_defaults_and_titles_are_left_out_and_checked_by_the_model():
     assert strict_schema(TextReply)["properties"]["text"] == {"type": "string"}
     made = create_model(
-        "Made", __base__=Part, number=(int, Field(default=3, ge=1, le=5, title="N")), word=(str | None, None)
+        "Made", __base__=RecordPart, number=(int, Field(default=3, ge=1, le=5, title="N")), word=(str | None, None)
     )
     assert strict_schema(made)["required"] == ["number", "word"]
     assert strict_schema(made)["properties"]["number"] == {"type": "integer", "minimum": 1, "maximum": 5}
@@ -66,12 +66,12 @@ def test_lengths_defaults_and_titles_are_left_out_and_checked_by_the_model():
 
 
 def test_a_field_that_is_called_title_is_kept():
-    named = create_model("Named", __base__=Part, title=(str, ...), kind=(Literal["a", "b"], ...))
+    named = create_model("Named", __base__=RecordPart, title=(str, ...), kind=(Literal["a", "b"], ...))
     schema = strict_schema(named)
     assert schema["properties"] == {"title": {"type": "string"}, "kind": {"type": "string", "enum": ["a", "b"]}}
 
 
 def test_a_mapping_of_any_keys_is_no_reply():
-    loose = create_model("Loose", __base__=Part, values=(dict[str, int], ...))
+    loose = create_model("Loose", __base__=RecordPart, values=(dict[str, int], ...))
     with pytest.raises(TypeError, match=r"Loose\.values: an object needs named fields"):
         strict_schema(loose)

@@ -4,18 +4,17 @@ import json
 import random
 
 import pytest
-import songs
 from jinja2 import UndefinedError
 from pydantic import ValidationError
+from support import songs
 
 from music_flamingo import __version__
 from music_flamingo.prompts import load, render
 from music_flamingo.records import Lyrics
 from music_flamingo.records.example import QuestionType
 from music_flamingo.scoring.families import FAMILIES
-from music_flamingo.teachers import Request, ScriptedConfig, ask, open_teacher, request_seed, stamp
+from music_flamingo.teachers import ScriptedConfig, TeacherRequest, ask, open_teacher, request_seed, stamp
 from music_flamingo.teachers.payloads import (
-    Asked,
     ChainPayload,
     DifficultyPayload,
     DifficultyReply,
@@ -32,6 +31,7 @@ from music_flamingo.teachers.payloads import (
     StructuredReply,
     TextReply,
     WindowText,
+    WrittenQuestion,
     closed_questions,
 )
 from music_flamingo.teachers.scripted import WRITERS
@@ -53,7 +53,7 @@ def song(facts, title="A Song", track_id="w1/0") -> SongPayload:
     )
 
 
-def questions(facts, **changes) -> dict[str, Asked]:
+def questions(facts, **changes) -> dict[str, WrittenQuestion]:
     asked = [q for s in SKILLS for q in ask(TEACHER, f"qa_{s}", song(facts, **changes), QuestionsReply, 1).questions]
     assert len({q.family for q in asked}) == len(asked), "one question a family"
     return {q.family: q for q in asked}
@@ -90,7 +90,7 @@ def test_every_prompt_of_a_writer_renders_and_refuses_unknown_names(prompt_id):
 
 def test_hostile_text_stays_inside_a_json_field_of_the_prompt():
     facts = songs.make_facts(lyrics=songs.with_lyrics((HOSTILE,)))
-    content = Request("rich_caption", song(facts, title=HOSTILE), TextReply, 0).text
+    content = TeacherRequest("rich_caption", song(facts, title=HOSTILE), TextReply, 0).text
     assert "<|im_start|>" not in content and "</think>" not in content
     line = next(line for line in content.splitlines() if line.startswith("{"))
     assert json.loads(line)["title"] == HOSTILE
@@ -120,9 +120,9 @@ def test_equal_requests_give_equal_replies_and_other_tracks_other_words():
 
 def test_an_answer_outside_its_options_is_no_reply():
     fine = questions(songs.make_facts())["drums"].model_dump()
-    Asked.model_validate(fine)
+    WrittenQuestion.model_validate(fine)
     with pytest.raises(ValidationError, match="is not one of distinct options"):
-        Asked.model_validate({**fine, "answer": "perhaps"})
+        WrittenQuestion.model_validate({**fine, "answer": "perhaps"})
 
 
 # --- captions ---------------------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ def test_hostile_lyrics_and_titles_change_no_fact_and_give_replies_that_fit_thei
         reply = ask(TEACHER, prompt_id, song(hostile, title=text), TextReply, 1)
         assert TextReply.model_validate_json(reply.model_dump_json()) == reply
     for question in after.values():
-        assert Asked.model_validate_json(question.model_dump_json()) == question
+        assert WrittenQuestion.model_validate_json(question.model_dump_json()) == question
     assert HOSTILE not in chain(hostile, "drums", ("texture",))
 
 

@@ -4,11 +4,11 @@ import json
 import random
 
 import pytest
-import songs
+from support import songs
 
 from music_flamingo.quality.overview import text_only
 from music_flamingo.quality.text_only import (
-    Asked,
+    BlindQuestion,
     PriorConfig,
     TextOnly,
     count,
@@ -21,7 +21,7 @@ CONFIG = PriorConfig.model_validate_json(json.dumps(songs.params("validate")["te
 NAMES = [f"option {k}" for k in range(40)]
 
 
-def judged(asked: list[Asked], by: TextOnly | None = None) -> list:
+def judged(asked: list[BlindQuestion], by: TextOnly | None = None) -> list:
     """Each half by the counts of the other, as folds do."""
     halves = asked[::2], asked[1::2]
     whole = count(asked)
@@ -31,17 +31,17 @@ def judged(asked: list[Asked], by: TextOnly | None = None) -> list:
     return guesses
 
 
-def dropped(asked: list[Asked]) -> float:
+def dropped(asked: list[BlindQuestion]) -> float:
     return sum(needs_no_audio(g, CONFIG) for g in judged(asked)) / len(asked)
 
 
-def closed(answer: str) -> Asked:
-    return Asked("drums", "Are drums heard in this music, yes or no?", ("yes", "no"), answer, False)
+def closed(answer: str) -> BlindQuestion:
+    return BlindQuestion("drums", "Are drums heard in this music, yes or no?", ("yes", "no"), answer, False)
 
 
-def drawn(rng: random.Random, question: str = "Which one is it?", options: list[str] | None = None) -> Asked:
+def drawn(rng: random.Random, question: str = "Which one is it?", options: list[str] | None = None) -> BlindQuestion:
     chosen = options or rng.sample(NAMES, 4)
-    return Asked("free", question, tuple(chosen), rng.choice(chosen), True)
+    return BlindQuestion("free", question, tuple(chosen), rng.choice(chosen), True)
 
 
 @pytest.mark.parametrize("share_of_yes", [0.5, 0.7, 0.97])
@@ -68,7 +68,7 @@ def test_an_answer_that_is_always_the_longest_gives_itself_away():
         options = rng.sample(NAMES, 4)
         answer = options[rng.randrange(4)]
         longer = [f"{o} and so on" if o == answer else o for o in options]
-        asked.append(Asked("free", "Which one is it?", tuple(longer), f"{answer} and so on", True))
+        asked.append(BlindQuestion("free", "Which one is it?", tuple(longer), f"{answer} and so on", True))
     assert dropped(asked) == 1.0
     assert {g.cue for g in judged(asked)} == {"shape"}
 
@@ -80,7 +80,7 @@ def test_an_answer_that_alone_repeats_the_question_gives_itself_away():
         options = [f"{name} here" for name in rng.sample(["violin", "piano", "flute", "oboes", "harps"], 4)]
         answer = rng.choice(options)
         question = f"After the {answer.split()[0]} solo, who plays?"
-        asked.append(Asked("free", question, tuple(options), answer, True))
+        asked.append(BlindQuestion("free", question, tuple(options), answer, True))
     assert dropped(asked) > 0.9
 
 
@@ -90,13 +90,13 @@ def test_a_word_of_the_question_that_goes_with_an_answer_gives_it_away():
     for _ in range(400):
         answer = rng.choice(["slow", "fast"])
         mood = {"slow": "gentle", "fast": "driving"}[answer]
-        asked.append(Asked("pace", f"Is this {mood} piece slow or fast?", ("slow", "fast"), answer, False))
+        asked.append(BlindQuestion("pace", f"Is this {mood} piece slow or fast?", ("slow", "fast"), answer, False))
     assert dropped(asked) == 1.0
     assert {g.cue for g in judged(asked)} == {"words"}
 
 
 def test_a_dozen_questions_prove_nothing():
-    asked = [Asked("pace", "Is this gentle piece slow or fast?", ("slow", "fast"), "slow", False)] * 6
+    asked = [BlindQuestion("pace", "Is this gentle piece slow or fast?", ("slow", "fast"), "slow", False)] * 6
     assert dropped(asked) == 0.0
 
 

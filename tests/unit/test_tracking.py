@@ -5,8 +5,8 @@ import logging
 import socket
 
 import pytest
-import tiny_world as world
 from mlflow import MlflowClient
+from support import tiny_world as world
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from music_flamingo.core.errors import UserError

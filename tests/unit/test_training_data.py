@@ -5,17 +5,17 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-import tiny_world as world
 import torch
+from support import tiny_world as world
 from transformers import get_scheduler
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.training.batches import Branches, LessonCollator
-from music_flamingo.training.items import curriculum
-from music_flamingo.training.prompts import draw_prompts, interleave, most_doubtful, within_reach
+from music_flamingo.training.data.audio import SoundBank, num_samples_of
+from music_flamingo.training.data.collator import Branches, LessonCollator
+from music_flamingo.training.data.items import curriculum
+from music_flamingo.training.data.samples import WindowRule
+from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_doubtful, within_reach
 from music_flamingo.training.settings import Constant, Cosine, Optimiser, WarmupStableDecay
-from music_flamingo.training.sounds import SoundBank, num_samples_of
-from music_flamingo.training.units import WindowRule
 
 TRACKS = world.tracks(8)
 SECONDS = num_samples_of(TRACKS)
@@ -201,8 +201,8 @@ def test_questions_of_mf_think_come_first():
     assert {p.item.id for p in drawn(8, hard)["other"]} == hard
 
 
-def reach(items, beyond="window_by_references", room: int = 10**9, samples=None):
-    rule = replace(RULE, beyond=beyond)
+def reach(items, on_overflow="window_by_references", room: int = 10**9, samples=None):
+    rule = replace(RULE, on_overflow=on_overflow)
     return within_reach(items, SECONDS if samples is None else samples, world.hearing(), rule, lambda item: room)
 
 
@@ -224,7 +224,7 @@ def test_questions_out_of_reach_are_counted_by_reason():
     near = replace(item, spans_s=((2.0, 2.8),))
     whole = replace(item, names_a_time=True)
     assert reach([far, whole, item])[2] == {"references_too_far_apart": 1, "recording_longer_than_window": 1}
-    assert reach([near, item], beyond="quarantine")[::2] == ([item], {"references_not_heard": 1})
+    assert reach([near, item], on_overflow="quarantine")[::2] == ([item], {"references_not_heard": 1})
     assert reach([item], room=31_999)[2] == {"longer_than_context": 1}
     assert reach([item], samples={})[2] == {"no_recording": 1}
     assert reach([item], samples={"t0": 100})[2] == {"too_short_to_hear": 1}

@@ -5,23 +5,23 @@ import random
 from functools import partial
 
 import pytest
-import tiny_world as world
 import torch
+from support import tiny_world as world
 from trl import SFTConfig
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.model.files import load_model, save_model
 from music_flamingo.stages.grpo import GrpoConfig
-from music_flamingo.training import grpo
-from music_flamingo.training.batches import Branches, LessonCollator
-from music_flamingo.training.distributed import arguments
-from music_flamingo.training.grpo import AudioGRPOTrainer, Prompt
-from music_flamingo.training.plan import Lesson
+from music_flamingo.training.data.audio import SoundBank, TrainingWindow, num_samples_of
+from music_flamingo.training.data.collator import Branches, LessonCollator
+from music_flamingo.training.data.samples import WindowRule
+from music_flamingo.training.data.schedule import Lesson
+from music_flamingo.training.grpo import trainer as grpo
+from music_flamingo.training.grpo.trainer import AudioGRPOTrainer, GrpoPrompt
+from music_flamingo.training.scale.distributed import arguments
 from music_flamingo.training.settings import ONE_PROCESSOR, Optimiser, Turns
-from music_flamingo.training.sft import COMMON_ARGUMENTS, AudioSFTTrainer, train
-from music_flamingo.training.sounds import SoundBank, Window, num_samples_of
-from music_flamingo.training.units import WindowRule
+from music_flamingo.training.sft_trainer import COMMON_ARGUMENTS, AudioSFTTrainer, train
 
 TRACKS = world.tracks(8)
 RULE = WindowRule("random", 32_000, per_track=2)
@@ -132,8 +132,8 @@ def test_a_tiny_model_learns_to_hear(tmp_path):
     assert min(last) > 0.95
 
 
-def prompts() -> list[Prompt]:
-    return [Prompt(Window(t.id, 0, 32_000), world.item(t, think=True)) for t in TRACKS[:6]]
+def prompts() -> list[GrpoPrompt]:
+    return [GrpoPrompt(TrainingWindow(t.id, 0, 32_000), world.item(t, think=True)) for t in TRACKS[:6]]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import soundfile
-from misbehaving import Answer, Asked, serving
+from support.misbehaving import Answer, Asked, serving
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.http import Endpoint

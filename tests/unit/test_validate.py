@@ -5,14 +5,14 @@ import re
 
 import pyarrow as pa
 import pytest
-import songs
+from support import songs
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.record import arrow_schema
 from music_flamingo.core.shards import shard_path
-from music_flamingo.quality.expectations import Expected, Finding, find, require
+from music_flamingo.quality.expectations import ExpectationResult, Expected, find, require
 from music_flamingo.quality.overview import places
 from music_flamingo.quality.rows import narrow
 from music_flamingo.records import Example, Facts, Track
@@ -100,7 +100,7 @@ def candidates(data) -> list[dict]:
     return port.columns(*arrow_schema(Example).names).to_pylist()
 
 
-def found(rows: list[dict], **changes) -> list[Finding]:
+def found(rows: list[dict], **changes) -> list[ExpectationResult]:
     """The findings when all these examples are kept."""
     table = pa.Table.from_pylist(rows, schema=arrow_schema(Example))
     return find(narrow(table, [""] * len(rows), [None] * len(rows)), expected(**changes))

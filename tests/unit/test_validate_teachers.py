@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import songs
 from pydantic import ValidationError
-from teacher_server import TeacherServer, teacher
+from support import songs
+from support.teacher_server import TeacherServer, teacher
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
@@ -15,7 +15,7 @@ from music_flamingo.scoring.options import are_drawn
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.stages.validate import STAGE
 from music_flamingo.teachers import open_teacher
-from music_flamingo.teachers.judging import JudgeConfig
+from music_flamingo.teachers.audio_judge import JudgeConfig
 from music_flamingo.teachers.server import completion, read_call
 
 READER = {"kind": "teacher", "tries": 4, "min_right_fraction": 0.75, "max_p": 0.05, "seed": 1}

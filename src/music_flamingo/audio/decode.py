@@ -34,7 +34,7 @@ BLOCK_S = 1.0
 MAX_INT = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
 
 
-class Reason(StrEnum):
+class QuarantineReason(StrEnum):
     """Why a recording is quarantined."""
 
     EMPTY = "empty"
@@ -53,7 +53,7 @@ class Reason(StrEnum):
 class BadAudioError(ValueError):
     """A recording that cannot be used, and why."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: QuarantineReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
 
@@ -94,10 +94,10 @@ class AudioStream:
         num_samples, pending = 0, 0
         for frame in self._frames:
             if frame.sample_rate != self.rate_hz or frame.layout.nb_channels != self.num_channels:
-                raise BadAudioError(Reason.BAD_RATE, "rate or channels change within the file")
+                raise BadAudioError(QuarantineReason.BAD_RATE, "rate or channels change within the file")
             num_samples += frame.samples
             if num_samples > self._limits.max_duration_s * self.rate_hz:
-                raise BadAudioError(Reason.TOO_LONG, f"it goes on after {self._limits.max_duration_s} s")
+                raise BadAudioError(QuarantineReason.TOO_LONG, f"it goes on after {self._limits.max_duration_s} s")
             samples = frame.to_ndarray()
             if gathered and (pending >= BLOCK_S * self.rate_hz or samples.dtype != gathered[0].dtype):
                 yield _to_float(np.concatenate(gathered, axis=1), self.num_channels)
@@ -111,9 +111,13 @@ class AudioStream:
     def _check_length(self, decoded_s: float) -> None:
         missing_s = (self.claimed_s or 0.0) - decoded_s
         if missing_s > TRUNCATED_MISSING_S and decoded_s < TRUNCATED_BELOW * (self.claimed_s or 0.0):
-            raise BadAudioError(Reason.TRUNCATED, f"it claims {self.claimed_s:.1f} s and holds {decoded_s:.1f} s")
+            raise BadAudioError(
+                QuarantineReason.TRUNCATED, f"it claims {self.claimed_s:.1f} s and holds {decoded_s:.1f} s"
+            )
         if decoded_s < self._limits.min_duration_s:
-            raise BadAudioError(Reason.TOO_SHORT, f"{decoded_s:.2f} s; the shortest is {self._limits.min_duration_s} s")
+            raise BadAudioError(
+                QuarantineReason.TOO_SHORT, f"{decoded_s:.2f} s; the shortest is {self._limits.min_duration_s} s"
+            )
 
 
 @contextmanager
@@ -123,14 +127,14 @@ def open_audio(source: Path | bytes, limits: DecodeLimits) -> Iterator[AudioStre
 
     num_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
     if num_bytes == 0:
-        raise BadAudioError(Reason.EMPTY, "the file has no bytes")
+        raise BadAudioError(QuarantineReason.EMPTY, "the file has no bytes")
     if num_bytes > limits.max_bytes:
-        raise BadAudioError(Reason.TOO_LARGE, f"{num_bytes} bytes; the most is {limits.max_bytes}")
+        raise BadAudioError(QuarantineReason.TOO_LARGE, f"{num_bytes} bytes; the most is {limits.max_bytes}")
     with _reading(source) as file, _reading(source) as header:
         try:
             container = av.open(file, container_options={"format_whitelist": FORMATS}, metadata_errors="replace")
         except (av.error.FFmpegError, ValueError, EOFError) as error:
-            raise BadAudioError(Reason.UNREADABLE, f"no audio format that is known: {error}") from error
+            raise BadAudioError(QuarantineReason.UNREADABLE, f"no audio format that is known: {error}") from error
         with container:
             yield _start(container, header, limits)
 
@@ -142,26 +146,30 @@ def _reading(source: Path | bytes) -> BinaryIO:
 def _start(container: Any, header: BinaryIO, limits: DecodeLimits) -> AudioStream:
     """Check what the file claims, then its first frame: what is decoded counts where the two differ (AAC with SBR)."""
     if not container.streams.audio:
-        raise BadAudioError(Reason.UNREADABLE, "it has no audio stream")
+        raise BadAudioError(QuarantineReason.UNREADABLE, "it has no audio stream")
     stream = container.streams.audio[0]
     if stream.codec_context is None:
-        raise BadAudioError(Reason.UNREADABLE, "its codec is not known")
+        raise BadAudioError(QuarantineReason.UNREADABLE, "its codec is not known")
     _check_form(stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels, limits)
     claimed_s = _claimed_duration_s(container, header)
     if claimed_s is not None and claimed_s > limits.max_duration_s:
-        raise BadAudioError(Reason.TOO_LONG, f"{claimed_s:.0f} s; the longest is {limits.max_duration_s} s")
+        raise BadAudioError(QuarantineReason.TOO_LONG, f"{claimed_s:.0f} s; the longest is {limits.max_duration_s} s")
     tags = {k.casefold(): v for k, v in {**stream.metadata, **container.metadata}.items()}
     num_chars = sum(len(k) + len(v) for k, v in tags.items())
     if num_chars > limits.max_tag_chars:
-        raise BadAudioError(Reason.TAGS_TOO_LARGE, f"{num_chars} characters; the most is {limits.max_tag_chars}")
+        raise BadAudioError(
+            QuarantineReason.TAGS_TOO_LARGE, f"{num_chars} characters; the most is {limits.max_tag_chars}"
+        )
     frames = _decode(container)
     first = next(frames, None)
     if first is None:
-        raise BadAudioError(Reason.EMPTY, "it holds no sound")
+        raise BadAudioError(QuarantineReason.EMPTY, "it holds no sound")
     _check_form(first.sample_rate, first.layout.nb_channels, limits)
     stated_hz = flac_rate_hz(header) if container.format.name == "flac" else None
     if stated_hz not in (None, first.sample_rate):
-        raise BadAudioError(Reason.BAD_RATE, f"its header says {stated_hz} Hz, its frames {first.sample_rate} Hz")
+        raise BadAudioError(
+            QuarantineReason.BAD_RATE, f"its header says {stated_hz} Hz, its frames {first.sample_rate} Hz"
+        )
     return AudioStream(
         first.sample_rate, first.layout.nb_channels, tags, claimed_s, itertools.chain([first], frames), limits
     )
@@ -170,10 +178,13 @@ def _start(container: Any, header: BinaryIO, limits: DecodeLimits) -> AudioStrea
 def _check_form(rate_hz: int, num_channels: int, limits: DecodeLimits) -> None:
     if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
         raise BadAudioError(
-            Reason.BAD_RATE, f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken"
+            QuarantineReason.BAD_RATE,
+            f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken",
         )
     if not 1 <= num_channels <= limits.max_channels:
-        raise BadAudioError(Reason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}")
+        raise BadAudioError(
+            QuarantineReason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}"
+        )
 
 
 def _decode(container: Any) -> Iterator[Any]:
@@ -191,9 +202,9 @@ def _decode(container: Any) -> Iterator[Any]:
                 continue
             yield from (frame for frame in frames if frame.samples)
     except (av.error.FFmpegError, EOFError) as error:
-        raise BadAudioError(Reason.UNREADABLE, f"reading stopped: {error}") from error
+        raise BadAudioError(QuarantineReason.UNREADABLE, f"reading stopped: {error}") from error
     if num_damaged > 1 + MAX_DAMAGED * num_packets:
-        raise BadAudioError(Reason.UNREADABLE, f"{num_damaged} of {num_packets} packets are damaged")
+        raise BadAudioError(QuarantineReason.UNREADABLE, f"{num_damaged} of {num_packets} packets are damaged")
 
 
 def _claimed_duration_s(container: Any, header: BinaryIO) -> float | None:
@@ -258,7 +269,7 @@ def _to_float(samples: np.ndarray, num_channels: int) -> np.ndarray:
         samples = samples / np.float32(MAX_INT[samples.dtype])
     samples = samples.astype(np.float32, copy=False)
     if not np.isfinite(samples).all():
-        raise BadAudioError(Reason.NOT_A_NUMBER, "it holds samples that are no numbers")
+        raise BadAudioError(QuarantineReason.NOT_A_NUMBER, "it holds samples that are no numbers")
     return samples
 
 

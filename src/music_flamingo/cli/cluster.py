@@ -90,7 +90,7 @@ def _submit(arguments: argparse.Namespace) -> int:
     import sys
 
     from music_flamingo.core.errors import UserError
-    from music_flamingo.workspace import repository
+    from music_flamingo.runs.workspace import repository
 
     # the pipelines lie beside the package, in the repository: the installed package does not know KFP
     home = repository()
@@ -175,11 +175,11 @@ def _deploy(arguments: argparse.Namespace) -> int:
 
 def _deployment(arguments: argparse.Namespace) -> "Deployment":
     from music_flamingo.cluster.api import connect, own_namespace
-    from music_flamingo.cluster.deploy import Deployment, Gate
+    from music_flamingo.cluster.deploy import CanaryGate, Deployment
     from music_flamingo.cluster.scraping import through_api, through_prometheus
 
     api, namespace = connect(), arguments.namespace or own_namespace()
-    gate = Gate(
+    gate = CanaryGate(
         hold_s=arguments.hold_s,
         min_requests=arguments.min_requests,
         max_error_rate=arguments.max_error_rate,

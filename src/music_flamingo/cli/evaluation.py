@@ -76,7 +76,7 @@ def add_to(commands: Commands) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from music_flamingo.core.errors import UserError
-    from music_flamingo.evaluation.command import Request, evaluate
+    from music_flamingo.evaluation.command import EvaluationRequest, evaluate
     from music_flamingo.evaluation.outcome import outcome_markdown
 
     if arguments.list:
@@ -88,14 +88,16 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         from music_flamingo.evaluation.facts_command import evaluate_facts
         from music_flamingo.evaluation.pages import write_all
 
-        outcome = evaluate_facts(arguments.facts, arguments.out, Request.resamples, arguments.seed or Request.seed)
+        outcome = evaluate_facts(
+            arguments.facts, arguments.out, EvaluationRequest.resamples, arguments.seed or EvaluationRequest.seed
+        )
         write_all(arguments.out, outcome, [], arguments.facts)
         print(outcome_markdown(outcome))
         return 0
     if not (arguments.model and arguments.benchmark and arguments.data):
         raise UserError("give a model, --benchmark and --data: mf evaluate data/release --benchmark gtzan --data PATH")
-    given = {name: value for name, value in vars(arguments).items() if name in Request.__dataclass_fields__}
-    outcome = evaluate(Request(**{name: value for name, value in given.items() if value is not None}))
+    given = {name: value for name, value in vars(arguments).items() if name in EvaluationRequest.__dataclass_fields__}
+    outcome = evaluate(EvaluationRequest(**{name: value for name, value in given.items() if value is not None}))
     print(outcome_markdown(outcome))
     print(f"Results: {arguments.out / arguments.benchmark}; page: {(arguments.out / 'index.html').resolve().as_uri()}")
     return 0

@@ -33,7 +33,7 @@ def parameter_options(parser: argparse.ArgumentParser) -> None:
 
 def resolved(arguments: argparse.Namespace) -> dict[str, object]:
     from music_flamingo.core.params import load_params
-    from music_flamingo.workspace import profile_path
+    from music_flamingo.runs.workspace import profile_path
 
     overlays = tuple(profile_path(name) for name in arguments.profile)
     return load_params(arguments.params, overlays, tuple(arguments.settings))
@@ -42,7 +42,7 @@ def resolved(arguments: argparse.Namespace) -> dict[str, object]:
 def assumptions(arguments: argparse.Namespace) -> dict[str, object]:
     """What `mf plan` assumes, under the same profiles and settings."""
     from music_flamingo.core.params import load_assumptions
-    from music_flamingo.workspace import profile_path
+    from music_flamingo.runs.workspace import profile_path
 
     overlays = tuple(profile_path(name) for name in arguments.profile)
     return load_assumptions(arguments.params, overlays, tuple(arguments.settings))

@@ -75,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _repro(arguments: argparse.Namespace) -> int:
-    from music_flamingo.workspace import reproduce
+    from music_flamingo.runs.workspace import reproduce
 
     return reproduce(arguments.profile, arguments.source, tuple(arguments.settings), arguments.workspace)
 

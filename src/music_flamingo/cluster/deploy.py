@@ -20,7 +20,7 @@ from kubernetes import client
 from kubernetes.client.rest import ApiException
 
 from music_flamingo.cluster.api import in_words
-from music_flamingo.cluster.metrics import Counters, Stretch
+from music_flamingo.cluster.metrics import Counters, MetricsInterval
 from music_flamingo.cluster.watching import Patience, Place, Resource, follow, insist, read
 from music_flamingo.core.errors import UserError
 
@@ -43,7 +43,7 @@ SCALING = ("maxReplicas", "scaleMetric", "scaleMetricType", "scaleTarget", "auto
 
 
 @dataclass(frozen=True)
-class Gate:
+class CanaryGate:
     """What a canary has to hold at each share before it gets the next."""
 
     shares: tuple[int, ...] = (10, 50, 100)
@@ -58,7 +58,7 @@ class Gate:
     ready_within_s: float = 1800.0
     """Fetching and loading the weights included."""
 
-    def against(self, seen: Stretch) -> str:
+    def against(self, seen: MetricsInterval) -> str:
         """Why the canary must not go on; empty where it may."""
         if seen.error_rate > self.max_error_rate:
             most = f"at most {self.max_error_rate:.1%}"
@@ -77,7 +77,7 @@ class Deployment:
     api: client.ApiClient
     namespace: str
     name: str
-    gate: Gate
+    gate: CanaryGate
     measure: Callable[[str], Counters]
     """Counters of the pods of a predictor, by its Kubernetes name."""
     patience: Patience = field(default_factory=Patience)

@@ -67,7 +67,7 @@ class JobSettings(BaseModel):
 
 
 @dataclass(frozen=True)
-class Work:
+class StageJob:
     """One stage of one run, as a job is to do it."""
 
     stage: str
@@ -94,7 +94,7 @@ class JobKind(Protocol):
     container: str
     """The container whose log is followed."""
 
-    def render(self, settings: JobSettings, work: Work) -> Resource:
+    def render(self, settings: JobSettings, work: StageJob) -> Resource:
         """The resource without name and owner."""
 
     def condition(self, job: Mapping[str, Any]) -> Condition: ...
@@ -113,7 +113,7 @@ def kind_of(settings: JobSettings) -> JobKind:
     return PyTorchJobs() if settings.kind == "pytorchjob" else TrainJobs()
 
 
-def named(job: Resource, work: Work, namespace: str, owner: Mapping[str, str] | None) -> Resource:
+def named(job: Resource, work: StageJob, namespace: str, owner: Mapping[str, str] | None) -> Resource:
     """The job under a name that the same work of the same run gets again, owned by the step's pod if there is one.
 
     The hash is over `spec`: a step that is tried again with another image or size makes another job.
@@ -133,7 +133,7 @@ def named(job: Resource, work: Work, namespace: str, owner: Mapping[str, str] | 
     return {**job, "metadata": metadata}
 
 
-def container(settings: JobSettings, name: str, work: Work) -> Resource:
+def container(settings: JobSettings, name: str, work: StageJob) -> Resource:
     """The container that trains, under the Pod Security profile `restricted`."""
     resources: dict[str, str] = {"cpu": settings.cpu, "memory": settings.memory}
     if settings.gpus_per_node:

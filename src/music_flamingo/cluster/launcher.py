@@ -22,7 +22,7 @@ from kubernetes.client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
 from music_flamingo.cluster.api import CONFLICT, FORBIDDEN, NOT_FOUND, in_words
-from music_flamingo.cluster.jobs import RESTARTS, JobKind, JobSettings, Resource, Work, kind_of, named
+from music_flamingo.cluster.jobs import RESTARTS, JobKind, JobSettings, Resource, StageJob, kind_of, named
 from music_flamingo.cluster.logs import Follower
 from music_flamingo.cluster.pods import Verdict, verdict, waiting_for
 from music_flamingo.cluster.watching import Patience, Place, follow, insist, read
@@ -66,7 +66,7 @@ class Launcher:
     def place(self) -> Place:
         return Place(self.kind.group, self.kind.version, self.kind.plural, self.namespace)
 
-    def run(self, work: Work, owner: Mapping[str, str] | None = None) -> str:
+    def run(self, work: StageJob, owner: Mapping[str, str] | None = None) -> str:
         """Do the work by a job and wait for its success; gives the job's name.
 
         Raises JobFailedError when it failed, Cancelled after SIGTERM; the job is gone then, unless it failed.

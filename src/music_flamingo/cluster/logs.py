@@ -30,7 +30,7 @@ ENDED = ("Succeeded", "Failed")
 
 
 @dataclass
-class Seen:
+class LogTail:
     """The last lines that were shown, with their time stamps."""
 
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
@@ -89,7 +89,7 @@ class Follower:
         return [p for p in found if p.metadata.uid not in self._done and p.status.phase not in (None, "Pending")]
 
     def _follow(self, pod: Any, file: Any) -> None:
-        seen, last_came, last_stamp = Seen(), time.monotonic(), False
+        seen, last_came, last_stamp = LogTail(), time.monotonic(), False
         while not self._abandon.is_set():
             # judged before the stream is opened: what comes after an end is the whole rest
             ended = self._ended(pod)
@@ -116,7 +116,7 @@ class Follower:
             time.sleep(min(self.pause_s, 1.0))
         self._done.add(pod.metadata.uid)
 
-    def _take(self, raw: bytes, known: Counter[str], seen: Seen, file: Any) -> None:
+    def _take(self, raw: bytes, known: Counter[str], seen: LogTail, file: Any) -> None:
         line = raw.decode(errors="replace")
         if known[line] > 0:
             known[line] -= 1

@@ -33,11 +33,11 @@ class Counters:
     """Upper bound in seconds -> answered requests up to it."""
     errors: float
 
-    def since(self, before: "Counters") -> "Stretch":
+    def since(self, before: "Counters") -> "MetricsInterval":
         grown = {le: _grown(n, before.buckets.get(le, 0.0)) for le, n in self.buckets.items()}
         answered = grown.get(math.inf, 0.0)
         errors = _grown(self.errors, before.errors)
-        return Stretch(round(answered + errors), round(errors), quantile(grown, QUANTILE))
+        return MetricsInterval(round(answered + errors), round(errors), quantile(grown, QUANTILE))
 
     def __add__(self, other: "Counters") -> "Counters":
         bounds = sorted({*self.buckets, *other.buckets})
@@ -46,7 +46,7 @@ class Counters:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class MetricsInterval:
     """What happened between two readings."""
 
     requests: int

@@ -9,7 +9,7 @@ from music_flamingo.cluster.jobs import (
     Condition,
     JobSettings,
     Resource,
-    Work,
+    StageJob,
     container,
     volumes,
 )
@@ -25,7 +25,7 @@ class PyTorchJobs:
     container = "pytorch"
     """The operator looks for a container of this name."""
 
-    def render(self, settings: JobSettings, work: Work) -> Resource:
+    def render(self, settings: JobSettings, work: StageJob) -> Resource:
         replica = {
             # the launcher judges and starts anew: the operator would start a wrong parameter three times
             "restartPolicy": "Never",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from music_flamingo.cluster.jobs import KEPT_FAILED_S, SHARED_PATH, JobSettings, Work
+from music_flamingo.cluster.jobs import KEPT_FAILED_S, SHARED_PATH, JobSettings, StageJob
 from music_flamingo.core import manifest as manifests
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.core.stage import Stage, execute, parse_config
@@ -52,7 +52,7 @@ def run_step(stage: Stage, config_json: str, inputs: Ports, outputs: Ports) -> N
     settings = JobSettings.model_validate_json(text)
     folder = lay_out(stage, config_json, inputs, Path(SHARED_PATH))
     launcher = Launcher(connect(), own_namespace(), settings, kept_log=folder / LOG_NAME)
-    launcher.run(Work(stage.name, os.environ.get(RUN_VARIABLE, folder.name), command(stage, folder)), own_pod())
+    launcher.run(StageJob(stage.name, os.environ.get(RUN_VARIABLE, folder.name), command(stage, folder)), own_pod())
     fetch(folder, outputs)
     sweep(folder.parent)
 

@@ -29,7 +29,7 @@ NOTICED_SKEW_S = 60
 
 
 @dataclass(frozen=True)
-class Finding:
+class StorageFinding:
     what: str
     wrong: bool
     words: str
@@ -63,7 +63,7 @@ class Checked:
         return parts.hostname or "", parts.port or (443 if self.secure else 80)
 
 
-def check(store: Checked) -> Iterator[Finding]:
+def check(store: Checked) -> Iterator[StorageFinding]:
     """Findings in turn; the last one is wrong where something is."""
     steps: list[tuple[str, Callable[[Checked], str]]] = [
         ("address", _address),
@@ -77,9 +77,9 @@ def check(store: Checked) -> Iterator[Finding]:
         steps.append(("write", _write))
     for what, step in steps:
         try:
-            yield Finding(what, False, step(store))
+            yield StorageFinding(what, False, step(store))
         except Wrong as wrong:
-            yield Finding(what, True, str(wrong))
+            yield StorageFinding(what, True, str(wrong))
             return
 
 

@@ -12,7 +12,7 @@ from music_flamingo.cluster.jobs import (
     Condition,
     JobSettings,
     Resource,
-    Work,
+    StageJob,
     container,
     environment,
     mounts,
@@ -32,7 +32,7 @@ class TrainJobs:
     plural = "trainjobs"
     container = NODE
 
-    def render(self, settings: JobSettings, work: Work) -> Resource:
+    def render(self, settings: JobSettings, work: StageJob) -> Resource:
         main = container(settings, NODE, work)
         return {
             "apiVersion": f"{self.group}/{self.version}",

@@ -8,7 +8,7 @@ MOST_TOKENS = 10**9
 """A count beyond this is no count."""
 
 
-class Message(BaseModel):
+class ChatMessage(BaseModel):
     """As servers send it; what is not named here is not looked at."""
 
     content: str | None = None
@@ -23,8 +23,8 @@ class Message(BaseModel):
         return self.reasoning or self.reasoning_content or ""
 
 
-class Choice(BaseModel):
-    message: Message
+class ChatChoice(BaseModel):
+    message: ChatMessage
     finish_reason: str | None = None
 
 
@@ -33,10 +33,10 @@ class Counted(BaseModel):
     completion_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
 
 
-class Completion(BaseModel):
+class ChatCompletion(BaseModel):
     """A chat completion, as far as it is used. Servers are not trusted to send one."""
 
-    choices: list[Choice] = Field(min_length=1)
+    choices: list[ChatChoice] = Field(min_length=1)
     usage: Counted = Counted()
 
     @field_validator("usage", mode="before")

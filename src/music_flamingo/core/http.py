@@ -70,7 +70,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Answered(Generic[T]):
+class HttpReply(Generic[T]):
     value: T
     num_tries: int
 
@@ -117,7 +117,7 @@ class JsonClient:
 
     def post(
         self, path: str, content: Callable[[int], Content], read: Callable[[Any], T], *, call: str
-    ) -> Answered[T] | Failed:
+    ) -> HttpReply[T] | Failed:
         """Post `content(try)` (tries count from 1) to base_url + path until `read` takes the parsed JSON.
 
         `read` raises ValueError (pydantic's is one), KeyError, IndexError or TypeError for JSON of the wrong shape.
@@ -129,7 +129,7 @@ class JsonClient:
                 self._sleep(self._wait_s(call, attempt, trouble.retry_after_s))
             outcome = self._try(path, content(attempt), read)
             if not isinstance(outcome, _Trouble):
-                return Answered(outcome, attempt)
+                return HttpReply(outcome, attempt)
             trouble = outcome
             if not trouble.again:
                 break

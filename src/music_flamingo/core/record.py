@@ -22,13 +22,13 @@ AUDIO_TOGETHER_BYTES = 16 * 2**20
 R = TypeVar("R", bound="Record")
 
 
-class Part(BaseModel):
+class RecordPart(BaseModel):
     """A piece of a record: frozen, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", allow_inf_nan=False)
 
 
-class Record(Part):
+class Record(RecordPart):
     """One row. `status` is `ok` or `quarantined:<reason>`; a quarantined record is kept, counted and shown."""
 
     id: str
@@ -49,7 +49,7 @@ class Record(Part):
         return self.model_copy(update={"status": QUARANTINED + reason})
 
 
-class Provenance(Part):
+class Provenance(RecordPart):
     """Where a record came from. Holds no clock and no host name."""
 
     made_by: str

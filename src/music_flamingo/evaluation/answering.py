@@ -13,7 +13,7 @@ from music_flamingo.core.ports import Table
 from music_flamingo.core.record import read_parquet
 from music_flamingo.evaluation.captions import names_category
 from music_flamingo.evaluation.controls import noise, silence
-from music_flamingo.evaluation.items import Item
+from music_flamingo.evaluation.items import ExamItem
 from music_flamingo.records import Prediction, Track
 from music_flamingo.records.prediction import Condition
 from music_flamingo.scoring.answers import score_answer
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class AnswerJob:
     """Picklable: it travels to a worker process, which loads model and audio itself."""
 
     model: str
@@ -32,7 +32,7 @@ class Job:
     """Holds `model/`."""
     think: bool
     condition: Condition
-    items: tuple[Item, ...]
+    items: tuple[ExamItem, ...]
     heard_track_ids: tuple[str, ...]
     """For each item the track that is played, or under `none` the one whose length the silence has."""
     tracks: Table[Track]
@@ -42,7 +42,7 @@ class Job:
     """Of the noise that is played."""
 
 
-def answer_job(job: Job) -> list[Prediction]:
+def answer_job(job: AnswerJob) -> list[Prediction]:
     """Predictions in the order of the items. Greedy, on one thread: the same words on any number of workers."""
     import torch
 
@@ -54,7 +54,7 @@ def answer_job(job: Job) -> list[Prediction]:
     return [_prediction(job, i, texts[i]) for i in range(len(job.items))]
 
 
-def _texts(job: Job, listener: "Listener") -> Mapping[int, str]:
+def _texts(job: AnswerJob, listener: "Listener") -> Mapping[int, str]:
     """What the model says to each item, read track by track, so that a catalogue need not fit into memory."""
     from music_flamingo.model.listener import Ask
 
@@ -74,13 +74,13 @@ def _texts(job: Job, listener: "Listener") -> Mapping[int, str]:
     return texts
 
 
-def _played(job: Job, wanted: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+def _played(job: AnswerJob, wanted: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
     """(track id, what is played for it): once a track, so that its questions share one hearing."""
     for track_id, samples in sounds(job.tracks, wanted):
         yield track_id, noise(len(samples), job.seed, track_id) if job.condition == "noise" else samples
 
 
-def _silent_texts(job: Job, listener: "Listener") -> Mapping[int, str]:
+def _silent_texts(job: AnswerJob, listener: "Listener") -> Mapping[int, str]:
     """Silence of one length is always the same sound: each question is put to it once."""
     from music_flamingo.model.listener import Ask
 
@@ -105,12 +105,12 @@ def sounds(tracks: Table[Track], wanted: Collection[str]) -> Iterator[tuple[str,
                 yield track.id, decode_flac(track.audio.bytes)
 
 
-def _ask(job: Job, listener: "Listener", asks: Sequence["Ask"]) -> list[str]:
+def _ask(job: AnswerJob, listener: "Listener", asks: Sequence["Ask"]) -> list[str]:
     heard = listener.answer(asks, max_new_tokens=job.max_new_tokens, batch_size=job.batch_size)
     return [h.text for h in heard]
 
 
-def _prediction(job: Job, index: int, text: str) -> Prediction:
+def _prediction(job: AnswerJob, index: int, text: str) -> Prediction:
     item = job.items[index]
     answer = extract_answer(text)
     return Prediction(
@@ -130,7 +130,7 @@ def _prediction(job: Job, index: int, text: str) -> Prediction:
     )
 
 
-def _is_right(answer: str, item: Item) -> bool:
+def _is_right(answer: str, item: ExamItem) -> bool:
     if item.values:
         return names_category(answer, item.values)
     return score_answer("choice", answer, item.reference, item.options) == 1.0

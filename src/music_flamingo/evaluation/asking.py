@@ -13,37 +13,37 @@ from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.http import Failed
 from music_flamingo.core.progress import Progress
 from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, permuted
-from music_flamingo.evaluation.ledger import Answer, Ledger
-from music_flamingo.evaluation.models import Asked, Model
-from music_flamingo.evaluation.recordings import Condition, Digests, Sound, played
+from music_flamingo.evaluation.ledger import Ledger, LedgerEntry
+from music_flamingo.evaluation.models import Model, ModelInput
+from music_flamingo.evaluation.recordings import Condition, Digests, PlayedAudio, played
 
 MAX_FAILED_IN_A_ROW = 3
 """Batches without a single answer before the run stops: the server is gone."""
 
 
 @dataclass(frozen=True)
-class Question:
+class BenchmarkQuestion:
     """An item under a condition, as it is put to a model."""
 
     item: BenchmarkItem
     condition: Condition
     prompt: str
-    sound: Sound
+    sound: PlayedAudio
 
 
 def questions_of(
     benchmark: Benchmark, folder: Path, items: Sequence[BenchmarkItem], conditions: Sequence[Condition], seed: int
-) -> list[Question]:
+) -> list[BenchmarkQuestion]:
     """Every item under every condition, condition by condition."""
     questions = []
     for condition in conditions:
         shown = [permuted(item, seed, "permuted") for item in items] if condition == "permuted" else list(items)
         for item, sound in zip(shown, played(folder, shown, condition, seed), strict=True):
-            questions.append(Question(item, condition, benchmark.prompt(item), sound))
+            questions.append(BenchmarkQuestion(item, condition, benchmark.prompt(item), sound))
     return questions
 
 
-def key_of(model: Model, question: Question, digests: Digests) -> str:
+def key_of(model: Model, question: BenchmarkQuestion, digests: Digests) -> str:
     sound = question.sound
     heard = digests.of(sound.paths) if question.condition != "none" else len(sound.paths)
     noise = [sound.seed, sound.item_id] if question.condition == "noise" else None
@@ -53,12 +53,12 @@ def key_of(model: Model, question: Question, digests: Digests) -> str:
 
 
 def answer_all(
-    model: Model, questions: Sequence[Question], ledger: Ledger[Answer], batch_size: int
-) -> dict[tuple[str, str], Answer]:
+    model: Model, questions: Sequence[BenchmarkQuestion], ledger: Ledger[LedgerEntry], batch_size: int
+) -> dict[tuple[str, str], LedgerEntry]:
     """(condition, item id) -> its answer. Raises UserError when some are still missing, after all others are kept."""
     digests = Digests()
     keys = [key_of(model, question, digests) for question in questions]
-    waiting: dict[str, Question] = {}
+    waiting: dict[str, BenchmarkQuestion] = {}
     for key, question in zip(keys, questions, strict=True):
         if key not in ledger.entries:
             waiting.setdefault(key, question)
@@ -84,15 +84,17 @@ def answer_all(
     return {(q.condition, q.item.id): ledger.entries[key] for key, q in zip(keys, questions, strict=True)}
 
 
-def _answer_batch(model: Model, batch: Sequence[tuple[str, Question]], ledger: Ledger[Answer]) -> list[Failed]:
-    said = model.answer([Asked(question.prompt, question.sound) for _, question in batch])
+def _answer_batch(
+    model: Model, batch: Sequence[tuple[str, BenchmarkQuestion]], ledger: Ledger[LedgerEntry]
+) -> list[Failed]:
+    said = model.answer([ModelInput(question.prompt, question.sound) for _, question in batch])
     answers, failed = [], []
     for (key, question), words in zip(batch, said, strict=True):
         if isinstance(words, Failed):
             failed.append(words)
             continue
         answers.append(
-            Answer(
+            LedgerEntry(
                 key=key,
                 item_id=question.item.id,
                 condition=question.condition,

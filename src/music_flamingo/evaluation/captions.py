@@ -9,7 +9,7 @@ sentence every time scores number of categories / number of values.
 import random
 from collections.abc import Sequence
 
-from music_flamingo.evaluation.items import CAPTION_FAMILY, SEPARATOR, Item, spread_over_works
+from music_flamingo.evaluation.items import CAPTION_FAMILY, SEPARATOR, ExamItem, spread_over_works
 from music_flamingo.records import Category, Facts, Truth
 from music_flamingo.records.facts import Beats, Sound, Tempo
 from music_flamingo.rewards.structured import structured_reward
@@ -18,11 +18,11 @@ from music_flamingo.scoring.extract import ANSWER, END_ANSWER
 _FROM_THE_SCORE = {"tool": "score", "tool_version": "1", "confidence": 1.0}
 
 
-def choose_captions(truths: Sequence[Truth], request: str, num_tracks: int, seed: int) -> list[Item]:
+def choose_captions(truths: Sequence[Truth], request: str, num_tracks: int, seed: int) -> list[ExamItem]:
     """Items of up to `num_tracks` captions, spread over works; a category with one value only asks nothing."""
     chosen = spread_over_works(sorted(truths, key=lambda t: t.id), seed, CAPTION_FAMILY)[:num_tracks]
     items = [
-        Item(t.id, t.work_id, CAPTION_FAMILY, request, (), reference_of(category), tuple(category.values))
+        ExamItem(t.id, t.work_id, CAPTION_FAMILY, request, (), reference_of(category), tuple(category.values))
         for t in sorted(chosen, key=lambda t: t.id)
         for category in categories_of(t)
     ]

@@ -22,15 +22,15 @@ from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.asking import answer_all, questions_of
 from music_flamingo.evaluation.benchmarks import Benchmark, BenchmarkItem, find
 from music_flamingo.evaluation.contamination import contaminated, refuse, training_of
-from music_flamingo.evaluation.grading import Answered, Graded, grade_all
+from music_flamingo.evaluation.grading import Graded, ItemAnswer, grade_all
 from music_flamingo.evaluation.intervals import RESAMPLES
-from music_flamingo.evaluation.judging import Judge, calls_for, judge_all, prompts_of
-from music_flamingo.evaluation.ledger import Answer, Judgement, Ledger
-from music_flamingo.evaluation.models import Asked, EndpointModel, FolderModel, Model, Said
+from music_flamingo.evaluation.judges import Judge, calls_for, judge_all, prompts_of
+from music_flamingo.evaluation.ledger import Judgement, Ledger, LedgerEntry
+from music_flamingo.evaluation.models import EndpointModel, FolderModel, Model, ModelInput, ModelOutput
 from music_flamingo.evaluation.outcome import (
     RUN,
+    EvaluationRun,
     Outcome,
-    Run,
     outcome_of,
     read_run,
     write_outcome,
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What the command line asks for."""
 
     model: str
@@ -83,14 +83,14 @@ class Recorded:
     def __init__(self, name: str, digest: str, think: bool = False, max_new_tokens: int = 0) -> None:
         self.name, self.digest, self.think, self.max_new_tokens = name, digest, think, max_new_tokens
 
-    def answer(self, batch: Sequence[Asked]) -> list[Said | Failed]:
+    def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
         return [Failed("not_asked", "--rescore asks no model", 0) for _ in batch]
 
     def reply(self, call: object) -> str | Failed:
         return Failed("not_asked", "--rescore asks no judge", 0)
 
 
-def evaluate(request: Request) -> Outcome:
+def evaluate(request: EvaluationRequest) -> Outcome:
     """Ask what is not answered yet, judge, grade, write everything. Raises UserError with the remedy."""
     benchmark = find(request.benchmark)
     folder = request.out / benchmark.name
@@ -101,7 +101,7 @@ def evaluate(request: Request) -> Outcome:
     conditions = _conditions(benchmark, request, items)
     training = before.contamination if before else _contamination(request, items)
     model, judge, embedder = _who(request, before)
-    run = Run(
+    run = EvaluationRun(
         benchmark=benchmark.name,
         model=model.name,
         model_digest=model.digest,
@@ -131,7 +131,7 @@ def evaluate(request: Request) -> Outcome:
     return outcome
 
 
-def _items(benchmark: Benchmark, request: Request) -> tuple[list[BenchmarkItem], int]:
+def _items(benchmark: Benchmark, request: EvaluationRequest) -> tuple[list[BenchmarkItem], int]:
     """(items to ask about, how many are left out because their recording is missing)."""
     items = benchmark.items(request.data)
     if benchmark.counts and len(items) not in benchmark.counts:
@@ -148,7 +148,7 @@ def _items(benchmark: Benchmark, request: Request) -> tuple[list[BenchmarkItem],
     return there, len(items) - len(there)
 
 
-def _conditions(benchmark: Benchmark, request: Request, items: Sequence[BenchmarkItem]) -> list[Condition]:
+def _conditions(benchmark: Benchmark, request: EvaluationRequest, items: Sequence[BenchmarkItem]) -> list[Condition]:
     """`permuted` asks nothing new where there are no options, `shuffled` needs a second recording."""
     has_options = any(len(item.options) > 1 for item in items)
     has_other = len({item.audio for item in items}) > 1
@@ -156,7 +156,7 @@ def _conditions(benchmark: Benchmark, request: Request, items: Sequence[Benchmar
     return [c for c in dict.fromkeys(("audio", *request.conditions)) if c not in left_out]  # type: ignore[misc]
 
 
-def _contamination(request: Request, items: Sequence[BenchmarkItem]) -> str:
+def _contamination(request: EvaluationRequest, items: Sequence[BenchmarkItem]) -> str:
     training = training_of(_training_tracks(request), request.training_ids)
     if training is None:
         return "not checked (none was named)"
@@ -167,13 +167,13 @@ def _contamination(request: Request, items: Sequence[BenchmarkItem]) -> str:
     return f"{len(found)} of {len(items)} items in it, by {looked}"
 
 
-def _training_tracks(request: Request) -> Path | None:
+def _training_tracks(request: EvaluationRequest) -> Path | None:
     """The named port, or the `tracks` port beside a model that lies among a run's ports."""
     beside = Path(request.model).parent / "tracks"
     return request.training_data or (beside if (beside / "_manifest.json").is_file() else None)
 
 
-def _who(request: Request, before: Run | None) -> tuple[Model, Judge | None, Judge | None]:
+def _who(request: EvaluationRequest, before: EvaluationRun | None) -> tuple[Model, Judge | None, Judge | None]:
     if before is not None:
         judge = Recorded(before.judge, before.judge_digest) if before.judge else None
         embedder = Recorded(before.embedder, before.embedder_digest) if before.embedder else None
@@ -189,7 +189,7 @@ def _who(request: Request, before: Run | None) -> tuple[Model, Judge | None, Jud
     return _model(request), judges[0], judges[1]
 
 
-def _model(request: Request) -> Model:
+def _model(request: EvaluationRequest) -> Model:
     if not request.model.startswith(("http://", "https://")):
         return FolderModel(Path(request.model), request.think, request.max_new_tokens)
     if not request.model_name:
@@ -208,18 +208,18 @@ def _model(request: Request) -> Model:
 
 def _graded(
     benchmark: Benchmark,
-    run: Run,
+    run: EvaluationRun,
     items: Sequence[BenchmarkItem],
-    request: Request,
+    request: EvaluationRequest,
     model: Model,
     judge: Judge | None,
     embedder: Judge | None,
 ) -> list[Graded]:
     folder = request.out / benchmark.name
     questions = questions_of(benchmark, request.data, items, run.conditions, run.seed)
-    answers = answer_all(model, questions, Ledger(folder / ANSWERS, Answer), request.batch_size)
+    answers = answer_all(model, questions, Ledger(folder / ANSWERS, LedgerEntry), request.batch_size)
     answered = [
-        Answered(q.item, q.condition, answer.output, answer.problem)
+        ItemAnswer(q.item, q.condition, answer.output, answer.problem)
         for q in questions
         for answer in (answers[q.condition, q.item.id],)
     ]
@@ -231,7 +231,7 @@ def _graded(
 
 
 def _submission(
-    benchmark: Benchmark, request: Request, items: Sequence[BenchmarkItem], graded: Sequence[Graded]
+    benchmark: Benchmark, request: EvaluationRequest, items: Sequence[BenchmarkItem], graded: Sequence[Graded]
 ) -> None:
     if benchmark.submission is not None:
         outputs = {g.item_id: g.output for g in graded if g.condition == "audio"}

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.evaluation import rates
 from music_flamingo.evaluation.benchmarks import find
 from music_flamingo.evaluation.grading import parts_of
 from music_flamingo.evaluation.outcome import RESULTS, read_items, read_run
 
 
-class Comparison(Part):
+class Comparison(RecordPart):
     benchmark: str
     measure: str
     n: int

@@ -14,7 +14,7 @@ import numpy as np
 from music_flamingo.audio.decode import BadAudioError, decode_model_copy
 from music_flamingo.audio.fingerprint import FingerprintKind, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ
-from music_flamingo.audio.hearing import samples_sha256
+from music_flamingo.audio.measure import samples_sha256
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
@@ -24,7 +24,7 @@ from music_flamingo.evaluation.benchmarks.base import BenchmarkItem
 from music_flamingo.evaluation.recordings import LIMITS
 from music_flamingo.quality.contamination import HeldOut, HeldOutSet, held_out_of_tracks
 from music_flamingo.quality.duplicates import DuplicateLimits
-from music_flamingo.quality.prints import Fingerprinted
+from music_flamingo.quality.fingerprint_store import Fingerprinted
 from music_flamingo.records import Track
 
 MIN_NAME_CHARS = 6
@@ -34,7 +34,7 @@ MAX_NAMED = 10
 
 
 @dataclass(frozen=True)
-class Found:
+class ContaminatedItem:
     """A recording of the benchmark that the training data hold."""
 
     item_id: str
@@ -79,22 +79,24 @@ def telling(names: Iterable[str]) -> list[str]:
     return [n.casefold() for n in names if len(n) >= MIN_NAME_CHARS and not n.isdigit()]
 
 
-def contaminated(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[Found]:
+def contaminated(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[ContaminatedItem]:
     """Items whose recording the training data hold, by name, else by sound."""
     by_name = {
         item.id: training.names[name] for item in items for name in telling(item.source_ids) if name in training.names
     }
-    found = [Found(item_id, training_id, "name") for item_id, training_id in by_name.items()]
+    found = [ContaminatedItem(item_id, training_id, "name") for item_id, training_id in by_name.items()]
     return found + _by_sound(folder, [i for i in items if i.id not in by_name], training)
 
 
-def _by_sound(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[Found]:
+def _by_sound(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[ContaminatedItem]:
     if not training.recordings:
         return []
     paths = sorted({path for item in items for path in item.audio})
     kind = training.recordings[0].fingerprint_kind
     hits = HeldOutSet(training.recordings).by_sound(_prints(folder, paths, kind), SAME_SOUND, kind)
-    return [Found(item.id, hits[path].held.id, "sound") for item in items for path in item.audio if path in hits]
+    return [
+        ContaminatedItem(item.id, hits[path].held.id, "sound") for item in items for path in item.audio if path in hits
+    ]
 
 
 def _prints(folder: Path, paths: Sequence[str], kind: FingerprintKind) -> Iterator[Fingerprinted]:
@@ -109,7 +111,7 @@ def _prints(folder: Path, paths: Sequence[str], kind: FingerprintKind) -> Iterat
             yield Fingerprinted(path, samples_sha256(samples), words)
 
 
-def refuse(found: Sequence[Found], num_items: int) -> None:
+def refuse(found: Sequence[ContaminatedItem], num_items: int) -> None:
     """Raises UserError that names what was found."""
     named = "\n  ".join(f"{f.item_id} is {f.training_id} ({f.how})" for f in found[:MAX_NAMED])
     more = f"\n  and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""

@@ -12,25 +12,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.evaluation.items import Item, rng_of
+from music_flamingo.evaluation.items import ExamItem, rng_of
 
 NOISE_LEVEL = 0.1
 
 
-def shuffled_tracks(items: Sequence[Item], seed: int) -> list[str]:
+def shuffled_tracks(items: Sequence[ExamItem], seed: int) -> list[str]:
     """For each item the id of the track to be heard in its place.
 
     A track has one replacement in a family, whatever is asked of it there, so that it is listened to once.
     Raises UserError when a family has only one work.
     """
-    families: dict[str, dict[str, Item]] = {}
+    families: dict[str, dict[str, ExamItem]] = {}
     for item in items:
         families.setdefault(item.family, {})[item.track_id] = item
     played = {name: _replacements(list(asked.values()), seed) for name, asked in families.items()}
     return [played[item.family][item.track_id] for item in items]
 
 
-def _replacements(asked: Sequence[Item], seed: int) -> dict[str, str]:
+def _replacements(asked: Sequence[ExamItem], seed: int) -> dict[str, str]:
     answers = sorted({_answer(item) for item in asked})
     played = {}
     for answer in answers:
@@ -41,12 +41,12 @@ def _replacements(asked: Sequence[Item], seed: int) -> dict[str, str]:
     return played
 
 
-def _answer(item: Item) -> str:
+def _answer(item: ExamItem) -> str:
     """A caption has no single answer: any other piece replaces it."""
     return "" if item.category else item.reference
 
 
-def _other(item: Item, asked: Sequence[Item], answer: str, rng: np.random.Generator) -> str:
+def _other(item: ExamItem, asked: Sequence[ExamItem], answer: str, rng: np.random.Generator) -> str:
     others = sorted((o for o in asked if o.work_id != item.work_id), key=lambda o: o.track_id)
     if not others:
         raise UserError(

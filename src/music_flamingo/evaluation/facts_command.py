@@ -9,9 +9,9 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation import rates
-from music_flamingo.evaluation.grading import ALL, Graded, Row, parts_of
+from music_flamingo.evaluation.grading import ALL, Graded, RateRow, parts_of
 from music_flamingo.evaluation.mir_scores import fact_scores
-from music_flamingo.evaluation.outcome import RUN, Outcome, Run, write_outcome
+from music_flamingo.evaluation.outcome import RUN, EvaluationRun, Outcome, write_outcome
 from music_flamingo.records import Facts, Track, Truth
 
 NAME, TITLE = "facts", "Annotation tools on rendered scores"
@@ -28,7 +28,7 @@ def evaluate_facts(data: Path, out: Path, resamples: int, seed: int) -> Outcome:
     graded = [_graded(f, known[f.id], groups.get(f.id, ())) for f in facts.ok() if f.id in known]
     if not graded:
         raise UserError(f"{data / 'truth'} knows nothing of {data / 'facts'}: only rendered scores have a truth.")
-    run = Run(
+    run = EvaluationRun(
         benchmark=NAME,
         model=_tools(facts),
         model_digest=sha256_json([facts.digest, truth.digest]),
@@ -78,7 +78,7 @@ def _graded(facts: Facts, truth: Truth, groups: tuple[tuple[str, str], ...]) -> 
     )
 
 
-def _rows(graded: list[Graded], resamples: int, seed: int) -> list[Row]:
+def _rows(graded: list[Graded], resamples: int, seed: int) -> list[RateRow]:
     names = list(dict.fromkeys(name for g in graded for name in g.grades))
     groups = sorted({group for g in graded for group in g.groups})
     rows = []
@@ -90,7 +90,7 @@ def _rows(graded: list[Graded], resamples: int, seed: int) -> list[Row]:
             found = rates.rate_interval(parts_of(some, name), resamples, seed)
             if found is not None:
                 rows.append(
-                    Row(
+                    RateRow(
                         benchmark=NAME,
                         title=TITLE,
                         measure=name,

@@ -19,7 +19,7 @@ from music_flamingo.records import Score
 CANDIDATE = "grpo"
 
 
-class Gate(BaseModel):
+class ReleaseGate(BaseModel):
     """What a release must reach."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -32,7 +32,7 @@ class Gate(BaseModel):
     """Fewer held-out works than this prove nothing: resampling them hardly varies."""
 
 
-def reasons_against(scores: Sequence[Score], evaluation: Evaluation, gate: Gate) -> list[str]:
+def reasons_against(scores: Sequence[Score], evaluation: Evaluation, gate: ReleaseGate) -> list[str]:
     """Why the model must not be released; empty when it may."""
     own = {(s.condition, s.family): s for s in scores if s.model == CANDIDATE}
     if ("audio", ALL) not in own:
@@ -53,7 +53,7 @@ def margins(scores: Sequence[Score], chance: Mapping[str, float]) -> dict[str, f
     return {f: round(own["audio", f] - controls[f], 9) for f in families}
 
 
-def _too_few_works(overall: Score, gate: Gate) -> list[str]:
+def _too_few_works(overall: Score, gate: ReleaseGate) -> list[str]:
     if overall.num_works >= gate.min_works:
         return []
     return [f"{overall.num_works} held-out works were asked about; the gate wants {gate.min_works}"]
@@ -77,7 +77,7 @@ def _not_above_controls(differences: Sequence[Difference]) -> list[str]:
     return reasons
 
 
-def _too_few_families(scores: Sequence[Score], chance: Mapping[str, float], gate: Gate) -> list[str]:
+def _too_few_families(scores: Sequence[Score], chance: Mapping[str, float], gate: ReleaseGate) -> list[str]:
     found = margins(scores, chance)
     clear = [family for family, margin in found.items() if margin >= gate.min_margin]
     if len(clear) >= gate.min_families:

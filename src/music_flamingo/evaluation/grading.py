@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.evaluation import rates
 from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, Grade, Replies
 from music_flamingo.evaluation.paper import published
@@ -15,7 +15,7 @@ from music_flamingo.evaluation.paper import published
 ALL = "all"
 
 
-class Graded(Part):
+class Graded(RecordPart):
     """One item under one condition: what was asked, said and scored. One line of items.jsonl."""
 
     item_id: str
@@ -35,7 +35,7 @@ class Graded(Part):
     cluster: str
 
 
-class Row(Part):
+class RateRow(RecordPart):
     """One rate of the results table."""
 
     benchmark: str
@@ -59,7 +59,7 @@ class Row(Part):
     """What the paper reports for the whole benchmark with its audio."""
 
 
-class Position(Part):
+class Position(RecordPart):
     """How often an option's place is chosen, next to how often it is right."""
 
     place: int
@@ -70,14 +70,14 @@ class Position(Part):
 
 
 @dataclass(frozen=True)
-class Answered:
+class ItemAnswer:
     item: BenchmarkItem
     condition: str
     output: str
     problem: str = ""
 
 
-def grade(benchmark: Benchmark, answered: Answered, replies: Replies) -> Graded:
+def grade(benchmark: Benchmark, answered: ItemAnswer, replies: Replies) -> Graded:
     item, output = answered.item, answered.output
     found = {m.name: m.score(item, output, replies) for m in benchmark.measures}
     parsed = benchmark.parse(item, output)
@@ -100,12 +100,12 @@ def grade(benchmark: Benchmark, answered: Answered, replies: Replies) -> Graded:
 
 
 def grade_all(
-    benchmark: Benchmark, answered: Iterable[Answered], replies: Mapping[tuple[str, str], Replies]
+    benchmark: Benchmark, answered: Iterable[ItemAnswer], replies: Mapping[tuple[str, str], Replies]
 ) -> list[Graded]:
     return [grade(benchmark, a, replies.get((a.condition, a.item.id), {})) for a in answered]
 
 
-def rows_of(benchmark: Benchmark, graded: Sequence[Graded], resamples: int, seed: int) -> list[Row]:
+def rows_of(benchmark: Benchmark, graded: Sequence[Graded], resamples: int, seed: int) -> list[RateRow]:
     """Every measure under every condition: all items, then each group of them under the true audio."""
     rows = []
     for condition in dict.fromkeys(g.condition for g in graded):
@@ -131,14 +131,14 @@ def _by_group(graded: Sequence[Graded]) -> dict[str, list[Graded]]:
 
 def _row(
     benchmark: Benchmark, name: str, condition: str, group: str, graded: Sequence[Graded], resamples: int, seed: int
-) -> Row | None:
+) -> RateRow | None:
     measure = benchmark.measure(name)
     interval = rates.rate_interval(parts_of(graded, name), resamples, seed)
     if interval is None:
         return None
     paper = published(benchmark.name, name) if group == ALL and condition == "audio" else None
     unparsed = None if benchmark.judges else 100 * sum(g.parsed is None for g in graded) / len(graded)
-    return Row(
+    return RateRow(
         benchmark=benchmark.name,
         title=benchmark.title,
         measure=name,
@@ -156,8 +156,8 @@ def _row(
     )
 
 
-def parts_of(graded: Sequence[Graded], measure: str) -> list[rates.Part]:
-    return [rates.Part(g.cluster, *g.grades[measure]) for g in graded]
+def parts_of(graded: Sequence[Graded], measure: str) -> list[rates.WeightedItem]:
+    return [rates.WeightedItem(g.cluster, *g.grades[measure]) for g in graded]
 
 
 def positions(graded: Sequence[Graded]) -> list[Position]:

@@ -23,7 +23,7 @@ MIN_ANSWERS = 2
 
 
 @dataclass(frozen=True)
-class Item:
+class ExamItem:
     """One question about one track."""
 
     track_id: str
@@ -45,13 +45,13 @@ class Item:
         return "/".join(part for part in (self.family, self.category, self.track_id) if part)
 
 
-def choose_items(truths: Iterable[Truth], families: Sequence[str], per_family: int, seed: int) -> list[Item]:
+def choose_items(truths: Iterable[Truth], families: Sequence[str], per_family: int, seed: int) -> list[ExamItem]:
     """Questions of the named families, in order of family and track. A family with one answer only gives none."""
     known = sorted(truths, key=lambda t: t.id)
     return [item for name in families for item in _family_items(FAMILIES[name], known, per_family, seed)]
 
 
-def _family_items(family: Family, truths: Sequence[Truth], per_family: int, seed: int) -> list[Item]:
+def _family_items(family: Family, truths: Sequence[Truth], per_family: int, seed: int) -> list[ExamItem]:
     by_answer: dict[str, list[Truth]] = {}
     for truth in truths:
         answer = family.from_truth(truth)
@@ -61,7 +61,7 @@ def _family_items(family: Family, truths: Sequence[Truth], per_family: int, seed
         return []
     most = -(-per_family // len(family.options))
     chosen = [
-        Item(truth.id, truth.work_id, family.name, family.question, family.options, answer)
+        ExamItem(truth.id, truth.work_id, family.name, family.question, family.options, answer)
         for answer in sorted(by_answer)
         for truth in spread_over_works(by_answer[answer], seed, family.name, answer)[:most]
     ]

@@ -13,15 +13,15 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from music_flamingo.core.errors import CorruptDataError
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 
 
-class Entry(Part):
+class Entry(RecordPart):
     key: str
     """What the call was: equal keys have equal answers."""
 
 
-class Answer(Entry):
+class LedgerEntry(Entry):
     """What a model said about one item under one condition."""
 
     item_id: str

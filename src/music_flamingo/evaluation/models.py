@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from music_flamingo.audio.decode import BadAudioError
-from music_flamingo.core.chat import Completion, audio_part
+from music_flamingo.core.chat import ChatCompletion, audio_part
 from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_bytes, sha256_file, sha256_json
 from music_flamingo.core.http import Content, Endpoint, Failed, JsonClient
-from music_flamingo.evaluation.recordings import Sound
+from music_flamingo.evaluation.recordings import PlayedAudio
 from music_flamingo.prompts import render_question
 from music_flamingo.serving.bundle import CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_FILE, open_release
 
@@ -25,13 +25,13 @@ TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class ModelInput:
     prompt: str
-    sound: Sound
+    sound: PlayedAudio
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelOutput:
     text: str
     problem: str = ""
 
@@ -42,7 +42,7 @@ class Model(Protocol):
     think: bool
     max_new_tokens: int
 
-    def answer(self, batch: Sequence[Asked]) -> list[Said | Failed]:
+    def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
         """Words for each; a Failed one is asked again by the next run."""
 
 
@@ -68,12 +68,12 @@ class FolderModel:
         self._folder = folder
         self._listener: Any = None
 
-    def answer(self, batch: Sequence[Asked]) -> list[Said | Failed]:
+    def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
         from music_flamingo.model.listener import Ask, Listener
 
         if self._listener is None:
             self._listener = Listener.load(self._folder)
-        said: list[Said | Failed] = [Said("")] * len(batch)
+        said: list[ModelOutput | Failed] = [ModelOutput("")] * len(batch)
         asks = []
         for place, asked in enumerate(batch):
             try:
@@ -81,13 +81,13 @@ class FolderModel:
                 self._listener.hearing.window_of(len(samples), "middle")
                 asks.append((place, Ask(samples, asked.prompt, (), self.think)))
             except (BadAudioError, UserError) as error:
-                said[place] = Said("", str(error))
+                said[place] = ModelOutput("", str(error))
         if asks:
             heard = self._listener.answer(
                 [ask for _, ask in asks], max_new_tokens=self.max_new_tokens, batch_size=len(asks)
             )
             for (place, _), h in zip(asks, heard, strict=True):
-                said[place] = Said(h.text)
+                said[place] = ModelOutput(h.text)
         return said
 
 
@@ -115,15 +115,15 @@ class EndpointModel:
         self.max_new_tokens = max_new_tokens or DEFAULT_MAX_NEW_TOKENS
         self._client = JsonClient(endpoint, seed)
 
-    def answer(self, batch: Sequence[Asked]) -> list[Said | Failed]:
+    def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
         with ThreadPoolExecutor(max(1, len(batch))) as pool:
             return list(pool.map(self._ask, batch))
 
-    def _ask(self, asked: Asked) -> Said | Failed:
+    def _ask(self, asked: ModelInput) -> ModelOutput | Failed:
         try:
             sent = asked.sound.encoded(self._silence_for_none)
         except BadAudioError as error:
-            return Said("", str(error))
+            return ModelOutput("", str(error))
         prompt = render_question(asked.prompt, (), self.think)
         content: list[dict[str, object]] = [{"type": "text", "text": prompt}]
         if sent is not None:
@@ -131,7 +131,7 @@ class EndpointModel:
         body = chat_body(self.name, [{"role": "user", "content": content}], self.max_new_tokens)
         call = sha256_bytes(prompt.encode())
         outcome = self._client.post("/chat/completions", lambda _: Content(json=body), chat_words, call=call)
-        return outcome if isinstance(outcome, Failed) else Said(outcome.value)
+        return outcome if isinstance(outcome, Failed) else ModelOutput(outcome.value)
 
 
 def endpoint_of(url: str, api_key_env: str | None) -> Endpoint:
@@ -158,6 +158,6 @@ def chat_words(reply: Any) -> str:
 
     Raises ValueError for another shape.
     """
-    message = Completion.model_validate(reply).choices[0].message
+    message = ChatCompletion.model_validate(reply).choices[0].message
     words = message.content or ""
     return words if not message.thoughts or "<think>" in words else f"<think>{message.thoughts}</think>{words}"

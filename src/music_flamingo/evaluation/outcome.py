@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from music_flamingo.core.errors import MissingInputError
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation import rates
 from music_flamingo.evaluation.benchmarks.base import Benchmark
@@ -12,7 +12,7 @@ from music_flamingo.evaluation.grading import (
     ALL,
     Graded,
     Position,
-    Row,
+    RateRow,
     agreement_when_permuted,
     parts_of,
     position_bias,
@@ -25,7 +25,7 @@ from music_flamingo.evaluation.recordings import TITLES, Condition
 RUN, ITEMS, RESULTS, TABLE = "run.json", "items.jsonl", "results.json", "results.md"
 
 
-class Run(Part):
+class EvaluationRun(RecordPart):
     """Everything that the numbers depend on, printed with them."""
 
     benchmark: str
@@ -52,7 +52,7 @@ class Run(Part):
     package_version: str
 
 
-class ControlDifference(Part):
+class ControlDifference(RecordPart):
     """A measure with the true audio less the same under a control, the same items paired."""
 
     measure: str
@@ -62,9 +62,9 @@ class ControlDifference(Part):
     high: float
 
 
-class Outcome(Part):
-    run: Run
-    rows: list[Row]
+class Outcome(RecordPart):
+    run: EvaluationRun
+    rows: list[RateRow]
     controls: list[ControlDifference]
     positions: list[Position]
     position_bias: float | None
@@ -72,12 +72,12 @@ class Outcome(Part):
     num_unheard: int
     """Recordings that could not be decoded; they count as unparsed."""
 
-    def headline(self, measure: str) -> Row | None:
+    def headline(self, measure: str) -> RateRow | None:
         """The whole benchmark with its audio."""
         return next((r for r in self.rows if r.measure == measure and r.condition == "audio" and r.group == ALL), None)
 
 
-def outcome_of(benchmark: Benchmark, run: Run, graded: Sequence[Graded]) -> Outcome:
+def outcome_of(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded]) -> Outcome:
     placed = positions(graded)
     return Outcome(
         run=run,
@@ -90,7 +90,7 @@ def outcome_of(benchmark: Benchmark, run: Run, graded: Sequence[Graded]) -> Outc
     )
 
 
-def _controls(benchmark: Benchmark, run: Run, graded: Sequence[Graded]) -> list[ControlDifference]:
+def _controls(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded]) -> list[ControlDifference]:
     differences = []
     for measure in benchmark.measures:
         by_condition = {c: {g.item_id: g for g in graded if g.condition == c and measure.name in g.grades}
@@ -118,11 +118,11 @@ def write_outcome(folder: Path, outcome: Outcome, graded: Sequence[Graded]) -> N
     write_atomic(folder / TABLE, outcome_markdown(outcome))
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> EvaluationRun:
     path = folder / RUN
     if not path.is_file():
         raise MissingInputError(f"{folder} holds no {RUN}: nothing was evaluated there yet.")
-    return Run.model_validate_json(path.read_text())
+    return EvaluationRun.model_validate_json(path.read_text())
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -214,11 +214,11 @@ def _facts_of(outcome: Outcome) -> list[str]:
     return facts
 
 
-def _value(row: Row) -> str:
+def _value(row: RateRow) -> str:
     return f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
 
 
-def _against_paper(row: Row) -> str:
+def _against_paper(row: RateRow) -> str:
     if row.paper is None or published(row.benchmark, row.measure) is None:
         return "-"
     return f"{row.value - row.paper:+.1f} [{row.low - row.paper:+.1f}, {row.high - row.paper:+.1f}]"

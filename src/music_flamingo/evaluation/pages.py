@@ -11,7 +11,7 @@ from music_flamingo.evaluation.outcome import RESULTS, TABLE, Outcome, outcomes_
 
 def write_all(out: Path, outcome: Outcome, graded: Sequence[Graded], data: Path) -> None:
     """Write OUT/results.json, OUT/results.md, the overview and the page of the benchmark that was just evaluated."""
-    from music_flamingo.report.benchmarks import write_benchmark_page, write_overview_page
+    from music_flamingo.evaluation.html import write_benchmark_page, write_overview_page
 
     outcomes = outcomes_below(out)
     write_atomic(out / RESULTS, json.dumps([o.model_dump() for o in outcomes], ensure_ascii=False) + "\n")

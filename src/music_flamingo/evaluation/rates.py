@@ -21,7 +21,7 @@ CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
-class Part:
+class WeightedItem:
     """One item's value and weight, and the recording it belongs to."""
 
     cluster: str
@@ -29,7 +29,7 @@ class Part:
     weight: float
 
 
-def rate_interval(parts: Sequence[Part], resamples: int, seed: int) -> Interval | None:
+def rate_interval(parts: Sequence[WeightedItem], resamples: int, seed: int) -> Interval | None:
     """The rate with its interval; None where no item has a weight."""
     if not sum(p.weight for p in parts):
         return None
@@ -38,7 +38,9 @@ def rate_interval(parts: Sequence[Part], resamples: int, seed: int) -> Interval 
     return percentiles(sum(p.value for p in parts) / sum(p.weight for p in parts), rates_R)
 
 
-def paired_interval(ours: Sequence[Part], theirs: Sequence[Part], resamples: int, seed: int) -> Interval | None:
+def paired_interval(
+    ours: Sequence[WeightedItem], theirs: Sequence[WeightedItem], resamples: int, seed: int
+) -> Interval | None:
     """Our rate less theirs on the same items in the same order, the same recordings drawn for both."""
     if [p.cluster for p in ours] != [p.cluster for p in theirs]:
         raise ValueError("a paired difference needs the same items in the same order")
@@ -54,7 +56,7 @@ def paired_interval(ours: Sequence[Part], theirs: Sequence[Part], resamples: int
     return percentiles(float(difference(whole_1K)[0]), _resampled(pairs_PK, counts_P, resamples, seed, difference))
 
 
-def _clustered(parts: Sequence[Part], rows: Sequence[tuple[float, ...]]) -> np.ndarray:
+def _clustered(parts: Sequence[WeightedItem], rows: Sequence[tuple[float, ...]]) -> np.ndarray:
     """Sums of each recording: (clusters, K)."""
     index: dict[str, int] = {}
     where = np.array([index.setdefault(p.cluster, len(index)) for p in parts])

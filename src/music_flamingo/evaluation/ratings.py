@@ -18,7 +18,7 @@ import numpy as np
 
 from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_json
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation import rates
 from music_flamingo.evaluation.agreement import agreement
@@ -31,7 +31,7 @@ SHEET, KEY = "sheet.csv", "key.json"
 COLUMNS = ("code", "audio", "question", "caption", "rater", *SCALES, "comment")
 
 
-class Coded(Part):
+class Coded(RecordPart):
     """What a code on the sheet stands for."""
 
     code: str
@@ -39,7 +39,7 @@ class Coded(Part):
     item_id: str
 
 
-class Rating(Part):
+class Rating(RecordPart):
     rater: str
     model: str
     item_id: str
@@ -47,7 +47,7 @@ class Rating(Part):
     score: int
 
 
-class ModelRating(Part):
+class ModelRating(RecordPart):
     """One model on one scale."""
 
     model: str
@@ -59,7 +59,7 @@ class ModelRating(Part):
     high: float
 
 
-class Agreed(Part):
+class Agreed(RecordPart):
     """How far raters agree on one scale, over all captions of all models."""
 
     scale: str
@@ -162,7 +162,7 @@ def model_ratings(ratings: Sequence[Rating], resamples: int, seed: int) -> list[
     for model in sorted({r.model for r in ratings}):
         for scale in SCALES:
             mine = [r for r in ratings if (r.model, r.scale) == (model, scale)]
-            interval = rates.rate_interval([rates.Part(r.item_id, r.score, 1.0) for r in mine], resamples, seed)
+            interval = rates.rate_interval([rates.WeightedItem(r.item_id, r.score, 1.0) for r in mine], resamples, seed)
             if interval is not None:
                 found.append(
                     ModelRating(

@@ -46,7 +46,7 @@ MAX_NAMED = 20
 
 
 @dataclass(frozen=True)
-class Sound:
+class PlayedAudio:
     """What is heard. Raises BadAudioError where a recording cannot be decoded."""
 
     paths: tuple[Path, ...]
@@ -88,11 +88,11 @@ def require_recordings(folder: Path, items: Sequence[BenchmarkItem]) -> None:
         )
 
 
-def played(folder: Path, items: Sequence[BenchmarkItem], condition: Condition, seed: int) -> list[Sound]:
+def played(folder: Path, items: Sequence[BenchmarkItem], condition: Condition, seed: int) -> list[PlayedAudio]:
     """The sound of each item under a condition."""
     own = [tuple(folder / path for path in item.audio) for item in items]
     paths = _others(own, seed) if condition == "shuffled" else own
-    return [Sound(p, condition, seed, item.id) for p, item in zip(paths, items, strict=True)]
+    return [PlayedAudio(p, condition, seed, item.id) for p, item in zip(paths, items, strict=True)]
 
 
 def _others(own: Sequence[tuple[Path, ...]], seed: int) -> list[tuple[Path, ...]]:

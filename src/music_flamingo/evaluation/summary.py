@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from music_flamingo.core.errors import MissingInputError
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
 from music_flamingo.evaluation.items import CAPTION_FAMILY, SEPARATOR
@@ -28,7 +28,7 @@ Answers = Mapping[tuple[str, Condition], Sequence[Prediction]]
 """(model, condition) -> its predictions, the same questions in the same order in each."""
 
 
-class Difference(Part):
+class Difference(RecordPart):
     """Balanced accuracy of `model` with the true audio, less that of `minus_model` under `minus_condition`."""
 
     model: str
@@ -40,7 +40,7 @@ class Difference(Part):
     high: float
 
 
-class Corpus(Part):
+class Corpus(RecordPart):
     """What the models learned from and were asked about, counted."""
 
     train_tracks: int
@@ -50,7 +50,7 @@ class Corpus(Part):
     works_by_tradition: dict[str, int]
 
 
-class Evaluation(Part):
+class Evaluation(RecordPart):
     """What the scores table alone does not say."""
 
     note: str

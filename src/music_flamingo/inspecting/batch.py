@@ -9,8 +9,8 @@ from itertools import groupby, pairwise
 from typing import Any, Literal
 
 from music_flamingo.model.context import Hearing
-from music_flamingo.training.items import Item
-from music_flamingo.training.sounds import Window
+from music_flamingo.training.data.audio import TrainingWindow
+from music_flamingo.training.data.items import TrainingItem
 
 Kind = Literal["audio", "read", "taught"]
 
@@ -19,14 +19,14 @@ Kind = Literal["audio", "read", "taught"]
 class Subject:
     """What a sample should be about, as planned."""
 
-    window: Window
-    items: tuple[Item, ...]
+    window: TrainingWindow
+    items: tuple[TrainingItem, ...]
     num_audio_tokens: int
     """As many as the encoder will give for the window."""
 
 
 @dataclass(frozen=True)
-class Token:
+class InspectedToken:
     id: int
     text: str
     weight: float
@@ -42,11 +42,11 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Piece:
+class TokenRun:
     """Neighbouring tokens of one kind, one weight and one question."""
 
     kind: Kind
-    tokens: tuple[Token, ...]
+    tokens: tuple[InspectedToken, ...]
     text: str
 
     @property
@@ -59,12 +59,12 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Sample:
+class InspectedSample:
     subject: Subject
     window_s: tuple[float, float]
     track_s: float
-    tokens: tuple[Token, ...]
-    pieces: tuple[Piece, ...]
+    tokens: tuple[InspectedToken, ...]
+    pieces: tuple[TokenRun, ...]
     num_padding: int
 
     def count(self, kind: Kind) -> int:
@@ -85,7 +85,7 @@ class Batch:
     """Windows that the audio encoder works on."""
     token_s: float
     """Seconds of sound in an audio token."""
-    samples: tuple[Sample, ...]
+    samples: tuple[InspectedSample, ...]
     notes: tuple[str, ...]
 
     def count(self, kind: Kind) -> int:
@@ -107,17 +107,17 @@ def take_apart(
     processor: Any,
     hearing: Hearing,
     num_samples: Mapping[str, int],
-) -> tuple[Sample, ...]:
+) -> tuple[InspectedSample, ...]:
     """The samples of a batch in order. `num_samples`: of each track, at the model's rate."""
     rows = _packed_rows(tensors) if "bounds" in tensors else _padded_rows(tensors)
     made = []
     for subject, (ids, weights, positions, questions, num_padding) in zip(subjects, rows, strict=True):
         texts = processor.tokenizer.batch_decode([[i] for i in ids])
         is_audio = [i == processor.audio_token_id for i in ids]
-        tokens = tuple(map(Token, ids, texts, weights, positions, questions, is_audio))
+        tokens = tuple(map(InspectedToken, ids, texts, weights, positions, questions, is_audio))
         window, rate = subject.window, hearing.sample_rate_hz
         made.append(
-            Sample(
+            InspectedSample(
                 subject=subject,
                 window_s=(window.start / rate, window.end / rate),
                 track_s=num_samples[window.track_id] / rate,
@@ -149,7 +149,7 @@ def _packed_rows(tensors: Mapping[str, Any]) -> Iterator[Row]:
         yield ids, weights, positions, questions, 0
 
 
-def _pieces(tokens: Sequence[Token], processor: Any) -> Iterator[Piece]:
+def _pieces(tokens: Sequence[InspectedToken], processor: Any) -> Iterator[TokenRun]:
     for (kind, _, _), group in groupby(tokens, key=lambda token: (token.kind, token.weight, token.question)):
         run = tuple(group)
-        yield Piece(kind, run, "" if kind == "audio" else processor.tokenizer.decode([token.id for token in run]))
+        yield TokenRun(kind, run, "" if kind == "audio" else processor.tokenizer.decode([token.id for token in run]))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from music_flamingo.inspecting.batch import Batch, Sample, Token
+from music_flamingo.inspecting.batch import Batch, InspectedSample, InspectedToken
 from music_flamingo.model.context import Hearing
 
 TURN_START, TURN_END = "<|im_start|>", "<|im_end|>"
@@ -24,7 +24,7 @@ def mistakes(batch: Batch, hearing: Hearing, *, is_taught: bool) -> list[str]:
     ]
 
 
-def assistants_words(tokens: Sequence[Token]) -> list[bool]:
+def assistants_words(tokens: Sequence[InspectedToken]) -> list[bool]:
     """By the chat form: what stands after `<|im_start|>assistant` and a line break, up to and with `<|im_end|>`."""
     inside, header = False, None
     marks = []
@@ -41,7 +41,7 @@ def assistants_words(tokens: Sequence[Token]) -> list[bool]:
     return marks
 
 
-def _wrong_labels(sample: Sample, is_taught: bool) -> Iterator[str]:
+def _wrong_labels(sample: InspectedSample, is_taught: bool) -> Iterator[str]:
     spoken = assistants_words(sample.tokens)
     if sound := [t for t in sample.tokens if t.is_audio and t.weight > 0]:
         yield f"{len(sound)} audio tokens are trained on"
@@ -55,19 +55,19 @@ def _wrong_labels(sample: Sample, is_taught: bool) -> Iterator[str]:
         yield "nothing of it is trained on"
 
 
-def _wrong_sound(sample: Sample) -> Iterator[str]:
+def _wrong_sound(sample: InspectedSample) -> Iterator[str]:
     found, expected = sample.count("audio"), sample.subject.num_audio_tokens
     if found != expected:
         yield f"{found} audio tokens stand for a sound that gives {expected}"
 
 
-def _wrong_window(sample: Sample) -> Iterator[str]:
+def _wrong_window(sample: InspectedSample) -> Iterator[str]:
     start_s, end_s = sample.window_s
     if not 0 <= start_s < end_s <= sample.track_s:
         yield f"its window is not within its track of {sample.track_s:.2f} s"
 
 
-def _wrong_positions(sample: Sample) -> Iterator[str]:
+def _wrong_positions(sample: InspectedSample) -> Iterator[str]:
     """0, 1, 2 ... through the sample; each question that stands apart goes on from what all of them see."""
     shared = sum(token.question == 0 for token in sample.tokens)
     expected, seen = [], {0: 0}
@@ -79,11 +79,11 @@ def _wrong_positions(sample: Sample) -> Iterator[str]:
         yield "positions do not start anew with it, or do not go on by one"
 
 
-def _too_long(sample: Sample, hearing: Hearing) -> Iterator[str]:
+def _too_long(sample: InspectedSample, hearing: Hearing) -> Iterator[str]:
     if len(sample.tokens) > hearing.context_tokens:
         yield f"{len(sample.tokens)} tokens exceed the context of {hearing.context_tokens}"
 
 
-def _shown(tokens: Sequence[Token]) -> str:
+def _shown(tokens: Sequence[InspectedToken]) -> str:
     text = "".join(token.text for token in tokens)
     return repr(text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}...")

@@ -17,11 +17,11 @@ from music_flamingo.inspecting.batch import Batch, Subject, take_apart
 from music_flamingo.inspecting.checks import mistakes
 from music_flamingo.model.chat import batch_of
 from music_flamingo.model.context import Hearing
-from music_flamingo.training.batches import lessons_in
-from music_flamingo.training.grpo import Prompt, prompt_tokens
-from music_flamingo.training.reinforce import Questions, plan_prompts
-from music_flamingo.training.settings import Reinforcing, Teaching
-from music_flamingo.training.teach import Lessons
+from music_flamingo.training.data.collator import lessons_in
+from music_flamingo.training.grpo.run import Questions, plan_prompts
+from music_flamingo.training.grpo.trainer import GrpoPrompt, prompt_tokens
+from music_flamingo.training.settings import GrpoConfig, SupervisedConfig
+from music_flamingo.training.supervised import Lessons
 
 STAGES = ("sft", "warmup", "grpo")
 
@@ -33,12 +33,12 @@ NOT_HEARD = "Training keeps 1 in {of:g} questions, those the model is least sure
 
 
 @dataclass(frozen=True)
-class Seen:
+class InspectedBatch:
     batch: Batch
     mistakes: tuple[str, ...]
 
 
-def look(stage_name: str, params: Mapping[str, Any], data: Path, step: int) -> Seen:
+def look(stage_name: str, params: Mapping[str, Any], data: Path, step: int) -> InspectedBatch:
     """The batch of `step` (from 1) on the ports in `data`.
 
     Raises MissingInputError before the stages above have run, UserError for another stage or a step that never comes.
@@ -52,13 +52,13 @@ def look(stage_name: str, params: Mapping[str, Any], data: Path, step: int) -> S
     return at_step(stage_name, config, prepared, step)
 
 
-def at_step(stage_name: str, config: Any, prepared: Lessons | Questions, step: int) -> Seen:
+def at_step(stage_name: str, config: Any, prepared: Lessons | Questions, step: int) -> InspectedBatch:
     if isinstance(prepared, Lessons):
         return _of_lessons(stage_name, config, prepared, step)
     return _of_questions(stage_name, config, prepared, step)
 
 
-def _of_lessons(stage_name: str, config: Teaching, prepared: Lessons, step: int) -> Seen:
+def _of_lessons(stage_name: str, config: SupervisedConfig, prepared: Lessons, step: int) -> InspectedBatch:
     per_step = config.batch_size
     rows = _rows(step, per_step, len(prepared.lessons))
     lessons = lessons_in(prepared.lessons[row] for row in rows)
@@ -67,11 +67,11 @@ def _of_lessons(stage_name: str, config: Teaching, prepared: Lessons, step: int)
     tensors = prepared.collator([{"lesson": row} for row in rows])
     processor, total = prepared.collator.processor, len(prepared.lessons) // per_step
     batch = _batch(stage_name, step, total, tensors, subjects, processor, prepared, [])
-    return Seen(batch, tuple(mistakes(batch, prepared.hearing, is_taught=True)))
+    return InspectedBatch(batch, tuple(mistakes(batch, prepared.hearing, is_taught=True)))
 
 
-def _of_questions(stage_name: str, config: Reinforcing, prepared: Questions, step: int) -> Seen:
-    prompts: list[Prompt] = plan_prompts(config, prepared, None)
+def _of_questions(stage_name: str, config: GrpoConfig, prepared: Questions, step: int) -> InspectedBatch:
+    prompts: list[GrpoPrompt] = plan_prompts(config, prepared, None)
     rows = _rows(step, config.prompts_per_step, len(prompts))
     asked = [prompts[row] for row in rows]
     sounds = [prepared.bank(prompt.window) for prompt in asked]
@@ -83,7 +83,7 @@ def _of_questions(stage_name: str, config: Reinforcing, prepared: Questions, ste
     if config.candidates > 1:
         notes.append(NOT_HEARD.format(of=config.candidates))
     batch = _batch(stage_name, step, config.steps, tensors, subjects, prepared.processor, prepared, notes)
-    return Seen(batch, tuple(mistakes(batch, prepared.hearing, is_taught=False)))
+    return InspectedBatch(batch, tuple(mistakes(batch, prepared.hearing, is_taught=False)))
 
 
 def _rows(step: int, per_step: int, num_rows: int) -> list[int]:

@@ -7,14 +7,14 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.inspecting.batch import Batch, Piece, Sample
-from music_flamingo.inspecting.look import Seen
+from music_flamingo.inspecting.batch import Batch, InspectedSample, TokenRun
+from music_flamingo.inspecting.look import InspectedBatch
 
 WIDTH = 110
 LINE_BREAK = "⏎"
 
 
-def as_text(seen: Seen, limit: int) -> str:
+def as_text(seen: InspectedBatch, limit: int) -> str:
     """The counts, what is wrong, and the first `limit` samples."""
     batch = seen.batch
     lines = [*summary(batch), *batch.notes, ""]
@@ -27,7 +27,7 @@ def as_text(seen: Seen, limit: int) -> str:
     return "\n".join(lines)
 
 
-def write_page(path: Path, seen: Seen, limit: int) -> None:
+def write_page(path: Path, seen: InspectedBatch, limit: int) -> None:
     environment = Environment(
         loader=PackageLoader("music_flamingo.inspecting"),
         autoescape=True,
@@ -52,14 +52,14 @@ def summary(batch: Batch) -> list[str]:
     ]
 
 
-def sound_text(sample: Sample, piece: Piece, token_s: float) -> str:
+def sound_text(sample: InspectedSample, piece: TokenRun, token_s: float) -> str:
     """How many tokens stand for which seconds of the track."""
     start_s, end_s = sample.window_s
     heard_s = min(len(piece.tokens) * token_s, end_s - start_s)
     return f"♪ {len(piece.tokens)} tokens, {start_s:.2f} to {start_s + heard_s:.2f} s"
 
 
-def _sample_lines(number: int, sample: Sample, batch: Batch) -> Iterator[str]:
+def _sample_lines(number: int, sample: InspectedSample, batch: Batch) -> Iterator[str]:
     yield f"{number}. {sample.name} of {sample.track_s:.2f} s; {len(sample.tokens)} tokens"
     yield textwrap.fill("   " + ", ".join(item.id for item in sample.subject.items), WIDTH, subsequent_indent="   ")
     for question in sorted({piece.question for piece in sample.pieces}):
@@ -72,7 +72,7 @@ def _sample_lines(number: int, sample: Sample, batch: Batch) -> Iterator[str]:
             yield textwrap.fill(line, WIDTH, initial_indent="   | ", subsequent_indent="   | ")
 
 
-def _piece_text(sample: Sample, piece: Piece, token_s: float) -> str:
+def _piece_text(sample: InspectedSample, piece: TokenRun, token_s: float) -> str:
     if piece.kind == "audio":
         return f"\n{sound_text(sample, piece, token_s)}\n"
     text = piece.text.replace("\n", LINE_BREAK)

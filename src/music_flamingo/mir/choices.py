@@ -22,11 +22,11 @@ from music_flamingo.mir import (
 )
 
 if TYPE_CHECKING:
-    from music_flamingo.mir.opinions import Judge, SecondOpinions
+    from music_flamingo.mir.opinions import SecondEstimator, SecondOpinions
     from music_flamingo.records import Chords, Tempo
 
 
-class Choice(BaseModel):
+class ToolChoice(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     def identity(self) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class Choice(BaseModel):
         return self.model_dump(mode="json")
 
 
-class MadmomBeats(Choice):
+class MadmomBeats(ToolChoice):
     kind: Literal["madmom"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear."""
@@ -47,7 +47,7 @@ class MadmomBeats(Choice):
         return MadmomBeatTracker(self.beats_per_bar, self.min_bpm, self.max_bpm)
 
 
-class LibrosaBeats(Choice):
+class LibrosaBeats(ToolChoice):
     kind: Literal["librosa"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear; librosa knows no downbeats, so accents decide."""
@@ -60,7 +60,7 @@ class LibrosaBeats(Choice):
         return LibrosaBeatTracker(self.beats_per_bar, self.min_bpm, self.max_bpm)
 
 
-class EssentiaKeys(Choice):
+class EssentiaKeys(ToolChoice):
     kind: Literal["essentia"]
     profiles: tuple[str, ...]
     """essentia's names of key profiles: each has a vote, and the first breaks ties."""
@@ -71,7 +71,7 @@ class EssentiaKeys(Choice):
         return EssentiaKey(self.profiles)
 
 
-class LibrosaKeys(Choice):
+class LibrosaKeys(ToolChoice):
     kind: Literal["librosa"]
 
     def open(self) -> KeyEstimator:
@@ -80,7 +80,7 @@ class LibrosaKeys(Choice):
         return LibrosaHarmony()
 
 
-class MadmomKeys(Choice):
+class MadmomKeys(ToolChoice):
     kind: Literal["madmom"]
 
     def open(self) -> KeyEstimator:
@@ -92,7 +92,7 @@ class MadmomKeys(Choice):
 OneKeyTool = Annotated[EssentiaKeys | MadmomKeys | LibrosaKeys, Field(discriminator="kind")]
 
 
-class VotedKeys(Choice):
+class VotedKeys(ToolChoice):
     kind: Literal["vote"]
     voters: tuple[OneKeyTool, ...]
     """Each has a vote, and the first breaks ties."""
@@ -103,7 +103,7 @@ class VotedKeys(Choice):
         return KeyVote([voter.open() for voter in self.voters])
 
 
-class KeysOverTime(Choice):
+class KeysOverTime(ToolChoice):
     kind: Literal["windows"]
     window_s: float
     step_s: float
@@ -118,7 +118,7 @@ class KeysOverTime(Choice):
         return KeyWindows(self.window_s, self.step_s, self.price, self.min_stay_s)
 
 
-class ChordinoChords(Choice):
+class ChordinoChords(ToolChoice):
     kind: Literal["chordino"]
 
     def open(self) -> ChordRecogniser:
@@ -127,7 +127,7 @@ class ChordinoChords(Choice):
         return Chordino()
 
 
-class LibrosaChords(Choice):
+class LibrosaChords(ToolChoice):
     kind: Literal["librosa"]
 
     def open(self) -> ChordRecogniser:
@@ -136,7 +136,7 @@ class LibrosaChords(Choice):
         return LibrosaHarmony()
 
 
-class MadmomTriads(Choice):
+class MadmomTriads(ToolChoice):
     kind: Literal["madmom"]
 
     def open(self) -> ChordRecogniser:
@@ -145,7 +145,7 @@ class MadmomTriads(Choice):
         return MadmomChords()
 
 
-class RepeatedForm(Choice):
+class RepeatedForm(ToolChoice):
     kind: Literal["repeats"]
     min_section_s: float
     """No section is shorter."""
@@ -166,7 +166,7 @@ class RepeatedForm(Choice):
         )
 
 
-class AnalysedSound(Choice):
+class AnalysedSound(ToolChoice):
     kind: Literal["analysis"]
 
     def open(self) -> SoundDescriber:
@@ -175,7 +175,7 @@ class AnalysedSound(Choice):
         return SoundAnalyst()
 
 
-class MeasuredDynamics(Choice):
+class MeasuredDynamics(ToolChoice):
     kind: Literal["ebu_r128"]
     trend_db: float
     """Louder or softer by this much from beginning to end is a trend."""
@@ -186,7 +186,7 @@ class MeasuredDynamics(Choice):
         return LoudnessDynamics(self.trend_db)
 
 
-class LyricsOfSource(Choice):
+class LyricsOfSource(ToolChoice):
     kind: Literal["source"]
 
     def open(self) -> LyricsSource:
@@ -195,20 +195,20 @@ class LyricsOfSource(Choice):
         return SourceLyrics()
 
 
-class LanguageOfSource(Choice):
+class LanguageOfSource(ToolChoice):
     """The source's language tag."""
 
     kind: Literal["source"]
 
 
-class LanguageOfText(Choice):
+class LanguageOfText(ToolChoice):
     """Recognised in the heard words, by py3langid."""
 
     kind: Literal["text"]
     min_confidence: float
 
 
-class HeardLyrics(Choice):
+class HeardLyrics(ToolChoice):
     """What every recogniser of words is told."""
 
     window_s: float
@@ -274,7 +274,7 @@ class TranscriptionEndpointChoice(HeardLyrics):
         )
 
 
-class TaggedInstruments(Choice):
+class TaggedInstruments(ToolChoice):
     kind: Literal["tagger"]
     model: str
     """Folder of an audio-classification checkpoint with AudioSet's labels, in transformers' layout."""
@@ -298,25 +298,25 @@ class TaggedInstruments(Choice):
         return AudioTagger(Path(self.model), rules, self.device)
 
 
-class OnsetTempoOpinion(Choice):
+class OnsetTempoOpinion(ToolChoice):
     """From the rises of level that the beats are checked with: next to free."""
 
     kind: Literal["onsets"]
     min_bpm: float
     max_bpm: float
 
-    def open(self) -> "Judge[Tempo]":
+    def open(self) -> "SecondEstimator[Tempo]":
         from music_flamingo.mir.onset_tempo import OnsetTempo
 
         return OnsetTempo(self.min_bpm, self.max_bpm)
 
 
-class TriadOpinion(Choice):
+class TriadOpinion(ToolChoice):
     """Chroma against the 24 triads: next to free."""
 
     kind: Literal["templates"]
 
-    def open(self) -> "Judge[Chords]":
+    def open(self) -> "SecondEstimator[Chords]":
         from music_flamingo.mir.chord_templates import ChordTemplates
 
         return ChordTemplates()
@@ -325,7 +325,7 @@ class TriadOpinion(Choice):
 OneChordTool = Annotated[ChordinoChords | MadmomTriads | LibrosaChords | TriadOpinion, Field(discriminator="kind")]
 
 
-class OpinionsChoice(Choice):
+class OpinionsChoice(ToolChoice):
     """Which other tools are asked about a fact; null asks nobody."""
 
     tempo: OnsetTempoOpinion | None

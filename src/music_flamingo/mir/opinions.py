@@ -27,7 +27,7 @@ FIFTH_AGREES, RELATIVE_AGREES, PARALLEL_AGREES = 0.5, 0.3, 0.2
 MINOR_QUALITIES = ("min", "dim", "hdim")
 
 
-class Judge(Protocol[C]):
+class SecondEstimator(Protocol[C]):
     """A tool that says what it makes of a fact. Raises NothingFoundError when it has no opinion."""
 
     def judge(self, signal: Signal, fact: C) -> Opinion: ...
@@ -37,12 +37,12 @@ class Judge(Protocol[C]):
 class SecondOpinions:
     """Who is asked beside the first tools; None asks nobody."""
 
-    tempo: Judge[Tempo] | None
-    key: Judge[Key] | None
-    chords: Judge[Chords] | None
+    tempo: SecondEstimator[Tempo] | None
+    key: SecondEstimator[Key] | None
+    chords: SecondEstimator[Chords] | None
     doubt: float
 
-    def on(self, fact: M | None, judge: Judge[M] | None, signal: Signal) -> M | None:
+    def on(self, fact: M | None, judge: SecondEstimator[M] | None, signal: Signal) -> M | None:
         """The fact with the judge's opinion, as it is where there is none."""
         if fact is None or judge is None:
             return fact

@@ -37,7 +37,7 @@ WORD_MARK = "\u2581"
 
 
 @dataclass(frozen=True)
-class Token:
+class ParakeetToken:
     """An emission of the model; frames count from the start of the window."""
 
     id: int
@@ -90,7 +90,7 @@ class ParakeetLyrics:
             heard.append(HeardWindow(start_s, end_s, [w.later(start_s) for w in words]))
         return join(heard)
 
-    def _tokens(self, samples: np.ndarray) -> list[Token]:
+    def _tokens(self, samples: np.ndarray) -> list[ParakeetToken]:
         """Of one window, without blanks. Samples (n,) at 16 kHz."""
         import torch
 
@@ -98,7 +98,7 @@ class ParakeetLyrics:
         with torch.inference_mode():
             return self._tdt_tokens(inputs) if self._is_tdt else self._ctc_tokens(inputs)
 
-    def _ctc_tokens(self, inputs: Any) -> list[Token]:
+    def _ctc_tokens(self, inputs: Any) -> list[ParakeetToken]:
         output = self._model.generate(**inputs, return_dict_in_generate=True)
         ids = output.sequences[0].tolist()
         best = output.logits[0].float().softmax(-1).amax(-1).tolist()
@@ -106,11 +106,11 @@ class ParakeetLyrics:
         for token_id, run in itertools.groupby(ids):
             end = frame + sum(1 for _ in run)
             if token_id != self._model.config.pad_token_id:
-                tokens.append(Token(token_id, frame, end, max(best[frame:end])))
+                tokens.append(ParakeetToken(token_id, frame, end, max(best[frame:end])))
             frame = end
         return tokens
 
-    def _tdt_tokens(self, inputs: Any) -> list[Token]:
+    def _tdt_tokens(self, inputs: Any) -> list[ParakeetToken]:
         from transformers import LogitsProcessorList
 
         config, best = self._model.config, []
@@ -129,11 +129,11 @@ class ParakeetLyrics:
         steps = zip(output.sequences[0].tolist()[1:], output.durations[0].tolist()[1:], best, strict=True)
         for token_id, duration, probability in steps:
             if token_id not in skipped:
-                tokens.append(Token(token_id, frame, frame + duration, probability))
+                tokens.append(ParakeetToken(token_id, frame, frame + duration, probability))
             frame += duration
         return tokens
 
-    def _spell(self, tokens: Sequence[Token]) -> list[HeardWord]:
+    def _spell(self, tokens: Sequence[ParakeetToken]) -> list[HeardWord]:
         """Tokens as words; seconds from the start of the window."""
         tokenizer = self._processor.tokenizer
         words = []
@@ -148,8 +148,8 @@ class ParakeetLyrics:
             words.append(HeardWord(start_s, end_s, text, sum(t.probability for t in group) / len(group)))
         return words
 
-    def _by_word(self, tokens: Sequence[Token]) -> Iterator[list[Token]]:
-        group: list[Token] = []
+    def _by_word(self, tokens: Sequence[ParakeetToken]) -> Iterator[list[ParakeetToken]]:
+        group: list[ParakeetToken] = []
         for token in tokens:
             begins = self._processor.tokenizer.convert_ids_to_tokens(token.id).startswith(WORD_MARK)
             if begins and group:

@@ -45,7 +45,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Sound:
+class EncoderAudio:
     """A stretch of audio as the encoder takes it."""
 
     features_WMT: torch.Tensor
@@ -54,7 +54,7 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Tokens:
+class ChatTokens:
     """A conversation about one sound. `is_answer` marks the assistant's words and the mark that ends each turn."""
 
     ids: tuple[int, ...]
@@ -63,12 +63,12 @@ class Tokens:
     """Where questions begin that see the sound and not each other; empty for a conversation."""
 
 
-def hear(processor: MusicFlamingoProcessor, samples: np.ndarray) -> Sound:
+def hear(processor: MusicFlamingoProcessor, samples: np.ndarray) -> EncoderAudio:
     """Log-mel windows of float32 mono samples at the processor's rate, exactly as the processor gives them."""
     extractor = processor.feature_extractor
     heard = processor(text=[processor.audio_token], audio=[samples], sampling_rate=extractor.sampling_rate)
     num_tokens = int((heard["input_ids"] == processor.audio_token_id).sum())
-    return Sound(heard["input_features"], heard["input_features_mask"], num_tokens)
+    return EncoderAudio(heard["input_features"], heard["input_features_mask"], num_tokens)
 
 
 def messages_of(turns: Sequence[Turn], samples: np.ndarray | None = None) -> list[dict]:
@@ -84,7 +84,7 @@ def messages_of(turns: Sequence[Turn], samples: np.ndarray | None = None) -> lis
     return messages
 
 
-def tokenise(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int) -> Tokens:
+def tokenise(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int) -> ChatTokens:
     """Token ids of a conversation; with a last turn that lacks its answer, up to where the model goes on."""
     ids, is_answer = _tokenise_text(processor, tuple(turns))
     at = ids.index(processor.audio_token_id)
@@ -93,19 +93,19 @@ def tokenise(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio
         *(processor.audio_token_id,) * num_audio_tokens,
         processor.audio_eos_token_id,
     )
-    return Tokens(
+    return ChatTokens(
         ids=(*ids[:at], *sound, *ids[at + 1 :]),
         is_answer=(*is_answer[:at], *(False,) * len(sound), *is_answer[at + 1 :]),
     )
 
 
-def tokenise_apart(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int) -> Tokens:
+def tokenise_apart(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int) -> ChatTokens:
     """One sound, then each turn as it would follow if it were the only one."""
     alone = [tokenise(processor, (turn,), num_audio_tokens) for turn in turns]
     # up to the mark that ends the sound, all of them are the same
     shared = alone[0].ids.index(processor.audio_eos_token_id) + 1
     lengths = [len(tokens.ids) - shared for tokens in alone]
-    return Tokens(
+    return ChatTokens(
         ids=(*alone[0].ids[:shared], *(i for tokens in alone for i in tokens.ids[shared:])),
         is_answer=(*alone[0].is_answer[:shared], *(a for tokens in alone for a in tokens.is_answer[shared:])),
         apart_from=tuple(accumulate(lengths[:-1], initial=shared)),
@@ -131,7 +131,7 @@ def _tokenise_text(
 
 
 def batch_of(
-    processor: MusicFlamingoProcessor, tokens: Sequence[Tokens], sounds: Sequence[Sound], padding_side: str
+    processor: MusicFlamingoProcessor, tokens: Sequence[ChatTokens], sounds: Sequence[EncoderAudio], padding_side: str
 ) -> dict[str, torch.Tensor]:
     """input_ids, attention_mask (B, L), input_features (W, M, T), input_features_mask (W, T)."""
     longest = max(len(t.ids) for t in tokens)
@@ -143,7 +143,7 @@ def batch_of(
     }
 
 
-def audio_of(sounds: Sequence[Sound]) -> dict[str, torch.Tensor]:
+def audio_of(sounds: Sequence[EncoderAudio]) -> dict[str, torch.Tensor]:
     """The sounds of a batch, one for each conversation, as the model's keyword arguments."""
     return {
         "input_features": torch.cat([s.features_WMT for s in sounds]),

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from music_flamingo.model.chat import Sound, Tokens, audio_of
+from music_flamingo.model.chat import ChatTokens, EncoderAudio, audio_of
 
 Constraint = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """(logits (V,), ids said so far) -> logits with what may not come next at minus infinity."""
@@ -22,7 +22,7 @@ MAX_MASK = 2**24
 
 
 @dataclass
-class Row:
+class DecodingRow:
     """One answer being written."""
 
     temperature: float
@@ -32,12 +32,12 @@ class Row:
     """Said so far."""
 
     @classmethod
-    def of(cls, temperature: float, seed: int, constraint: Constraint | None = None) -> "Row":
+    def of(cls, temperature: float, seed: int, constraint: Constraint | None = None) -> "DecodingRow":
         return cls(temperature, torch.Generator().manual_seed(seed), constraint, [])
 
 
 @torch.inference_mode()
-def encode_sounds(model, sounds: Sequence[Sound]) -> list[torch.Tensor]:
+def encode_sounds(model, sounds: Sequence[EncoderAudio]) -> list[torch.Tensor]:
     """(N, D) embeddings of each sound's N audio tokens: what its tokens' places in a prompt are filled with."""
     longest = max(sound.num_tokens for sound in sounds)
     # the model counts each sample's windows by its audio tokens
@@ -54,20 +54,22 @@ class RunningBatch:
 
     def __init__(self, model, suppressed: Sequence[int]) -> None:
         self.model = model
-        self.rows: list[Row] = []
+        self.rows: list[DecodingRow] = []
         self._suppressed = torch.tensor(list(suppressed), device=model.device, dtype=torch.long)
         self._cache: DynamicCache | None = None
         self._mask_BP = torch.zeros(0, 0, dtype=torch.long, device=model.device)
         self._logits_BV = torch.zeros(0, model.config.text_config.vocab_size, device=model.device)
 
     @torch.inference_mode()
-    def join(self, prompts: Sequence[Tokens], sounds_ND: Sequence[torch.Tensor], rows: Sequence[Row]) -> None:
+    def join(
+        self, prompts: Sequence[ChatTokens], sounds_ND: Sequence[torch.Tensor], rows: Sequence[DecodingRow]
+    ) -> None:
         """Read prompts, with their encoded sounds, and add their rows."""
         for together in _read_together([len(prompt.ids) for prompt in prompts]):
             self._read(prompts[together], sounds_ND[together])
         self.rows.extend(rows)
 
-    def _read(self, prompts: Sequence[Tokens], sounds_ND: Sequence[torch.Tensor]) -> None:
+    def _read(self, prompts: Sequence[ChatTokens], sounds_ND: Sequence[torch.Tensor]) -> None:
         longest = max(len(prompt.ids) for prompt in prompts)
         embeds = [self._embed(prompt, sound_ND) for prompt, sound_ND in zip(prompts, sounds_ND, strict=True)]
         embeds_BLD = torch.stack([pad(e, (0, 0, longest - len(e), 0)) for e in embeds])
@@ -118,7 +120,7 @@ class RunningBatch:
         for layer in self._cache.layers:
             layer.keys, layer.values = layer.keys[chosen, :, start:], layer.values[chosen, :, start:]
 
-    def _embed(self, prompt: Tokens, sound_ND: torch.Tensor) -> torch.Tensor:
+    def _embed(self, prompt: ChatTokens, sound_ND: torch.Tensor) -> torch.Tensor:
         ids_L = torch.tensor(prompt.ids, device=self.model.device)
         words_LD = self.model.base_model.get_input_embeddings()(ids_L)
         is_sound_L = ids_L == self.model.config.audio_token_id
@@ -157,7 +159,7 @@ def _to_length(states_BHPK: torch.Tensor, length: int) -> torch.Tensor:
     return pad(states_BHPK, (0, 0, length - states_BHPK.shape[2], 0))
 
 
-def _draw(logits_V: torch.Tensor, row: Row) -> int:
+def _draw(logits_V: torch.Tensor, row: DecodingRow) -> int:
     if row.constraint is not None:
         logits_V = row.constraint(logits_V, row.ids)
     if not row.temperature:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import torch
 
-from music_flamingo.model.chat import Sound, audio_of
+from music_flamingo.model.chat import EncoderAudio, audio_of
 
 
-def embed(model, input_ids_BL: torch.Tensor, sounds: Sequence[Sound], heard_B: Sequence[int]) -> torch.Tensor:
+def embed(model, input_ids_BL: torch.Tensor, sounds: Sequence[EncoderAudio], heard_B: Sequence[int]) -> torch.Tensor:
     """(B, L, D) embeddings; row b hears `sounds[heard_B[b]]`. Gradients reach the encoder."""
     base = model.base_model
     words_BLD = base.get_input_embeddings()(input_ids_BL)

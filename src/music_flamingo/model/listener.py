@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from music_flamingo.audio.windows import Rule
-from music_flamingo.model.chat import Sound, Tokens, Turn, batch_of, hear, pad, tokenise
+from music_flamingo.model.chat import ChatTokens, EncoderAudio, Turn, batch_of, hear, pad, tokenise
 from music_flamingo.model.context import Hearing
 from music_flamingo.model.files import load_model
 from music_flamingo.prompts.loader import render_question
@@ -27,7 +27,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ListenerOutput:
     text: str
     window_s: tuple[float, float]
     """What the model listened to."""
@@ -59,9 +59,9 @@ class Listener:
         batch_size: int,
         temperature: float = 0.0,
         seed: int = 0,
-    ) -> list[Heard]:
+    ) -> list[ListenerOutput]:
         """What the model says to each: its likeliest words at temperature 0, else words drawn by `seed`."""
-        heard: list[Heard] = []
+        heard: list[ListenerOutput] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for start in range(0, len(asks), batch_size):
@@ -69,7 +69,7 @@ class Listener:
         return heard
 
     @torch.no_grad()
-    def _answer_batch(self, asks: Sequence[Ask], max_new_tokens: int, temperature: float) -> list[Heard]:
+    def _answer_batch(self, asks: Sequence[Ask], max_new_tokens: int, temperature: float) -> list[ListenerOutput]:
         windows, sounds, tokens = self._prepare(asks, max_new_tokens)
         batch = self._batch(tokens, sounds)
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
@@ -82,7 +82,7 @@ class Listener:
         new_ids_BN = ids_BL[:, batch["input_ids"].shape[1] :]
         texts = self.processor.batch_decode(new_ids_BN, skip_special_tokens=True)
         return [
-            Heard(text, window, len(token.ids), *_length(ids, self.processor.tokenizer.eos_token_id))
+            ListenerOutput(text, window, len(token.ids), *_length(ids, self.processor.tokenizer.eos_token_id))
             for text, window, token, ids in zip(texts, windows, tokens, new_ids_BN.tolist(), strict=True)
         ]
 
@@ -121,7 +121,7 @@ class Listener:
         scores = (steps.gather(-1, ids[..., None])[..., 0] * mask).sum(-1)
         return [scores[owner == i].softmax(-1).tolist() for i in range(len(asks))]
 
-    def _batch(self, tokens: Sequence[Tokens], sounds: Sequence[Sound]) -> dict[str, torch.Tensor]:
+    def _batch(self, tokens: Sequence[ChatTokens], sounds: Sequence[EncoderAudio]) -> dict[str, torch.Tensor]:
         batch = batch_of(self.processor, tokens, sounds, padding_side="left")
         return {name: value.to(self.model.device) for name, value in batch.items()}
 
@@ -131,9 +131,9 @@ class Listener:
 
     def _prepare(
         self, asks: Sequence[Ask], max_new_tokens: int
-    ) -> tuple[list[tuple[float, float]], list[Sound], list[Tokens]]:
+    ) -> tuple[list[tuple[float, float]], list[EncoderAudio], list[ChatTokens]]:
         hearing = self.hearing.for_answers(max_new_tokens)
-        heard: dict[int, tuple[tuple[float, float], Sound]] = {}
+        heard: dict[int, tuple[tuple[float, float], EncoderAudio]] = {}
         for ask in asks:
             if id(ask.samples) not in heard:
                 heard[id(ask.samples)] = self._listen(ask.samples, hearing)
@@ -148,7 +148,7 @@ class Listener:
             hearing.require_fit(sound.num_tokens, len(token.ids) - sound.num_tokens - 2, max_new_tokens)
         return windows, sounds, tokens
 
-    def _listen(self, samples: np.ndarray, hearing: Hearing) -> tuple[tuple[float, float], Sound]:
+    def _listen(self, samples: np.ndarray, hearing: Hearing) -> tuple[tuple[float, float], EncoderAudio]:
         start, end = hearing.window_of(len(samples), WINDOW_RULE)
         rate = self.sample_rate_hz
         return (start / rate, end / rate), hear(self.processor, np.asarray(samples[start:end], dtype=np.float32))

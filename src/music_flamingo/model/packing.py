@@ -18,14 +18,14 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from music_flamingo.model.chat import Sound, Tokens, audio_of
+from music_flamingo.model.chat import ChatTokens, EncoderAudio, audio_of
 
 SEGMENTED = "segmented_sdpa"
 """The name of this attention among transformers' own."""
 
 
 @dataclass(frozen=True)
-class Part:
+class PackedSample:
     """One sample's place in the row: `start` to `split` is seen causally, `split` to `end` through the mask."""
 
     start: int
@@ -35,7 +35,7 @@ class Part:
     """(1, 1, end - split, end - start), True where a token is seen; None where `split` is `end`."""
 
 
-def packed_batch_of(tokens: Sequence[Tokens], sounds: Sequence[Sound]) -> dict[str, torch.Tensor]:
+def packed_batch_of(tokens: Sequence[ChatTokens], sounds: Sequence[EncoderAudio]) -> dict[str, torch.Tensor]:
     """input_ids, position_ids and segments (1, N), bounds (S + 1), and the sounds in the order of their samples.
 
     `segments` is 0 for what all of a sample sees, and the number of the question for words that only it sees.
@@ -50,25 +50,25 @@ def packed_batch_of(tokens: Sequence[Tokens], sounds: Sequence[Sound]) -> dict[s
     }
 
 
-def _positions(tokens: Tokens) -> list[int]:
+def _positions(tokens: ChatTokens) -> list[int]:
     """From 0 on; every question that stands apart begins where the sound ends."""
     edges = [*tokens.apart_from, len(tokens.ids)]
     return [*range(edges[0]), *(edges[0] + i for start, end in pairwise(edges) for i in range(end - start))]
 
 
-def _segments(tokens: Tokens) -> list[int]:
+def _segments(tokens: ChatTokens) -> list[int]:
     edges = [*tokens.apart_from, len(tokens.ids)]
     return [0] * edges[0] + [n for n, (start, end) in enumerate(pairwise(edges), 1) for _ in range(end - start)]
 
 
-def _parts(bounds: Sequence[int], segments_N: torch.Tensor) -> list[Part]:
+def _parts(bounds: Sequence[int], segments_N: torch.Tensor) -> list[PackedSample]:
     parts = []
     for start, end in pairwise(bounds):
         mine = segments_N[start:end]
         num_shared = int((mine == 0).sum())
         split = start + num_shared
         mask = _mask(mine, num_shared) if split < end else None
-        parts.append(Part(start, split, end, mask))
+        parts.append(PackedSample(start, split, end, mask))
     return parts
 
 
@@ -103,7 +103,7 @@ def _segmented_attention(
     value_1HND: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
-    attention_parts: Sequence[Part] | None = None,
+    attention_parts: Sequence[PackedSample] | None = None,
     **kwargs,
 ) -> tuple[torch.Tensor, None]:
     """Attention within each part. Gives (1, N, H, D), as transformers' attention functions do."""

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from music_flamingo.core.errors import ConfigError
 
 
-class Settings(BaseModel):
+class PlanningSettings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Gpu(Settings):
+class Gpu(PlanningSettings):
     name: str
     memory_gib: float
     peak_tflops: float
@@ -25,7 +25,7 @@ class Gpu(Settings):
     currency: str
 
 
-class Samples(Settings):
+class Samples(PlanningSettings):
     """A stage's samples, where no data are there to be counted."""
 
     count: int
@@ -40,7 +40,7 @@ class Samples(Settings):
     """Mean of what is said: an answer, a chain with its answer."""
 
 
-class Assumptions(Settings):
+class Assumptions(PlanningSettings):
     gpus: dict[str, int]
     """Stage (backbone, sft, warmup, grpo) -> GPUs."""
     gpu: Gpu

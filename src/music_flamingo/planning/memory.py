@@ -6,7 +6,7 @@ from typing import Literal
 
 from music_flamingo.model.lora import FullTuning
 from music_flamingo.planning.shape import Shape
-from music_flamingo.planning.work import Sample, Tuning, trained_parameters, trained_parts
+from music_flamingo.planning.work import StageSample, Tuning, trained_parameters, trained_parts
 
 Parallel = Literal["single", "zero2", "zero3", "fsdp2"]
 PARALLEL: tuple[Parallel, ...] = ("single", "zero2", "zero3", "fsdp2")
@@ -40,7 +40,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Group:
+class RolloutGroup:
     """What a GPU has of GRPO's draw: all answers of its step, however many parts the step is learned in."""
 
     answers: int
@@ -54,7 +54,7 @@ class Group:
 def memory(
     shape: Shape,
     tuning: Tuning,
-    sample: Sample,
+    sample: StageSample,
     *,
     micro_batch: int,
     parallel: Parallel,
@@ -62,7 +62,7 @@ def memory(
     precision: Precision,
     checkpointing: bool,
     with_reference: bool = False,
-    group: Group | None = None,
+    group: RolloutGroup | None = None,
 ) -> Memory:
     """`sample`: the longest. `micro_batch`: samples of a GPU at once. `with_reference`: a second, frozen model (GRPO,
     full tuning). `group`: of GRPO."""
@@ -83,16 +83,16 @@ def memory(
     )
 
 
-def _behind_one_prompt(sample: Sample, group: Group) -> Sample:
+def _behind_one_prompt(sample: StageSample, group: RolloutGroup) -> StageSample:
     return replace(sample, taught_tokens=sample.taught_tokens * group.in_a_part)
 
 
-def _mask(shape: Shape, row: Sample, element: int, group: Group | None) -> int:
+def _mask(shape: Shape, row: StageSample, element: int, group: RolloutGroup | None) -> int:
     """Answers behind one prompt need a mask that says who sees whom; elsewhere causality says it."""
     return row.length(shape) ** 2 * element if group else 0
 
 
-def drawing(shape: Shape, sample: Sample, group: Group, parallel: Parallel, precision: Precision) -> float:
+def drawing(shape: Shape, sample: StageSample, group: RolloutGroup, parallel: Parallel, precision: Precision) -> float:
     """Keys and values of all answers, one layer's inside for the prompts being read, and the weights, which are whole
     in every rank while answers are drawn."""
     element = BF16 if precision == "bf16" else FP32
@@ -136,7 +136,7 @@ def largest_layer(shape: Shape) -> int:
     return max(layer, shape.vocabulary * shape.width)
 
 
-def activations(shape: Shape, tuning: Tuning, sample: Sample, element: int, checkpointing: bool) -> float:
+def activations(shape: Shape, tuning: Tuning, sample: StageSample, element: int, checkpointing: bool) -> float:
     """Bytes that one sample's backward pass needs. With checkpointing each layer keeps its input alone, and one layer
     at a time is computed again."""
     length, trained = sample.length(shape), trained_parts(tuning)

@@ -20,9 +20,9 @@ from music_flamingo.core.stage import Stage, StageConfig, parse_config
 from music_flamingo.reasoning.writing import Topic, write_chain
 from music_flamingo.records import Caption, Example, Facts, Track
 from music_flamingo.stages import captions, reason, synthesize, validate
+from music_flamingo.teachers.blind_baseline import TextOnlyConfig
 from music_flamingo.teachers.config import OpenAICompatibleConfig, TeacherConfig
-from music_flamingo.teachers.guessing import TextOnlyConfig
-from music_flamingo.teachers.plan import Need, Planner
+from music_flamingo.teachers.plan import PlannedCalls, Planner
 from music_flamingo.teachers.thinking import rate
 
 Config = TypeVar("Config", bound=StageConfig)
@@ -36,12 +36,12 @@ RULES = (
 
 
 @dataclass(frozen=True)
-class Row:
+class PlanRow:
     """One stage of the plan."""
 
     stage: str
     teacher: TeacherConfig
-    need: Need
+    need: PlannedCalls
 
     def line(self) -> str:
         need, model, cost = self.need, "scripted", "none"
@@ -88,7 +88,7 @@ def _config(stage: Stage, kind: type[Config], params: Mapping[str, Any]) -> Conf
     return config
 
 
-def plan_captions(config: captions.CaptionsConfig, catalogue: Catalogue) -> tuple[dict[str, list[Caption]], Row]:
+def plan_captions(config: captions.CaptionsConfig, catalogue: Catalogue) -> tuple[dict[str, list[Caption]], PlanRow]:
     """The number of windows is exact: it follows from the durations."""
     planner, described = Planner(config.teacher), {}
     for track, facts in catalogue.sample:
@@ -97,21 +97,21 @@ def plan_captions(config: captions.CaptionsConfig, catalogue: Catalogue) -> tupl
     planner.close()
     lengths = (list(tile(d, config.window_s, config.shortest_s)) for d in catalogue.durations_s)
     factor = sum(map(len, lengths)) / planner.need.calls
-    return described, Row("captions", config.teacher, planner.need.times(factor))
+    return described, PlanRow("captions", config.teacher, planner.need.times(factor))
 
 
 def plan_synthesize(
     config: synthesize.SynthesizeConfig, catalogue: Catalogue, described: dict[str, list[Caption]]
-) -> tuple[list[list[Example]], Row]:
+) -> tuple[list[list[Example]], PlanRow]:
     planner = Planner(config.teacher)
     written = [
         synthesize.write_track(config, planner, track, facts, described[track.id]) for track, facts in catalogue.sample
     ]
     planner.close()
-    return written, Row("synthesize", config.teacher, planner.need.times(catalogue.factor))
+    return written, PlanRow("synthesize", config.teacher, planner.need.times(catalogue.factor))
 
 
-def plan_validate(config: validate.ValidateConfig, catalogue: Catalogue, written: list[list[Example]]) -> list[Row]:
+def plan_validate(config: validate.ValidateConfig, catalogue: Catalogue, written: list[list[Example]]) -> list[PlanRow]:
     """A row for each teacher that is asked, as if no rule had dropped an example before it comes to them."""
     heard: list[validate.Heard] = [
         (example, "", track, facts)
@@ -124,17 +124,17 @@ def plan_validate(config: validate.ValidateConfig, catalogue: Catalogue, written
         for item in heard:
             validate.read_without_audio(config.text_only, reader, item)
         reader.close()
-        rows.append(Row("validate-reader", config.text_only.teacher, reader.need.times(catalogue.factor)))
+        rows.append(PlanRow("validate-reader", config.text_only.teacher, reader.need.times(catalogue.factor)))
     if config.judge is not None:
         judge = Planner(config.judge.teacher)
         for item in heard:
             validate.judge(config.judge, judge, item)
         judge.close()
-        rows.append(Row("validate-judge", config.judge.teacher, judge.need.times(catalogue.factor)))
+        rows.append(PlanRow("validate-judge", config.judge.teacher, judge.need.times(catalogue.factor)))
     return rows
 
 
-def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, written: list[list[Example]]) -> Row:
+def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, written: list[list[Example]]) -> PlanRow:
     """Every question of the tracks that the model is asked is rated; as many as are wanted get a chain."""
     ratings, chains, num_rated = Planner(config.teacher), Planner(config.teacher), 0
     for (_, facts), examples in zip(catalogue.sample, written, strict=True):
@@ -147,7 +147,7 @@ def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, written: list
         planner.close()
     asked = min(config.max_tracks, catalogue.num_training) / len(catalogue.sample)
     per_chain = min(config.num_examples, num_rated * asked) / max(num_rated, 1)
-    return Row("reason", config.teacher, ratings.need.times(asked) + chains.need.times(per_chain))
+    return PlanRow("reason", config.teacher, ratings.need.times(asked) + chains.need.times(per_chain))
 
 
 def read_catalogue(data: Path, sample_size: int) -> Catalogue:

@@ -13,9 +13,9 @@ from music_flamingo.core.record import OK
 from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.model.size import TinySize
 from music_flamingo.planning.assumptions import Assumptions, Gpu, Samples, read_assumptions
-from music_flamingo.planning.memory import GIB, PARALLEL, Group, Memory, Parallel, Precision, memory
+from music_flamingo.planning.memory import GIB, PARALLEL, Memory, Parallel, Precision, RolloutGroup, memory
 from music_flamingo.planning.shape import PUBLISHED, Shape
-from music_flamingo.planning.work import Sample, Tuning, reinforced, supervised, trained_parameters
+from music_flamingo.planning.work import StageSample, Tuning, reinforced, supervised, trained_parameters
 from music_flamingo.records import Chain, Example, Track
 
 FULL = FullTuning(kind="full", trains="all")
@@ -27,7 +27,7 @@ RULES = (
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """One run of training, as its configuration has it."""
 
     name: str
@@ -55,8 +55,8 @@ class Cost:
 
     lessons: int
     epochs: float
-    sample: Sample
-    longest: Sample
+    sample: StageSample
+    longest: StageSample
     tokens: float
     operations: float
     """Of the whole run."""
@@ -94,7 +94,7 @@ def shape_of(model: Mapping[str, Any]) -> tuple[Shape, str]:
     return PUBLISHED, f"the published dimensions: {model['path']} is not here"
 
 
-def runs(params: Mapping[str, Any]) -> Iterator[Run]:
+def runs(params: Mapping[str, Any]) -> Iterator[TrainingRun]:
     """In order: phases of the backbone, sft, warmup, grpo."""
     backbone = params["backbone"]
     for phase in (backbone.get("speech") or {}).get("phases", []):
@@ -104,7 +104,7 @@ def runs(params: Mapping[str, Any]) -> Iterator[Run]:
         yield _supervised(name, params[name], params[name]["max_turns"], params[name]["windows"]["max_s"])
     section = params["grpo"]
     tuning = _tuning(section)
-    yield Run(
+    yield TrainingRun(
         name="grpo",
         batch_size=section["prompts_per_step"] * section["num_generations"],
         turns=1,
@@ -117,8 +117,8 @@ def runs(params: Mapping[str, Any]) -> Iterator[Run]:
     )
 
 
-def _supervised(name: str, section: Mapping[str, Any], turns: int, max_audio_s: float) -> Run:
-    return Run(
+def _supervised(name: str, section: Mapping[str, Any], turns: int, max_audio_s: float) -> TrainingRun:
+    return TrainingRun(
         name=name,
         batch_size=section["batch_size"],
         turns=turns,
@@ -171,11 +171,11 @@ def _training(table: Table[Any], column: str) -> list[Any]:
     return [row[column] for row in rows if row["status"] == OK and row["split"] == "train"]
 
 
-def cost_of(run: Run, shape: Shape, samples: Samples, gpus: int, gpu: Gpu) -> Cost:
+def cost_of(run: TrainingRun, shape: Shape, samples: Samples, gpus: int, gpu: Gpu) -> Cost:
     """A lesson is one stretch of sound and `turns` questions about it."""
     audio_s = min(samples.audio_s, run.max_audio_s)
     turns = 1.0 if run.generations else max(1.0, min(run.turns, samples.per_recording))
-    text = Sample(audio_s, round(samples.read_tokens * turns), round(samples.taught_tokens * turns))
+    text = StageSample(audio_s, round(samples.read_tokens * turns), round(samples.taught_tokens * turns))
     longest = _longest(run, shape, text)
     rows = run.batch_size if run.max_tokens is None else run.batch_size * max(1, run.max_tokens // text.length(shape))
     micro_batch = -(-run.batch_size // (gpus * run.accumulation))
@@ -205,17 +205,17 @@ def cost_of(run: Run, shape: Shape, samples: Samples, gpus: int, gpu: Gpu) -> Co
     )
 
 
-def _longest(run: Run, shape: Shape, sample: Sample) -> Sample:
+def _longest(run: TrainingRun, shape: Shape, sample: StageSample) -> StageSample:
     """The most that a row may hold: sound up to the window's limit, or up to the context."""
     text = sample.read_tokens + sample.taught_tokens
     most = min(run.max_tokens or shape.context_tokens, shape.context_tokens)
     audio_s = (most - text) * shape.window_s / shape.window_tokens
     if run.max_tokens is None:
         audio_s = min(audio_s, run.max_audio_s)
-    return Sample(max(audio_s, 0.0), sample.read_tokens, sample.taught_tokens)
+    return StageSample(max(audio_s, 0.0), sample.read_tokens, sample.taught_tokens)
 
 
-def memory_of(run: Run, cost: Cost, shape: Shape, parallel: Parallel, gpus: int, checkpointing: bool) -> Memory:
+def memory_of(run: TrainingRun, cost: Cost, shape: Shape, parallel: Parallel, gpus: int, checkpointing: bool) -> Memory:
     full = isinstance(run.tuning, FullTuning)
     return memory(
         shape,
@@ -231,14 +231,14 @@ def memory_of(run: Run, cost: Cost, shape: Shape, parallel: Parallel, gpus: int,
     )
 
 
-def _together(run: Run, micro_batch: int) -> int:
+def _together(run: TrainingRun, micro_batch: int) -> int:
     """Answers to one question that stand in one part of a step; groups follow each other."""
     return min(run.generations, micro_batch)
 
 
-def _group(run: Run, micro_batch: int) -> Group:
+def _group(run: TrainingRun, micro_batch: int) -> RolloutGroup:
     answers = micro_batch * run.accumulation
-    return Group(answers, -(-answers // run.generations), _together(run, micro_batch))
+    return RolloutGroup(answers, -(-answers // run.generations), _together(run, micro_batch))
 
 
 def _model_lines(shape: Shape, origin: str) -> list[str]:
@@ -247,7 +247,9 @@ def _model_lines(shape: Shape, origin: str) -> list[str]:
     return [f"model: {_big(sum(counts.values()))} parameters ({parts}); {origin}"]
 
 
-def _run_lines(run: Run, cost: Cost, shape: Shape, samples: Samples, source: str, gpus: int, gpu: Gpu) -> Iterator[str]:
+def _run_lines(
+    run: TrainingRun, cost: Cost, shape: Shape, samples: Samples, source: str, gpus: int, gpu: Gpu
+) -> Iterator[str]:
     sample = cost.sample
     what = (
         f"{run.batch_size // run.generations} questions x {run.generations} answers"

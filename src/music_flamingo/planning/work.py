@@ -17,7 +17,7 @@ MODULES = {
 
 
 @dataclass(frozen=True)
-class Sample:
+class StageSample:
     """The mean of a stage's samples."""
 
     audio_s: float
@@ -71,7 +71,7 @@ def passes(tuning: Tuning) -> Passes:
     )
 
 
-def forward(shape: Shape, sample: Sample, spoken_tokens: int) -> dict[str, float]:
+def forward(shape: Shape, sample: StageSample, spoken_tokens: int) -> dict[str, float]:
     """Operations of one forward pass by part, the attention of the language model apart. Logits are worked out for
     `spoken_tokens` alone."""
     length = sample.length(shape)
@@ -84,7 +84,7 @@ def forward(shape: Shape, sample: Sample, spoken_tokens: int) -> dict[str, float
     }
 
 
-def supervised(shape: Shape, sample: Sample, tuning: Tuning) -> float:
+def supervised(shape: Shape, sample: StageSample, tuning: Tuning) -> float:
     """Operations of a sample, forward and backward, without what checkpointing computes twice."""
     once, times = forward(shape, sample, sample.taught_tokens), passes(tuning)
     # the encoder's attention is a tenth of its work: it is counted with its matrices
@@ -108,7 +108,7 @@ class Reinforced:
 
 
 def reinforced(
-    shape: Shape, sample: Sample, tuning: Tuning, generations: int, with_reference: bool, readings: float = 1.0
+    shape: Shape, sample: StageSample, tuning: Tuning, generations: int, with_reference: bool, readings: float = 1.0
 ) -> Reinforced:
     """A question's prompt, with its sound, is read once for all its answers, in drawing and in each pass. `readings`:
     rows in which it stands in a pass, where its group is divided among parts of a step or GPUs."""

@@ -16,7 +16,7 @@ from music_flamingo.core.errors import CorruptDataError, MissingInputError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.record import QUARANTINED
-from music_flamingo.products.lineage import Found, Lineage, trace
+from music_flamingo.products.lineage import Lineage, LineageRecord, trace
 from music_flamingo.prompts import load as load_prompt
 from music_flamingo.quality.checks import RESTS_ON
 from music_flamingo.records import Caption, Chain, Example, Facts, Measured, Prediction, TeacherStamp, Track
@@ -46,7 +46,7 @@ def _block(title: str, where: str, lines: Iterator[tuple[str, str]]) -> list[str
     return [f"{title}{where}", *(f"  {name:{LABEL_WIDTH}} {value.replace(chr(10), indent)}" for name, value in lines)]
 
 
-def _where(found: Found) -> str:
+def _where(found: LineageRecord) -> str:
     shard = "" if found.shard is None else f" part-{found.shard:05d}"
     return f"  [{found.port}{shard}]"
 

@@ -34,7 +34,7 @@ class UnknownIdError(UserError):
 
 
 @dataclass(frozen=True)
-class Found:
+class LineageRecord:
     """A record and where it lies."""
 
     record: Record
@@ -46,10 +46,10 @@ class Found:
 class Lineage:
     """All that is known of one record, from itself back to its track."""
 
-    asked: Found
+    asked: LineageRecord
     prediction: Prediction | None
-    chain: Found | None
-    example: Found | None
+    chain: LineageRecord | None
+    example: LineageRecord | None
     captions: tuple[Caption, ...]
     facts: Facts | None
     track: Track
@@ -60,7 +60,7 @@ class Lineage:
     """Port -> how many records of the track it holds."""
 
 
-class Ports:
+class LineagePorts:
     """The finished ports of a data folder, looked into one shard at a time."""
 
     def __init__(self, data: Path) -> None:
@@ -91,7 +91,7 @@ class Ports:
 
 def trace(data: Path, wanted: str) -> Lineage:
     """The lineage of the record with id `wanted`. Raises UnknownIdError naming the nearest ids."""
-    ports = Ports(data)
+    ports = LineagePorts(data)
     index = open_index(data, ports.manifests["tracks"])
     place = next(((t, s) for t in _possible_tracks(wanted) if (s := index.shard(t)) is not None), None)
     if place is None:
@@ -104,7 +104,7 @@ def trace(data: Path, wanted: str) -> Lineage:
     tables: dict[str, list[Record]] = {"tracks": [track], "captions": [*captions]}
     tables |= {port: [*found] for port, found in (examples | chains).items()}
     prediction = ports.prediction(wanted)
-    asked = Found(prediction, "predictions", None) if prediction else _first(tables, wanted, shard)
+    asked = LineageRecord(prediction, "predictions", None) if prediction else _first(tables, wanted, shard)
     if asked is None:
         near = _near_records(wanted, track_id, tables, index)
         raise UnknownIdError(_unknown(wanted, data, near))
@@ -133,11 +133,11 @@ def _possible_tracks(wanted: str) -> Iterator[str]:
         yield "/".join(parts[-length:])
 
 
-def _first(tables: Mapping[str, list[Record]], wanted: str, shard: int) -> Found | None:
+def _first(tables: Mapping[str, list[Record]], wanted: str, shard: int) -> LineageRecord | None:
     for port, records in tables.items():
         for record in records:
             if record.id == wanted:
-                return Found(record, port, shard)
+                return LineageRecord(record, port, shard)
     return None
 
 

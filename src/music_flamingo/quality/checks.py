@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.quality.agreement import answer_agrees, is_covered
 from music_flamingo.quality.contradictions import text_contradicts
-from music_flamingo.quality.texts import Said
+from music_flamingo.quality.texts import TextsOfTrack
 from music_flamingo.records import Example, Facts
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.options import names_its_options
@@ -103,10 +103,10 @@ class Song:
     facts: Facts
     duration_s: float
     limits: Limits
-    said: Said = field(init=False)
+    said: TextsOfTrack = field(init=False)
 
     def __post_init__(self) -> None:
-        self.said = Said(self.limits.near_duplicate)
+        self.said = TextsOfTrack(self.limits.near_duplicate)
 
 
 Check = Callable[[Example, Song], str | None]

@@ -22,7 +22,7 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.record import OK, Record, arrow_schema, read_parquet, write_parquet
 from music_flamingo.quality.duplicates import DuplicateLimits, find_repeats
-from music_flamingo.quality.prints import Fingerprinted, Prints, gather
+from music_flamingo.quality.fingerprint_store import Fingerprinted, Prints, gather
 from music_flamingo.records.track import Split
 
 EVALUATION_SET = "evaluation_set"

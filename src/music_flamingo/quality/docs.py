@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from music_flamingo.core.record import Part
-from music_flamingo.quality.expectations import Finding
+from music_flamingo.core.record import RecordPart
+from music_flamingo.quality.expectations import ExpectationResult
 from music_flamingo.quality.overview import Overview
 
 SHOWN_REJECTS = 3
@@ -44,7 +44,7 @@ REASONS = {
 """Reason -> what it means. Reasons of teachers (`teacher_timeout`) speak for themselves."""
 
 
-class Rejected(Part):
+class Rejected(RecordPart):
     """A reject as the page quotes it."""
 
     id: str
@@ -62,7 +62,7 @@ def templates() -> Environment:
 
 
 def page(
-    findings: Sequence[Finding],
+    findings: Sequence[ExpectationResult],
     overview: Overview,
     rejects: Sequence[Rejected],
     judge_scores: Mapping[int, int],

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from music_flamingo.quality.fingerprint_store import Fingerprinted, Prints, gather
 from music_flamingo.quality.landmarks import BLOCK_WORDS, LandmarkIndex
-from music_flamingo.quality.prints import Fingerprinted, Prints, gather
 
 __all__ = ["Duplicate", "DuplicateLimits", "Fingerprinted", "find_duplicates", "find_repeats"]
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.records.example import QuestionType, Skill
 from music_flamingo.records.track import Split
 
@@ -46,7 +46,7 @@ class Expected(BaseModel):
     """Questions a track should keep on average (paper: 12 to 20 before filtering)."""
 
 
-class Finding(Part):
+class ExpectationResult(RecordPart):
     """One expectation and what was found."""
 
     name: str
@@ -110,7 +110,7 @@ class Rule:
     arguments: Mapping[str, object]
 
 
-def find(rows: pa.Table, expected: Expected) -> list[Finding]:
+def find(rows: pa.Table, expected: Expected) -> list[ExpectationResult]:
     """Every expectation, in a fixed order, with what was found in the narrow rows."""
     # before the import: the library reports its use over the network unless told not to
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -186,7 +186,7 @@ def _mean(table: str, severity: Severity, why: str, column: str, low: float, hig
     return Rule(table, "ExpectColumnMeanToBeBetween", severity, why, arguments)
 
 
-def _finding(table: str, result: dict[str, Any]) -> Finding:
+def _finding(table: str, result: dict[str, Any]) -> ExpectationResult:
     config, found = result["expectation_config"], result["result"]
     if error := result["exception_info"].get("exception_message"):
         observed = f"could not be computed: {error}"
@@ -199,7 +199,7 @@ def _finding(table: str, result: dict[str, Any]) -> Finding:
     else:
         value = found.get("observed_value")
         observed = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return Finding(
+    return ExpectationResult(
         name=config["type"],
         table=table,
         column=config["kwargs"].get("column"),
@@ -210,7 +210,7 @@ def _finding(table: str, result: dict[str, Any]) -> Finding:
     )
 
 
-def require(findings: list[Finding], where: str) -> None:
+def require(findings: list[ExpectationResult], where: str) -> None:
     """Raise UserError naming every critical expectation that failed."""
     failed = [f for f in findings if f.severity == "critical" and not f.success]
     if failed:
@@ -222,6 +222,6 @@ def require(findings: list[Finding], where: str) -> None:
         )
 
 
-def tally(findings: Sequence[Finding]) -> dict[str, int]:
+def tally(findings: Sequence[ExpectationResult]) -> dict[str, int]:
     """How many expectations passed, and how many failed by severity."""
     return dict(Counter("passed" if f.success else f"failed_{f.severity}" for f in findings))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.quality.prints import Prints
+from music_flamingo.quality.fingerprint_store import Prints
 
 MAX_LANDMARKS = 2**27
 MIN_VOTES = 3

@@ -26,7 +26,7 @@ from music_flamingo.quality.near_texts import TextLimits, count_words, near_dupl
 from music_flamingo.quality.rows import SCHEMA as NARROW
 from music_flamingo.quality.rows import narrow
 from music_flamingo.quality.text_only import (
-    Asked as Question,
+    BlindQuestion as Question,
 )
 from music_flamingo.quality.text_only import (
     Counts,
@@ -48,7 +48,7 @@ CHECKED = pa.schema([pa.field("reason", pa.string()), pa.field("signature", pa.b
 ASKED = pa.schema([pa.field("reason", pa.string()), pa.field("judge_score", pa.float64())])
 
 
-class Asked(NamedTuple):
+class TeacherVerdict(NamedTuple):
     """What stands of an example after a teacher was asked: the reason against it or an empty text, and its score."""
 
     reason: str
@@ -56,7 +56,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scratch:
+class ScratchFiles:
     """The files between the passes."""
 
     root: Path
@@ -77,7 +77,7 @@ class Scratch:
     def read_all(self, kind: str, indices: Sequence[int]) -> pa.Table:
         return pa.concat_tables([self.read(kind, i) for i in indices]) if indices else NARROW.empty_table()
 
-    def write_asked(self, kind: str, index: int, said: Sequence[Asked]) -> None:
+    def write_asked(self, kind: str, index: int, said: Sequence[TeacherVerdict]) -> None:
         columns = [
             pa.array([a.reason for a in said], pa.string()),
             pa.array([a.judge_score for a in said], pa.float64()),
@@ -101,7 +101,7 @@ class Check:
     candidates: Table[Example]
     facts: Table[Facts]
     tracks: Table[Track]
-    scratch: Scratch
+    scratch: ScratchFiles
 
     def __call__(self, index: int) -> int:
         """Check shard `index`; gives the number of its examples."""
@@ -155,7 +155,7 @@ def _count(kept: Sequence[Example], folds: int) -> dict[int, Counts]:
 
 
 def find_repeats(
-    scratch: Scratch, candidates: Table[Example], indices: Sequence[int], similarity: float
+    scratch: ScratchFiles, candidates: Table[Example], indices: Sequence[int], similarity: float
 ) -> dict[int, dict[int, str]]:
     """Shard -> row -> id of the earlier long text that it repeats, over all shards."""
     minima, places = [], []
@@ -185,7 +185,7 @@ def _ids(candidates: Table[Example], places: set[tuple[int, int]]) -> dict[tuple
     return names
 
 
-def merge_words(scratch: Scratch, indices: Sequence[int]) -> Path:
+def merge_words(scratch: ScratchFiles, indices: Sequence[int]) -> Path:
     """One file of all shards' counts. What was seen once proves nothing and is left out: it keeps the file small."""
     whole: Counter[str] = Counter()
     by_fold: dict[str, Counter[str]] = {}
@@ -217,7 +217,7 @@ class Decide:
     prior: PriorConfig | None
     words: Path | None
     """The file of `merge_words`."""
-    scratch: Scratch
+    scratch: ScratchFiles
     candidates: Table[Example]
 
     def __call__(self, index: int, repeats: Repeats) -> tuple[list[str], list[Guess | None]]:

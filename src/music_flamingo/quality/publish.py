@@ -17,10 +17,10 @@ from music_flamingo.core.ports import OutputFolder, Table, Writer
 from music_flamingo.core.record import QUARANTINED, Record
 from music_flamingo.core.shards import shard_index, shard_path, write_atomic
 from music_flamingo.quality.docs import SHOWN_REJECTS, Rejected, page
-from music_flamingo.quality.expectations import Finding
+from music_flamingo.quality.expectations import ExpectationResult
 from music_flamingo.quality.overview import overview
-from music_flamingo.quality.review import Drawn, ReviewConfig, draw, strata
-from music_flamingo.quality.sheet import Item, clip_name, item, write_sheet
+from music_flamingo.quality.review import ReviewConfig, ReviewSample, draw, strata
+from music_flamingo.quality.sheet import SheetExample, clip_name, item, write_sheet
 from music_flamingo.records import Example, Facts, Track
 
 PAGE_NAME = "index.html"
@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
-class Ports:
+class ValidationInputs:
     """What validation reads. Shards of equal number belong together."""
 
     candidates: Table[Example]
@@ -45,9 +45,9 @@ class Ports:
 def write_docs(
     folder: OutputFolder,
     rows: pa.Table,
-    findings: Sequence[Finding],
+    findings: Sequence[ExpectationResult],
     review: ReviewConfig,
-    ports: Ports,
+    ports: ValidationInputs,
     skills: Writer[Example],
     rejects: Writer[Example],
 ) -> None:
@@ -64,7 +64,7 @@ def write_docs(
         write_sheet(folder.root / "review", items, strata(rows))
 
 
-def quote(rows: pa.Table, rejects: Writer[Example], ports: Ports) -> list[Rejected]:
+def quote(rows: pa.Table, rejects: Writer[Example], ports: ValidationInputs) -> list[Rejected]:
     """The first rejects of each reason."""
     reason = rows["reason"].to_numpy(zero_copy_only=False)
     first: list[int] = []
@@ -84,12 +84,12 @@ def quote(rows: pa.Table, rejects: Writer[Example], ports: Ports) -> list[Reject
 
 def sheet_items(
     folder: OutputFolder,
-    sample: Sequence[Drawn],
+    sample: Sequence[ReviewSample],
     review: ReviewConfig,
-    ports: Ports,
+    ports: ValidationInputs,
     skills: Writer[Example],
     rejects: Writer[Example],
-) -> Iterator[Item]:
+) -> Iterator[SheetExample]:
     """The drawn examples as the sheet shows them, where there is audio; their clips are written on the way."""
     stratum = {drawn.row: drawn.stratum for drawn in sample}
     offsets = dict(zip(ports.indices, _offsets(ports), strict=True))
@@ -118,13 +118,13 @@ def _some(port: Table[R] | Writer[R], shard: int, ids: set[str]) -> list[R]:
     return [port.record.model_validate(row) for row in rows.to_pylist()] if rows is not None else []
 
 
-def _offsets(ports: Ports) -> list[int]:
+def _offsets(ports: ValidationInputs) -> list[int]:
     """Number of the first row of each shard among all."""
     sizes = [pq.read_metadata(path).num_rows for path in ports.candidates.shards]
     return list(accumulate(sizes, initial=0))[:-1]
 
 
-def _by_shard(numbers: Sequence[int], ports: Ports) -> Iterator[tuple[int, list[int]]]:
+def _by_shard(numbers: Sequence[int], ports: ValidationInputs) -> Iterator[tuple[int, list[int]]]:
     """(shard, rows within it) of ascending row numbers."""
     offsets, indices = np.array(_offsets(ports)), ports.indices
     places = np.searchsorted(offsets, numbers, side="right") - 1

@@ -21,7 +21,7 @@ RATINGS = ("right", "wrong", "unsure")
 
 
 @dataclass(frozen=True)
-class Rate:
+class ErrorRate:
     """Wrong examples among the judged, with a 95 % interval; `value` is None where nothing was judged."""
 
     value: float | None
@@ -35,37 +35,37 @@ class StratumRate:
     right: int
     wrong: int
     unsure: int
-    rate: Rate
+    rate: ErrorRate
 
 
 @dataclass(frozen=True)
 class Review:
     strata: list[StratumRate]
     """Those with ratings."""
-    kept: Rate
+    kept: ErrorRate
     """Of what is kept: label noise."""
-    rejected: Rate
+    rejected: ErrorRate
     """Of what is rejected: high where the rules are right to reject."""
     kept_covered: float
     """Fraction of the kept whose strata have been judged; the rate speaks for them."""
     rejected_covered: float
 
 
-def wilson(wrong: int, judged: int) -> Rate:
+def wilson(wrong: int, judged: int) -> ErrorRate:
     if judged == 0:
-        return Rate(None, 0.0, 1.0)
+        return ErrorRate(None, 0.0, 1.0)
     p, z2 = wrong / judged, Z_95**2
     centre = (p + z2 / (2 * judged)) / (1 + z2 / judged)
     half = Z_95 * math.sqrt(p * (1 - p) / judged + z2 / (4 * judged**2)) / (1 + z2 / judged)
-    return Rate(p, max(centre - half, 0.0), min(centre + half, 1.0))
+    return ErrorRate(p, max(centre - half, 0.0), min(centre + half, 1.0))
 
 
-def weigh(strata: Sequence[StratumRate]) -> Rate:
+def weigh(strata: Sequence[StratumRate]) -> ErrorRate:
     """The rate of all examples of these strata together."""
     judged = [s for s in strata if s.right + s.wrong]
     total = sum(s.stratum.size for s in judged)
     if not total:
-        return Rate(None, 0.0, 1.0)
+        return ErrorRate(None, 0.0, 1.0)
     value = variance = 0.0
     for s in judged:
         weight, n = s.stratum.size / total, s.right + s.wrong
@@ -74,7 +74,7 @@ def weigh(strata: Sequence[StratumRate]) -> Rate:
         value += weight * s.wrong / n
         variance += weight**2 * left_out * smoothed * (1 - smoothed) / n
     half = Z_95 * math.sqrt(variance)
-    return Rate(value, max(value - half, 0.0), min(value + half, 1.0))
+    return ErrorRate(value, max(value - half, 0.0), min(value + half, 1.0))
 
 
 def review(ratings: Mapping[str, tuple[str, str]], strata: Sequence[Stratum]) -> Review:
@@ -139,7 +139,7 @@ def in_words(found: Review) -> str:
     return "\n".join(lines)
 
 
-def _interval(rate: Rate) -> str:
+def _interval(rate: ErrorRate) -> str:
     if rate.value is None:
         return "not rated"
     return f"{rate.value:.1%} [{rate.low:.1%}, {rate.high:.1%}]"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 
 KEPT = "kept"
 
@@ -25,7 +25,7 @@ class ReviewConfig(BaseModel):
     seed: int
 
 
-class Stratum(Part):
+class Stratum(RecordPart):
     """What `mf review` weighs ratings by."""
 
     name: str
@@ -36,7 +36,7 @@ class Stratum(Part):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ReviewSample:
     row: int
     """Number among all candidates, in the order of shards."""
     stratum: str
@@ -48,7 +48,7 @@ def strata(rows: pa.Table) -> list[Stratum]:
     return [Stratum(name=n, kept=n.startswith(f"{KEPT} /"), size=int(k)) for n, k in zip(names, sizes, strict=True)]
 
 
-def draw(rows: pa.Table, config: ReviewConfig) -> list[Drawn]:
+def draw(rows: pa.Table, config: ReviewConfig) -> list[ReviewSample]:
     """The sample in the order of the rows."""
     names, codes = _named(rows)
     priority = _mixed(rows["id"].to_numpy(), config.seed)
@@ -61,7 +61,7 @@ def draw(rows: pa.Table, config: ReviewConfig) -> list[Drawn]:
     # first of every stratum, then seconds; the larger strata first where there is not room for all
     sizes = np.bincount(codes, minlength=len(names))[codes[chosen]] if len(chosen) else np.empty(0, int)
     taken = chosen[np.lexsort((priority[chosen], -sizes, turn))][: config.max_examples]
-    return [Drawn(int(row), names[codes[row]]) for row in sorted(taken.tolist())]
+    return [ReviewSample(int(row), names[codes[row]]) for row in sorted(taken.tolist())]
 
 
 def _named(rows: pa.Table) -> tuple[list[str], np.ndarray]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from music_flamingo.core.hashing import canonical_json, sha256_bytes, sha256_json
-from music_flamingo.core.record import QUARANTINED, Part
+from music_flamingo.core.record import QUARANTINED, RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.quality.docs import templates
 from music_flamingo.quality.review import KEPT, Stratum
@@ -17,7 +17,7 @@ STRATA = "strata.json"
 SHOWN_CHORDS = 12
 
 
-class Cited(Part):
+class Cited(RecordPart):
     """A reference, in seconds of the clip."""
 
     kind: str
@@ -26,7 +26,7 @@ class Cited(Part):
     end_s: float
 
 
-class Item(Part):
+class SheetExample(RecordPart):
     """An example as the sheet shows it."""
 
     id: str
@@ -50,9 +50,9 @@ class Item(Part):
     clip_s: float
 
 
-def item(example: Example, stratum: str, facts: Facts | None, clip: str, window_s: tuple[float, float]) -> Item:
+def item(example: Example, stratum: str, facts: Facts | None, clip: str, window_s: tuple[float, float]) -> SheetExample:
     start_s, end_s = window_s
-    return Item(
+    return SheetExample(
         id=example.id,
         stratum=stratum,
         fate=KEPT if example.is_ok else example.status.removeprefix(QUARANTINED),
@@ -107,7 +107,7 @@ def describe(facts: Facts, start_s: float, end_s: float) -> list[str]:
     return said
 
 
-def write_sheet(folder: Path, items: Sequence[Item], strata: Sequence[Stratum]) -> None:
+def write_sheet(folder: Path, items: Sequence[SheetExample], strata: Sequence[Stratum]) -> None:
     """`index.html` and `strata.json`; the clips are written by whoever has the audio."""
     listed = [i.model_dump() for i in items]
     name = sha256_json([[i.id, i.fate, i.question, i.answer] for i in items])[:16]

@@ -38,7 +38,7 @@ class StepLimits(BaseModel):
 
 
 @dataclass(frozen=True)
-class Heard:
+class OptionProbabilities:
     """What the model makes of one question: a probability for each option."""
 
     probabilities: Mapping[str, float]
@@ -48,7 +48,7 @@ class Heard:
         return max(self.probabilities, key=lambda option: (self.probabilities[option], option))
 
 
-def in_free_words(steps: Sequence[Step], heard: Mapping[str, Heard]) -> list[str]:
+def in_free_words(steps: Sequence[Step], heard: Mapping[str, OptionProbabilities]) -> list[str]:
     """The texts of the steps whose claim no question of `heard` can check, each once."""
     return list(dict.fromkeys(step.text for step in steps if step.family not in heard))
 
@@ -56,7 +56,7 @@ def in_free_words(steps: Sequence[Step], heard: Mapping[str, Heard]) -> list[str
 def judge(
     steps: Sequence[Step],
     family: str,
-    heard: Mapping[str, Heard],
+    heard: Mapping[str, OptionProbabilities],
     limits: StepLimits,
     affirmed: Mapping[str, float] | None = None,
 ) -> list[Step]:
@@ -73,7 +73,7 @@ def judge(
     return judged
 
 
-def _judge(step: Step, heard: Mapping[str, Heard], affirmed: Mapping[str, float], least: float) -> Step:
+def _judge(step: Step, heard: Mapping[str, OptionProbabilities], affirmed: Mapping[str, float], least: float) -> Step:
     if step.family in heard:
         probability, checked_by = heard[step.family].probabilities.get(step.claim, 0.0), "claim"
     elif step.text in affirmed:

@@ -42,7 +42,7 @@ class PriorConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class Asked:
+class BlindQuestion:
     """A question with options, as a reader without ears sees it."""
 
     family: str
@@ -86,7 +86,7 @@ def fold_of(track_id: str, folds: int) -> int:
     return int(sha256_bytes(track_id.encode())[:8], 16) % folds
 
 
-def count(asked: Iterable[Asked]) -> Counts:
+def count(asked: Iterable[BlindQuestion]) -> Counts:
     """What the classifier learns from questions: all it needs, so that counts of shards can be added."""
     counts: Counts = Counter()
     for q in asked:
@@ -115,7 +115,7 @@ class TextOnly:
     held_out: Mapping[str, int]
     smoothing: float
 
-    def guess(self, q: Asked) -> Guess:
+    def guess(self, q: BlindQuestion) -> Guess:
         """Needs a question with at least two options, the answer among them."""
         place, uniform = q.options.index(q.answer), 1 / len(q.options)
         before = self._before(q)
@@ -129,7 +129,7 @@ class TextOnly:
         key = SEPARATOR.join(parts)
         return self.whole.get(key, 0) - self.held_out.get(key, 0)
 
-    def _before(self, q: Asked) -> list[float]:
+    def _before(self, q: BlindQuestion) -> list[float]:
         """Each option's share of being the answer where it is offered."""
         a = self.smoothing
         rates = [
@@ -138,7 +138,7 @@ class TextOnly:
         ]
         return _normalised(rates)
 
-    def _by_words(self, q: Asked, before: Sequence[float]) -> list[float]:
+    def _by_words(self, q: BlindQuestion, before: Sequence[float]) -> list[float]:
         """Bayes: a word that every question of the family has says nothing."""
         family, a = self._get("family", q.family), self.smoothing
         logs = []
@@ -152,7 +152,7 @@ class TextOnly:
         most = max(logs)
         return _normalised([math.exp(x - most) for x in logs])
 
-    def _by_shape(self, q: Asked) -> list[float]:
+    def _by_shape(self, q: BlindQuestion) -> list[float]:
         a = self.smoothing
         return _normalised(
             [(self._get("shaped", s) + a / len(q.options)) / (self._get("shape", s) + a) for s in q.shapes]

@@ -70,7 +70,7 @@ def overlap(words: frozenset[str], others: frozenset[str]) -> float:
 
 
 @dataclass
-class Said:
+class TextsOfTrack:
     """What has been said of one track so far."""
 
     least: float

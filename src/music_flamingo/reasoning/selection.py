@@ -12,9 +12,9 @@ from music_flamingo.core.ports import Table
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import Record, read_parquet, write_parquet
 from music_flamingo.core.shards import shard_index, shard_path, shard_paths
-from music_flamingo.quality.choice import Candidate, Choice, Difficulty, choose
-from music_flamingo.quality.steps import Heard
-from music_flamingo.reasoning.hearing import Asked
+from music_flamingo.quality.difficulty import Candidate, Difficulty, DifficultyRule, choose
+from music_flamingo.quality.steps import OptionProbabilities
+from music_flamingo.reasoning.probing import ProbedQuestion
 from music_flamingo.records import Example, Facts
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.teachers import Teacher, TeacherFailedError, over_shards, request_seed
@@ -59,10 +59,10 @@ def num_trivial(skills: Table[Example], wanted: Wanted) -> int:
     return int(pc.sum(pc.and_(is_trivial, pc.equal(columns["split"], "train"))).as_py() or 0)
 
 
-def heard_in(work: Path, index: int) -> dict[str, Heard]:
+def heard_in(work: Path, index: int) -> dict[str, OptionProbabilities]:
     """Example id -> what the model made of it, of one shard."""
-    asked = read_parquet(shard_path(work, index), Asked)
-    return {a.id: Heard(dict(zip(a.options, a.probabilities, strict=True))) for a in asked}
+    asked = read_parquet(shard_path(work, index), ProbedQuestion)
+    return {a.id: OptionProbabilities(dict(zip(a.options, a.probabilities, strict=True))) for a in asked}
 
 
 def rate_all(
@@ -98,7 +98,7 @@ def rate_all(
             progress.advance()
 
 
-def chosen_of(work: Path, choice: Choice, seed: int) -> dict[str, Difficulty]:
+def chosen_of(work: Path, choice: DifficultyRule, seed: int) -> dict[str, Difficulty]:
     """Example id -> why it is chosen, from all that was rated."""
     candidates = [
         Candidate(r["id"], r["group"], r["answer"], r["is_closed"], r["answer_probability"], r["rating"])

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from music_flamingo.quality.checks import confidences
-from music_flamingo.quality.choice import Difficulty
+from music_flamingo.quality.difficulty import Difficulty
 from music_flamingo.quality.steps import (
-    Heard,
+    OptionProbabilities,
     StepLimits,
     in_free_words,
     judge,
@@ -40,7 +40,7 @@ class Topic:
     facts: Facts
     audible: list[Example]
     """The track's closed questions that passed validation."""
-    heard: Mapping[str, Heard]
+    heard: Mapping[str, OptionProbabilities]
     """What the model made of them, by family."""
     difficulty: Difficulty
     names: tuple[str, ...] = ()

@@ -20,13 +20,12 @@ from music_flamingo.records.facts import (
     Tempo,
 )
 from music_flamingo.records.prediction import Prediction, Score
-from music_flamingo.records.rollout import Answer, Rollout
+from music_flamingo.records.rollout import Rollout, SampledAnswer
 from music_flamingo.records.speech import SpokenSegment, Utterance
 from music_flamingo.records.track import Audio, Loudness, Track
 from music_flamingo.records.truth import Truth
 
 __all__ = [
-    "Answer",
     "Audio",
     "Beats",
     "Caption",
@@ -46,6 +45,7 @@ __all__ = [
     "Prediction",
     "Reference",
     "Rollout",
+    "SampledAnswer",
     "Score",
     "Sections",
     "Segment",

@@ -2,13 +2,13 @@
 
 from pydantic import model_validator
 
-from music_flamingo.core.record import Part, Record
+from music_flamingo.core.record import Record, RecordPart
 
 TEACHER_FAILED = "teacher_"
 """Every reason of a record whose teacher's call failed begins so: `quarantined:teacher_timeout`."""
 
 
-class TeacherStamp(Part):
+class TeacherStamp(RecordPart):
     """Who wrote a text, and from which prompt."""
 
     kind: str

@@ -4,13 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from music_flamingo.core.record import Part, Record
+from music_flamingo.core.record import Record, RecordPart
 from music_flamingo.records.caption import TeacherStamp
 from music_flamingo.records.example import Reference
 from music_flamingo.records.track import Split
 
 
-class Step(Part):
+class Step(RecordPart):
     """One sentence of a chain, and what the checking model made of it."""
 
     text: str

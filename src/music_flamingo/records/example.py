@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from music_flamingo.core.record import Part, Record
+from music_flamingo.core.record import Record, RecordPart
 from music_flamingo.records.caption import TeacherStamp
 from music_flamingo.records.track import Split
 
@@ -29,7 +29,7 @@ CATEGORIES = (
 """The structured truth of a caption, in the order of the paper."""
 
 
-class Reference(Part):
+class Reference(RecordPart):
     """What an answer rests on."""
 
     kind: Literal["seconds", "bars", "chords"]
@@ -38,7 +38,7 @@ class Reference(Part):
     label: str | None
 
 
-class Category(Part):
+class Category(RecordPart):
     """One entry of a caption's structured truth: any of `values` counts as a match."""
 
     name: str

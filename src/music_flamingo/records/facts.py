@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from music_flamingo.core.record import Part, Record
+from music_flamingo.core.record import Record, RecordPart
 
 CHORD_LABEL = re.compile(r"^(N|X|[A-G][b#]?(:[a-z0-9()#b,*]+)?(/[b#]?\d+)?)$")
 
@@ -19,7 +19,7 @@ def require_increasing(times_s: list[float], name: str) -> None:
             raise ValueError(f"{name} must increase: {after} follows {before}")
 
 
-class Segment(Part):
+class Segment(RecordPart):
     """A labelled stretch of time."""
 
     start_s: float
@@ -39,7 +39,7 @@ def require_share(value: float, name: str) -> float:
     return value
 
 
-class Opinion(Part):
+class Opinion(RecordPart):
     """What another tool says of the same fact."""
 
     tool: str
@@ -55,7 +55,7 @@ class Opinion(Part):
         return require_share(value, "agreement")
 
 
-class Measured(Part):
+class Measured(RecordPart):
     """A fact and the tool it came from."""
 
     tool: str
@@ -167,7 +167,7 @@ class Lyrics(Measured):
     """Why there are none, where `available` is false."""
 
 
-class Instrument(Part):
+class Instrument(RecordPart):
     name: str
     """In plain words: `violin`, `drum kit`."""
     probability: float

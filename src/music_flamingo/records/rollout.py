@@ -1,12 +1,12 @@
 """Rollout: the G answers that were drawn to one prompt at one step of GRPO, what each earned, and its advantage."""
 
-from music_flamingo.core.record import Part, Record
+from music_flamingo.core.record import Record, RecordPart
 
 ROLLOUTS_NAME = "rollouts.jsonl"
 """In the folder of GRPO's model: a Rollout a line."""
 
 
-class Answer(Part):
+class SampledAnswer(RecordPart):
     text: str
     """The model's words, marks of the chat included; the mark that ends the turn is not."""
     num_tokens: int
@@ -28,7 +28,7 @@ class Rollout(Record):
     family: str
     question: str
     reference: str
-    answers: list[Answer]
+    answers: list[SampledAnswer]
 
     @property
     def spread(self) -> float:

@@ -4,14 +4,14 @@ from itertools import pairwise
 
 from pydantic import field_validator, model_validator
 
-from music_flamingo.core.record import Part, Provenance, Record
+from music_flamingo.core.record import Provenance, Record, RecordPart
 from music_flamingo.records.track import Audio, Split
 
 END_TOLERANCE_S = 0.1
 """Corpora round their times; a segment may end this much after its recording does."""
 
 
-class SpokenSegment(Part):
+class SpokenSegment(RecordPart):
     """What one speaker says at a stretch. Untrusted text."""
 
     speaker: str

@@ -2,19 +2,19 @@
 
 from typing import Literal
 
-from music_flamingo.core.record import Part, Provenance, Record
+from music_flamingo.core.record import Provenance, Record, RecordPart
 
 Split = Literal["train", "dev", "test"]
 
 
-class Audio(Part):
+class Audio(RecordPart):
     """The model's copy: FLAC, 16 kHz, mono. `datasets` reads this struct as an Audio feature."""
 
     bytes: bytes
     path: str
 
 
-class Tag(Part):
+class Tag(RecordPart):
     """A tag of the file, whole. Untrusted text."""
 
     name: str
@@ -22,7 +22,7 @@ class Tag(Part):
     value: str
 
 
-class Loudness(Part):
+class Loudness(RecordPart):
     integrated_lufs: float
     """EBU R128 integrated loudness; -70 where the track is silent."""
     range_lu: float

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from music_flamingo.core.record import QUARANTINED
 from music_flamingo.records import Chain
 from music_flamingo.report.charts import Bar, bars
-from music_flamingo.report.flow import Reason, reasons_of
+from music_flamingo.report.flow import ReasonCount, reasons_of
 from music_flamingo.report.ribbons import Ribbons, ribbons
-from music_flamingo.report.run import Run, first_of_each
+from music_flamingo.report.run import ReportInputs, first_of_each
 
 
 @dataclass(frozen=True)
 class ChainGroup:
-    reason: Reason
+    reason: ReasonCount
     examples: tuple[Chain, ...]
 
 
@@ -36,7 +36,7 @@ RIGHT_AT_FIRST, REWRITTEN = "right at first", "rewritten and right"
 CHECKED = {"claim": "by its own question", "yes_no": "by yes or no", None: "not checked"}
 
 
-def chains(run: Run, per_reason: int) -> Chains:
+def chains(run: ReportInputs, per_reason: int) -> Chains:
     verdicts: Counter[str] = Counter()
     checked: Counter[str] = Counter()
     ends: Counter[tuple[str, str]] = Counter()

@@ -22,7 +22,7 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     name: str
     tone: str
     """Which colour of the style sheet: `sft`, `warmup`, `grpo`, `a`, `b` ..."""
@@ -39,7 +39,7 @@ class LineChart:
     x_label: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ChartLine, ...]
     x_range: Point
     y_range: Point
 
@@ -101,7 +101,7 @@ def line_chart(
     y_low, y_high, y_values = _axis([y for _, y in every])
     across, up = _scale(x_low, x_high), _scale(y_low, y_high)
     lines = [
-        Line(name, tone, tuple(points), _path(points, across, up), _smooth(points, across, up) if noisy else None)
+        ChartLine(name, tone, tuple(points), _path(points, across, up), _smooth(points, across, up) if noisy else None)
         for name, (tone, points) in series.items()
     ]
     return LineChart(

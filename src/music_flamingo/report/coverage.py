@@ -11,9 +11,9 @@ from music_flamingo.records import Example, Facts, Truth
 from music_flamingo.report.balance import Balance, balances
 from music_flamingo.report.chains import Chains, chains
 from music_flamingo.report.charts import Bar, Histogram, bars, divided_bars, histogram
-from music_flamingo.report.flow import Reason, reasons_of
+from music_flamingo.report.flow import ReasonCount, reasons_of
 from music_flamingo.report.results import family_title
-from music_flamingo.report.run import Run, TrackRow, counted, first_of_each
+from music_flamingo.report.run import ReportInputs, TrackRow, counted, first_of_each
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.tempo import METRICAL_LEVELS, same_tempo
@@ -57,12 +57,12 @@ class KeyColumn:
 
 @dataclass(frozen=True)
 class RejectGroup:
-    reason: Reason
+    reason: ReasonCount
     examples: tuple[Example, ...]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class LabelAgreement:
     """How often a label that MIR facts gave equals what the score says."""
 
     name: str
@@ -77,7 +77,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class CatalogueCoverage:
     num_tracks: int
     num_works: int
     num_hours: float
@@ -86,9 +86,9 @@ class Coverage:
     works: tuple[Bar, ...]
     """Pieces by split."""
     balances: tuple[Balance, ...]
-    track_reasons: tuple[Reason, ...]
-    facts_reasons: tuple[Reason, ...]
-    problems: tuple[Reason, ...]
+    track_reasons: tuple[ReasonCount, ...]
+    facts_reasons: tuple[ReasonCount, ...]
+    problems: tuple[ReasonCount, ...]
     tempi: Histogram | None
     durations: Histogram | None
     keys: tuple[KeyColumn, ...]
@@ -99,17 +99,17 @@ class Coverage:
     families: tuple[Bar, ...]
     rejects: tuple[RejectGroup, ...]
     chains: Chains
-    agreements: tuple[Agreement, ...]
+    agreements: tuple[LabelAgreement, ...]
 
 
-def coverage(run: Run, rows: list[TrackRow], examples_per_reason: int) -> Coverage:
+def coverage(run: ReportInputs, rows: list[TrackRow], examples_per_reason: int) -> CatalogueCoverage:
     good = [r for r in rows if r.is_ok]
     traditions: dict[str, Counter[str]] = {}
     for row in good:
         traditions.setdefault(row.tradition_name, Counter())[row.split] += 1
     largest_first = dict(sorted(traditions.items(), key=lambda item: (-item[1].total(), item[0])))
     by_skill, by_type, by_family = _question_counts(run.skills)
-    return Coverage(
+    return CatalogueCoverage(
         num_tracks=len(good),
         num_works=len({r.work_id for r in good}),
         num_hours=sum(r.duration_s or 0 for r in good) / 3600,
@@ -146,9 +146,9 @@ def _measured(facts: Table[Facts], column: str, field: str) -> list[Any]:
     return [v[field] for v in facts.columns(column)[column].to_pylist() if v is not None]
 
 
-def _problems(facts: Table[Facts]) -> tuple[Reason, ...]:
+def _problems(facts: Table[Facts]) -> tuple[ReasonCount, ...]:
     found = Counter(p for row in facts.columns("problems")["problems"].to_pylist() for p in row or [])
-    return tuple(Reason(name, n) for name, n in sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    return tuple(ReasonCount(name, n) for name, n in sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _keys(facts: Table[Facts]) -> tuple[KeyColumn, ...]:
@@ -192,7 +192,7 @@ def _reject_groups(rejects: Table[Example], per_reason: int) -> Iterator[RejectG
         yield RejectGroup(reason, tuple(examples.get(reason.name, [])))
 
 
-def agreements(run: Run) -> list[Agreement]:
+def agreements(run: ReportInputs) -> list[LabelAgreement]:
     """Labels from facts beside the truth of the score: for display here; nothing trains on it."""
     truths = {t.id: t for t in run.truth.ok()}
     if not truths:
@@ -208,10 +208,10 @@ def agreements(run: Run) -> list[Agreement]:
     return [r for r in rows if r.num_both or r.num_unlabelled]
 
 
-def _agreement(name: str, pairs: Iterable[tuple[str | None, str | None]]) -> Agreement:
+def _agreement(name: str, pairs: Iterable[tuple[str | None, str | None]]) -> LabelAgreement:
     known = [(label, truth) for label, truth in pairs if truth is not None]
     both = [(label, truth) for label, truth in known if label is not None]
-    return Agreement(name, len(both), sum(a == b for a, b in both), len(known) - len(both))
+    return LabelAgreement(name, len(both), sum(a == b for a, b in both), len(known) - len(both))
 
 
 def _tempo_pair(facts: Facts, truth: Truth, levels: tuple[float, ...]) -> tuple[str | None, str]:

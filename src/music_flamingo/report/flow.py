@@ -76,7 +76,7 @@ DIGEST_LETTERS = 10
 
 
 @dataclass(frozen=True)
-class Reason:
+class ReasonCount:
     name: str
     count: int
 
@@ -88,7 +88,7 @@ class PortView:
     """`440 tracks`, `model, 4.3 MB`; the name alone when its manifest is not among the report's inputs."""
     digest: str
     num_ok: int
-    reasons: tuple[Reason, ...]
+    reasons: tuple[ReasonCount, ...]
 
     @property
     def percent_ok(self) -> float:
@@ -106,7 +106,7 @@ class StageView:
     metrics: tuple[tuple[str, str], ...]
 
     @property
-    def reasons(self) -> tuple[tuple[PortView, Reason], ...]:
+    def reasons(self) -> tuple[tuple[PortView, ReasonCount], ...]:
         return tuple((port, reason) for port in self.gives for reason in port.reasons)
 
 
@@ -136,9 +136,9 @@ def stage_views(manifests: Mapping[str, Manifest]) -> list[StageView]:
     return views
 
 
-def reasons_of(manifest: Manifest) -> tuple[Reason, ...]:
+def reasons_of(manifest: Manifest) -> tuple[ReasonCount, ...]:
     """Quarantined records by reason, the most frequent first."""
-    found = [Reason(s.removeprefix(QUARANTINED), n) for s, n in manifest.status.items() if s != OK]
+    found = [ReasonCount(s.removeprefix(QUARANTINED), n) for s, n in manifest.status.items() if s != OK]
     return tuple(sorted(found, key=lambda r: (-r.count, r.name)))
 
 

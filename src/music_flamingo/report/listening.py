@@ -13,8 +13,8 @@ from music_flamingo.audio.windows import choose_window
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.record import read_parquet
 from music_flamingo.records import Caption, Chain, Example, Facts, Measured, Prediction, Track, Truth
-from music_flamingo.report.results import Asked, asked
-from music_flamingo.report.run import Run, TrackRow, of_tracks, tradition_name
+from music_flamingo.report.results import ComparedQuestion, asked
+from music_flamingo.report.run import ReportInputs, TrackRow, of_tracks, tradition_name
 from music_flamingo.report.timeline import (
     Lanes,
     Waveform,
@@ -74,7 +74,7 @@ class Page:
         return tradition_name(self.track.tradition)
 
     @property
-    def asked(self) -> list[Asked]:
+    def asked(self) -> list[ComparedQuestion]:
         return asked(self.predictions)
 
     @property
@@ -130,7 +130,7 @@ def _in_turn(queues: list[list[TrackRow]]) -> Iterator[TrackRow]:
         yield from (queue[place] for queue in queues if place < len(queue))
 
 
-def with_audio(run: Run, chosen: Sequence[TrackRow], max_bytes: int) -> list[Track]:
+def with_audio(run: ReportInputs, chosen: Sequence[TrackRow], max_bytes: int) -> list[Track]:
     """The chosen tracks, in order, whose audio fits into `max_bytes` in all; one that no longer fits is passed over."""
     wanted = {row.id for row in chosen}
     sizes = {t.id: len(t.audio.bytes) for path in run.tracks.shards for t in _some(path, wanted) if t.audio}
@@ -149,7 +149,7 @@ def _some(path: Path, ids: set[str]) -> Iterator[Track]:
     return (t for t in read_parquet(path, Track) if t.id in here) if here else iter(())
 
 
-def listening_pages(run: Run, tracks: Sequence[Track], bins_per_s: float) -> list[Page]:
+def listening_pages(run: ReportInputs, tracks: Sequence[Track], bins_per_s: float) -> list[Page]:
     """The pages of these tracks, with everything that was written and answered about each."""
     ids = {t.id for t in tracks}
     facts = {f.id: f for f in of_tracks(run.facts, "id", ids)}
@@ -172,7 +172,7 @@ def listening_pages(run: Run, tracks: Sequence[Track], bins_per_s: float) -> lis
     return list(made.values())
 
 
-def _show_what_was_heard(run: Run, made: Iterable[Page]) -> None:
+def _show_what_was_heard(run: ReportInputs, made: Iterable[Page]) -> None:
     """Mark the window that the examined models listened to: the middle of a track, as long as they can hear."""
     config = run.grpo_model.root / PROCESSOR_CONFIG
     if not config.is_file():

@@ -154,7 +154,7 @@ def _ordered(first: list[str], found: Collection[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ComparedQuestion:
     """One question about one track, and what each model said when it heard the piece itself."""
 
     track_id: str
@@ -168,30 +168,32 @@ class Asked:
         return self.answers.get(model)
 
 
-def asked(predictions: Iterable[Prediction]) -> list[Asked]:
+def asked(predictions: Iterable[Prediction]) -> list[ComparedQuestion]:
     """Predictions with the true audio, gathered by track and question."""
-    found: dict[tuple[str, str, str, str], Asked] = {}
+    found: dict[tuple[str, str, str, str], ComparedQuestion] = {}
     for p in predictions:
         if p.condition == "audio" and p.is_ok:
             key = (p.family, p.track_id, p.question, p.reference)
-            found.setdefault(key, Asked(p.track_id, p.family, p.question, p.reference, {})).answers[p.model] = p
+            found.setdefault(key, ComparedQuestion(p.track_id, p.family, p.question, p.reference, {})).answers[
+                p.model
+            ] = p
     return list(found.values())
 
 
 def to_look_at(
-    every: list[Asked], model: str, prefer: Collection[str], per_family: int, seed: int
-) -> dict[str, list[Asked]]:
+    every: list[ComparedQuestion], model: str, prefer: Collection[str], per_family: int, seed: int
+) -> dict[str, list[ComparedQuestion]]:
     """For each family up to `per_family` questions, half of them wrong by `model` where it has erred so often.
 
     Tracks in `prefer` (those with a listening page) come first, then the order is the seed's.
     """
 
-    def order(one: Asked) -> tuple[bool, str]:
+    def order(one: ComparedQuestion) -> tuple[bool, str]:
         return one.track_id not in prefer, sha256_bytes(
             f"{seed}:{one.track_id}:{one.question}:{one.reference}".encode()
         )
 
-    chosen: dict[str, list[Asked]] = {}
+    chosen: dict[str, list[ComparedQuestion]] = {}
     for family in _ordered([*FAMILIES], {a.family for a in every}):
         ranked = sorted((a for a in every if a.family == family and a.answer(model)), key=order)
         wrong = [a for a in ranked if not a.answers[model].correct]

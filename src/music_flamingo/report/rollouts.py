@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from music_flamingo.core.errors import CorruptDataError
-from music_flamingo.records.rollout import Answer, Rollout
+from music_flamingo.records.rollout import Rollout, SampledAnswer
 
 GROUPS_PER_STEP = 3
 LONGEST_TEXT = 600
@@ -22,7 +22,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Group:
+class ShownGroup:
     step: int
     question: str
     reference: str
@@ -30,10 +30,10 @@ class Group:
     """The best answer and the worst."""
 
 
-def drawn(path: Path) -> list[Group]:
+def drawn(path: Path) -> list[ShownGroup]:
     """Groups of the first and of the last step kept; none where no roll-outs were kept."""
     steps = sorted({r.step for r in read(path)})
-    chosen: list[Group] = []
+    chosen: list[ShownGroup] = []
     for step in dict.fromkeys([*steps[:1], *steps[-1:]]):
         here = (r for r in read(path) if r.step == step and r.spread > 0)
         chosen += [_group(r) for r in heapq.nlargest(GROUPS_PER_STEP, here, key=lambda r: (r.spread, r.id))]
@@ -50,17 +50,17 @@ def read(path: Path) -> Iterator[Rollout]:
             raise CorruptDataError(f"{path}, line {number}: not a roll-out ({error}). Run `grpo` again.") from error
 
 
-def _group(rollout: Rollout) -> Group:
+def _group(rollout: Rollout) -> ShownGroup:
     judged = [answer for answer in rollout.answers if answer.reward is not None]
     ends = (max(judged, key=_reward), min(judged, key=_reward))
-    return Group(rollout.step, rollout.question, rollout.reference, tuple(_shown(a) for a in ends))
+    return ShownGroup(rollout.step, rollout.question, rollout.reference, tuple(_shown(a) for a in ends))
 
 
-def _reward(answer: Answer) -> float:
+def _reward(answer: SampledAnswer) -> float:
     return answer.reward or 0.0
 
 
-def _shown(answer: Answer) -> Shown:
+def _shown(answer: SampledAnswer) -> Shown:
     parts = {"format": answer.format, "accuracy": answer.accuracy, "structured": answer.structured}
     sum_of = " + ".join(f"{value:g} {name}" for name, value in parts.items() if value is not None)
     cut = " ... (cut here)" if len(answer.text) > LONGEST_TEXT else ""

@@ -29,7 +29,7 @@ TRACK_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Run:
+class ReportInputs:
     """The report's inputs. Every port is there; a table may be empty (a folder of songs has no truth and no scores)."""
 
     tracks: Table[Track]
@@ -121,7 +121,7 @@ def first_of_each(table: Table[R], per_reason: int) -> dict[str, list[R]]:
 
 
 @dataclass(frozen=True)
-class Writer:
+class TeacherCredit:
     """A teacher, and how many texts of each port it wrote."""
 
     kind: str
@@ -131,7 +131,7 @@ class Writer:
     prompts: tuple[str, ...]
 
 
-def teachers(run: Run) -> list[Writer]:
+def teachers(run: ReportInputs) -> list[TeacherCredit]:
     """Who wrote the words, by the stamp that every text carries."""
     texts: dict[tuple[str, str, str], Counter[str]] = {}
     prompts: dict[tuple[str, str, str], set[str]] = {}
@@ -140,4 +140,4 @@ def teachers(run: Run) -> list[Writer]:
             who = (stamp["kind"], stamp["model"], stamp["revision"])
             texts.setdefault(who, Counter())[port.manifest.port] += 1
             prompts.setdefault(who, set()).add(stamp["prompt_id"])
-    return [Writer(*who, texts=dict(texts[who]), prompts=tuple(sorted(prompts[who]))) for who in sorted(texts)]
+    return [TeacherCredit(*who, texts=dict(texts[who]), prompts=tuple(sorted(prompts[who]))) for who in sorted(texts)]

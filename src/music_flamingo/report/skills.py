@@ -6,7 +6,7 @@ from typing import get_args
 from music_flamingo.products.cards.figures import ExampleFigures, examples
 from music_flamingo.products.cards.tables import Spread
 from music_flamingo.records.example import QuestionType, Skill
-from music_flamingo.report.run import Run
+from music_flamingo.report.run import ReportInputs
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SkillsTables:
     prompts: tuple[PromptRow, ...]
 
 
-def skills_tables(run: Run) -> SkillsTables:
+def skills_tables(run: ReportInputs) -> SkillsTables:
     kept, rejected = examples(run.skills.shards), examples(run.rejects.shards)
     types = tuple(t for t in get_args(QuestionType) if any(kind == t for _, kind in kept.skill_type))
     rows = tuple(_row(kept, skill, types) for skill in get_args(Skill) if any(s == skill for s, _ in kept.skill_type))

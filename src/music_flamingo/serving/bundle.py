@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.manifest import MANIFEST_NAME, PROGRESS_NAME
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.prompts import load as load_prompt
 
@@ -36,7 +36,7 @@ _PICKLE_OR_ZIP = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x
 """First bytes of binary pickles, and of the zip archives that torch.save wraps them in."""
 
 
-class TrainedQuestion(Part):
+class TrainedQuestion(RecordPart):
     """A family of questions that the model was trained on."""
 
     family: str
@@ -44,7 +44,7 @@ class TrainedQuestion(Part):
     """In its training's words; None where training put it in several ways."""
 
 
-class ReleaseInfo(Part):
+class ReleaseInfo(RecordPart):
     status: Literal["released", "unevaluated", "refused"]
     """`unevaluated`: the source knew no truth to ask against. `refused`: by the gate, and there are no weights."""
     reasons: list[str]

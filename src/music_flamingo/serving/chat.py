@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from music_flamingo.model.listener import WINDOW_RULE, Heard
+from music_flamingo.model.listener import WINDOW_RULE, ListenerOutput
 from music_flamingo.scoring.extract import split_thinking
+from music_flamingo.serving.detokenizer import TextDelta, split
 from music_flamingo.serving.errors import ApiError, echo
 from music_flamingo.serving.formats import ResponseFormat
-from music_flamingo.serving.pieces import Piece, split
-from music_flamingo.serving.recordings import Recording
+from music_flamingo.serving.recordings import CachedWindow
 from music_flamingo.serving.uploads import SUFFIXES, Upload
 
 MAX_NEW_TOKENS = 4096
@@ -62,7 +62,7 @@ class AudioUrlPart(_Part):
 ContentPart = Annotated[TextPart | InputAudioPart | AudioUrlPart, Field(discriminator="type")]
 
 
-class Message(_Part):
+class RequestMessage(_Part):
     role: Literal["user"]
     """One question, one recording: the model was trained on single turns."""
     content: list[ContentPart]
@@ -82,7 +82,7 @@ class StreamOptions(_Part):
 
 class ChatRequest(_Part):
     model: str
-    messages: list[Message] = Field(min_length=1, max_length=1)
+    messages: list[RequestMessage] = Field(min_length=1, max_length=1)
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1, le=MAX_NEW_TOKENS)
@@ -103,7 +103,7 @@ class ChatRequest(_Part):
 
 
 @dataclass(frozen=True)
-class Question:
+class ChatQuestion:
     """What a chat request asks: words, and the audio as it was sent."""
 
     text: str
@@ -124,7 +124,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         ) from error
 
 
-def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = None) -> Question:
+def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = None) -> ChatQuestion:
     """Raises ApiError unless there is exactly one recording and some text. `fetch` opens addresses, if any may be."""
     parts = request.messages[0].content
     audio = [part for part in parts if not isinstance(part, TextPart)]
@@ -134,7 +134,7 @@ def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = Non
     text = " ".join(part.text.strip() for part in parts if isinstance(part, TextPart)).strip()
     if not text:
         raise ApiError(400, "give a question as a part of type `text`.", "no_question", "messages")
-    return Question(text, _upload(audio[0], fetch))
+    return ChatQuestion(text, _upload(audio[0], fetch))
 
 
 def _upload(part: InputAudioPart | AudioUrlPart, fetch: Callable[[str], bytes] | None) -> Upload:
@@ -148,7 +148,7 @@ def require_model(name: str, known: str) -> None:
         raise ApiError(404, f"there is no model {echo(name)}; this server has {known!r}.", "model_not_found", "model")
 
 
-def extension(heard: Heard, recording: Recording) -> dict[str, Any]:
+def extension(heard: ListenerOutput, recording: CachedWindow) -> dict[str, Any]:
     """What OpenAI's shape has no field for: the words as they were said, the answer alone, what was listened to."""
     return {
         "text": heard.text,
@@ -171,7 +171,7 @@ class Head:
         return {"id": self.id, "object": kind, "created": self.created_s, "model": self.model}
 
 
-def completion(head: Head, heard: Heard, recording: Recording) -> dict[str, Any]:
+def completion(head: Head, heard: ListenerOutput, recording: CachedWindow) -> dict[str, Any]:
     """The whole answer as one JSON object: the thinking stands apart from the answer."""
     thinking, answer = split(heard.text)
     message = {"role": "assistant", "content": answer, "reasoning_content": thinking}
@@ -184,13 +184,13 @@ def completion(head: Head, heard: Heard, recording: Recording) -> dict[str, Any]
 
 
 async def chunks(
-    head: Head, told: AsyncIterator[Piece | Heard], recording: Recording, include_usage: bool
+    head: Head, told: AsyncIterator[TextDelta | ListenerOutput], recording: CachedWindow, include_usage: bool
 ) -> AsyncIterator[str]:
     """The answer as server-sent events, each as soon as its words are said."""
     start = head.of("chat.completion.chunk")
     yield _event({**start, "choices": [_choice({"role": "assistant", "content": ""})]})
     async for said in told:
-        if isinstance(said, Piece):
+        if isinstance(said, TextDelta):
             name = "content" if said.kind == "content" else "reasoning_content"
             yield _event({**start, "choices": [_choice({name: said.text})]})
             continue
@@ -208,11 +208,11 @@ def _event(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
 
 
-def _finish(heard: Heard) -> str:
+def _finish(heard: ListenerOutput) -> str:
     return "stop" if heard.ended else "length"
 
 
-def _usage(heard: Heard, recording: Recording) -> dict[str, Any]:
+def _usage(heard: ListenerOutput, recording: CachedWindow) -> dict[str, Any]:
     start_s, end_s = recording.window_s
     return {
         "prompt_tokens": heard.num_prompt_tokens,

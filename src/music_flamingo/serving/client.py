@@ -17,7 +17,7 @@ MAX_UPLOAD_BYTES = 18 * 2**20
 
 
 @dataclass(frozen=True)
-class Answer:
+class EndpointAnswer:
     text: str
     """The model's words, untouched."""
     thinking: str | None
@@ -44,7 +44,7 @@ def _printable(words: str) -> str:
     return "".join(c if c.isprintable() else " " for c in words)
 
 
-def ask(audio: Path, question: str, *, endpoint: str | None, release: Path) -> Answer:
+def ask(audio: Path, question: str, *, endpoint: str | None, release: Path) -> EndpointAnswer:
     """Ask about a recording. With `endpoint` (e.g. http://127.0.0.1:8080) a server answers, else the release does.
 
     Raises UserError for a missing or undecodable file, a release that may not be used, a server that refuses.
@@ -67,12 +67,12 @@ def notes_on(question: str, status: str, trained: list[TrainedQuestion]) -> tupl
     return tuple(notes)
 
 
-def _ask_here(audio: Path, question: str, release: Path) -> Answer:
+def _ask_here(audio: Path, question: str, release: Path) -> EndpointAnswer:
     info = open_release(release)
     from music_flamingo.model.listener import WINDOW_RULE, Listener
+    from music_flamingo.serving.audio_window import cut
     from music_flamingo.serving.engine import Engine
     from music_flamingo.serving.errors import ApiError
-    from music_flamingo.serving.stretches import cut
 
     engine = Engine(Listener.load(release), info)
     try:
@@ -82,10 +82,10 @@ def _ask_here(audio: Path, question: str, release: Path) -> Answer:
         raise UserError(f"{audio}: {error.message}") from error
     thinking, answer = split_thinking(heard.text)
     notes = notes_on(question, info.status, info.questions)
-    return Answer(heard.text, thinking, answer, heard.window_s, recording.duration_s, notes)
+    return EndpointAnswer(heard.text, thinking, answer, heard.window_s, recording.duration_s, notes)
 
 
-def _ask_server(audio: Path, question: str, endpoint: str) -> Answer:
+def _ask_server(audio: Path, question: str, endpoint: str) -> EndpointAnswer:
     model = _call("GET", f"{endpoint}/openai/v1/models", None)["data"][0]
     data, kind = _upload(audio)
     part = audio_part(data, kind)
@@ -96,7 +96,7 @@ def _ask_server(audio: Path, question: str, endpoint: str) -> Answer:
     known = model["music_flamingo"]
     trained = [TrainedQuestion.model_validate(q) for q in known["questions"]]
     start_s, end_s = heard["listened_s"]
-    return Answer(
+    return EndpointAnswer(
         text=heard["text"],
         thinking=split_thinking(heard["text"])[0],
         answer=heard["answer"],

@@ -12,18 +12,18 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from music_flamingo.model.chat import Tokens, Turn, hear, tokenise
-from music_flamingo.model.listener import WINDOW_RULE, Heard, Listener
+from music_flamingo.model.chat import ChatTokens, Turn, hear, tokenise
+from music_flamingo.model.listener import WINDOW_RULE, Listener, ListenerOutput
 from music_flamingo.prompts import render_question
+from music_flamingo.serving.audio_window import DECODERS, DECODING_S, AudioWindow, stretch_of
 from music_flamingo.serving.bundle import ReleaseInfo
+from music_flamingo.serving.detokenizer import TextDelta
 from music_flamingo.serving.errors import ApiError, echo
 from music_flamingo.serving.formats import Grammars, ResponseFormat
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.metrics import AUDIO_SECONDS, RECORDINGS
-from music_flamingo.serving.pieces import Piece
-from music_flamingo.serving.recordings import CACHE_MIB, Recording, RecordingCache
-from music_flamingo.serving.scheduler import Event, Job, Request, Scheduler
-from music_flamingo.serving.stretches import DECODERS, DECODING_S, Stretch, stretch_of
+from music_flamingo.serving.recordings import CACHE_MIB, CachedWindow, RecordingCache
+from music_flamingo.serving.scheduler import AdmittedRequest, Event, GenerationJob, Scheduler
 from music_flamingo.serving.uploads import Upload
 
 MAX_IN_HAND = 64
@@ -60,7 +60,7 @@ class Engine:
         finally:
             self._num_in_hand -= 1
 
-    def hear(self, upload: Upload) -> Recording:
+    def hear(self, upload: Upload) -> CachedWindow:
         """The recording as the model hears it; from a thread. Raises ApiError for what cannot be decoded."""
         known = self.recordings.hits
         recording = self.recordings.get(upload.base64, lambda: self.listen(self._decode(upload)))
@@ -68,27 +68,27 @@ class Engine:
         AUDIO_SECONDS.inc(recording.duration_s)
         return recording
 
-    def _decode(self, upload: Upload) -> Stretch:
-        stretch: Stretch = self.decoder(upload, self.hearing, WINDOW_RULE)
+    def _decode(self, upload: Upload) -> AudioWindow:
+        stretch: AudioWindow = self.decoder(upload, self.hearing, WINDOW_RULE)
         return stretch
 
-    def listen(self, stretch: Stretch) -> Recording:
+    def listen(self, stretch: AudioWindow) -> CachedWindow:
         with self._hearing:
             sound = hear(self._ears, np.asarray(stretch.samples, dtype=np.float32))
         model = self.listener.model
         token_bytes = model.config.text_config.hidden_size * model.dtype.itemsize
-        return Recording(sound, stretch.window_s, stretch.duration_s, token_bytes)
+        return CachedWindow(sound, stretch.window_s, stretch.duration_s, token_bytes)
 
     def prepare(
         self,
-        recording: Recording,
+        recording: CachedWindow,
         question: str,
         max_new_tokens: int | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         stop: Sequence[str] = (),
         form: ResponseFormat | None = None,
-    ) -> Request:
+    ) -> AdmittedRequest:
         """Raises ApiError when the words are too many, imitate the model's own marks, or leave no room."""
         _require_plain_words(question, self.listener.processor.tokenizer.all_special_tokens)
         limit = self.info.max_new_tokens if max_new_tokens is None else max_new_tokens
@@ -98,9 +98,11 @@ class Engine:
         if limit > room:
             message = f"sound and question leave room for {max(room, 0)} new tokens, not {limit}."
             raise ApiError(400, message, "context_length_exceeded", "max_tokens")
-        return Request(recording, prompt, limit, temperature, seed, tuple(stop), constraint)
+        return AdmittedRequest(recording, prompt, limit, temperature, seed, tuple(stop), constraint)
 
-    async def stream(self, request: Request, in_pieces: bool = True) -> AsyncIterator[Piece | Heard]:
+    async def stream(
+        self, request: AdmittedRequest, in_pieces: bool = True
+    ) -> AsyncIterator[TextDelta | ListenerOutput]:
         """The words as they come, or the first alone, then the whole. Ends early when the reader goes away."""
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
@@ -109,7 +111,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        job = Job(request, tell, in_pieces)
+        job = GenerationJob(request, tell, in_pieces)
         self._scheduler.submit(job)
         try:
             while True:
@@ -117,28 +119,30 @@ class Engine:
                 if isinstance(event, Exception):
                     raise event
                 yield event
-                if isinstance(event, Heard):
+                if isinstance(event, ListenerOutput):
                     return
         finally:
             job.left = True
 
-    def answer_now(self, requests: Sequence[Request]) -> list[Heard]:
+    def answer_now(self, requests: Sequence[AdmittedRequest]) -> list[ListenerOutput]:
         """In this thread, without a server."""
         told: list[list[Event]] = [[] for _ in requests]
-        Scheduler(self.listener).work_off([Job(r, events.append) for r, events in zip(requests, told, strict=True)])
+        Scheduler(self.listener).work_off(
+            [GenerationJob(r, events.append) for r, events in zip(requests, told, strict=True)]
+        )
         for event in (events[-1] for events in told):
             if isinstance(event, Exception):
                 raise event
-        return [event for events in told if isinstance(event := events[-1], Heard)]
+        return [event for events in told if isinstance(event := events[-1], ListenerOutput)]
 
     def warm_up(self) -> None:
         """One answer to a second of noise: libraries are loaded and the first listener need not wait for them."""
         noise = np.random.default_rng(0).normal(0, 0.1, self.listener.sample_rate_hz).astype(np.float32)
-        recording = self.listen(Stretch(noise, (0.0, 1.0), 1.0))
+        recording = self.listen(AudioWindow(noise, (0.0, 1.0), 1.0))
         self.answer_now([self.prepare(recording, "Are drums heard in this music, yes or no?", 8)])
         self.decoder.start()
 
-    def _prompt(self, recording: Recording, question: str, think: bool) -> Tokens:
+    def _prompt(self, recording: CachedWindow, question: str, think: bool) -> ChatTokens:
         words = render_question(question, (), think)
         with self._tokenising:
             return tokenise(self.listener.processor, (Turn(words, None),), recording.num_tokens)

@@ -16,7 +16,7 @@ from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.measuring import Measurer, description, facts_json
 from music_flamingo.serving.openapi import AUDIO_TYPES, answers, reads
 from music_flamingo.serving.predictor import EncodedAudio
-from music_flamingo.serving.telling import last
+from music_flamingo.serving.stream import last
 from music_flamingo.serving.uploads import Upload
 
 

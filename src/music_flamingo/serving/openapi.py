@@ -54,7 +54,7 @@ class Error(_Part):
     error: ErrorDetail
 
 
-class Message(_Part):
+class MessageSchema(_Part):
     role: str
     content: str
     """The answer alone."""
@@ -62,9 +62,9 @@ class Message(_Part):
     """What was thought before it."""
 
 
-class Choice(_Part):
+class ChoiceSchema(_Part):
     index: int
-    message: Message
+    message: MessageSchema
     finish_reason: str
     logprobs: None
 
@@ -73,7 +73,7 @@ class PromptDetails(_Part):
     audio_tokens: int
 
 
-class Usage(_Part):
+class UsageSchema(_Part):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
@@ -90,13 +90,13 @@ class Listened(_Part):
     window_rule: str
 
 
-class Completion(_Part):
+class CompletionSchema(_Part):
     id: str
     object: str
     created: int
     model: str
-    choices: list[Choice]
-    usage: Usage
+    choices: list[ChoiceSchema]
+    usage: UsageSchema
     music_flamingo: Listened
 
 
@@ -119,12 +119,12 @@ class ModelList(_Part):
     data: list[ServedModel]
 
 
-class Prediction(Listened):
+class PredictionSchema(Listened):
     thinking: str | None
 
 
 class Predictions(_Part):
-    predictions: list[Prediction]
+    predictions: list[PredictionSchema]
 
 
 class OutputTensor(_Part):
@@ -146,7 +146,7 @@ class KServeError(_Part):
     error: str
 
 
-SHAPES: tuple[type[BaseModel], ...] = (Error, KServeError, Completion, ModelList, Predictions, TensorResponse)
+SHAPES: tuple[type[BaseModel], ...] = (Error, KServeError, CompletionSchema, ModelList, Predictions, TensorResponse)
 
 
 def reads(*media: tuple[str, type[BaseModel] | None]) -> dict[str, Any]:

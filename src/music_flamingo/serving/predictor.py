@@ -12,13 +12,13 @@ from typing import Any
 from kserve import InferRequest, Model
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from music_flamingo.model.listener import Heard
+from music_flamingo.model.listener import ListenerOutput
 from music_flamingo.serving.chat import extension
+from music_flamingo.serving.detokenizer import split
 from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
-from music_flamingo.serving.pieces import split
-from music_flamingo.serving.recordings import Recording
-from music_flamingo.serving.telling import last, measured
+from music_flamingo.serving.recordings import CachedWindow
+from music_flamingo.serving.stream import last, measured
 from music_flamingo.serving.uploads import Upload
 
 MAX_INSTANCES = 16
@@ -81,5 +81,5 @@ def parse_instances(payload: object) -> Instances:
         raise ApiError(400, f"{where or 'body'}: {first['msg'][:300]}", "invalid_request", where or None) from error
 
 
-def _prediction(heard: Heard, recording: Recording) -> dict[str, Any]:
+def _prediction(heard: ListenerOutput, recording: CachedWindow) -> dict[str, Any]:
     return {"thinking": split(heard.text)[0], **extension(heard, recording)}

@@ -11,29 +11,29 @@ from collections.abc import Callable
 
 import torch
 
-from music_flamingo.model.chat import Sound
+from music_flamingo.model.chat import EncoderAudio
 
 CACHE_MIB = 256
 """Some thousand windows of the tiny model; 17 windows of 30 s of the published one in bfloat16 are 85 MB."""
 
 
-class Recording:
+class CachedWindow:
     """One stretch of a recording: its log-mel features until the model has encoded them, then their embeddings."""
 
-    def __init__(self, sound: Sound, window_s: tuple[float, float], duration_s: float, token_bytes: int) -> None:
+    def __init__(self, sound: EncoderAudio, window_s: tuple[float, float], duration_s: float, token_bytes: int) -> None:
         self.num_tokens = sound.num_tokens
         self.num_bytes = sound.num_tokens * token_bytes
         """Once encoded; before that a place among the requests in hand bounds it."""
         self.window_s = window_s
         self.duration_s = duration_s
-        self._sound: Sound | None = sound
+        self._sound: EncoderAudio | None = sound
         self._embedding_ND: torch.Tensor | None = None
 
     @property
     def is_encoded(self) -> bool:
         return self._embedding_ND is not None
 
-    def sound(self) -> Sound:
+    def sound(self) -> EncoderAudio:
         assert self._sound is not None
         return self._sound
 
@@ -53,11 +53,11 @@ class RecordingCache:
         self.max_bytes = max_bytes
         self.num_bytes = 0
         self.hits = 0
-        self._kept: OrderedDict[str, Recording] = OrderedDict()
+        self._kept: OrderedDict[str, CachedWindow] = OrderedDict()
         self._making: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def get(self, content: bytes, make: Callable[[], Recording]) -> Recording:
+    def get(self, content: bytes, make: Callable[[], CachedWindow]) -> CachedWindow:
         """`make` may raise: then nothing is kept. Call from a thread: it waits for whoever makes the same."""
         key = hashlib.sha256(content).hexdigest()
         with self._lock:
@@ -73,7 +73,7 @@ class RecordingCache:
             with self._lock:
                 self._making.pop(key, None)
 
-    def _find(self, key: str) -> Recording | None:
+    def _find(self, key: str) -> CachedWindow | None:
         with self._lock:
             if key not in self._kept:
                 return None
@@ -81,7 +81,7 @@ class RecordingCache:
             self.hits += 1
             return self._kept[key]
 
-    def _keep(self, key: str, recording: Recording) -> None:
+    def _keep(self, key: str, recording: CachedWindow) -> None:
         with self._lock:
             self._kept[key] = recording
             self.num_bytes += recording.num_bytes

@@ -27,10 +27,10 @@ from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.listening_routes import AudioBody, listening_router
 from music_flamingo.serving.measuring import Measurer
 from music_flamingo.serving.metrics import ERRORS
-from music_flamingo.serving.openapi import Completion, ModelList, TensorResponse, answers, describe, reads
+from music_flamingo.serving.openapi import CompletionSchema, ModelList, TensorResponse, answers, describe, reads
 from music_flamingo.serving.predictor import Instances, predictions
-from music_flamingo.serving.scheduler import Request as Prepared
-from music_flamingo.serving.telling import first_then_rest, last, measured
+from music_flamingo.serving.scheduler import AdmittedRequest as Prepared
+from music_flamingo.serving.stream import first_then_rest, last, measured
 from music_flamingo.serving.tensors import BINARY_HEADER, TensorRequest, parse_tensors, tensor_response
 from music_flamingo.serving.uploads import random_seed
 
@@ -86,7 +86,7 @@ def _router(engine: Engine, fetch: Fetcher | None) -> APIRouter:
     @router.post(
         "/chat/completions",
         response_model=None,
-        responses=_streamed(answers(Completion)),
+        responses=_streamed(answers(CompletionSchema)),
         openapi_extra=reads(("application/json", ChatRequest)),
     )
     async def chat(request: Request) -> Response:

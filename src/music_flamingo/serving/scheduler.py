@@ -9,28 +9,28 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from music_flamingo.model.chat import Tokens
-from music_flamingo.model.decoding import Constraint, Row, RunningBatch, encode_sounds
-from music_flamingo.model.listener import Heard, Listener
+from music_flamingo.model.chat import ChatTokens
+from music_flamingo.model.decoding import Constraint, DecodingRow, RunningBatch, encode_sounds
+from music_flamingo.model.listener import Listener, ListenerOutput
+from music_flamingo.serving.detokenizer import Detokenizer, Parts, TextDelta
 from music_flamingo.serving.metrics import BATCH_SIZE, QUEUE
-from music_flamingo.serving.pieces import Parts, Piece, Words
-from music_flamingo.serving.recordings import Recording
+from music_flamingo.serving.recordings import CachedWindow
 
 MAX_BATCH = 32
 """Rows that are answered at once; more wait. On a CPU the step of a small model costs nearly the same for 1 and 32."""
 MAX_TOKENS = 2**16
 """Of a batch, its rows made as long as the longest: three songs of a quarter of an hour at 40 ms a token."""
 
-Event = Piece | Heard | Exception
+Event = TextDelta | ListenerOutput | Exception
 """Some words, then the whole as `Heard`; or what went wrong."""
 
 
 @dataclass(frozen=True)
-class Request:
+class AdmittedRequest:
     """A question found answerable, with the stretch of the recording that will be heard."""
 
-    recording: Recording
-    prompt: Tokens
+    recording: CachedWindow
+    prompt: ChatTokens
     max_new_tokens: int
     temperature: float
     seed: int
@@ -45,8 +45,8 @@ class Request:
 
 
 @dataclass
-class Job:
-    request: Request
+class GenerationJob:
+    request: AdmittedRequest
     tell: Callable[[Event], None]
     """Called on the model's thread."""
     in_pieces: bool = True
@@ -56,20 +56,20 @@ class Job:
     _parts: Parts = field(default_factory=Parts)
     _begun: bool = False
 
-    def begin(self, tokenizer) -> tuple[Row, Words]:
-        row = Row.of(self.request.temperature, self.request.seed, self.request.constraint)
-        return row, Words(tokenizer, self.request.stop)
+    def begin(self, tokenizer) -> tuple[DecodingRow, Detokenizer]:
+        row = DecodingRow.of(self.request.temperature, self.request.seed, self.request.constraint)
+        return row, Detokenizer(tokenizer, self.request.stop)
 
     def say(self, text: str) -> None:
         self._tell_all(self._parts.add(text))
 
-    def finish(self, row: Row, words: Words, ended: bool) -> None:
+    def finish(self, row: DecodingRow, words: Detokenizer, ended: bool) -> None:
         self.say(words.end())
         self._tell_all(self._parts.end())
         recording = self.request.recording
-        self.tell(Heard(words.text, recording.window_s, len(self.request.prompt.ids), len(row.ids), ended))
+        self.tell(ListenerOutput(words.text, recording.window_s, len(self.request.prompt.ids), len(row.ids), ended))
 
-    def _tell_all(self, pieces: list[Piece]) -> None:
+    def _tell_all(self, pieces: list[TextDelta]) -> None:
         for piece in pieces:
             if self.in_pieces or not self._begun:
                 self.tell(piece)
@@ -82,13 +82,13 @@ class Scheduler:
         self._tokenizer = listener.processor.tokenizer
         self._suppressed = tuple(listener.processor.audio_token_ids)
         self._max_batch, self._max_tokens = max_batch, max_tokens
-        self._waiting: deque[Job] = deque()
-        self._running: list[tuple[Job, Words]] = []
+        self._waiting: deque[GenerationJob] = deque()
+        self._running: list[tuple[GenerationJob, Detokenizer]] = []
         self._batch = RunningBatch(self._model, self._suppressed)
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: GenerationJob) -> None:
         with self._wake:
             self._waiting.append(job)
             QUEUE.set(len(self._waiting))
@@ -97,7 +97,7 @@ class Scheduler:
                 self._thread.start()
             self._wake.notify()
 
-    def work_off(self, jobs: list[Job]) -> None:
+    def work_off(self, jobs: list[GenerationJob]) -> None:
         """Answer these in the calling thread."""
         self._waiting.extend(jobs)
         while self._waiting or self._running:
@@ -136,9 +136,9 @@ class Scheduler:
             return
         self._running += [(job, words) for job, (_, words) in zip(jobs, begun, strict=True)]
 
-    def _next(self) -> list[Job]:
+    def _next(self) -> list[GenerationJob]:
         """Of those that wait, in their order, as many as there are rows and tokens for."""
-        jobs: list[Job] = []
+        jobs: list[GenerationJob] = []
         longest = max((job.request.max_tokens for job, _ in self._running), default=0)
         while self._waiting and (rows := len(self._running) + len(jobs)) < self._max_batch:
             longest = max(longest, self._waiting[0].request.max_tokens)
@@ -147,7 +147,7 @@ class Scheduler:
             jobs.append(self._waiting.popleft())
         return jobs
 
-    def _encode(self, recordings: list[Recording]) -> None:
+    def _encode(self, recordings: list[CachedWindow]) -> None:
         """Each recording once, however many ask about it."""
         fresh = list({id(r): r for r in recordings if not r.is_encoded}.values())
         if fresh:
@@ -171,6 +171,6 @@ class Scheduler:
         self._running = [self._running[i] for i in keep]
         self._batch.go_on(keep)
 
-    def _fail(self, jobs: list[Job], error: Exception) -> None:
+    def _fail(self, jobs: list[GenerationJob], error: Exception) -> None:
         for job in jobs:
             job.tell(error)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason, decode_model_copy
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason, decode_model_copy
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.core.errors import UserError
 from music_flamingo.serving.errors import ApiError, echo
@@ -35,7 +35,12 @@ FILE_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_bytes": 2 * 2**30})
 """One's own file need not travel."""
 
 _DATA_URL = re.compile(r"data:(audio|video|application)/[\w.+-]+(;[\w-]+=[\w.\"-]+)*;base64,", re.IGNORECASE)
-_STATUS = {Reason.TOO_LARGE: 413, Reason.EMPTY: 400, Reason.UNREADABLE: 400, Reason.TRUNCATED: 400}
+_STATUS = {
+    QuarantineReason.TOO_LARGE: 413,
+    QuarantineReason.EMPTY: 400,
+    QuarantineReason.UNREADABLE: 400,
+    QuarantineReason.TRUNCATED: 400,
+}
 """The others are 422: a recording that is whole, but not what this model takes."""
 
 

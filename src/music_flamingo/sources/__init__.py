@@ -14,7 +14,7 @@ from music_flamingo.records.track import Split
 
 
 @dataclass(frozen=True)
-class Recording:
+class SourceRecording:
     """One recording as its source gives it. Words and names are untrusted text."""
 
     id: str
@@ -52,7 +52,7 @@ class Source(Protocol):
 
     def units(self) -> Sequence[str]: ...
 
-    def recordings(self, unit: str, originals: Path) -> Iterator[Recording]: ...
+    def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]: ...
 
 
 class Listed:

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, open_audio
 from music_flamingo.records.track import Split
-from music_flamingo.sources import Recording
-from music_flamingo.sources.rows import Row
+from music_flamingo.sources import SourceRecording
+from music_flamingo.sources.rows import ListingRow
 
 LYRICS_TAGS = ("lyrics", "unsyncedlyrics", "unsynced lyrics", "syncedlyrics", "uslt")
 MAX_LANGUAGE_CHARS = 35
@@ -24,20 +24,20 @@ SPLITS: dict[str, Split] = {"train": "train", "dev": "dev", "test": "test"}
 
 
 def describe(
-    row: Row,
+    row: ListingRow,
     track_id: str,
     uri: str,
     original: str | None,
     path: Path,
     tags: dict[str, str],
     problem: str | None = None,
-) -> Recording:
+) -> SourceRecording:
     """The recording at `path`, as its row and its tags describe it."""
     title, artist = (_line(row.values.get(n) or tags.get(n)) for n in ("title", "artist"))
     stem = _stem(uri)
     work = f"{slug(artist or '')}-{slug(title)}".strip("-") if title else slug(stem)
     lyrics = row.values.get("lyrics")
-    return Recording(
+    return SourceRecording(
         id=track_id,
         work_id=slug(row.values.get("work", "")) or work or digest(uri),
         title=title or _line(stem),

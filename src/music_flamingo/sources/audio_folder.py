@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
-from music_flamingo.sources import Recording
+from music_flamingo.sources import SourceRecording
 from music_flamingo.sources.about import describe, name_of, read_tags
-from music_flamingo.sources.rows import Row, read_rows
+from music_flamingo.sources.rows import ListingRow, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +61,9 @@ class AudioFolderSource:
     def units(self) -> Sequence[str]:
         return list_audio(self.root)
 
-    def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
+    def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         path = self.root / unit
-        about = Row(0, self._metadata.get(unit, {}))
+        about = ListingRow(0, self._metadata.get(unit, {}))
         yield describe(about, name_of(unit), path.as_uri(), path.as_uri(), path, read_tags(path, self.limits))
 
 

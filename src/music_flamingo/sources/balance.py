@@ -46,7 +46,7 @@ class BalanceConfig(BaseModel):
 
 
 @dataclass(slots=True)
-class Group:
+class BalanceCell:
     tracks: int = 0
     hours: float = 0.0
 
@@ -55,11 +55,11 @@ class Group:
 class Coverage:
     """Good tracks and their hours, by what they are of."""
 
-    groups: dict[str, dict[str, Group]] = field(default_factory=lambda: {name: {} for name in DIMENSIONS})
+    groups: dict[str, dict[str, BalanceCell]] = field(default_factory=lambda: {name: {} for name in DIMENSIONS})
 
     def add(self, values: Mapping[str, str | None], duration_s: float) -> None:
         for name, groups in self.groups.items():
-            group = groups.setdefault(values.get(name) or UNKNOWN, Group())
+            group = groups.setdefault(values.get(name) or UNKNOWN, BalanceCell())
             group.tracks += 1
             group.hours += duration_s / 3600
 
@@ -68,7 +68,7 @@ class Coverage:
         return {name: _described(groups) for name, groups in self.groups.items()}
 
 
-def _described(groups: Mapping[str, Group]) -> dict[str, object]:
+def _described(groups: Mapping[str, BalanceCell]) -> dict[str, object]:
     counts = [g.tracks for g in groups.values()]
     largest = sorted(groups.items(), key=lambda item: (-item[1].tracks, item[0]))
     shown, rest = largest[:MAX_SHOWN], largest[MAX_SHOWN:]

@@ -8,7 +8,7 @@ from pathlib import Path
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits
 from music_flamingo.audio.fingerprint import FingerprintKind, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ
-from music_flamingo.audio.hearing import hear, samples_sha256
+from music_flamingo.audio.measure import hear, samples_sha256
 from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.progress import Progress

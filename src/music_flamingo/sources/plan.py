@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from music_flamingo.sources.harmony import Harmony, harmonise
 from music_flamingo.sources.performance import Performance, tactus_quarters
-from music_flamingo.sources.reading import Note, Score
+from music_flamingo.sources.reading import NotatedScore, Note
 
 BASS_PROGRAM, COMPING_PROGRAM = 33, 0
 DRUM_CHANNEL = 9
@@ -57,10 +57,10 @@ def lead_part(notes: tuple[Note, ...]) -> int:
     return min(n.part for n in notes)
 
 
-class Plan:
+class PerformancePlan:
     """What sounds when. `events` adds the players' imprecision; the truth is told from the plan without it."""
 
-    def __init__(self, score: Score, performance: Performance, rng: random.Random) -> None:
+    def __init__(self, score: NotatedScore, performance: Performance, rng: random.Random) -> None:
         self.score, self.performance, self.rng = score, performance, rng
         self.beat_q = tactus_quarters(score.meter)
         self.quarter_s = 60.0 / performance.tempo_bpm / self.beat_q

@@ -36,7 +36,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Score:
+class NotatedScore:
     """What a performance needs to know of a piece."""
 
     piece: Piece
@@ -66,7 +66,7 @@ class Score:
         return len({n.part for n in self.notes}) > 1
 
 
-def read_score(piece: Piece) -> Score:
+def read_score(piece: Piece) -> NotatedScore:
     """Parse a piece. Raises CorruptDataError naming it when it has no regular bars or too few notes."""
     stream = _parse(piece)
     parts = list(stream.parts) or [stream]
@@ -84,7 +84,7 @@ def read_score(piece: Piece) -> Score:
     harmonies, has_symbols = _harmonies(stream, notes, length_q)
     key = stream.analyze("key")
     metadata = stream.metadata
-    return Score(
+    return NotatedScore(
         piece=piece,
         title=piece.title or _text(metadata.title or metadata.movementName if metadata else None),
         artist=piece.artist or _text(metadata.composer if metadata else None),

@@ -14,8 +14,8 @@ import numpy as np
 from music_flamingo.core.errors import MissingToolError
 from music_flamingo.records import Truth
 from music_flamingo.sources.performance import Performance
-from music_flamingo.sources.plan import DRUM_CHANNEL, Event, Plan
-from music_flamingo.sources.reading import Score
+from music_flamingo.sources.plan import DRUM_CHANNEL, Event, PerformancePlan
+from music_flamingo.sources.reading import NotatedScore
 from music_flamingo.sources.truth import tell_truth
 
 RATE_HZ = 44100
@@ -25,7 +25,7 @@ FADE_S = 0.05
 
 
 def render_performance(
-    score: Score, performance: Performance, seed: int, *, level_dbfs: float = -20.0, noise_dbfs: float = -80.0
+    score: NotatedScore, performance: Performance, seed: int, *, level_dbfs: float = -20.0, noise_dbfs: float = -80.0
 ) -> tuple[np.ndarray, Truth]:
     """One performance of any length: (mono float32 samples at 44.1 kHz, the truth of what sounds).
 
@@ -40,7 +40,7 @@ def render_performance(
     The truth's id is the work's. The same arguments give the same bytes.
     """
     rng = random.Random(f"{seed}/{score.piece.work_id}")
-    plan = Plan(score, performance, rng)
+    plan = PerformancePlan(score, performance, rng)
     samples = synthesise(plan.events(), performance.duration_s)
     noise_seed = rng.getrandbits(63)
     return finish(samples, level_dbfs, noise_dbfs, noise_seed), tell_truth(plan, score.piece.work_id)

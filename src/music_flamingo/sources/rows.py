@@ -26,7 +26,7 @@ SPLITS: tuple[str, ...] = get_args(Split)
 
 
 @dataclass(frozen=True)
-class Row:
+class ListingRow:
     line: int
     """From 1 on; of a Parquet file the number of the row."""
     values: Mapping[str, str]
@@ -34,7 +34,7 @@ class Row:
     problem: str | None = None
 
 
-def read_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+def read_rows(path: Path, columns: Mapping[str, str]) -> Iterator[ListingRow]:
     """Rows in order. `columns` names the column of a field where it is called otherwise.
 
     Raises UserError naming the file when it is missing, of another kind, unreadable, or lacks a column of `columns`.
@@ -55,7 +55,7 @@ def read_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
         raise UserError(f"{path} cannot be read: {error}. CSV and JSONL are read as UTF-8.") from error
 
 
-def _row(line: int, found: Mapping[str, object], names: Mapping[str, str], problem: str | None) -> Row:
+def _row(line: int, found: Mapping[str, object], names: Mapping[str, str], problem: str | None) -> ListingRow:
     values: dict[str, str] = {}
     for field, column in names.items():
         value = found.get(column)
@@ -67,7 +67,7 @@ def _row(line: int, found: Mapping[str, object], names: Mapping[str, str], probl
         values[field] = str(value)
     if "split" in values and values["split"] not in SPLITS:
         problem = problem or f"split is {values['split']!r}, not one of {', '.join(SPLITS)}"
-    return Row(line, values, problem)
+    return ListingRow(line, values, problem)
 
 
 Found = tuple[int, Mapping[str, object], str | None]

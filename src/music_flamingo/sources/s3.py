@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
-from music_flamingo.sources import Listed, Recording
+from music_flamingo.sources import Listed, SourceRecording
 from music_flamingo.sources.about import describe, digest, name_of, read_tags
 from music_flamingo.sources.audio_folder import SUFFIXES
 from music_flamingo.sources.object_store import ObjectProblem, S3Access, download, list_objects
-from music_flamingo.sources.rows import Row
+from music_flamingo.sources.rows import ListingRow
 
 log = logging.getLogger(__name__)
 
@@ -72,23 +72,25 @@ class S3Source(Listed):
     def tool_version(self) -> str:
         return f"minio {version('minio')}"
 
-    def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
+    def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         key, size, etag = json.loads(unit)
         uri = f"s3://{self._bucket}/{key}"
-        yield fetched(self._access, self._bucket, key, Row(0, {}), name_of(uri), originals, self._limits, size, etag)
+        yield fetched(
+            self._access, self._bucket, key, ListingRow(0, {}), name_of(uri), originals, self._limits, size, etag
+        )
 
 
 def fetched(
     access: S3Access,
     bucket: str,
     key: str,
-    row: Row,
+    row: ListingRow,
     track_id: str,
     originals: Path,
     limits: DecodeLimits,
     size: int | None = None,
     etag: str | None = None,
-) -> Recording:
+) -> SourceRecording:
     """The object as a recording whose original lies in `originals`; with its problem where it could not be had."""
     uri = f"s3://{bucket}/{key}"
     # a folder of its own for every 256th: no directory grows without bounds

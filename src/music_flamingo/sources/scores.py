@@ -16,11 +16,11 @@ from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.sources import Recording
+from music_flamingo.sources import SourceRecording
 from music_flamingo.sources.performance import DECAYING, FAMILIES, SUSTAINED, Performance, tactus_quarters
 from music_flamingo.sources.pieces import choose_pieces, find_piece
-from music_flamingo.sources.plan import Plan, skyline
-from music_flamingo.sources.reading import Note, Score, read_score
+from music_flamingo.sources.plan import PerformancePlan, skyline
+from music_flamingo.sources.reading import NotatedScore, Note, read_score
 from music_flamingo.sources.render import RATE_HZ, render_performance
 from music_flamingo.sources.truth import words_heard
 
@@ -75,13 +75,13 @@ class ScoresSource:
     def units(self) -> Sequence[str]:
         return [piece.work_id for piece in choose_pieces(self.config.num_works)]
 
-    def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
+    def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         """Parse the piece once, render its performances into `originals`."""
         score = read_score(find_piece(unit))
         for number in range(self.config.performances):
             yield self._record(score, number, originals)
 
-    def _record(self, score: Score, number: int, originals: Path) -> Recording:
+    def _record(self, score: NotatedScore, number: int, originals: Path) -> SourceRecording:
         config, piece = self.config, score.piece
         track_id = f"{piece.work_id}-p{number}"
         rng = random.Random(f"{config.seed}/{track_id}")
@@ -97,7 +97,7 @@ class ScoresSource:
         # a folder of its own for every 256th: no directory grows without bounds
         original = f"{sha256_bytes(piece.work_id.encode())[:2]}/{track_id}.flac"
         write_atomic(originals / original, encode_flac(samples, RATE_HZ))
-        return Recording(
+        return SourceRecording(
             id=track_id,
             work_id=piece.work_id,
             title=score.title,
@@ -105,7 +105,7 @@ class ScoresSource:
             tradition=piece.tradition,
             region=piece.region,
             language=piece.language if score.words else None,
-            lyrics=words_heard(Plan(score, performance, rng)),
+            lyrics=words_heard(PerformancePlan(score, performance, rng)),
             uri=f"score:{piece.source}{'' if piece.number is None else f'#{piece.number}'}?performance={number}",
             original=original,
             path=originals / original,
@@ -114,7 +114,7 @@ class ScoresSource:
         )
 
 
-def draw_performance(config: ScoresConfig, score: Score, number: int, rng: random.Random) -> Performance:
+def draw_performance(config: ScoresConfig, score: NotatedScore, number: int, rng: random.Random) -> Performance:
     """The `number`-th performance of a work. Balance is by work: the same seed gives a work the same deal."""
     deal = random.Random(f"{config.seed}/{score.piece.work_id}/deal")
     flips = [deal.random() < 0.5 for _ in range(3)]
@@ -143,7 +143,7 @@ def draw_performance(config: ScoresConfig, score: Score, number: int, rng: rando
     )
 
 
-def _draw_start(score: Score, quarters: float, rng: random.Random) -> float:
+def _draw_start(score: NotatedScore, quarters: float, rng: random.Random) -> float:
     """A beat of the score from which on the melody is heard well for `quarters`, or, failing that, best."""
     beat_q = tactus_quarters(score.meter)
     beats = range(max(1, int((score.length_q - score.pickup_q) / beat_q)))

@@ -32,7 +32,7 @@ class SplitConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class MusicalWork:
     work_id: str
     tradition: str | None
     is_usable: bool
@@ -41,7 +41,7 @@ class Work:
     """The split that its source asks for; it takes no part in the dealing."""
 
 
-def deal_splits(works: Sequence[Work], config: SplitConfig) -> dict[str, Split]:
+def deal_splits(works: Sequence[MusicalWork], config: SplitConfig) -> dict[str, Split]:
     """Work id -> split. Works are dealt tradition by tradition, each to the split that lacks most of its share.
 
     One usable work goes to train; two or more leave at least one for test, if test is to have any. Works without a

@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file, sha256_json
-from music_flamingo.sources import Listed, Recording
+from music_flamingo.sources import Listed, SourceRecording
 from music_flamingo.sources.about import describe, name_of, read_tags
 from music_flamingo.sources.object_store import S3Access
-from music_flamingo.sources.rows import FIELDS, Row, read_rows
+from music_flamingo.sources.rows import FIELDS, ListingRow, read_rows
 from music_flamingo.sources.s3 import fetched
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class TableConfig(BaseModel):
     """For `s3://bucket/key`; null where there are none."""
 
     @cached_property
-    def listing(self) -> "Listing":
+    def listing(self) -> "TableListing":
         return read_listing(Path(self.path), self.columns, has_s3=self.s3 is not None)
 
     def open(self, limits: DecodeLimits) -> "TableSource":
@@ -61,7 +61,7 @@ class TableConfig(BaseModel):
         return sha256_json([sha256_file(Path(self.path)), self.listing.local_state(root)])
 
 
-class Listing(Sequence[str]):
+class TableListing(Sequence[str]):
     """Rows as JSON, made when they are asked for."""
 
     def __init__(self, table: pa.Table) -> None:
@@ -97,7 +97,7 @@ class Listing(Sequence[str]):
         return sha256_json(found)
 
 
-def read_listing(path: Path, columns: dict[str, str], *, has_s3: bool) -> Listing:
+def read_listing(path: Path, columns: dict[str, str], *, has_s3: bool) -> TableListing:
     """Raises UserError naming file and lines: for a table that cannot be read or is empty, or ids that occur twice."""
     batches, bad = [], 0
     rows = (_checked(row, path, has_s3) for row in read_rows(path, columns))
@@ -114,10 +114,10 @@ def read_listing(path: Path, columns: dict[str, str], *, has_s3: bool) -> Listin
         raise UserError(f"{path} has no rows. Give a table that lists recordings, with a column uri.")
     table = pa.Table.from_batches(batches)
     _refuse_repeated(path, table)
-    return Listing(table)
+    return TableListing(table)
 
 
-def _checked(row: Row, path: Path, has_s3: bool) -> dict[str, Any]:
+def _checked(row: ListingRow, path: Path, has_s3: bool) -> dict[str, Any]:
     """A row of SCHEMA, with an id in any case."""
     uri, problem = row.values.get("uri", ""), row.problem or _uri_problem(row.values.get("uri", ""), has_s3)
     track_id = row.values.get("id") or name_of(uri)
@@ -173,10 +173,10 @@ class TableSource(Listed):
     def tool_version(self) -> str:
         return f"av {version('av')}"
 
-    def recordings(self, unit: str, originals: Path) -> Iterator[Recording]:
+    def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         values: dict[str, Any] = json.loads(unit)
         line, problem = values.pop("line"), values.pop("problem", None)
-        row, track_id = Row(line, values), values["id"]
+        row, track_id = ListingRow(line, values), values["id"]
         if problem is not None:
             place = f"{self._table.as_uri()}#line={line}"
             yield describe(row, track_id, place, None, self._table, {}, problem)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from music_flamingo.records import Segment, Truth
 from music_flamingo.sources.harmony import PITCH_NAMES, find_key, pitch_weights
 from music_flamingo.sources.performance import DECAYING, family_of
-from music_flamingo.sources.plan import MIN_NOTE_S, Plan
+from music_flamingo.sources.plan import MIN_NOTE_S, PerformancePlan
 
 KEY_CORRELATION = 0.82
 """Below this the key of a piece is a matter of opinion, and no truth."""
@@ -13,7 +13,7 @@ MIN_SECTION_BARS = 2
 EDGE_S = 1e-6
 
 
-def tell_truth(plan: Plan, track_id: str) -> Truth:
+def tell_truth(plan: PerformancePlan, track_id: str) -> Truth:
     """The truth record of a performance."""
     p = plan.performance
     beats = [(number, round(time_s, 4)) for number, time_s in plan.beat_times()]
@@ -38,7 +38,7 @@ def tell_truth(plan: Plan, track_id: str) -> Truth:
     )
 
 
-def words_heard(plan: Plan) -> str | None:
+def words_heard(plan: PerformancePlan) -> str | None:
     """The score's words within the recording, each at its own place."""
     heard = [
         (start_s, word.text)
@@ -48,7 +48,7 @@ def words_heard(plan: Plan) -> str | None:
     return " ".join(text for _, text in sorted(heard)) or None
 
 
-def _key(plan: Plan) -> str | None:
+def _key(plan: PerformancePlan) -> str | None:
     """The piece's key, transposed, when both the piece and what is heard of it are clearly in it."""
     score, p = plan.score, plan.performance
     if score.key_correlation <= KEY_CORRELATION:
@@ -59,7 +59,7 @@ def _key(plan: Plan) -> str | None:
     return f"{PITCH_NAMES[tonic]} {mode}"
 
 
-def _chords(plan: Plan) -> list[Segment]:
+def _chords(plan: PerformancePlan) -> list[Segment]:
     """The harmony where chords sound; `N` before the first; nothing is claimed of a melody alone."""
     p = plan.performance
     if p.texture == "melody":
@@ -72,7 +72,7 @@ def _chords(plan: Plan) -> list[Segment]:
     return _tile(spans, p.duration_s)
 
 
-def _sections(plan: Plan) -> list[Segment]:
+def _sections(plan: PerformancePlan) -> list[Segment]:
     """The form by repeat and double bars; one section where none falls inside. Equal labels are the same music."""
     p, score = plan.performance, plan.score
     shortest_q = MIN_SECTION_BARS * score.bar_q

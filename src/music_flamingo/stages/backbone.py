@@ -18,11 +18,11 @@ from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.model.size import TinySize
 from music_flamingo.prompts.loader import render_question
 from music_flamingo.records import Example, Utterance
-from music_flamingo.training.backbone_settings import TASKS, SpeechTraining
+from music_flamingo.training.backbone.settings import TASKS, SpeechTraining
 from music_flamingo.training.settings import Hardware, Tracking
 
 
-class Scratch(BaseModel):
+class FromScratch(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["scratch"]
     seed: int
@@ -38,7 +38,7 @@ class Pretrained(BaseModel):
 
 
 class BackboneConfig(StageConfig):
-    model: Annotated[Scratch | Pretrained, Field(discriminator="kind")]
+    model: Annotated[FromScratch | Pretrained, Field(discriminator="kind")]
     seed: int
     """Of the lessons' order and of adapters; the weights of `scratch` have their own."""
     threads: int
@@ -51,7 +51,7 @@ class BackboneConfig(StageConfig):
 
 def corpus(skills: Table[Example], utterances: Sequence[Utterance]) -> Iterator[str]:
     """The words that the tokenizer learns from: questions as the model reads them, answers, rationales, transcripts."""
-    from music_flamingo.training.backbone_items import speech_words
+    from music_flamingo.training.backbone.tasks import speech_words
 
     for example in skills.ok():
         if example.split != "train":
@@ -65,7 +65,7 @@ def corpus(skills: Table[Example], utterances: Sequence[Utterance]) -> Iterator[
     yield from speech_words((u for u in utterances if u.split == "train"), TASKS)
 
 
-def build(config: Scratch, skills: Table[Example], utterances: Sequence[Utterance], folder: Path) -> Metrics:
+def build(config: FromScratch, skills: Table[Example], utterances: Sequence[Utterance], folder: Path) -> Metrics:
     from music_flamingo.model.files import save_model
     from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 
@@ -114,7 +114,7 @@ def run(
 def _begin(
     config: BackboneConfig, skills: Table[Example], utterances: Sequence[Utterance], out: OutputFolder, folder: Path
 ) -> Metrics:
-    if isinstance(config.model, Scratch):
+    if isinstance(config.model, FromScratch):
         return build(config.model, skills, utterances, folder)
     return adopt(config.model, out.work, folder)
 
@@ -126,9 +126,9 @@ def _learn(
 
     from music_flamingo.core.ranks import is_first
     from music_flamingo.model.files import MODEL_FOLDER
-    from music_flamingo.training.backbone import train_on_speech
-    from music_flamingo.training.distributed import from_first, join, leave
+    from music_flamingo.training.backbone.run import train_on_speech
     from music_flamingo.training.log import write_log, write_plan
+    from music_flamingo.training.scale.distributed import from_first, join, leave
 
     join(config.hardware)
     start = out.work / "start"

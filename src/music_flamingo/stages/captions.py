@@ -20,10 +20,10 @@ from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.records import Caption, Facts, Track
 from music_flamingo.teachers import (
-    Request,
     Teacher,
     TeacherConfig,
     TeacherFailedError,
+    TeacherRequest,
     is_settled,
     over_shards,
     request_seed,
@@ -46,7 +46,7 @@ class CaptionsConfig(StageConfig):
 
 
 @dataclass(frozen=True)
-class Window:
+class CaptionWindow:
     """One stretch of a track, to be described."""
 
     track: Track
@@ -56,18 +56,18 @@ class Window:
     end_s: float
 
 
-def windows_of(config: CaptionsConfig, tracks: Iterable[Track], facts: Iterable[Facts]) -> list[Window]:
+def windows_of(config: CaptionsConfig, tracks: Iterable[Track], facts: Iterable[Facts]) -> list[CaptionWindow]:
     """The windows of the tracks that have facts, in order."""
     known = {f.id: f for f in facts if f.is_ok}
     found = []
     for track in (t for t in tracks if t.is_ok and t.id in known):
         assert track.duration_s is not None, "a track that is ok has a duration"
         times = tile(track.duration_s, config.window_s, config.shortest_s)
-        found += [Window(track, known[track.id], index, *time) for index, time in enumerate(times)]
+        found += [CaptionWindow(track, known[track.id], index, *time) for index, time in enumerate(times)]
     return found
 
 
-def request(config: CaptionsConfig, window: Window, form: AudioFormat | None) -> Request[TextReply]:
+def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | None) -> TeacherRequest[TextReply]:
     """The call that describes a window; `form` is that in which the teacher hears, or None."""
     facts, track = window.facts, window.track
     payload = WindowPayload(
@@ -81,10 +81,10 @@ def request(config: CaptionsConfig, window: Window, form: AudioFormat | None) ->
     )
     seed = request_seed(config.seed, PROMPT, [track.id, str(window.index)])
     sound = cut(track.audio.bytes, window.start_s, window.end_s, form) if form and track.audio else None
-    return Request(PROMPT, payload, TextReply, seed, sound)
+    return TeacherRequest(PROMPT, payload, TextReply, seed, sound)
 
 
-def describe(config: CaptionsConfig, teacher: Teacher, window: Window) -> Caption:
+def describe(config: CaptionsConfig, teacher: Teacher, window: CaptionWindow) -> Caption:
     """The caption of a window; one without words, under its reason, where the call failed."""
     caption = Caption(
         id=f"{window.track.id}/{window.index}",

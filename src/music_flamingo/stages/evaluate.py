@@ -19,10 +19,10 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import read_parquet
 from music_flamingo.core.shards import shard_path
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
-from music_flamingo.evaluation.answering import Job, answer_job
+from music_flamingo.evaluation.answering import AnswerJob, answer_job
 from music_flamingo.evaluation.captions import choose_captions
 from music_flamingo.evaluation.controls import shuffled_tracks
-from music_flamingo.evaluation.items import Item, choose_items
+from music_flamingo.evaluation.items import ExamItem, choose_items
 from music_flamingo.evaluation.summary import (
     ALL,
     CONDITIONS,
@@ -101,7 +101,7 @@ def run(
     return _write(predictions, scores, answers, rows, evaluation)
 
 
-def _items(config: EvaluateConfig, truths: Sequence[Truth]) -> list[Item]:
+def _items(config: EvaluateConfig, truths: Sequence[Truth]) -> list[ExamItem]:
     items = choose_items(truths, config.families, config.per_family, config.seed)
     if config.caption_request is not None:
         items += choose_captions(truths, config.caption_request, config.per_family, config.seed)
@@ -109,8 +109,8 @@ def _items(config: EvaluateConfig, truths: Sequence[Truth]) -> list[Item]:
 
 
 def _jobs(
-    config: EvaluateConfig, items: Sequence[Item], models: Mapping[str, InputFolder], tracks: Table[Track]
-) -> list[Job]:
+    config: EvaluateConfig, items: Sequence[ExamItem], models: Mapping[str, InputFolder], tracks: Table[Track]
+) -> list[AnswerJob]:
     """One for each model and condition, in the order of their shards."""
     own = tuple(item.track_id for item in items)
     heard: dict[Condition, tuple[str, ...]] = {
@@ -120,7 +120,7 @@ def _jobs(
         "none": own,
     }
     return [
-        Job(
+        AnswerJob(
             model=name,
             folder=folder.root,
             think=THINKS[name],
@@ -139,7 +139,7 @@ def _jobs(
 
 
 def _answer_all(
-    jobs: Sequence[Job], predictions: Writer[Prediction], workers: int
+    jobs: Sequence[AnswerJob], predictions: Writer[Prediction], workers: int
 ) -> dict[tuple[str, Condition], list[Prediction]]:
     """Shard k holds job k's predictions; shards that an interrupted run left are read, not asked again."""
     pending = [index for index in range(len(jobs)) if not predictions.has(index)]

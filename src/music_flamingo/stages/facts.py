@@ -114,7 +114,7 @@ def open_toolbox(config_json: str) -> Toolbox:
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureTrack:
     """The work on one track. Picklable: the tools are loaded where it runs."""
 
     config_json: str
@@ -195,7 +195,7 @@ def _nothing(track: Track, problem: str) -> Facts:
 
 
 def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts: Writer[Facts]) -> Metrics:
-    work = Measure(config.model_dump_json(), originals.root)
+    work = MeasureTrack(config.model_dump_json(), originals.root)
     map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks")
     return _count(facts)
 

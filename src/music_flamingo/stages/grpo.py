@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Chain, Example, Track
-from music_flamingo.training.settings import Reinforcing
+from music_flamingo.training.settings import GrpoConfig
 
 if TYPE_CHECKING:
-    from music_flamingo.training.reinforce import Questions
-
-
-class GrpoConfig(Reinforcing):
-    """Paper: G 5, global batch 64, rate 1e-6; beta, epsilon, temperature, lengths and weights are not published."""
+    from music_flamingo.training.grpo.run import Questions
 
 
 def prepare(
@@ -28,7 +24,7 @@ def prepare(
     warmup_model: InputFolder,
 ) -> "Questions":
     """All that may be asked; `mf inspect grpo` shows the first of it."""
-    from music_flamingo.training.reinforce import prepare
+    from music_flamingo.training.grpo.run import prepare
 
     hard = {chain.example_id for chain in think.ok()}
     examples = (e for e in skills.ok() if e.split == "train" and e.family in config.families)
@@ -43,7 +39,7 @@ def run(
     warmup_model: InputFolder,
     grpo_model: OutputFolder,
 ) -> Metrics:
-    from music_flamingo.training.reinforce import reinforce
+    from music_flamingo.training.grpo.run import reinforce
 
     questions = prepare(config, skills, think, tracks, warmup_model)
     return reinforce("grpo", config, questions, warmup_model, grpo_model)

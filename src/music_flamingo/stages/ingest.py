@@ -17,10 +17,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
 from music_flamingo.audio.fingerprint import FingerprintChoice, FingerprintKind, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
-from music_flamingo.audio.hearing import hear, samples_sha256
+from music_flamingo.audio.measure import hear, samples_sha256
 from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Writer
@@ -32,11 +32,11 @@ from music_flamingo.quality.contamination import held_out_sha256
 from music_flamingo.quality.duplicates import DuplicateLimits
 from music_flamingo.records import Audio, Track, Truth
 from music_flamingo.records.track import Tag
-from music_flamingo.sources import Recording, Source
+from music_flamingo.sources import Source, SourceRecording
 from music_flamingo.sources.about import clean
+from music_flamingo.sources.admission import judge
 from music_flamingo.sources.audio_folder import AudioFolderConfig
 from music_flamingo.sources.balance import UNKNOWN, BalanceConfig, Coverage
-from music_flamingo.sources.judging import judge
 from music_flamingo.sources.s3 import S3Config
 from music_flamingo.sources.scores import ScoresConfig
 from music_flamingo.sources.splits import SplitConfig
@@ -68,7 +68,7 @@ class IngestConfig(StageConfig):
         return identity
 
 
-def take_in(recording: Recording, limits: DecodeLimits, kind: FingerprintKind, provenance: Provenance) -> Track:
+def take_in(recording: SourceRecording, limits: DecodeLimits, kind: FingerprintKind, provenance: Provenance) -> Track:
     """A recording as a track; a bad one quarantined with its reason. The split is dealt later."""
     heard, status, source_sha256 = None, OK, ""
     try:
@@ -82,7 +82,7 @@ def take_in(recording: Recording, limits: DecodeLimits, kind: FingerprintKind, p
         status = QUARANTINED + str(problem)
     except OSError as error:
         log.warning("%s cannot be read: %s", recording.uri, error)
-        status = QUARANTINED + Reason.UNREADABLE
+        status = QUARANTINED + QuarantineReason.UNREADABLE
     flac = encode_flac(heard.model_copy) if heard else None
     return Track(
         id=recording.id,
@@ -122,12 +122,12 @@ class Problem(Exception):
     """What the source says against a recording."""
 
 
-def _check(recording: Recording, limits: DecodeLimits) -> None:
+def _check(recording: SourceRecording, limits: DecodeLimits) -> None:
     """Raises Problem before anything is opened."""
     if recording.problem is not None:
         raise Problem(recording.problem)
     if len(recording.lyrics or "") > limits.max_tag_chars:
-        raise Problem(Reason.TAGS_TOO_LARGE)
+        raise Problem(QuarantineReason.TAGS_TOO_LARGE)
 
 
 def take_in_unit(
@@ -235,7 +235,7 @@ STAGE = Stage(
         "sources",
         "quality/duplicates.py",
         "quality/landmarks.py",
-        "quality/prints.py",
+        "quality/fingerprint_store.py",
         "quality/contamination.py",
         "stages/ingest.py",
     ),

@@ -23,10 +23,10 @@ from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.think_card import write_think_card
-from music_flamingo.quality.choice import Choice, Difficulty
+from music_flamingo.quality.difficulty import Difficulty, DifficultyRule
 from music_flamingo.quality.steps import CheckBy, StepLimits
-from music_flamingo.reasoning.hearing import Affirmer, Asked, ask_questions
 from music_flamingo.reasoning.paths import count_paths
+from music_flamingo.reasoning.probing import Affirmer, ProbedQuestion, ask_questions
 from music_flamingo.reasoning.selection import Wanted, chosen_of, heard_in, num_trivial, rate_all, training_tracks
 from music_flamingo.reasoning.writing import Affirm, Manner, Topic, write_chain
 from music_flamingo.records import Chain, Example, Facts, Track
@@ -72,8 +72,8 @@ class ReasonConfig(StageConfig):
         return Wanted(None if self.families is None else frozenset(self.families), frozenset(self.trivial))
 
     @property
-    def choice(self) -> Choice:
-        return Choice(self.num_examples, self.missed_below, self.max_missed_fraction)
+    def choice(self) -> DifficultyRule:
+        return DifficultyRule(self.num_examples, self.missed_below, self.max_missed_fraction)
 
     @property
     def manner(self) -> Manner:
@@ -138,7 +138,7 @@ def _listen_to_all(
             asked = ask_questions(
                 listener, examples, samples, max_new_tokens=config.max_new_tokens, batch_size=config.batch_size
             )
-            write_parquet(shard_path(think.work, index), Asked, asked)
+            write_parquet(shard_path(think.work, index), ProbedQuestion, asked)
             progress.advance()
 
 

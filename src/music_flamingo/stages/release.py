@@ -16,11 +16,11 @@ from typing import Literal
 
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import atomic_path, write_atomic
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.evaluation.card import model_card
-from music_flamingo.evaluation.gate import Gate, margins, reasons_against
+from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.model.context import Hearing
 from music_flamingo.products.cards.licences import ToolLicence
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 class ReleaseConfig(StageConfig):
     name: str
     """The model's name in requests and on its card."""
-    gate: Gate
+    gate: ReleaseGate
     families: tuple[str, ...]
     """What fine-tuning, warm-up and GRPO taught; those that the training split could not teach are left out."""
     requests: dict[str, str]
@@ -62,7 +62,7 @@ class ReleaseConfig(StageConfig):
     """Room for a chain and its answer when a request names no limit."""
 
 
-class ReleasedScores(Part):
+class ReleasedScores(RecordPart):
     """Every figure of the card, for programs."""
 
     evaluation: Evaluation
@@ -139,7 +139,7 @@ def _card(config: ReleaseConfig, info: ReleaseInfo, rows: list[Score], evaluatio
     )
 
 
-def _write(path: Path, part: Part) -> None:
+def _write(path: Path, part: RecordPart) -> None:
     write_atomic(path, part.model_dump_json(indent=1) + "\n")
 
 

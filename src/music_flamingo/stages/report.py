@@ -14,12 +14,12 @@ from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.records import Caption, Chain, Example, Facts, Prediction, Score, Track, Truth
 from music_flamingo.records.rollout import ROLLOUTS_NAME
 from music_flamingo.report.charts import SMOOTHING_POINTS, nice_values
-from music_flamingo.report.coverage import Coverage, coverage
+from music_flamingo.report.coverage import CatalogueCoverage, coverage
 from music_flamingo.report.flow import flat, stage_views
 from music_flamingo.report.listening import Page, choose, listening_pages, with_audio
 from music_flamingo.report.results import ALL, MODELS, Results, asked, results, to_look_at
 from music_flamingo.report.rollouts import drawn
-from music_flamingo.report.run import Run, TrackRow, teachers, track_rows
+from music_flamingo.report.run import ReportInputs, TrackRow, teachers, track_rows
 from music_flamingo.report.site import Site
 from music_flamingo.report.skills import skills_tables
 from music_flamingo.report.training import curves
@@ -47,7 +47,7 @@ class ReportConfig(StageConfig):
 
 
 def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
-    made, out = Run(**ports), Site(site)
+    made, out = ReportInputs(**ports), Site(site)
     rows = track_rows(made.tracks)
     chosen = choose(rows, _tracks_with_chain(made), config.num_listening_pages, config.seed)
     heard = with_audio(made, chosen, int(1e6 * config.max_audio_mb))
@@ -67,7 +67,7 @@ def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
     return {"listening_pages": len(pages), "left_out_for_size": len(chosen) - len(heard)}
 
 
-def _tracks_with_chain(made: Run) -> set[str]:
+def _tracks_with_chain(made: ReportInputs) -> set[str]:
     return set(made.think.columns("track_id")["track_id"].to_pylist())
 
 
@@ -79,7 +79,13 @@ def _data_docs(folder: InputFolder) -> str | None:
 
 
 def _write_run(
-    out: Site, made: Run, held: Coverage, scored: Results, note: str, pages: Sequence[Page], data_docs: str | None
+    out: Site,
+    made: ReportInputs,
+    held: CatalogueCoverage,
+    scored: Results,
+    note: str,
+    pages: Sequence[Page],
+    data_docs: str | None,
 ) -> None:
     writers = teachers(made)
     card = made.release.root / MODEL_CARD
@@ -100,7 +106,7 @@ def _write_run(
     )
 
 
-def _figures(made: Run, held: Coverage) -> list[tuple[int, str]]:
+def _figures(made: ReportInputs, held: CatalogueCoverage) -> list[tuple[int, str]]:
     """The run in six numbers."""
     return [
         (held.num_works, "pieces"),
@@ -115,7 +121,7 @@ def _figures(made: Run, held: Coverage) -> list[tuple[int, str]]:
 def _write_evaluation(
     config: ReportConfig,
     out: Site,
-    made: Run,
+    made: ReportInputs,
     rows: Sequence[TrackRow],
     scored: Results,
     evaluation: Evaluation,
@@ -136,7 +142,7 @@ def _write_evaluation(
     )
 
 
-def _write_training(out: Site, made: Run) -> None:
+def _write_training(out: Site, made: ReportInputs) -> None:
     folders = {"sft": made.sft_model, "warmup": made.warmup_model, "grpo": made.grpo_model}
     trainings = [curves("backbone", "Backbone: learning to hear words", made.backbone_model)]
     trainings += [curves(name, MODELS[name], folder) for name, folder in folders.items()]
@@ -166,7 +172,7 @@ def _write_listening(config: ReportConfig, out: Site, pages: Sequence[Page], num
         out.file(page.audio_address, page.track.audio.bytes)
 
 
-def _write_catalogue(out: Site, made: Run, rows: Sequence[TrackRow], pages: Sequence[Page]) -> None:
+def _write_catalogue(out: Site, made: ReportInputs, rows: Sequence[TrackRow], pages: Sequence[Page]) -> None:
     facts = {f["id"]: f for f in made.facts.columns("id", "tempo", "key").to_pylist()}
     listed = []
     for row in rows:

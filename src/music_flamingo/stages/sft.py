@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Example, Track, Utterance
-from music_flamingo.training.backbone_settings import SpeechTask
-from music_flamingo.training.settings import Teaching
+from music_flamingo.training.backbone.settings import SpeechTask
+from music_flamingo.training.settings import SupervisedConfig
 
 if TYPE_CHECKING:
-    from music_flamingo.training.teach import Lessons
+    from music_flamingo.training.supervised import Lessons
 
 
-class SftConfig(Teaching):
+class SftConfig(SupervisedConfig):
     """Supervised fine-tuning (paper: batch 128, rate 1.5e-5, cosine, warm-up 0.03, one epoch)."""
 
     speech_tasks: dict[SpeechTask, float]
@@ -31,13 +31,13 @@ def prepare(
     backbone_model: InputFolder,
 ) -> "Lessons":
     """All lessons of the run; `mf inspect sft` shows them."""
-    from music_flamingo.training.items import item_of_example
-    from music_flamingo.training.mixture import Source
-    from music_flamingo.training.spoken import speech_source
-    from music_flamingo.training.teach import prepare
+    from music_flamingo.training.data.items import item_of_example
+    from music_flamingo.training.data.mixture import MixtureSource
+    from music_flamingo.training.data.speech import speech_source
+    from music_flamingo.training.supervised import prepare
 
     items = (item_of_example(e, think=False) for e in skills.ok() if e.split == "train")
-    sources = [Source("skills", items, tracks, config.families), speech_source(speech, config.speech_tasks)]
+    sources = [MixtureSource("skills", items, tracks, config.families), speech_source(speech, config.speech_tasks)]
     return prepare("sft", config, sources, backbone_model, min_answers=2)
 
 
@@ -49,7 +49,7 @@ def run(
     backbone_model: InputFolder,
     sft_model: OutputFolder,
 ) -> Metrics:
-    from music_flamingo.training.teach import teach
+    from music_flamingo.training.supervised import teach
 
     prepared = prepare(config, skills, tracks, speech, backbone_model)
     return teach("sft", config, prepared, backbone_model, sft_model)

@@ -34,7 +34,6 @@ from music_flamingo.teachers import (
 from music_flamingo.teachers.payloads import (
     CAPTION_CHARACTERS,
     TITLE_CHARACTERS,
-    Asked,
     DistractorsPayload,
     DistractorsReply,
     QuestionsReply,
@@ -44,6 +43,7 @@ from music_flamingo.teachers.payloads import (
     StructuredReply,
     TextReply,
     WindowText,
+    WrittenQuestion,
     closed_questions,
     cut,
 )
@@ -85,7 +85,7 @@ def write_track(
         *_caption(config, teacher, track, payload, "short_caption", SHORT_REQUEST, "short"),
         *_caption(config, teacher, track, payload, "rich_caption", RICH_REQUEST, "full"),
     ]
-    asked: list[tuple[Skill, Asked]] = []
+    asked: list[tuple[Skill, WrittenQuestion]] = []
     for skill in SKILLS:
         try:
             reply = ask(teacher, f"qa_{skill}", payload, QuestionsReply, config.seed)
@@ -109,7 +109,9 @@ def _with_own_ids(examples: list[Example]) -> list[Example]:
     return named
 
 
-def choose(asked: list[tuple[Skill, Asked]], most: int, rng: random.Random) -> list[tuple[Skill, Asked]]:
+def choose(
+    asked: list[tuple[Skill, WrittenQuestion]], most: int, rng: random.Random
+) -> list[tuple[Skill, WrittenQuestion]]:
     """At most `most` questions: the audible families, then the first of each skill and type, then a draw."""
     order = rng.sample(range(len(asked)), len(asked))
     order.sort(key=lambda i: asked[i][1].family not in FAMILIES)
@@ -181,7 +183,7 @@ def _failed(teacher: Teacher, track: Track, skill: Skill, prompt_id: str, reason
 
 
 def _question(
-    config: SynthesizeConfig, teacher: Teacher, track: Track, payload: SongPayload, skill: Skill, asked: Asked
+    config: SynthesizeConfig, teacher: Teacher, track: Track, payload: SongPayload, skill: Skill, asked: WrittenQuestion
 ) -> Example:
     options, reason = _in_drawn_order(config, payload, asked), None
     if asked.wants_distractors:
@@ -211,7 +213,7 @@ def _question(
     return example.quarantined(reason) if reason else example
 
 
-def _in_drawn_order(config: SynthesizeConfig, payload: SongPayload, asked: Asked) -> list[str]:
+def _in_drawn_order(config: SynthesizeConfig, payload: SongPayload, asked: WrittenQuestion) -> list[str]:
     """A teacher that gives its options itself puts the answer where it likes: they are shuffled, if they may be."""
     if not are_drawn(asked.question, asked.options):
         return asked.options
@@ -219,7 +221,9 @@ def _in_drawn_order(config: SynthesizeConfig, payload: SongPayload, asked: Asked
     return order.sample(asked.options, len(asked.options))
 
 
-def _with_distractors(config: SynthesizeConfig, teacher: Teacher, payload: SongPayload, asked: Asked) -> list[str]:
+def _with_distractors(
+    config: SynthesizeConfig, teacher: Teacher, payload: SongPayload, asked: WrittenQuestion
+) -> list[str]:
     wanted = DistractorsPayload(
         track_id=payload.track_id,
         facts=payload.facts,

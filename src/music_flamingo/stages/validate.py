@@ -23,18 +23,27 @@ from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.skills_card import write_skills_card
 from music_flamingo.quality.checks import Limits
-from music_flamingo.quality.expectations import Expected, Finding, find, require, tally
+from music_flamingo.quality.expectations import ExpectationResult, Expected, find, require, tally
 from music_flamingo.quality.near_texts import TextLimits
 from music_flamingo.quality.overview import text_only
-from music_flamingo.quality.passes import Asked, Check, Decide, Repeats, Scratch, Sort, find_repeats, merge_words
-from music_flamingo.quality.publish import PAGE_NAME, Ports, write_docs
+from music_flamingo.quality.passes import (
+    Check,
+    Decide,
+    Repeats,
+    ScratchFiles,
+    Sort,
+    TeacherVerdict,
+    find_repeats,
+    merge_words,
+)
+from music_flamingo.quality.publish import PAGE_NAME, ValidationInputs, write_docs
 from music_flamingo.quality.review import ReviewConfig
 from music_flamingo.quality.text_only import PriorConfig, right_beyond_chance
 from music_flamingo.records import Example, Facts, Track
 from music_flamingo.scoring.options import are_drawn
 from music_flamingo.teachers import Teacher, TeacherConfig, TeacherFailedError, over_shards, teaching
-from music_flamingo.teachers.guessing import TextOnlyConfig, guess_without_audio
-from music_flamingo.teachers.judging import JudgeConfig, is_drawn, judge_example
+from music_flamingo.teachers.audio_judge import JudgeConfig, is_drawn, judge_example
+from music_flamingo.teachers.blind_baseline import TextOnlyConfig, guess_without_audio
 
 Job = TypeVar("Job")
 
@@ -58,29 +67,29 @@ Heard = tuple[Example, str, Track | None, Facts | None]
 """An example, the reason against it so far, and what it speaks of."""
 
 
-def read_without_audio(config: TextOnlyConfig, teacher: Teacher, heard: Heard) -> Asked:
+def read_without_audio(config: TextOnlyConfig, teacher: Teacher, heard: Heard) -> TeacherVerdict:
     """A closed question is not asked: worded alike for all tracks, it can give none of its answers away."""
     example, reason, _, _ = heard
     if reason or len(example.options) < 2 or not are_drawn(example.question, example.options):
-        return Asked(reason, None)
+        return TeacherVerdict(reason, None)
     try:
         num_right = guess_without_audio(teacher, config, example)
     except TeacherFailedError as error:
-        return Asked(error.reason, None)
+        return TeacherVerdict(error.reason, None)
     beyond_chance = right_beyond_chance(num_right, config.tries, 1 / len(example.options)) <= config.max_p
     known = num_right >= config.min_right_fraction * config.tries and beyond_chance
-    return Asked("answered_without_audio:teacher" if known else "", None)
+    return TeacherVerdict("answered_without_audio:teacher" if known else "", None)
 
 
-def judge(config: JudgeConfig, teacher: Teacher, heard: Heard) -> Asked:
+def judge(config: JudgeConfig, teacher: Teacher, heard: Heard) -> TeacherVerdict:
     example, reason, track, facts = heard
     if reason or track is None or facts is None or not is_drawn(config, example):
-        return Asked(reason, None)
+        return TeacherVerdict(reason, None)
     try:
         score = judge_example(teacher, config, example, facts, track)
     except TeacherFailedError as error:
-        return Asked(error.reason, None)
-    return Asked("" if score >= config.min_score else "judged_wrong", float(score))
+        return TeacherVerdict(error.reason, None)
+    return TeacherVerdict("" if score >= config.min_score else "judged_wrong", float(score))
 
 
 @dataclass(frozen=True)
@@ -88,13 +97,13 @@ class Round:
     """One teacher asked about all shards; what it said lies in scratch and is not asked again."""
 
     kind: Literal["reader", "judge"]
-    ports: Ports
+    ports: ValidationInputs
     decide: Decide
     repeats: Mapping[int, Repeats]
     before: str | None
     """The round whose reasons stand already."""
 
-    def ask(self, config: TeacherConfig, work: Callable[[Teacher, Heard], Asked], beside: Path) -> None:
+    def ask(self, config: TeacherConfig, work: Callable[[Teacher, Heard], TeacherVerdict], beside: Path) -> None:
         scratch = self.decide.scratch
         pending = [i for i in self.ports.indices if not scratch.is_settled(self.kind, i)]
         shards = ((i, list(self._heard(i))) for i in pending)
@@ -118,7 +127,7 @@ class Round:
 
 
 def ask_teachers(
-    config: ValidateConfig, ports: Ports, decide: Decide, repeats: Mapping[int, Repeats], beside: Path
+    config: ValidateConfig, ports: ValidationInputs, decide: Decide, repeats: Mapping[int, Repeats], beside: Path
 ) -> str | None:
     """The name of the last round, whose reasons stand; None where no teacher is asked."""
     last: str | None = None
@@ -142,7 +151,7 @@ def run(
     rejects: Writer[Example],
     data_docs: OutputFolder,
 ) -> Metrics:
-    ports, scratch = Ports(candidates, facts, tracks), Scratch(skills.work)
+    ports, scratch = ValidationInputs(candidates, facts, tracks), ScratchFiles(skills.work)
     prior = config.text_only if isinstance(config.text_only, PriorConfig) else None
     check = Check(config.limits, config.over_tracks, prior, candidates, facts, tracks, scratch)
     _each(check, [i for i in ports.indices if not scratch.has("checked", i)], config.workers, "rules")
@@ -166,7 +175,7 @@ def _each(work: Callable[[Job], int], jobs: Sequence[Job], workers: int, label: 
             progress.advance()
 
 
-def _metrics(rows: pa.Table, findings: Sequence[Finding]) -> Metrics:
+def _metrics(rows: pa.Table, findings: Sequence[ExpectationResult]) -> Metrics:
     kept = rows.filter(pc.equal(rows["reason"], ""))
     reasons = _counted(rows.filter(pc.not_equal(rows["reason"], "")), "reason")
     return {

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Chain, Track, Utterance
-from music_flamingo.training.backbone_settings import SpeechTask
-from music_flamingo.training.settings import Teaching
+from music_flamingo.training.backbone.settings import SpeechTask
+from music_flamingo.training.settings import SupervisedConfig
 
 if TYPE_CHECKING:
-    from music_flamingo.training.teach import Lessons
+    from music_flamingo.training.supervised import Lessons
 
 
-class WarmupConfig(Teaching):
+class WarmupConfig(SupervisedConfig):
     """Chain-of-thought warm-up (paper: batch 128, rate 1e-5). Short: GRPO needs a model that still errs."""
 
     caption_families: tuple[str, ...]
@@ -33,10 +33,10 @@ def prepare(
     sft_model: InputFolder,
 ) -> "Lessons":
     """All lessons of the run; `mf inspect warmup` shows them."""
-    from music_flamingo.training.items import item_of_chain
-    from music_flamingo.training.mixture import Source
-    from music_flamingo.training.spoken import speech_source
-    from music_flamingo.training.teach import prepare
+    from music_flamingo.training.data.items import item_of_chain
+    from music_flamingo.training.data.mixture import MixtureSource
+    from music_flamingo.training.data.speech import speech_source
+    from music_flamingo.training.supervised import prepare
 
     items = (
         item_of_chain(chain, is_caption=chain.family in config.caption_families)
@@ -44,7 +44,7 @@ def prepare(
         if chain.split == "train"
     )
     # what is learned here is the form, so a family with one answer teaches as well
-    sources = [Source("think", items, tracks, config.families), speech_source(speech, config.speech_tasks)]
+    sources = [MixtureSource("think", items, tracks, config.families), speech_source(speech, config.speech_tasks)]
     return prepare("warmup", config, sources, sft_model, min_answers=1)
 
 
@@ -56,7 +56,7 @@ def run(
     sft_model: InputFolder,
     warmup_model: OutputFolder,
 ) -> Metrics:
-    from music_flamingo.training.teach import teach
+    from music_flamingo.training.supervised import teach
 
     prepared = prepare(config, think, tracks, speech, sft_model)
     return teach("warmup", config, prepared, sft_model, warmup_model)

@@ -15,16 +15,16 @@ from music_flamingo.records import TeacherStamp
 from music_flamingo.teachers.calling import TeacherFailedError, is_settled, over_shards
 from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig, ScriptedConfig, TeacherConfig
 from music_flamingo.teachers.payloads import TrackPayload
-from music_flamingo.teachers.requests import Reply, Request, request_seed
+from music_flamingo.teachers.requests import Reply, TeacherRequest, request_seed
 
 __all__ = [
     "OpenAICompatibleConfig",
     "Reply",
-    "Request",
     "ScriptedConfig",
     "Teacher",
     "TeacherConfig",
     "TeacherFailedError",
+    "TeacherRequest",
     "ask",
     "is_settled",
     "open_teacher",
@@ -46,7 +46,7 @@ class Teacher(Protocol):
     audio: AudioFormat | None
     """The form in which it hears; None for one that is given no sound."""
 
-    def ask(self, request: Request[Reply]) -> Reply:
+    def ask(self, request: TeacherRequest[Reply]) -> Reply:
         """Raises TeacherFailedError when no try gave a usable reply."""
         ...
 
@@ -93,7 +93,7 @@ def ask(
 ) -> Reply:
     """One call with its own seed, drawn from the stage's seed, the prompt, the track and `parts`."""
     own_seed = request_seed(seed, prompt_id, [payload.track_id, *parts])
-    return teacher.ask(Request(prompt_id, payload, reply, own_seed, audio))
+    return teacher.ask(TeacherRequest(prompt_id, payload, reply, own_seed, audio))
 
 
 def stamp(teacher: Teacher, prompt_id: str) -> TeacherStamp:

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS calls (
 
 
 @dataclass(frozen=True)
-class Tokens:
+class CallTokens:
     """As the server counted them; 0 where it does not say. Reasoning is part of the completion."""
 
     prompt: int = 0
@@ -43,7 +43,7 @@ class Finished:
     content: str
     reasoning: str
     """What it thought before it replied, where the server gives it apart."""
-    tokens: Tokens
+    tokens: CallTokens
 
 
 class CallCache:
@@ -70,7 +70,7 @@ class CallCache:
         query = "SELECT content, reasoning, prompt_tokens, completion_tokens FROM calls WHERE key = ?"
         with self._lock:
             row = self._connection.execute(query, (bytes.fromhex(key),)).fetchone()
-        return Finished(row[0], row[1], Tokens(row[2], row[3])) if row else None
+        return Finished(row[0], row[1], CallTokens(row[2], row[3])) if row else None
 
     def put(self, key: str, model: str, prompt_id: str, finished: Finished) -> None:
         """On disk when it returns. A key that is there is replaced."""

@@ -10,16 +10,16 @@ from typing import Any, Generic
 
 from pydantic import ValidationError
 
-from music_flamingo.core.chat import Choice, Completion, audio_part
+from music_flamingo.core.chat import ChatChoice, ChatCompletion, audio_part
 from music_flamingo.core.hashing import sha256_bytes, sha256_json
 from music_flamingo.core.http import Content, Failed, JsonClient
 from music_flamingo.prompts import load
 from music_flamingo.records.caption import TEACHER_FAILED
-from music_flamingo.teachers.cache import CallCache, Finished, Tokens
+from music_flamingo.teachers.cache import CallCache, CallTokens, Finished
 from music_flamingo.teachers.calling import TeacherFailedError
 from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig
 from music_flamingo.teachers.failures import FailureWatch, TeacherUnusableError
-from music_flamingo.teachers.requests import Reply, Request
+from music_flamingo.teachers.requests import Reply, TeacherRequest
 from music_flamingo.teachers.schema import strict_schema
 from music_flamingo.teachers.usage import Meter, new_path
 
@@ -43,7 +43,7 @@ class OpenAICompatibleTeacher:
         self._watch = FailureWatch(config.stop, f"{config.model} at {config.endpoint.base_url}")
         self.meter = Meter(stage, config.model, config.prices, new_path(data, stage) if data else None)
 
-    def ask(self, request: Request[Reply]) -> Reply:
+    def ask(self, request: TeacherRequest[Reply]) -> Reply:
         key = call_key(self._config, request)
         kept = self._kept(key, request)
         return self._asked(key, request) if kept is None else kept
@@ -58,14 +58,14 @@ class OpenAICompatibleTeacher:
         if self._cache is not None:
             self._cache.close()
 
-    def _kept(self, key: str, request: Request[Reply]) -> Reply | None:
+    def _kept(self, key: str, request: TeacherRequest[Reply]) -> Reply | None:
         found = usable(self._cache, key, request) if self._cache is not None else None
         if found is None:
             return None
         self.meter.from_cache(request.prompt_id, found[1].tokens)
         return found[0]
 
-    def _asked(self, key: str, request: Request[Reply]) -> Reply:
+    def _asked(self, key: str, request: TeacherRequest[Reply]) -> Reply:
         call = _Call(self._config, request, self._watch)
         outcome = self._client.post("/chat/completions", call.content, call.read, call=key)
         if isinstance(outcome, Failed):
@@ -77,7 +77,7 @@ class OpenAICompatibleTeacher:
         self._watch.succeeded()
         return reply
 
-    def _failed(self, request: Request[Reply], failed: Failed, call: "_Call[Reply]") -> TeacherFailedError:
+    def _failed(self, request: TeacherRequest[Reply], failed: Failed, call: "_Call[Reply]") -> TeacherFailedError:
         reason = TEACHER_FAILED + (call.trouble if failed.reason == "wrong_shape" else failed.reason)
         self.meter.failed(reason, failed.num_tries, call.spent)
         if failed.reason in NEVER:
@@ -88,7 +88,7 @@ class OpenAICompatibleTeacher:
         return TeacherFailedError(reason, f"{request.prompt_id}: {failed.message} ({failed.num_tries} tries)")
 
 
-def usable(cache: CallCache, key: str, request: Request[Reply]) -> tuple[Reply, Finished] | None:
+def usable(cache: CallCache, key: str, request: TeacherRequest[Reply]) -> tuple[Reply, Finished] | None:
     """The kept answer to a call; None where there is none, or none that still fits."""
     found = cache.get(key)
     if found is None:
@@ -102,12 +102,12 @@ def usable(cache: CallCache, key: str, request: Request[Reply]) -> tuple[Reply, 
 class _Call(Generic[Reply]):
     """One call over its tries: what is sent, what came back, what it cost."""
 
-    def __init__(self, config: OpenAICompatibleConfig, request: Request[Reply], watch: FailureWatch) -> None:
+    def __init__(self, config: OpenAICompatibleConfig, request: TeacherRequest[Reply], watch: FailureWatch) -> None:
         self._request, self._body, self._watch = request, body(config, request), watch
         self._num_bad = 0
         self.trouble = "wrong_shape"
         """What was wrong with the last reply that came."""
-        self.spent = Tokens()
+        self.spent = CallTokens()
 
     def content(self, attempt: int) -> Content:
         """A reply that was bad is asked for under another seed; after a busy server the call is the same.
@@ -122,13 +122,13 @@ class _Call(Generic[Reply]):
         """The reply in a chat completion. Raises ValueError, KeyError, IndexError or TypeError for a bad one."""
         self._num_bad += 1
         self.trouble = "wrong_shape"
-        completion = Completion.model_validate(answer)
-        tokens = Tokens(completion.usage.prompt_tokens, completion.usage.completion_tokens)
-        self.spent = Tokens(self.spent.prompt + tokens.prompt, self.spent.completion + tokens.completion)
+        completion = ChatCompletion.model_validate(answer)
+        tokens = CallTokens(completion.usage.prompt_tokens, completion.usage.completion_tokens)
+        self.spent = CallTokens(self.spent.prompt + tokens.prompt, self.spent.completion + tokens.completion)
         text, reasoning = self._words(completion.choices[0])
         return self._request.reply.model_validate_json(text), Finished(text, reasoning, tokens)
 
-    def _words(self, choice: Choice) -> tuple[str, str]:
+    def _words(self, choice: ChatChoice) -> tuple[str, str]:
         """(reply, reasoning) of a choice; raises ValueError where the model did not come to an end."""
         message = choice.message
         if choice.finish_reason == "length":
@@ -155,7 +155,7 @@ def unfenced(text: str) -> str:
     return stripped
 
 
-def body(config: OpenAICompatibleConfig, request: Request[Any]) -> dict[str, Any]:
+def body(config: OpenAICompatibleConfig, request: TeacherRequest[Any]) -> dict[str, Any]:
     """A call in the shape of OpenAI's chat completions, but for its seed."""
     text = request.text
     content = text if request.audio is None else [_heard(request.audio, config.audio), {"type": "text", "text": text}]
@@ -181,7 +181,7 @@ def _heard(audio: bytes, form: AudioFormat | None) -> dict[str, object]:
     return audio_part(audio, form)
 
 
-def call_key(config: OpenAICompatibleConfig, request: Request[Any]) -> str:
+def call_key(config: OpenAICompatibleConfig, request: TeacherRequest[Any]) -> str:
     """What a reply depends on: model, prompt with its facts, schema, sampling, sound. Not where the server is."""
     return sha256_json(
         {

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.records import Category, Facts, Reference, Segment
 from music_flamingo.records.example import QuestionType
 from music_flamingo.scoring.families import FAMILIES
@@ -47,7 +47,7 @@ def shown_lines(lines: Sequence[Segment]) -> tuple[list[Segment], str]:
     return shown, " and ".join(omitted)
 
 
-class SongFacts(Part):
+class SongFacts(RecordPart):
     """The measured facts of a track, as far as there are any: what is None or empty is not to be spoken of."""
 
     duration_s: float
@@ -127,7 +127,7 @@ class SongFacts(Part):
         return bisect_right(self.downbeats_s, time_s)
 
 
-class Closed(Part):
+class Closed(RecordPart):
     """A question with a fixed wording and fixed options, whose answer code has read from the facts."""
 
     family: str
@@ -146,7 +146,7 @@ def closed_questions(facts: Facts) -> list[Closed]:
     ]
 
 
-class TrackPayload(Part):
+class TrackPayload(RecordPart):
     """The least that every teacher call carries."""
 
     track_id: str
@@ -163,11 +163,11 @@ class WindowPayload(TrackPayload):
     dynamics_trend: Literal["steady", "rising", "falling"] | None
 
 
-class TextReply(Part):
+class TextReply(RecordPart):
     text: str = Field(min_length=1)
 
 
-class WindowText(Part):
+class WindowText(RecordPart):
     start_s: float
     end_s: float
     text: str
@@ -186,11 +186,11 @@ class StructuredPayload(SongPayload):
     """`short`: what one sentence has room for; `full`: all that is known."""
 
 
-class StructuredReply(Part):
+class StructuredReply(RecordPart):
     categories: list[Category]
 
 
-class Asked(Part):
+class WrittenQuestion(RecordPart):
     """A question as a teacher writes it."""
 
     family: str
@@ -205,14 +205,14 @@ class Asked(Part):
     """True for a multiple-choice question whose wrong options are written separately."""
 
     @model_validator(mode="after")
-    def _answerable(self) -> "Asked":
+    def _answerable(self) -> "WrittenQuestion":
         if self.options and (self.answer not in self.options or len(set(self.options)) != len(self.options)):
             raise ValueError(f"the answer {self.answer!r} is not one of distinct options {self.options}")
         return self
 
 
-class QuestionsReply(Part):
-    questions: list[Asked]
+class QuestionsReply(RecordPart):
+    questions: list[WrittenQuestion]
 
 
 class DistractorsPayload(TrackPayload):
@@ -224,7 +224,7 @@ class DistractorsPayload(TrackPayload):
     most: int
 
 
-class DistractorsReply(Part):
+class DistractorsReply(RecordPart):
     distractors: list[str]
 
 
@@ -235,7 +235,7 @@ class DifficultyPayload(TrackPayload):
     answer: str
 
 
-class DifficultyReply(Part):
+class DifficultyReply(RecordPart):
     difficulty: int = Field(ge=1, le=5)
     """5 for what needs listening through the whole song and theory to answer."""
     reason: str
@@ -262,13 +262,13 @@ class SplitPayload(TrackPayload):
     closed: list[Closed]
 
 
-class PlainStep(Part):
+class PlainStep(RecordPart):
     text: str = Field(min_length=1)
     family: str
     claim: str
 
 
-class StepsReply(Part):
+class StepsReply(RecordPart):
     steps: list[PlainStep]
 
 
@@ -301,7 +301,7 @@ class JudgePayload(TrackPayload):
     """What tools read from the sound. A judge that hears overrules it; a scripted one has nothing else to go by."""
 
 
-class JudgeReply(Part):
+class JudgeReply(RecordPart):
     correctness: int = Field(ge=1, le=5)
     """5: all agrees with what is heard. 3: cannot be told. 1: what decides the answer is wrong."""
     reason: str = Field(min_length=1)
@@ -315,7 +315,7 @@ class GuessPayload(TrackPayload):
     options: list[str]
 
 
-class GuessReply(Part):
+class GuessReply(RecordPart):
     answer: str
     """One of the options; another text counts as wrong."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from music_flamingo.teachers.cache import FILE_NAME, CallCache
 from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig, TeacherConfig
-from music_flamingo.teachers.requests import Reply, Request
+from music_flamingo.teachers.requests import Reply, TeacherRequest
 
 CHARACTERS_PER_TOKEN = 4
 AUDIO_TOKENS_PER_S = 25.0
@@ -25,7 +25,7 @@ def estimated_tokens(text: str) -> int:
 
 
 @dataclass
-class Need:
+class PlannedCalls:
     """Calls of a stage, or of a sample of it. Tokens and cost are of those that are not cached."""
 
     calls: float = 0.0
@@ -33,16 +33,16 @@ class Need:
     prompt_tokens: float = 0.0
     completion_tokens: float = 0.0
 
-    def times(self, factor: float) -> "Need":
-        return Need(
+    def times(self, factor: float) -> "PlannedCalls":
+        return PlannedCalls(
             self.calls * factor,
             self.cached * factor,
             self.prompt_tokens * factor,
             self.completion_tokens * factor,
         )
 
-    def __add__(self, other: "Need") -> "Need":
-        return Need(
+    def __add__(self, other: "PlannedCalls") -> "PlannedCalls":
+        return PlannedCalls(
             self.calls + other.calls,
             self.cached + other.cached,
             self.prompt_tokens + other.prompt_tokens,
@@ -72,14 +72,14 @@ class Planner:
         self.audio: AudioFormat | None = None
         self._cache: CallCache | None = None
         self._means: dict[str, float] = {}
-        self.need = Need()
+        self.need = PlannedCalls()
         if isinstance(config, OpenAICompatibleConfig):
             self.audio = config.audio
             if config.cache is not None and (Path(config.cache) / FILE_NAME).is_file():
                 self._cache = CallCache(Path(config.cache))
                 self._means = self._cache.mean_completion_tokens(config.model)
 
-    def ask(self, request: Request[Reply]) -> Reply:
+    def ask(self, request: TeacherRequest[Reply]) -> Reply:
         kept = self._kept(request)
         reply = self._scripted.ask(request) if kept is None else kept
         self._count(request, reply, is_cached=kept is not None)
@@ -92,7 +92,7 @@ class Planner:
         if self._cache is not None:
             self._cache.close()
 
-    def _kept(self, request: Request[Reply]) -> Reply | None:
+    def _kept(self, request: TeacherRequest[Reply]) -> Reply | None:
         if self._cache is None:
             return None
         from music_flamingo.teachers.openai_compatible import call_key, usable
@@ -101,7 +101,7 @@ class Planner:
         found = usable(self._cache, call_key(self._config, request), request)
         return found[0] if found else None
 
-    def _count(self, request: Request[Reply], reply: Reply, is_cached: bool) -> None:
+    def _count(self, request: TeacherRequest[Reply], reply: Reply, is_cached: bool) -> None:
         self.need.calls += 1
         if is_cached:
             self.need.cached += 1

@@ -6,15 +6,15 @@ from functools import cached_property
 from typing import Generic, TypeVar
 
 from music_flamingo.core.hashing import sha256_bytes
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 from music_flamingo.prompts import render
 from music_flamingo.teachers.payloads import TrackPayload
 
-Reply = TypeVar("Reply", bound=Part)
+Reply = TypeVar("Reply", bound=RecordPart)
 
 
 @dataclass(frozen=True)
-class Request(Generic[Reply]):
+class TeacherRequest(Generic[Reply]):
     """One call: which prompt, on which facts, and the shape of the reply."""
 
     prompt_id: str

@@ -8,18 +8,18 @@ reply must be (lengths of texts, an answer among the options) is told in the pro
 from functools import cache
 from typing import Any
 
-from music_flamingo.core.record import Part
+from music_flamingo.core.record import RecordPart
 
 KEPT = frozenset({"type", "items", "enum", "const", "anyOf", "description"} | {"minimum", "maximum"})
 
 
-def strict_schema(reply: type[Part]) -> dict[str, Any]:
+def strict_schema(reply: type[RecordPart]) -> dict[str, Any]:
     """The schema of a reply for `response_format` with `strict`. Raises TypeError for a reply it cannot express."""
     return _strict_schema(reply)
 
 
 @cache
-def _strict_schema(reply: type[Part]) -> dict[str, Any]:
+def _strict_schema(reply: type[RecordPart]) -> dict[str, Any]:
     whole = reply.model_json_schema()
     schema = _strict(whole, reply.__name__)
     if "$defs" in whole:

@@ -38,7 +38,7 @@ class BadRequestError(ValueError):
 
 
 @dataclass(frozen=True)
-class Call:
+class ServedCall:
     """A chat completion, read back."""
 
     prompt_id: str
@@ -170,7 +170,7 @@ def completion(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_call(body: dict[str, Any]) -> Call:
+def read_call(body: dict[str, Any]) -> ServedCall:
     """The prompt and payload of a chat completion of this project. Raises BadRequestError for any other."""
     text, seed = _text(body), body.get("seed")
     if not isinstance(seed, int):
@@ -182,7 +182,7 @@ def read_call(body: dict[str, Any]) -> Call:
             except ValidationError:
                 continue
             if render(prompt_id, payload=read.model_dump(mode="json")) == text:
-                return Call(prompt_id, read, seed, text)
+                return ServedCall(prompt_id, read, seed, text)
     raise BadRequestError("the text is none of this project's prompts: the scripted teacher answers nothing else")
 
 

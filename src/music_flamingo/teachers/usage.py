@@ -15,14 +15,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.teachers.cache import Tokens
+from music_flamingo.teachers.cache import CallTokens
 from music_flamingo.teachers.config import Prices
 
 FOLDER = "_usage"
 WRITE_EVERY_S = 5.0
 
 
-class Usage(BaseModel):
+class TeacherUsage(BaseModel):
     """Counts of one run of a stage, or of several added up."""
 
     model_config = ConfigDict(extra="forbid")
@@ -52,30 +52,30 @@ class Meter:
     """Counts for one run of a stage; threads share it. `path` None counts without writing."""
 
     def __init__(self, stage: str, model: str, prices: Prices, path: Path | None) -> None:
-        self.usage = Usage(stage=stage, model=model, currency=prices.currency)
+        self.usage = TeacherUsage(stage=stage, model=model, currency=prices.currency)
         self._prices, self._path = prices, path
         self._lock, self._written_at = threading.Lock(), 0.0
         self._prompts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
 
-    def cost(self, tokens: Tokens) -> float:
+    def cost(self, tokens: CallTokens) -> float:
         prices = self._prices
         return (tokens.prompt * prices.input_per_million + tokens.completion * prices.output_per_million) / 1e6
 
-    def answered(self, prompt_id: str, tries: int, spent: Tokens) -> None:
+    def answered(self, prompt_id: str, tries: int, spent: CallTokens) -> None:
         with self._lock:
             self.usage.calls += 1
             self._prompts[prompt_id] += 1
             self._spend(tries, spent)
 
-    def from_cache(self, prompt_id: str, tokens: Tokens) -> None:
+    def from_cache(self, prompt_id: str, tokens: CallTokens) -> None:
         with self._lock:
             self.usage.cached += 1
             self.usage.cached_cost += self.cost(tokens)
             self._prompts[prompt_id] += 1
             self._write_sometimes()
 
-    def failed(self, reason: str, tries: int, spent: Tokens) -> None:
+    def failed(self, reason: str, tries: int, spent: CallTokens) -> None:
         with self._lock:
             self.usage.failed += 1
             self._reasons[reason] += 1
@@ -85,7 +85,7 @@ class Meter:
         with self._lock:
             self._write()
 
-    def _spend(self, tries: int, spent: Tokens) -> None:
+    def _spend(self, tries: int, spent: CallTokens) -> None:
         self.usage.tries += tries
         self.usage.prompt_tokens += spent.prompt
         self.usage.completion_tokens += spent.completion
@@ -109,28 +109,28 @@ def new_path(data: Path, stage: str) -> Path:
     return data / FOLDER / f"{stage}.{uuid.uuid4().hex[:12]}.json"
 
 
-def read_all(data: Path) -> list[Usage]:
+def read_all(data: Path) -> list[TeacherUsage]:
     """One sum for each stage, model and currency, over all runs on this data folder."""
-    sums: dict[tuple[str, str, str], Usage] = {}
+    sums: dict[tuple[str, str, str], TeacherUsage] = {}
     for path in sorted((data / FOLDER).glob("*.json")):
-        usage = Usage.model_validate_json(path.read_text())
+        usage = TeacherUsage.model_validate_json(path.read_text())
         key = (usage.stage, usage.model, usage.currency)
         sums[key] = _add(sums[key], usage) if key in sums else usage
     return list(sums.values())
 
 
-def _add(one: Usage, other: Usage) -> Usage:
+def _add(one: TeacherUsage, other: TeacherUsage) -> TeacherUsage:
     added: dict[str, object] = {}
-    for name in Usage.model_fields:
+    for name in TeacherUsage.model_fields:
         a, b = getattr(one, name), getattr(other, name)
         if isinstance(a, dict):
             added[name] = dict(sorted((Counter(a) + Counter(b)).items()))
         else:
             added[name] = a if isinstance(a, str) else a + b
-    return Usage.model_validate(added)
+    return TeacherUsage.model_validate(added)
 
 
-def table(usages: Iterable[Usage]) -> list[str]:
+def table(usages: Iterable[TeacherUsage]) -> list[str]:
     """Lines for a terminal: a row for each stage and model, then why calls failed."""
     lines = [
         "stage            model                     calls   cached   failed     tokens in    tokens out          cost"

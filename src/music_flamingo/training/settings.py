@@ -10,28 +10,28 @@ from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.rewards.structured import StructuredForm
 
 Turns = Literal["conversation", "isolated"]
-Beyond = Literal["window_by_references", "quarantine"]
+OnOverflow = Literal["window_by_references", "quarantine"]
 
 
-class Settings(BaseModel):
+class TrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Constant(Settings):
+class Constant(TrainingSettings):
     """Warm-up, then one rate to the end."""
 
     kind: Literal["constant"]
     warmup_steps: int
 
 
-class Cosine(Settings):
+class Cosine(TrainingSettings):
     """Warm-up, then a half cosine down to zero (the paper's: warm-up 0.03 of the steps)."""
 
     kind: Literal["cosine"]
     warmup_steps: int
 
 
-class WarmupStableDecay(Settings):
+class WarmupStableDecay(TrainingSettings):
     """Warm-up, a plateau, then a cosine decay: the plateau is where a model from scratch begins to hear."""
 
     kind: Literal["warmup_stable_decay"]
@@ -45,7 +45,7 @@ class WarmupStableDecay(Settings):
 Schedule = Annotated[Constant | Cosine | WarmupStableDecay, Field(discriminator="kind")]
 
 
-class Optimiser(Settings):
+class Optimiser(TrainingSettings):
     """AdamW."""
 
     learning_rate: float
@@ -82,7 +82,7 @@ def _schedule_arguments(schedule: Constant | Cosine | WarmupStableDecay, steps: 
     return {"lr_scheduler_type": name, "warmup_steps": min(schedule.warmup_steps, steps)}
 
 
-class Windows(Settings):
+class Windows(TrainingSettings):
     """Which stretch of a track is heard in training (evaluation and serving hear the middle)."""
 
     rule: Rule
@@ -92,7 +92,7 @@ class Windows(Settings):
     """At most this much; the model's own limit may be less."""
 
 
-class Mixture(Settings):
+class Mixture(TrainingSettings):
     """How much of each source is taught: a part of the lessons ~ (weight * samples) ** (1 / temperature)."""
 
     temperature: float = Field(gt=0)
@@ -101,17 +101,17 @@ class Mixture(Settings):
     """Name -> weight. What is not named is not taught."""
 
 
-class Context(Settings):
+class Context(TrainingSettings):
     """What becomes of questions that the windows, or the model's context, have no room for."""
 
-    beyond: Beyond
+    on_overflow: OnOverflow
     """`window_by_references`: a window of its own that holds the seconds which the question's references name, short
     enough for the context; set aside, with the reason, where there is none. `quarantine`: set aside."""
     whole_above: float
     """A reference that spans this part of a recording speaks of the whole, and any stretch will do for it."""
 
 
-class Filling(Settings):
+class Filling(TrainingSettings):
     """Rows filled with lessons up to a budget."""
 
     max_tokens: int
@@ -120,7 +120,7 @@ class Filling(Settings):
     """Lessons of the plan among which a row finds those that fill it."""
 
 
-class MLflow(Settings):
+class MLflow(TrainingSettings):
     """Where runs are kept: an MLflow server or a folder."""
 
     uri: str
@@ -130,7 +130,7 @@ class MLflow(Settings):
     """Made where there is none of that name; each stage is a run of it."""
 
 
-class Tracking(Settings):
+class Tracking(TrainingSettings):
     """Who is told of each step while training runs. The results know nothing of it: `log.jsonl` is always written."""
 
     tensorboard: str | None
@@ -141,20 +141,20 @@ class Tracking(Settings):
 UNTRACKED = Tracking(tensorboard=None, mlflow=None)
 
 
-class OneProcess(Settings):
+class OneProcess(TrainingSettings):
     """No torchrun."""
 
     kind: Literal["single"]
 
 
-class DeepSpeed(Settings):
+class DeepSpeed(TrainingSettings):
     """ZeRO: every rank holds a part of the optimiser's state and of the gradients (2), and of the weights (3)."""
 
     kind: Literal["deepspeed"]
     stage: Literal[2, 3]
 
 
-class Fsdp2(Settings):
+class Fsdp2(TrainingSettings):
     """Weights, gradients and optimiser's state sharded over the ranks by torch itself, layer by layer."""
 
     kind: Literal["fsdp2"]
@@ -163,7 +163,7 @@ class Fsdp2(Settings):
     backward pass."""
 
 
-class Hardware(Settings):
+class Hardware(TrainingSettings):
     """Where a run computes, how exactly, and in how many processes.
 
     All that changes the last bits of a result is part of its identity. The number of ranks is not: torchrun says it,
@@ -188,7 +188,7 @@ ONE_PROCESSOR = Hardware(
 FULL = FullTuning(kind="full", trains="all")
 
 
-class Teaching(StageConfig):
+class SupervisedConfig(StageConfig):
     """What SFT and warm-up have in common: supervised lessons of a window and some questions."""
 
     seed: int
@@ -224,30 +224,30 @@ class Teaching(StageConfig):
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
 
 
-class QuestionWeights(Settings):
+class QuestionWeights(TrainingSettings):
     format: float
     accuracy: float
 
 
-class CaptionWeights(Settings):
+class CaptionWeights(TrainingSettings):
     format: float
     structured: float
 
 
-class RewardWeights(Settings):
+class RewardWeights(TrainingSettings):
     """Kind of task -> what each part of its reward counts; 0 leaves a part out."""
 
     question: QuestionWeights
     caption: CaptionWeights
 
 
-class TransformersGeneration(Settings):
+class TransformersGeneration(TrainingSettings):
     """Answers are drawn by the model that is trained: on any machine."""
 
     kind: Literal["transformers"]
 
 
-class VllmGeneration(Settings):
+class VllmGeneration(TrainingSettings):
     """Answers are drawn by vLLM: a copy of the weights on each GPU that trains, renewed before every draw."""
 
     kind: Literal["vllm"]
@@ -260,8 +260,11 @@ class VllmGeneration(Settings):
 Generation = Annotated[TransformersGeneration | VllmGeneration, Field(discriminator="kind")]
 
 
-class Reinforcing(StageConfig):
-    """What GRPO draws, how it is rewarded, and how far the policy may move."""
+class GrpoConfig(StageConfig):
+    """What GRPO samples, how it is rewarded, and how far the policy may move.
+
+    Paper: G 5, global batch 64, rate 1e-6; beta, epsilon, temperature, lengths and weights are not published.
+    """
 
     seed: int
     threads: int
@@ -310,7 +313,7 @@ class Reinforcing(StageConfig):
     generation: Generation
 
     @model_validator(mode="after")
-    def _vllm_is_given_whole_weights(self) -> "Reinforcing":
+    def _vllm_is_given_whole_weights(self) -> "GrpoConfig":
         if isinstance(self.generation, VllmGeneration) and isinstance(self.hardware.parallel, Fsdp2):
             raise ValueError(
                 "generation is `vllm` and hardware.parallel is `fsdp2`, whose pieces vLLM cannot be given: choose "
@@ -319,7 +322,7 @@ class Reinforcing(StageConfig):
         return self
 
     @model_validator(mode="after")
-    def _whole_draws(self) -> "Reinforcing":
+    def _whole_draws(self) -> "GrpoConfig":
         for name in ("steps", "checkpoint_every"):
             if getattr(self, name) % self.updates_per_draw:
                 raise ValueError(

@@ -36,7 +36,7 @@ class Onlooker(Protocol):
     def close(self) -> None: ...
 
 
-class Track(TrainerCallback):
+class TrackingCallback(TrainerCallback):
     """Tells every onlooker of each logged step. Of several processes the first alone tells."""
 
     def __init__(self, tracking: Tracking, stage: str, work: Path) -> None:

@@ -17,7 +17,7 @@ from music_flamingo.evaluation.benchmarks import (
     rul_muchomusic,
     songcaps,
 )
-from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, Grade, JudgeTask, Measure
+from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, BenchmarkMetric, Grade, JudgeTask
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
@@ -62,4 +62,4 @@ def listing() -> str:
     return "\n".join(lines)
 
 
-__all__ = ["BENCHMARKS", "Benchmark", "BenchmarkItem", "Grade", "JudgeTask", "Measure", "find", "listing"]
+__all__ = ["BENCHMARKS", "Benchmark", "BenchmarkItem", "BenchmarkMetric", "Grade", "JudgeTask", "find", "listing"]

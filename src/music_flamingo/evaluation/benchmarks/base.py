@@ -77,7 +77,7 @@ Scorer = Callable[[BenchmarkItem, str, Replies], Grade | None]
 
 
 @dataclass(frozen=True)
-class Measure:
+class BenchmarkMetric:
     name: str
     kind: Literal["official", "strict"]
     score: Scorer
@@ -101,7 +101,7 @@ class Benchmark:
     """Items in the published files; empty where they are not public. Another number is reported as such."""
     items: Callable[[Path], list[BenchmarkItem]]
     prompt_id: str
-    measures: tuple[Measure, ...]
+    measures: tuple[BenchmarkMetric, ...]
     judges: tuple[JudgeTask, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     embeds_answers: bool = False
@@ -121,14 +121,14 @@ class Benchmark:
             return None if place is None else item.options[place]
         return final_answer(output)
 
-    def measure(self, name: str) -> Measure:
+    def measure(self, name: str) -> BenchmarkMetric:
         return next(m for m in self.measures if m.name == name)
 
 
 # --- scorers that several benchmarks share ----------------------------------------------------------------------------
 
 
-def strict_choice(aliases: Mapping[str, str] | None = None) -> Measure:
+def strict_choice(aliases: Mapping[str, str] | None = None) -> BenchmarkMetric:
     def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
         if item.answer_index is None:
             return None
@@ -136,7 +136,7 @@ def strict_choice(aliases: Mapping[str, str] | None = None) -> Measure:
         # two options may have the same words
         return Grade(float(place is not None and item.options[place] == item.reference))
 
-    return Measure(
+    return BenchmarkMetric(
         "strict",
         "strict",
         score,
@@ -144,14 +144,16 @@ def strict_choice(aliases: Mapping[str, str] | None = None) -> Measure:
     )
 
 
-def plain_match(aliases: Mapping[str, str]) -> Measure:
+def plain_match(aliases: Mapping[str, str]) -> BenchmarkMetric:
     """The rule of papers that publish no scorer: the whole output, in lower case without marks, is the label."""
 
     def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
         said = label_words(output)
         return Grade(float(aliases.get(said, said) == label_words(item.reference or "")))
 
-    return Measure("official", "official", score, "no scorer is published: exact match of the label in lower case")
+    return BenchmarkMetric(
+        "official", "official", score, "no scorer is published: exact match of the label in lower case"
+    )
 
 
 def label_words(text: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import re
 
-from music_flamingo.evaluation.benchmarks.base import BenchmarkItem, Grade, JudgeTask, Measure, Replies
+from music_flamingo.evaluation.benchmarks.base import BenchmarkItem, BenchmarkMetric, Grade, JudgeTask, Replies
 
 _NUMBER = re.compile(r"\W*(?:score\W*)?(\d+(?:\.\d+)?)(?:\s*/\s*\d+)?\W*", re.IGNORECASE)
 
@@ -23,7 +23,7 @@ def read_points(reply: str, task: JudgeTask) -> float | None:
     return float(told)
 
 
-def judged(task: JudgeTask, scale: float = 1.0) -> Measure:
+def judged(task: JudgeTask, scale: float = 1.0) -> BenchmarkMetric:
     """The mean of the judge's points; an empty answer earns the lowest without asking."""
 
     def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
@@ -32,7 +32,7 @@ def judged(task: JudgeTask, scale: float = 1.0) -> Measure:
         points = read_points(replies[task.name], task)
         return Grade(0.0, 0.0) if points is None else Grade(points)
 
-    return Measure(
+    return BenchmarkMetric(
         task.name,
         "strict",
         score,

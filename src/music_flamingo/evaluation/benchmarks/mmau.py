@@ -12,8 +12,8 @@ from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
     BenchmarkItem,
+    BenchmarkMetric,
     Grade,
-    Measure,
     Replies,
     index_of,
     read_json,
@@ -58,7 +58,7 @@ def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None
     return Grade(float(mmau_right(output, item.reference, item.options)))
 
 
-OFFICIAL = Measure(
+OFFICIAL = BenchmarkMetric(
     "official",
     "official",
     official,

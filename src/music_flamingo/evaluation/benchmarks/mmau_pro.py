@@ -17,9 +17,9 @@ from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
     BenchmarkItem,
+    BenchmarkMetric,
     Grade,
     JudgeTask,
-    Measure,
     Replies,
     require_fields,
     require_file,
@@ -102,7 +102,7 @@ CLOSED = Benchmark(
     items=partial(read, category="music"),
     prompt_id="benchmark_choice",
     measures=(
-        Measure(
+        BenchmarkMetric(
             "official",
             "official",
             closed_official,
@@ -123,8 +123,12 @@ OPEN = Benchmark(
     items=partial(read, category="open"),
     prompt_id="benchmark_open",
     measures=(
-        Measure("official", "official", open_official, "a judge's overall, 1 to 5; what it leaves out counts 3", 1.0),
-        Measure("strict", "strict", open_strict, "mean of the judge's four criteria, all of which must be read", 1.0),
+        BenchmarkMetric(
+            "official", "official", open_official, "a judge's overall, 1 to 5; what it leaves out counts 3", 1.0
+        ),
+        BenchmarkMetric(
+            "strict", "strict", open_strict, "mean of the judge's four criteria, all of which must be read", 1.0
+        ),
     ),
     judges=(JUDGE,),
 )

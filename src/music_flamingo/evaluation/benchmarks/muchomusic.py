@@ -13,8 +13,8 @@ from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
     BenchmarkItem,
+    BenchmarkMetric,
     Grade,
-    Measure,
     Replies,
     permuted,
     read_csv,
@@ -119,7 +119,7 @@ BENCHMARK = Benchmark(
     items=read,
     prompt_id="benchmark_muchomusic",
     measures=(
-        Measure(
+        BenchmarkMetric(
             "official",
             "official",
             official,

@@ -14,8 +14,8 @@ from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
     BenchmarkItem,
+    BenchmarkMetric,
     Grade,
-    Measure,
     Replies,
     plain_match,
     read_json,
@@ -85,7 +85,7 @@ def _benchmark(name: str, title: str, audio_only: bool, count: int) -> Benchmark
         prompt_id="benchmark_short",
         measures=(
             plain_match({}),
-            Measure("strict", "strict", strict, "the one of the 42 answers that the output names"),
+            BenchmarkMetric("strict", "strict", strict, "the one of the 42 answers that the output names"),
         ),
     )
 

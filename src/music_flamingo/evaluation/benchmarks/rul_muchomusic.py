@@ -9,8 +9,8 @@ from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
     BenchmarkItem,
+    BenchmarkMetric,
     Grade,
-    Measure,
     Replies,
     permuted,
     read_json,
@@ -57,7 +57,7 @@ BENCHMARK = Benchmark(
     items=read,
     prompt_id="benchmark_brackets",
     measures=(
-        Measure(
+        BenchmarkMetric(
             "official",
             "official",
             official,

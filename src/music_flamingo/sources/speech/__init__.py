@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
 from music_flamingo.core.record import OK, QUARANTINED, Provenance
 from music_flamingo.records import Audio, SpokenSegment, Utterance
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 NO_WORDS = "no_words"
 BAD_TIMES = "bad_times"
-TOO_LONG = str(Reason.TOO_LONG)
+TOO_LONG = str(QuarantineReason.TOO_LONG)
 
 
 class SpeechSettings(BaseModel):
@@ -41,7 +41,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Said:
+class SpokenUtterance:
     """One utterance as its source gives it, not yet decoded. Times count from the start of its audio."""
 
     id: str
@@ -69,7 +69,7 @@ class SpeechSource(Protocol):
 
     def units(self) -> Sequence[str]: ...
 
-    def utterances(self, unit: str) -> Iterator[Said]: ...
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]: ...
 
 
 class SpeechSourceConfig(Protocol):
@@ -81,7 +81,7 @@ class SpeechSourceConfig(Protocol):
         """Stands for the files of the corpus; None where there are none."""
 
 
-def take_in(corpus: str, said: Said, limits: DecodeLimits, provenance: Provenance) -> Utterance:
+def take_in(corpus: str, said: SpokenUtterance, limits: DecodeLimits, provenance: Provenance) -> Utterance:
     """The utterance with its audio; one that cannot be used is quarantined with its reason."""
     samples, problem = None, said.problem or (None if _has_words(said) else NO_WORDS)
     try:
@@ -92,7 +92,7 @@ def take_in(corpus: str, said: Said, limits: DecodeLimits, provenance: Provenanc
         problem = str(error.reason)
     except OSError as error:
         log.warning("%s/%s cannot be read: %s", corpus, said.id, error)
-        problem = str(Reason.UNREADABLE)
+        problem = str(QuarantineReason.UNREADABLE)
     name = f"{corpus}/{said.id}"
     return Utterance(
         id=name,
@@ -110,24 +110,28 @@ def take_in(corpus: str, said: Said, limits: DecodeLimits, provenance: Provenanc
     )
 
 
-def _has_words(said: Said) -> bool:
+def _has_words(said: SpokenUtterance) -> bool:
     return bool(said.words.text.strip() if isinstance(said.words, Whole) else said.words)
 
 
-def _checked(said: Said, limits: DecodeLimits) -> np.ndarray:
+def _checked(said: SpokenUtterance, limits: DecodeLimits) -> np.ndarray:
     samples = said.read()
     duration_s = _duration_s(samples)
     if duration_s < limits.min_duration_s:
-        raise BadAudioError(Reason.TOO_SHORT, f"{duration_s:.2f} s; the shortest is {limits.min_duration_s} s")
+        raise BadAudioError(
+            QuarantineReason.TOO_SHORT, f"{duration_s:.2f} s; the shortest is {limits.min_duration_s} s"
+        )
     if duration_s > limits.max_duration_s:
-        raise BadAudioError(Reason.TOO_LONG, f"{duration_s:.2f} s; the longest is {limits.max_duration_s} s")
+        raise BadAudioError(QuarantineReason.TOO_LONG, f"{duration_s:.2f} s; the longest is {limits.max_duration_s} s")
     last_s = max(segment.end_s for segment in _segments(said, samples))
     if last_s > duration_s + END_TOLERANCE_S:
-        raise BadAudioError(Reason.TRUNCATED, f"words go on until {last_s:.2f} s, the sound ends at {duration_s:.2f} s")
+        raise BadAudioError(
+            QuarantineReason.TRUNCATED, f"words go on until {last_s:.2f} s, the sound ends at {duration_s:.2f} s"
+        )
     return samples
 
 
-def _segments(said: Said, samples: np.ndarray | None) -> list[SpokenSegment]:
+def _segments(said: SpokenUtterance, samples: np.ndarray | None) -> list[SpokenSegment]:
     """Words over all of a recording that could not be decoded have no times, and stay with the corpus."""
     if not isinstance(said.words, Whole):
         return list(said.words)

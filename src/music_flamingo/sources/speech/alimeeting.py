@@ -11,11 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import Said, SpeechSettings
+from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
-from music_flamingo.sources.speech.sessions import Line, Session, cut
+from music_flamingo.sources.speech.sessions import Session, TranscriptLine, cut
 from music_flamingo.sources.speech.text_grid import read_text_grid
 
 LICENCE = "CC-BY-SA-4.0"
@@ -68,7 +68,7 @@ class AliMeetingSource:
         found = [str(path.relative_to(self.root)) for path in _grids(self.root)]
         return require_found(found, self.root, "Train_Ali_far/textgrid_dir/*.TextGrid")
 
-    def utterances(self, unit: str) -> Iterator[Said]:
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         grid = self.root / unit
         split = _split(grid, self.root)
         assert split is not None, "only folders of a split are listed"
@@ -78,13 +78,13 @@ class AliMeetingSource:
     def _read(self, grid: Path, start_s: float, end_s: float) -> np.ndarray:
         recordings = sorted((grid.parent.parent / "audio_dir").glob(f"{grid.stem}_*.wav"))
         if not recordings:
-            raise BadAudioError(Reason.UNREADABLE, f"no audio_dir/{grid.stem}_*.wav beside {grid.parent}")
+            raise BadAudioError(QuarantineReason.UNREADABLE, f"no audio_dir/{grid.stem}_*.wav beside {grid.parent}")
         return read_stretch(recordings[0], start_s, end_s, [self.config.channel])
 
 
-def _lines(grid: Path) -> list[Line]:
+def _lines(grid: Path) -> list[TranscriptLine]:
     return [
-        Line(tier, interval.start_s, interval.end_s, interval.text.strip())
+        TranscriptLine(tier, interval.start_s, interval.end_s, interval.text.strip())
         for tier, intervals in read_text_grid(grid).items()
         for interval in intervals
     ]

@@ -15,9 +15,9 @@ import numpy as np
 
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import Said, SpeechSettings
+from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
-from music_flamingo.sources.speech.sessions import Line, Session, cut
+from music_flamingo.sources.speech.sessions import Session, TranscriptLine, cut
 
 LICENCE = "CC-BY-SA-4.0"
 SPLITS: dict[str, Split] = {"train": "train", "dev": "dev", "eval": "test"}
@@ -62,17 +62,19 @@ class ChimeSource:
         found = [str(path.relative_to(self.root / "transcriptions")) for path in _transcripts(self.root)]
         return require_found(found, self.root, "transcriptions/train/*.json")
 
-    def utterances(self, unit: str) -> Iterator[Said]:
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         split, session = Path(unit).parts[0], Path(unit).stem
         audio = self.root / "audio" / split / f"{session}_{self.config.device}.wav"
         about = Session(session, "en", SPLITS[split], LICENCE, partial(_read, audio))
         return cut(about, partial(self._lines, unit), self.config.max_stretch_s)
 
-    def _lines(self, unit: str) -> list[Line]:
+    def _lines(self, unit: str) -> list[TranscriptLine]:
         entries: list[dict[str, Any]] = json.loads((self.root / "transcriptions" / unit).read_text())
         clock = self.config.device.split(".")[0]
         return [
-            Line(e["speaker"], _seconds(e["start_time"], clock), _seconds(e["end_time"], clock), _words(e["words"]))
+            TranscriptLine(
+                e["speaker"], _seconds(e["start_time"], clock), _seconds(e["end_time"], clock), _words(e["words"])
+            )
             for e in entries
         ]
 

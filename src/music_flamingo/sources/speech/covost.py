@@ -18,7 +18,7 @@ import numpy as np
 from music_flamingo.audio.decode import DecodeLimits, decode_model_copy
 from music_flamingo.core.errors import UserError
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import Said, SpeechSettings, Whole
+from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance, Whole
 from music_flamingo.sources.speech.reading import files_sha256, inside, require_folder, require_found
 
 LICENCE = "CC0-1.0"
@@ -70,9 +70,9 @@ class CovostSource:
                 rows.setdefault((language, row["path"]), json.dumps(unit, ensure_ascii=False))
         return require_found([*rows.values()], self.root, "LANGUAGE/clips with a tsv beside it")
 
-    def utterances(self, unit: str) -> Iterator[Said]:
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         row = json.loads(unit)
-        yield Said(
+        yield SpokenUtterance(
             id=f"{row['language']}-{Path(row['path']).stem}",
             language=row["language"],
             split=row["split"],

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason, decode_model_copy
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason, decode_model_copy
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import Said, SpeechSettings, Whole
+from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance, Whole
 from music_flamingo.sources.speech.reading import files_sha256, inside, require_folder, require_found
 
 AUDIO = (".mp3", ".wav", ".flac")
@@ -64,24 +64,26 @@ class EmiliaSource:
         for entry in entries:
             yield json.dumps({"file": name, **entry}, ensure_ascii=False)
 
-    def utterances(self, unit: str) -> Iterator[Said]:
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         entry: dict[str, Any] = json.loads(unit)
         about = entry["about"]
         fields = {"id": entry["key"], "split": self.config.split, "licence": self.config.licence}
         missing = [name for name in ("text", "speaker", "language") if not isinstance(about.get(name), str)]
         if missing:
             problem = f"bad_row:no {', '.join(missing)}"
-            yield Said(language="und", words=(), read=partial(np.zeros, 0, np.float32), problem=problem, **fields)
+            yield SpokenUtterance(
+                language="und", words=(), read=partial(np.zeros, 0, np.float32), problem=problem, **fields
+            )
             return
         words = Whole(about["speaker"], about["text"])
-        yield Said(language=about["language"], words=words, read=partial(self._read, entry), **fields)
+        yield SpokenUtterance(language=about["language"], words=words, read=partial(self._read, entry), **fields)
 
     def _read(self, entry: dict[str, Any]) -> np.ndarray:
         file = self.root / entry["file"]
         if "at" not in entry:
             return decode_model_copy(inside(file.parent, entry["about"]["wav"]), self.limits)
         if entry["at"] is None:
-            raise BadAudioError(Reason.UNREADABLE, f"{file} has no clip {entry['key']}")
+            raise BadAudioError(QuarantineReason.UNREADABLE, f"{file} has no clip {entry['key']}")
         with file.open("rb") as tar:
             tar.seek(entry["at"])
             return decode_model_copy(tar.read(entry["size"]), self.limits)

@@ -18,7 +18,7 @@ from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import BAD_TIMES, Said, SpeechSettings
+from music_flamingo.sources.speech import BAD_TIMES, SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.reading import files_sha256, inside, read_stretch, require_folder, require_found
 
 LICENCE = "CC-BY-NC-ND-4.0"
@@ -78,12 +78,12 @@ class MustCSource:
         for wav, segments in talks.items():
             yield json.dumps({"split": table.stem, "wav": wav, "segments": segments}, ensure_ascii=False)
 
-    def utterances(self, unit: str) -> Iterator[Said]:
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         talk = json.loads(unit)
         for number, segment in enumerate(talk["segments"]):
             yield self._said(talk, f"{Path(talk['wav']).stem}-{number:04d}", segment)
 
-    def _said(self, talk: dict[str, Any], name: str, segment: dict[str, Any]) -> Said:
+    def _said(self, talk: dict[str, Any], name: str, segment: dict[str, Any]) -> SpokenUtterance:
         start_s, duration_s = float(segment["offset"]), float(segment["duration"])
         problem: str | None = None
         words: tuple[SpokenSegment, ...] = ()
@@ -91,7 +91,7 @@ class MustCSource:
             problem = f"{BAD_TIMES}:{start_s} for {duration_s}"
         elif segment["text"]:
             words = (_segment(segment["speaker_id"], duration_s, segment["text"]),)
-        return Said(
+        return SpokenUtterance(
             id=f"{talk['split']}-{name}",
             language=self.config.language,
             split=SPLITS[talk["split"]],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, Reason, Resampler
+from music_flamingo.audio.decode import BadAudioError, QuarantineReason, Resampler
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.records import SpokenSegment
@@ -69,15 +69,17 @@ def read_stretch(path: Path, start_s: float, end_s: float, channels: Sequence[in
         with soundfile.SoundFile(path) as file:
             first, last = round(start_s * file.samplerate), min(round(end_s * file.samplerate), file.frames)
             if first >= last:
-                raise BadAudioError(Reason.TRUNCATED, f"nothing at {start_s} s of {file.frames / file.samplerate} s")
+                raise BadAudioError(
+                    QuarantineReason.TRUNCATED, f"nothing at {start_s} s of {file.frames / file.samplerate} s"
+                )
             file.seek(first)
             block = file.read(last - first, dtype="float32", always_2d=True)
             rate_hz = file.samplerate
     except soundfile.LibsndfileError as error:
-        raise BadAudioError(Reason.UNREADABLE, f"{path}: {error}") from error
+        raise BadAudioError(QuarantineReason.UNREADABLE, f"{path}: {error}") from error
     if channels is not None and max(channels) >= block.shape[1]:
         raise BadAudioError(
-            Reason.UNREADABLE, f"{path} has {block.shape[1]} channels, {max(channels) + 1} are asked for"
+            QuarantineReason.UNREADABLE, f"{path} has {block.shape[1]} channels, {max(channels) + 1} are asked for"
         )
     mono = (block if channels is None else block[:, list(channels)]).mean(axis=1, dtype=np.float32)
     resample = Resampler(rate_hz)
@@ -109,5 +111,5 @@ def inside(root: Path, name: str) -> Path:
     """`root / name`, which a corpus's table names. Raises BadAudioError for a name that leads out of the folder."""
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise BadAudioError(Reason.UNREADABLE, f"{name!r} leads out of {root}")
+        raise BadAudioError(QuarantineReason.UNREADABLE, f"{name!r} leads out of {root}")
     return path

@@ -12,17 +12,17 @@ from functools import partial
 import numpy as np
 from pydantic import ValidationError
 
-from music_flamingo.audio.decode import Reason
+from music_flamingo.audio.decode import QuarantineReason
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import BAD_TIMES, TOO_LONG, Said
+from music_flamingo.sources.speech import BAD_TIMES, TOO_LONG, SpokenUtterance
 from music_flamingo.sources.speech.reading import from_zero, span_s, stretches
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Line:
+class TranscriptLine:
     """A line of a transcript as it stands there; not yet checked."""
 
     speaker: str
@@ -42,7 +42,7 @@ class Session:
     """(start, end) in seconds -> mono float32 at 16 kHz. Raises BadAudioError or OSError."""
 
 
-def cut(session: Session, lines: Callable[[], Iterable[Line]], max_s: float) -> Iterator[Said]:
+def cut(session: Session, lines: Callable[[], Iterable[TranscriptLine]], max_s: float) -> Iterator[SpokenUtterance]:
     """The session's stretches. `lines` reads the transcript; it raises ValueError or OSError where it cannot.
 
     Lines without words are passed over: nothing is to be transcribed there.
@@ -51,7 +51,7 @@ def cut(session: Session, lines: Callable[[], Iterable[Line]], max_s: float) -> 
         found = [line for line in lines() if line.text]
     except (ValueError, OSError, KeyError, TypeError) as error:
         log.warning("the transcript of session %s cannot be read: %s", session.id, error)
-        yield _said(session, "transcript", (), str(Reason.UNREADABLE))
+        yield _said(session, "transcript", (), str(QuarantineReason.UNREADABLE))
         return
     good: list[SpokenSegment] = []
     for number, line in enumerate(found):
@@ -63,11 +63,11 @@ def cut(session: Session, lines: Callable[[], Iterable[Line]], max_s: float) -> 
         start_s, end_s = span_s(group)
         problem = TOO_LONG if end_s - start_s > max_s else None
         said = _said(session, f"{number:05d}", from_zero(group), problem)
-        yield Said(**{**vars(said), "read": partial(session.read, start_s, end_s)})
+        yield SpokenUtterance(**{**vars(said), "read": partial(session.read, start_s, end_s)})
 
 
-def _said(session: Session, name: str, words: tuple[SpokenSegment, ...], problem: str | None) -> Said:
-    return Said(
+def _said(session: Session, name: str, words: tuple[SpokenSegment, ...], problem: str | None) -> SpokenUtterance:
+    return SpokenUtterance(
         id=f"{session.id}-{name}",
         language=session.language,
         split=session.split,

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason, decode_model_copy
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason, decode_model_copy
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import Said, SpeechSettings, Whole
+from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance, Whole
 from music_flamingo.sources.speech.reading import files_sha256, require_folder, require_found
 
 LICENCE = "CDLA-Sharing-1.0"
@@ -72,10 +72,10 @@ class SiftSource:
                     units.append(json.dumps({**place, "asked": asked}, ensure_ascii=False))
         return require_found(units, self.root, "train/**/*.jsonl")
 
-    def utterances(self, unit: str) -> Iterator[Said]:
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         row = json.loads(unit)
         table, asked = Path(row["table"]), row["asked"]
-        yield Said(
+        yield SpokenUtterance(
             id=f"{'-'.join(table.with_suffix('').parts)}-{row['line']}",
             language=table.parent.name,
             split=SPLITS[table.parts[0]],
@@ -88,7 +88,7 @@ class SiftSource:
 
     def _read(self, clip: str | None, named: str) -> np.ndarray:
         if clip is None:
-            raise BadAudioError(Reason.UNREADABLE, f"{self.audio} holds no {Path(named).name}")
+            raise BadAudioError(QuarantineReason.UNREADABLE, f"{self.audio} holds no {Path(named).name}")
         return decode_model_copy(self.audio / clip, self.limits)
 
 

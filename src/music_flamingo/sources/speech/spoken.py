@@ -21,7 +21,7 @@ from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import Said, SpeechSettings
+from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.espeak import RATE_HZ, Speech, Voice, say, version
 
 LICENCE = "CC0-1.0"
@@ -110,13 +110,13 @@ class SpokenSource:
             for i in range(getattr(forms, form))
         ]
 
-    def utterances(self, unit: str) -> Iterator[Said]:
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         split, form, index = unit.split("/")
         rng = random.Random(f"{self.config.seed}/{unit}")
         language = self.config.languages[int(index) % len(self.config.languages)]
         draw = Draw(self.config, "train" if split == "train" else "dev", language, rng)
         segments, samples = {"alone": _alone, "together": _together, "sung": _sung}[form](draw)
-        yield Said(
+        yield SpokenUtterance(
             id=f"{form}-{split}-{index}",
             language=language,
             split=draw.split,

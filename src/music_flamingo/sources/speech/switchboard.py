@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, Reason
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
 from music_flamingo.records.track import Split
-from music_flamingo.sources.speech import Said, SpeechSettings
+from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
-from music_flamingo.sources.speech.sessions import Line, Session, cut
+from music_flamingo.sources.speech.sessions import Session, TranscriptLine, cut
 
 LICENCE = "LDC-User-Agreement"
 _TRANSCRIPT = re.compile(r"^sw(\d{4})([AB])-ms98-a-trans\.text$")
@@ -77,13 +77,13 @@ class SwitchboardSource:
     def units(self) -> Sequence[str]:
         return require_found(sorted(self._calls), self.root, "sw2001A-ms98-a-trans.text")
 
-    def utterances(self, unit: str) -> Iterator[Said]:
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         session = Session(f"sw{unit}", "en", self.config.split, LICENCE, partial(self._read, unit))
         return cut(session, partial(_lines, self._calls[unit]), self.config.max_stretch_s)
 
     def _read(self, call: str, start_s: float, end_s: float) -> np.ndarray:
         if call not in self._recordings:
-            raise BadAudioError(Reason.UNREADABLE, f"{self.root} holds no sw0{call}.sph")
+            raise BadAudioError(QuarantineReason.UNREADABLE, f"{self.root} holds no sw0{call}.sph")
         return read_stretch(self._recordings[call], start_s, end_s)
 
 
@@ -91,13 +91,13 @@ def _recordings(root: Path) -> list[Path]:
     return [path for path in root.rglob("sw*") if path.suffix.lower() in (".sph", ".wav")]
 
 
-def _lines(transcripts: Sequence[Path]) -> list[Line]:
+def _lines(transcripts: Sequence[Path]) -> list[TranscriptLine]:
     lines = []
     for path in transcripts:
         speaker = path.name[:7]
         for row in path.read_text().splitlines():
             _, start_s, end_s, text = row.split(maxsplit=3)
-            lines.append(Line(speaker, float(start_s), float(end_s), words(text)))
+            lines.append(TranscriptLine(speaker, float(start_s), float(end_s), words(text)))
     return lines
 
 

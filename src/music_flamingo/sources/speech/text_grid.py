@@ -14,13 +14,13 @@ _INTERVAL = re.compile(rf"intervals \[\d+\]:\s*xmin = {_NUMBER}\s*xmax = {_NUMBE
 
 
 @dataclass(frozen=True)
-class Interval:
+class TextGridInterval:
     start_s: float
     end_s: float
     text: str
 
 
-def read_text_grid(path: Path) -> dict[str, list[Interval]]:
+def read_text_grid(path: Path) -> dict[str, list[TextGridInterval]]:
     """Tier -> its intervals. Raises ValueError for what is no long TextGrid, or not whole."""
     text = _decoded(path.read_bytes())
     head, *tiers = _TIER.split(text)
@@ -34,11 +34,11 @@ def _decoded(data: bytes) -> str:
     return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
 
 
-def _tier(path: Path, text: str) -> tuple[str, list[Interval]]:
+def _tier(path: Path, text: str) -> tuple[str, list[TextGridInterval]]:
     kind, name, size = _CLASS.search(text), _NAME.search(text), _SIZE.search(text)
     if kind is None or name is None or kind[1] != "IntervalTier" or size is None:
         raise ValueError(f"{path} has a tier that is not one of intervals")
-    found = [Interval(float(a), float(b), said.replace('""', '"')) for a, b, said in _INTERVAL.findall(text)]
+    found = [TextGridInterval(float(a), float(b), said.replace('""', '"')) for a, b, said in _INTERVAL.findall(text)]
     if len(found) != int(size[1]):
         raise ValueError(f"{path}: tier {name[1]} claims {size[1]} intervals and holds {len(found)}")
     return name[1], found

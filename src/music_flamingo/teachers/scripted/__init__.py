@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from music_flamingo import __version__
-from music_flamingo.core.record import Part
-from music_flamingo.teachers import Reply, Request
+from music_flamingo.core.record import RecordPart
+from music_flamingo.teachers import Reply, TeacherRequest
 from music_flamingo.teachers.config import AudioFormat
 from music_flamingo.teachers.scripted.attribute import write_attribute
 from music_flamingo.teachers.scripted.chains import rewrite_step, split_steps, write_chain
@@ -23,7 +23,7 @@ from music_flamingo.teachers.scripted.rich import write_rich_caption
 from music_flamingo.teachers.scripted.short import write_initial_caption, write_short_caption, write_structured_truth
 from music_flamingo.teachers.scripted.temporal import write_temporal
 
-WRITERS: Mapping[str, Callable[[Any, random.Random], Part]] = {
+WRITERS: Mapping[str, Callable[[Any, random.Random], RecordPart]] = {
     "initial_caption": write_initial_caption,
     "rich_caption": write_rich_caption,
     "short_caption": write_short_caption,
@@ -53,7 +53,7 @@ class ScriptedTeacher:
     concurrency = 1
     audio: AudioFormat | None = None
 
-    def ask(self, request: Request[Reply]) -> Reply:
+    def ask(self, request: TeacherRequest[Reply]) -> Reply:
         reply = WRITERS[request.prompt_id](request.payload, random.Random(request.seed))
         assert isinstance(reply, request.reply), f"{request.prompt_id} wrote a {type(reply).__name__}"
         return reply

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from music_flamingo.records import Reference
 from music_flamingo.records.example import QuestionType
-from music_flamingo.teachers.payloads import Asked, SongPayload
+from music_flamingo.teachers.payloads import SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.claims import CLAIMS
 
 
@@ -16,9 +16,9 @@ def asked(
     rationale: str,
     references: Sequence[Reference],
     options: Sequence[str] = (),
-) -> Asked:
+) -> WrittenQuestion:
     """A question; multiple choice without options of its own gets its wrong options later."""
-    return Asked(
+    return WrittenQuestion(
         family=family,
         type=kind,
         question=question,
@@ -30,7 +30,9 @@ def asked(
     )
 
 
-def audible(payload: SongPayload, family: str, references: Sequence[Reference], because: str = "") -> list[Asked]:
+def audible(
+    payload: SongPayload, family: str, references: Sequence[Reference], because: str = ""
+) -> list[WrittenQuestion]:
     """The closed question of an audible family, word for word, where the facts answer it."""
     return [
         asked(c.family, c.type, c.question, c.answer, _rationale(family, c.answer, because), references, c.options)

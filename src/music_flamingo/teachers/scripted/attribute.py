@@ -2,7 +2,7 @@
 
 import random
 
-from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
+from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible
 from music_flamingo.teachers.scripted.words import whole
 
@@ -21,7 +21,7 @@ def write_attribute(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     )
 
 
-def _tone_production(facts: SongFacts, rng: random.Random) -> list[Asked]:
+def _tone_production(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     if facts.lead_envelope is None:
         return []
     wording = rng.choice(
@@ -37,7 +37,7 @@ def _tone_production(facts: SongFacts, rng: random.Random) -> list[Asked]:
     return [asked("tone_production", "technique", wording, answer, rationale, [whole(facts)], options)]
 
 
-def _dynamics(facts: SongFacts, rng: random.Random) -> list[Asked]:
+def _dynamics(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     if facts.dynamics_trend is None or facts.dynamics_range_db is None:
         return []
     wording = rng.choice(

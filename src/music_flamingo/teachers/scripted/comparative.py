@@ -3,7 +3,7 @@
 import random
 
 from music_flamingo.records import Segment
-from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
+from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked
 from music_flamingo.teachers.scripted.words import chord, listed, seconds, stretch, whole
 from music_flamingo.teachers.theory import KEY_RELATIONS, KeyName, form_letters, key_relation
@@ -25,7 +25,7 @@ def write_comparative(payload: SongPayload, rng: random.Random) -> QuestionsRepl
     return QuestionsReply(questions=questions)
 
 
-def _louder_half(facts: SongFacts) -> list[Asked]:
+def _louder_half(facts: SongFacts) -> list[WrittenQuestion]:
     if facts.dynamics_trend is None:
         return []
     answer = {"falling": HALVES[0], "rising": HALVES[1], "steady": HALVES[2]}[facts.dynamics_trend]
@@ -34,7 +34,7 @@ def _louder_half(facts: SongFacts) -> list[Asked]:
     return [asked("louder_half", "comparison", wording, answer, rationale, [whole(facts)], HALVES)]
 
 
-def _busier_half(facts: SongFacts) -> list[Asked]:
+def _busier_half(facts: SongFacts) -> list[WrittenQuestion]:
     spans, middle_s = facts.spans, facts.duration_s / 2
     if len(spans) < 3:
         return []
@@ -48,7 +48,7 @@ def _busier_half(facts: SongFacts) -> list[Asked]:
     return [asked("busier_half", "comparison", wording, answer, rationale, shown, HALVES)]
 
 
-def _outer_chords(facts: SongFacts) -> list[Asked]:
+def _outer_chords(facts: SongFacts) -> list[WrittenQuestion]:
     spans = facts.spans
     if len(spans) < 2:
         return []
@@ -61,7 +61,7 @@ def _outer_chords(facts: SongFacts) -> list[Asked]:
     return [asked("same_outer_chords", "comparison", wording, "yes" if same else "no", rationale, shown, ("yes", "no"))]
 
 
-def _outer_keys(facts: SongFacts) -> list[Asked]:
+def _outer_keys(facts: SongFacts) -> list[WrittenQuestion]:
     """How the key of the end is related to that of the beginning, where the music modulates."""
     if len(facts.key_changes) < 2:
         return []
@@ -74,7 +74,7 @@ def _outer_keys(facts: SongFacts) -> list[Asked]:
     return [asked("key_relation", "comparison", wording, relation, rationale, shown, KEY_RELATIONS)]
 
 
-def _sections(facts: SongFacts, rng: random.Random) -> list[Asked]:
+def _sections(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     letters, sections = form_letters(facts.sections), facts.sections
     if len(sections) > MOST_SECTIONS:
         return []
@@ -95,7 +95,7 @@ def _sections(facts: SongFacts, rng: random.Random) -> list[Asked]:
     return questions + _longest(facts.sections)
 
 
-def _longest(sections: list[Segment]) -> list[Asked]:
+def _longest(sections: list[Segment]) -> list[WrittenQuestion]:
     if not 2 <= len(sections) <= len(ORDINALS):
         return []
     lengths = sorted(((s.end_s - s.start_s, i) for i, s in enumerate(sections)), reverse=True)

@@ -2,7 +2,7 @@
 
 import random
 
-from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
+from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible
 from music_flamingo.teachers.scripted.words import bars, chord, listed, seconds, stretch, whole
 from music_flamingo.teachers.theory import (
@@ -34,7 +34,7 @@ def write_harmony(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     return QuestionsReply(questions=questions)
 
 
-def _key(facts: SongFacts, key: KeyName) -> list[Asked]:
+def _key(facts: SongFacts, key: KeyName) -> list[WrittenQuestion]:
     shown = [whole(facts)]
     relative = relative_key(key)
     rationale = f"The tonic is {key.tonic} and the third above it is {key.mode}."
@@ -47,7 +47,7 @@ def _key(facts: SongFacts, key: KeyName) -> list[Asked]:
     ]
 
 
-def _chords(facts: SongFacts, rng: random.Random) -> list[Asked]:
+def _chords(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     spans, key = facts.spans, facts.key_name
     first, last, middle = spans[0], spans[-1], rng.choice(spans)
     triads = list(dict.fromkeys(Chord(*s.chord.harmony, seventh="").symbol(key) for s in spans))
@@ -75,11 +75,11 @@ def _chords(facts: SongFacts, rng: random.Random) -> list[Asked]:
     ]
 
 
-def _name(family: str, question: str, answer: str, shown: list, where: str) -> Asked:
+def _name(family: str, question: str, answer: str, shown: list, where: str) -> WrittenQuestion:
     return asked(family, "chord", question, answer, f"The chord {answer} sounds {where}.", shown)
 
 
-def _in_the_key(facts: SongFacts, key: KeyName, rng: random.Random) -> list[Asked]:
+def _in_the_key(facts: SongFacts, key: KeyName, rng: random.Random) -> list[WrittenQuestion]:
     spans = facts.spans
     span = rng.choice(spans)
     numeral, symbol = roman_numeral(span.chord, key), span.chord.symbol(key)
@@ -103,7 +103,7 @@ def _in_the_key(facts: SongFacts, key: KeyName, rng: random.Random) -> list[Aske
     return questions + _borrowing(facts, key) + _rhythm(facts)
 
 
-def _borrowing(facts: SongFacts, key: KeyName) -> list[Asked]:
+def _borrowing(facts: SongFacts, key: KeyName) -> list[WrittenQuestion]:
     borrowed = [s for s in facts.spans if is_borrowed(s.chord, key)]
     symbols = list(dict.fromkeys(s.chord.symbol(key) for s in borrowed))
     rationale = f"Borrowed: {listed(symbols)}." if borrowed else "Every chord belongs to the key or to none near it."
@@ -113,7 +113,7 @@ def _borrowing(facts: SongFacts, key: KeyName) -> list[Asked]:
     return [asked("modal_mixture", "multiple_choice", wording, answer, rationale, shown, ("yes", "no"))]
 
 
-def _rhythm(facts: SongFacts) -> list[Asked]:
+def _rhythm(facts: SongFacts) -> list[WrittenQuestion]:
     rhythm = harmonic_rhythm(facts.spans, facts.num_bars)
     if rhythm is None:
         return []

@@ -4,7 +4,7 @@ import random
 import re
 
 from music_flamingo.records import Segment
-from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
+from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked
 from music_flamingo.teachers.scripted.words import first_words, seconds, stretch, whole
 
@@ -31,7 +31,7 @@ def _bare(text: str) -> str:
     return re.sub(r"^\W+|\W+$", "", text)
 
 
-def _cantabile(facts: SongFacts) -> list[Asked]:
+def _cantabile(facts: SongFacts) -> list[WrittenQuestion]:
     if facts.lead_envelope is None:
         return []
     can_swell = facts.lead_envelope == "sustained"
@@ -41,7 +41,7 @@ def _cantabile(facts: SongFacts) -> list[Asked]:
     return [asked("vocal_sustain", "technique", wording, answer, rationale, [whole(facts)], ("yes", "no"))]
 
 
-def _text(lines: list[Segment], rng: random.Random) -> list[Asked]:
+def _text(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
     first, last = lines[0], lines[-1]
     opening = first_words(first.label, OPENING_WORDS)
     ending = _bare(_bare(last.label).split()[-1])
@@ -65,7 +65,7 @@ def _text(lines: list[Segment], rng: random.Random) -> list[Asked]:
     ]
 
 
-def _lines(lines: list[Segment], rng: random.Random) -> list[Asked]:
+def _lines(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
     line = rng.choice(lines)
     return [
         asked(

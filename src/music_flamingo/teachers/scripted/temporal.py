@@ -3,7 +3,7 @@
 import random
 
 from music_flamingo.scoring.families import FAST_ABOVE_BPM, SLOW_BELOW_BPM, tempo_class
-from music_flamingo.teachers.payloads import Asked, QuestionsReply, SongFacts, SongPayload
+from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible
 from music_flamingo.teachers.scripted.words import bars, chord, plural, seconds, stretch, whole
 from music_flamingo.teachers.theory import TEMPO_TERMS, tempo_term
@@ -22,7 +22,7 @@ def write_temporal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     )
 
 
-def _tempo(payload: SongPayload, rng: random.Random) -> list[Asked]:
+def _tempo(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
     facts = payload.facts
     if facts.tempo_bpm is None:
         return []
@@ -44,7 +44,7 @@ def _tempo(payload: SongPayload, rng: random.Random) -> list[Asked]:
     return questions
 
 
-def _meter(payload: SongPayload) -> list[Asked]:
+def _meter(payload: SongPayload) -> list[WrittenQuestion]:
     facts = payload.facts
     if not facts.beats_per_bar or not facts.downbeats_s:
         return []
@@ -55,7 +55,7 @@ def _meter(payload: SongPayload) -> list[Asked]:
     return audible(payload, "meter", shown, f"From one downbeat to the next there are {counted}.")
 
 
-def _bars(facts: SongFacts, rng: random.Random) -> list[Asked]:
+def _bars(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     if facts.num_bars < 2:
         return []
     wording = rng.choice(("How many bars begin in this recording?", "How many downbeats are heard?"))
@@ -74,7 +74,7 @@ def _bars(facts: SongFacts, rng: random.Random) -> list[Asked]:
     return [*questions, asked("bar_start", "time", f"When does bar {bar} begin?", seconds(at_s), rationale, [spot])]
 
 
-def _sections(facts: SongFacts) -> list[Asked]:
+def _sections(facts: SongFacts) -> list[WrittenQuestion]:
     if len(facts.sections) < 2:
         return []
     start_s = facts.sections[1].start_s
@@ -84,7 +84,7 @@ def _sections(facts: SongFacts) -> list[Asked]:
     return [asked("second_section_start", "time", wording, seconds(start_s), rationale, [shown])]
 
 
-def _chords(facts: SongFacts, rng: random.Random) -> list[Asked]:
+def _chords(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     spans = facts.spans
     if len(spans) < 2:
         return []

@@ -1,0 +1,104 @@
+"""Workspaces: where a run of the whole pipeline lives. The default runs in the repository; a profile or one's own
+songs run beside it, in `runs/NAME`, with their own params.yaml, dvc.yaml and data."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from music_flamingo.core.errors import UserError
+from music_flamingo.core.params import load_params
+from music_flamingo.core.shards import write_atomic
+
+PROFILES = Path("pipelines/profiles")
+SITE = Path("data/site/index.html")
+
+
+def profile_path(name: str) -> Path:
+    """`smoke` -> pipelines/profiles/smoke.yaml; a path to a YAML file stays as it is."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    found = repository() / PROFILES / f"{name}.yaml"
+    if not found.is_file():
+        there = sorted(p.stem for p in found.parent.glob("*.yaml"))
+        raise UserError(f"there is no profile `{name}` in {PROFILES}. Profiles: {', '.join(there)}.")
+    return found
+
+
+def reproduce(profile: str | None, source: Path | None, settings: tuple[str, ...], workspace: Path | None) -> int:
+    """Prepare the workspace, let DVC run what is missing, and print the address of the report."""
+    home = repository()
+    if source is not None:
+        settings = (*settings, *_source_settings(source))
+    folder = workspace or _default_workspace(home, profile, source, settings)
+    if folder.resolve() != home:
+        prepare(home, folder, profile, settings)
+    status = subprocess.run([*_dvc(), "repro"], cwd=folder, env=_environment()).returncode
+    if status:
+        print(f"mf: the pipeline stopped; what is finished stays in {folder / 'data'}.", file=sys.stderr)
+        return status
+    print(f"\nReport: {(folder / SITE).resolve().as_uri()}")
+    return 0
+
+
+def prepare(home: Path, folder: Path, profile: str | None, settings: tuple[str, ...]) -> None:
+    """Write the workspace's params.yaml (resolved) and dvc.yaml (with paths to the code made relative to it)."""
+    overlays = (profile_path(profile),) if profile else ()
+    params = load_params(home / "params.yaml", overlays, settings)
+    graph = yaml.safe_load((home / "dvc.yaml").read_text())
+    for stage in graph["stages"].values():
+        stage["deps"] = [_relative(home, folder, dep) for dep in stage["deps"]]
+    graph["stages"]["ingest"]["deps"] += _songs(params)
+    _write_if_changed(folder / "params.yaml", "# Resolved parameters of this workspace.\n", params)
+    _write_if_changed(folder / "dvc.yaml", "# dvc.yaml of the repository, with paths relative to this folder.\n", graph)
+
+
+def _relative(home: Path, folder: Path, dep: str) -> str:
+    return os.path.relpath(home / dep, folder) if dep.startswith("src/") else dep
+
+
+def _songs(params: dict[str, Any]) -> list[str]:
+    """The folder of songs that the source reads, so that DVC sees songs come and go."""
+    path = params["ingest"]["source"].get("path")
+    return [path] if path else []
+
+
+def _write_if_changed(path: Path, header: str, value: Any) -> None:
+    text = header + yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    if not path.is_file() or path.read_text() != text:
+        write_atomic(path, text)
+
+
+def _source_settings(source: Path) -> tuple[str, ...]:
+    if not source.is_dir():
+        raise UserError(f"SOURCE={source} is not a folder. Give a folder of wav, flac, mp3, m4a, ogg or opus files.")
+    return (f"ingest.source={{kind: audio_folder, path: {yaml.safe_dump(str(source.resolve())).splitlines()[0]}}}",)
+
+
+def _default_workspace(home: Path, profile: str | None, source: Path | None, settings: tuple[str, ...]) -> Path:
+    if profile is None and not settings:
+        return home
+    parts = [p for p in (Path(profile).stem if profile else None, source.resolve().name if source else None) if p]
+    return home / "runs" / ("-".join(parts) or "custom")
+
+
+def repository() -> Path:
+    """The checkout that holds dvc.yaml: here or above, else the one this package is installed from."""
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[3]):
+        if (folder / "dvc.yaml").is_file() and (folder / PROFILES).is_dir():
+            return folder
+    raise UserError("no dvc.yaml with pipelines/profiles here or above: run mf inside a checkout of the repository.")
+
+
+def _dvc() -> list[str]:
+    return [sys.executable, "-m", "dvc"]
+
+
+def _environment() -> dict[str, str]:
+    # dvc.yaml says `mf run ...`: the mf beside this interpreter
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}

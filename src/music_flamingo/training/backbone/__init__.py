@@ -1,0 +1,1 @@
+"""The backbone: speech tasks in the five stages of Audio Flamingo 3."""

@@ -1,0 +1,1 @@
+"""GRPO: prompts, sampling, rollouts and the trainer."""

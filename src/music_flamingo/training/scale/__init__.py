@@ -1,0 +1,1 @@
+"""Training on many ranks: sharded weights, full state, checkpoints and their store."""

@@ -1,0 +1,185 @@
+"""One supervised run from tables to a model folder: what the stages `sft` and `warmup` share."""
+
+import logging
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import torch
+
+from music_flamingo.core.ports import InputFolder, OutputFolder
+from music_flamingo.core.ranks import is_first
+from music_flamingo.core.stage import Metrics
+from music_flamingo.model.context import MARKS, Hearing
+from music_flamingo.model.files import load_model, load_processor, save_model
+from music_flamingo.training import sft_trainer as sft
+from music_flamingo.training.data.audio import Recordings, SoundBank
+from music_flamingo.training.data.collator import Branches, LessonCollator
+from music_flamingo.training.data.item_store import Shelf
+from music_flamingo.training.data.mixture import MixtureSource, TokenCounts, chosen, divided, mixed, shares, words_of
+from music_flamingo.training.data.packing import Rows, filled
+from music_flamingo.training.data.samples import WindowRule
+from music_flamingo.training.data.schedule import TrainingSchedule
+from music_flamingo.training.log import Line, log_lines, write_log, write_plan
+from music_flamingo.training.scale.distributed import join, leave
+from music_flamingo.training.settings import SupervisedConfig
+
+log = logging.getLogger(__name__)
+
+LAST_STEPS = 20
+"""Loss and accuracy in the metrics are means over this many last steps."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """All that a supervised run sees, before any weight is loaded: what `teach` trains on and `mf inspect` shows."""
+
+    shelf: Shelf
+    plan: TrainingSchedule
+    sources: Sequence[str]
+    """Their names, in the order of `plan.units`."""
+    recordings: Recordings
+    hearing: Hearing
+    lessons: TrainingSchedule | Rows
+    """What a step takes `batch_size` of."""
+    collator: LessonCollator
+
+
+def prepare(
+    stage: str,
+    config: SupervisedConfig,
+    sources: Sequence[MixtureSource],
+    start: InputFolder,
+    *,
+    min_answers: int,
+) -> Lessons:
+    """The lessons of the whole run, in order, for the model of `start`. `min_answers`: see `Shelf.write`."""
+    model_config, processor = load_processor(start.root)
+    taught = chosen(sources, config.mixture.sources, stage)
+    families = {family: weight for source in taught for family, weight in source.families.items()}
+    shelf = Shelf.write([source.items for source in taught], families, stage, min_answers=min_answers)
+    for family, reason in sorted(shelf.left_out.items()):
+        log.warning("%s: family %s is left out: %s", stage, family, reason)
+    tables = {source.recordings.root: source.recordings for source in taught}
+    recordings = Recordings(list(tables.values()))
+    hearing = _hearing(config, Hearing.of(processor, model_config))
+    words = words_of(processor, shelf)
+    rngs = [random.Random(config.seed) for _ in taught]
+    units = divided(shelf, recordings.listing, hearing, _windows(config, hearing), words, rngs, config.max_turns)
+    for source, of_source in zip(taught, units, strict=True):
+        for reason, count in sorted(of_source.set_aside.items()):
+            log.warning("%s: %d samples of %s are quarantined: %s", stage, count, source.name, reason)
+    plan = TrainingSchedule(units, shelf)
+    weights = [config.mixture.sources[source.name] for source in taught]
+    parts = shares([of_source.num_samples for of_source in units], weights, config.mixture.temperature, stage)
+    lessons = _fill(config, plan, mixed(plan, rngs, parts), hearing, words)
+    even = {family for source in taught if source.is_even for family in source.families}
+    branches = Branches(processor, (item for item in shelf if item.family not in even), config.branch_weight)
+    packing = config.packing or config.fill is not None
+    collator = LessonCollator(processor, lessons, SoundBank(processor, recordings), branches, packing, config.turns)
+    return Lessons(shelf, plan, [source.name for source in taught], recordings, hearing, lessons, collator)
+
+
+def _hearing(config: SupervisedConfig, hearing: Hearing) -> Hearing:
+    """A lesson has no more room than a row."""
+    limit = config.fill.max_tokens if config.fill else hearing.context_tokens
+    return replace(hearing, context_tokens=min(hearing.context_tokens, limit))
+
+
+def _windows(config: SupervisedConfig, hearing: Hearing) -> WindowRule:
+    windows = config.windows
+    return WindowRule(
+        windows.rule,
+        round(windows.max_s * hearing.sample_rate_hz),
+        windows.per_track,
+        config.context.on_overflow,
+        config.context.whole_above,
+    )
+
+
+def _fill(
+    config: SupervisedConfig, plan: TrainingSchedule, stream: Iterator[int], hearing: Hearing, words: TokenCounts
+) -> TrainingSchedule | Rows:
+    """Draw the lessons of all steps; in rows, where these have a budget."""
+    wanted = config.steps * config.batch_size
+    if config.fill is None:
+        for _ in islice(stream, wanted):
+            pass
+        return plan
+
+    def tokens(number: int) -> int:
+        window = plan.window_of(number)
+        sound = hearing.audio_tokens(window.end - window.start) + MARKS
+        return sound + words.of_lesson(plan.rows_of(number), apart=config.turns == "isolated")
+
+    rows = Rows(plan, config.fill.max_tokens)
+    for row in islice(filled(stream, tokens, config.fill.max_tokens, config.fill.look_ahead), wanted):
+        rows.add(*row)
+    return rows
+
+
+def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: InputFolder, out: OutputFolder) -> Metrics:
+    """Train the model of `start` on the lessons; leaves model/, log.jsonl and plan.json in `out`."""
+    torch.set_num_threads(config.threads)
+    join(config.hardware)
+    _, processor = load_processor(start.root)
+    model, history = sft.train(
+        lambda: load_model(start.root)[0],
+        processor,
+        prepared.lessons,
+        prepared.collator,
+        config.optimiser,
+        batch_size=config.batch_size,
+        checkpoint_every=config.checkpoint_every,
+        seed=config.seed,
+        work=out.work / "checkpoints",
+        label=stage,
+        tuning=config.tuning,
+        hardware=config.hardware,
+        tracking=config.tracking,
+    )
+    leave()
+    lines = log_lines(history)
+    plan = planned(config, prepared)
+    if is_first():
+        save_model(model, processor, out.root)
+        write_log(out.root, lines)
+        write_plan(out.root, plan)
+    return {**plan, "steps": len(lines), **last_means(lines, "loss", "accuracy")}
+
+
+def planned(config: SupervisedConfig, prepared: Lessons) -> dict[str, Any]:
+    """What is taught, out of which sources, what is not and why."""
+    plan, lessons = prepared.plan, prepared.lessons
+    heard = {name for units in plan.units for name in units.ids}
+    facts: dict[str, Any] = {
+        "families": prepared.shelf.counts,
+        "left_out": dict(prepared.shelf.left_out),
+        "num_tracks": len(heard),
+        "windows": config.windows.model_dump(),
+        "sources": {
+            name: {
+                "samples": units.num_samples,
+                "lessons": plan.num_lessons_by_source[number],
+                "epochs": round(plan.num_asked_by_source[number] / max(units.num_samples, 1), 2),
+                "window_by_references": dict(sorted(units.own_windows.items())),
+                "quarantined": dict(sorted(units.set_aside.items())),
+            }
+            for number, (name, units) in enumerate(zip(prepared.sources, plan.units, strict=True))
+        },
+    }
+    if isinstance(lessons, Rows):
+        facts |= {"padding_waste": round(lessons.waste, 4), "lessons_per_row": round(lessons.lessons_per_row, 2)}
+    return facts
+
+
+def last_means(lines: list[Line], *names: str) -> dict[str, float]:
+    """Mean of each named value over the last steps of a log, where it was logged."""
+    means = {}
+    for name in names:
+        values = [line[name] for line in lines[-LAST_STEPS:] if line.get(name) is not None]
+        if values:
+            means[name] = round(sum(values) / len(values), 4)
+    return means

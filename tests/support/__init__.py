@@ -1,0 +1,1 @@
+"""What tests share: servers, sounds, tiny models and data folders."""
