@@ -283,12 +283,12 @@ def test_sigterm_deletes_the_job(cluster, tmp_path):
         import json, sys
         from pathlib import Path
         from kubernetes import client
-        from music_flamingo.cluster.jobs import JobSettings, Work
+        from music_flamingo.cluster.jobs import JobSettings, StageJob
         from music_flamingo.cluster.launcher import Launcher
         api = client.ApiClient(client.Configuration(host={cluster.url!r}))
         settings = JobSettings.model_validate_json({settings().model_dump_json()!r})
         print("ready", flush=True)
-        Launcher(api, {NAMESPACE!r}, settings, Path({str(tmp_path)!r}) / "log").run(Work("sft", "r1", ()))
+        Launcher(api, {NAMESPACE!r}, settings, Path({str(tmp_path)!r}) / "log").run(StageJob("sft", "r1", ()))
         """
     )
     step = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

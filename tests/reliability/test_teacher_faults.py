@@ -138,7 +138,7 @@ def undisturbed(tmp_path_factory):
 
 def start(stage: str, data: Path, asked: dict, config: dict | None = None) -> subprocess.Popen:
     code = (
-        "import json, sys; from pathlib import Path; import songs; from music_flamingo import stages; "
+        "import json, sys; from pathlib import Path; from support import songs; from music_flamingo import stages; "
         "songs.run_stage(stages.load(sys.argv[1]), json.loads(sys.argv[3]), Path(sys.argv[2]))"
     )
     paths = f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
