@@ -26,9 +26,8 @@ LEFT_OUT = {
     "music_flamingo.teachers.usage": "counts what teachers cost, outside of the ports",
     "music_flamingo.teachers.cache": "gives a finished call's reply again, to the same request alone",
     "music_flamingo.training.tracking": "passes numbers of log.jsonl on to TensorBoard and MLflow",
-    "music_flamingo.training.scale.checkpoint_store": "copies checkpoints to an object store, and back to the same bytes",
-    "music_flamingo.training.grpo.vllm": "another engine for the same draws; that it draws is a parameter, and its bits "
-    "differ from run to run",
+    "music_flamingo.training.scale.checkpoint_store": "copies checkpoints to a store and back, byte by byte",
+    "music_flamingo.training.grpo.vllm": "another engine for sampling, chosen by a parameter; bits vary by run",
 }
 """Module -> why no result depends on it. tests/unit/test_identity.py holds that each is there and is reached."""
 

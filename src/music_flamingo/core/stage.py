@@ -77,6 +77,8 @@ class Stage:
     run: Callable[..., Metrics]
     many_ranks: bool = False
     """Whether `run` shares its work among the ranks of torchrun."""
+    uncached: frozenset[str] = frozenset()
+    """Outputs that DVC neither keeps in its cache nor pushes: pages and copies, which a rerun makes again."""
 
     def code(self) -> Closure:
         """The definitions and data files that `run` can reach, as they stand in the source now."""

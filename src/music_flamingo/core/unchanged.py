@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from music_flamingo.core.errors import UserError
+from music_flamingo.core.errors import TransientError, UserError
 from music_flamingo.core.hashing import PACKAGE_ROOT
 from music_flamingo.core.identity import Closure, stamps
 
@@ -42,10 +42,11 @@ class Start:
         """Raises ChangedWhileRunningError naming the parameters that differ, or why they cannot be read any more."""
         try:
             found = now()
+        except TransientError:
+            raise
         except UserError as error:
-            raise ChangedWhileRunningError(
-                _not_sealed(self.stage, f"its parameters cannot be read: {error}")
-            ) from error
+            what = f"its parameters became unreadable: {error}"
+            raise ChangedWhileRunningError(_not_sealed(self.stage, what)) from error
         names = sorted(n for n in {*found, *self.parameters} if found.get(n) != self.parameters.get(n))
         if names:
             what = f"its parameters changed ({_some(names)})"

@@ -226,4 +226,5 @@ STAGE = Stage(
     inputs={},
     outputs={"tracks": Track, "truth": Truth, "originals": Folder},
     run=run,
+    uncached=frozenset({"originals"}),
 )

@@ -207,4 +207,5 @@ STAGE = Stage(
     },
     outputs={"site": Folder},
     run=run,
+    uncached=frozenset({"site"}),
 )

@@ -198,4 +198,5 @@ STAGE = Stage(
     inputs={"candidates": Example, "facts": Facts, "tracks": Track},
     outputs={"skills": Example, "rejects": Example, "data_docs": Folder},
     run=run,
+    uncached=frozenset({"data_docs"}),
 )
