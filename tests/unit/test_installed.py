@@ -16,7 +16,7 @@ DATA_FILES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setup
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """The files that pip puts below share/, in a folder of their own; the working directory is outside of any checkout."""
+    """What pip puts below share/, in a folder of its own; the working directory is outside of any checkout."""
     home = tmp_path / "venv/share/music-flamingo"
     for folder, patterns in DATA_FILES.items():
         for pattern in patterns:
