@@ -8,8 +8,8 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 NO_HUB  := HF_HUB_OFFLINE=1 GX_ANALYTICS_ENABLED=false DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1
 
-# uv takes PyTorch's CPU build from wherever pip was told to find it (PIP_FIND_LINKS or pip's configuration)
-UV      := UV_LINK_MODE=copy UV_FIND_LINKS="$${PIP_FIND_LINKS:-$$($(PYTHON) -m pip config get global.find-links 2>/dev/null)}" $(BIN)/uv pip
+# uv, with pip's index, certificates and places of wheels (PIP_FIND_LINKS: PyTorch's CPU build)
+UV      := requirements/uv.sh $(PYTHON) $(BIN)/uv pip
 INSTALL := $(UV) install --quiet --python $(BIN)/python
 LOCK    := $(UV) compile --quiet --python $(BIN)/python --prerelease=allow --no-header --no-annotate --no-emit-index-url
 

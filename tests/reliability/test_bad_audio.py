@@ -266,12 +266,12 @@ import json, resource, sys
 from pathlib import Path
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.record import Provenance
-from music_flamingo.sources import Recording
+from music_flamingo.sources import SourceRecording
 from music_flamingo.stages.ingest import take_in
 limits = DecodeLimits.model_validate_json(sys.argv[2])
 made_by = Provenance(made_by="ingest", tool="test", tool_version="1")
 def taken(path):
-    recording = Recording("x", "w", None, None, None, None, None, "u", "o", Path(path), None, None)
+    recording = SourceRecording("x", "w", None, None, None, None, None, "u", "o", Path(path), None, None)
     return take_in(recording, limits, "chromaprint", made_by)
 taken(sys.argv[3])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

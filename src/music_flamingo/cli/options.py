@@ -26,7 +26,7 @@ def add_command(
 
 
 def parameter_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameters (default: params.yaml)")
+    parser.add_argument("--params", type=Path, help="parameters (default: params.yaml here, else the project's)")
     parser.add_argument("--profile", action="append", default=[], help="a profile laid over them: a name or a file")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
 
@@ -36,7 +36,7 @@ def resolved(arguments: argparse.Namespace) -> dict[str, object]:
     from music_flamingo.runs.workspace import profile_path
 
     overlays = tuple(profile_path(name) for name in arguments.profile)
-    return load_params(arguments.params, overlays, tuple(arguments.settings))
+    return load_params(_params_file(arguments.params), overlays, tuple(arguments.settings))
 
 
 def assumptions(arguments: argparse.Namespace) -> dict[str, object]:
@@ -45,4 +45,14 @@ def assumptions(arguments: argparse.Namespace) -> dict[str, object]:
     from music_flamingo.runs.workspace import profile_path
 
     overlays = tuple(profile_path(name) for name in arguments.profile)
-    return load_assumptions(arguments.params, overlays, tuple(arguments.settings))
+    return load_assumptions(_params_file(arguments.params), overlays, tuple(arguments.settings))
+
+
+def _params_file(given: Path | None) -> Path:
+    """`--params`, else params.yaml of the working directory, else the one that came with the package."""
+    from music_flamingo.runs.workspace import repository
+
+    if given is not None:
+        return given
+    here = Path("params.yaml")
+    return here if here.is_file() else repository() / here

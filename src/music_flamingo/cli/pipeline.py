@@ -163,8 +163,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _tools_of(arguments: argparse.Namespace) -> "MeasureUpload | None":
-    """The measuring tools that the parameters name; None where there is no params.yaml."""
-    if not arguments.params.is_file():
+    """The measuring tools that the parameters name; None where `--params` names no file, as in a serving image."""
+    if arguments.params is not None and not arguments.params.is_file():
         return None
     from music_flamingo.core.params import stage_json
     from music_flamingo.stages.facts import MeasureUpload

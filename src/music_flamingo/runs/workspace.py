@@ -1,9 +1,11 @@
 """Workspaces: where a run of the whole pipeline lives. The default runs in the repository; a profile or one's own
 songs run beside it, in `runs/NAME`, with their own params.yaml, dvc.yaml and data."""
 
+import importlib.util
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from music_flamingo.runs.graph import graph
 
 PROFILES = Path("pipelines/profiles")
 SITE = Path("data/site/index.html")
+DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+"""Of a workspace outside of any DVC repository: as the checkout's."""
 
 
 def profile_path(name: str) -> Path:
@@ -52,6 +56,8 @@ def prepare(home: Path, folder: Path, profile: str | None, settings: tuple[str, 
     params = load_params(home / "params.yaml", overlays, settings)
     derived = graph()
     derived["stages"]["ingest"]["deps"] += _songs(params)
+    if not any((place / ".dvc").is_dir() for place in (folder.resolve(), *folder.resolve().parents)):
+        write_atomic(folder / ".dvc/config", DVC_CONFIG)
     _write_if_changed(folder / "params.yaml", "# Resolved parameters of this workspace.\n", params)
     _write_if_changed(folder / "dvc.yaml", "# dvc.yaml of the repository, with this workspace's songs.\n", derived)
 
@@ -75,22 +81,47 @@ def _source_settings(source: Path) -> tuple[str, ...]:
 
 
 def _default_workspace(home: Path, profile: str | None, source: Path | None, settings: tuple[str, ...]) -> Path:
+    if not is_checkout(home):
+        return Path.cwd() / "runs" / (_run_name(profile, source) or ("custom" if settings else "default"))
     if profile is None and not settings:
         return home
-    parts = [p for p in (Path(profile).stem if profile else None, source.resolve().name if source else None) if p]
-    return home / "runs" / ("-".join(parts) or "custom")
+    return home / "runs" / (_run_name(profile, source) or "custom")
+
+
+def _run_name(profile: str | None, source: Path | None) -> str:
+    return "-".join([*([Path(profile).stem] if profile else []), *([source.resolve().name] if source else [])])
 
 
 def repository() -> Path:
-    """The checkout that holds dvc.yaml: here or above, else the one this package is installed from."""
+    """Find the project's files (params.yaml, dvc.yaml, pipelines).
+
+    They lie in the checkout around the working directory, in the one this package is installed from, or else in the
+    copy that was installed with the package.
+    """
     here = Path.cwd().resolve()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[3]):
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[3], *_installed_copies()):
         if (folder / "dvc.yaml").is_file() and (folder / PROFILES).is_dir():
             return folder
-    raise UserError("no dvc.yaml with pipelines/profiles here or above: run mf inside a checkout of the repository.")
+    raise UserError(
+        "params.yaml, dvc.yaml and pipelines/profiles are neither here or above nor installed with this package: "
+        "install it again with pip, or run mf inside a checkout of the repository."
+    )
+
+
+def is_checkout(home: Path) -> bool:
+    """Whether runs belong into `home`: an installed copy holds parameters and no data."""
+    return home not in _installed_copies()
+
+
+def _installed_copies() -> tuple[Path, ...]:
+    """Where pip puts share/: below the environment, or below the folder given as --target."""
+    prefixes = (Path(sysconfig.get_path("data")), Path(__file__).resolve().parents[2])
+    return tuple(prefix / "share/music-flamingo" for prefix in prefixes)
 
 
 def _dvc() -> list[str]:
+    if importlib.util.find_spec("dvc") is None:
+        raise UserError("DVC is not installed. Install with: pip install 'music-flamingo-kubeflow[all]'.")
     return [sys.executable, "-m", "dvc"]
 
 
