@@ -13,6 +13,7 @@ def configure(
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Configs",
     [
+        # derived: stages (make derive)
         ("ingest", str),
         ("facts", str),
         ("captions", str),
@@ -27,6 +28,7 @@ def configure(
         ("evaluate", str),
         ("release", str),
         ("report", str),
+        # end of stages
     ],
 ):
     """Split the parameters of a run into one JSON text a stage.
