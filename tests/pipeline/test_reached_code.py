@@ -55,7 +55,8 @@ def watched(*arguments, **ports):
         sys.setprofile(None), threading.setprofile(None)
 
 watched_stage = dataclasses.replace(stage, run=watched)
-execute(watched_stage, stage_json(params, name), {p: data / p for p in stage.inputs}, {p: data / p for p in stage.outputs})
+inputs, outputs = {p: data / p for p in stage.inputs}, {p: data / p for p in stage.outputs}
+execute(watched_stage, stage_json(params, name), inputs, outputs)
 seen = set(opened)
 missed = [path for path in seen if Path(path) not in closure.files]
 for code in called:
