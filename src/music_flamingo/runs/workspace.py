@@ -14,6 +14,7 @@ import yaml
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.params import load_params
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.runs.graph import graph
 
 PROFILES = Path("pipelines/profiles")
 SITE = Path("data/site/index.html")
@@ -50,21 +51,15 @@ def reproduce(profile: str | None, source: Path | None, settings: tuple[str, ...
 
 
 def prepare(home: Path, folder: Path, profile: str | None, settings: tuple[str, ...]) -> None:
-    """Write the workspace's params.yaml (resolved) and dvc.yaml (with paths to the code made relative to it)."""
+    """Write the workspace's params.yaml (resolved) and dvc.yaml (that of the repository, with the folder of songs)."""
     overlays = (profile_path(profile),) if profile else ()
     params = load_params(home / "params.yaml", overlays, settings)
-    graph = yaml.safe_load((home / "dvc.yaml").read_text())
-    for stage in graph["stages"].values():
-        stage["deps"] = [_relative(home, folder, dep) for dep in stage["deps"]]
-    graph["stages"]["ingest"]["deps"] += _songs(params)
+    derived = graph()
+    derived["stages"]["ingest"]["deps"] += _songs(params)
     if not any((place / ".dvc").is_dir() for place in (folder.resolve(), *folder.resolve().parents)):
         write_atomic(folder / ".dvc/config", DVC_CONFIG)
     _write_if_changed(folder / "params.yaml", "# Resolved parameters of this workspace.\n", params)
-    _write_if_changed(folder / "dvc.yaml", "# dvc.yaml of the repository, with paths relative to this folder.\n", graph)
-
-
-def _relative(home: Path, folder: Path, dep: str) -> str:
-    return os.path.relpath(home / dep, folder) if dep.startswith("src/") else dep
+    _write_if_changed(folder / "dvc.yaml", "# dvc.yaml of the repository, with this workspace's songs.\n", derived)
 
 
 def _songs(params: dict[str, Any]) -> list[str]:
