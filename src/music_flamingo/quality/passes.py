@@ -116,10 +116,11 @@ class Check:
         return len(examples)
 
     def _songs(self, index: int) -> dict[str, Song]:
-        columns = pq.read_table(shard_path(self.tracks.root, index), columns=["id", "duration_s"]).to_pydict()
+        columns = pq.read_table(shard_path(self.tracks.root, index), columns=["id", "duration_s", "title", "artist", "uri"]).to_pydict()
+        names = dict(zip(columns["id"], map(names_of, columns["title"], columns["artist"], columns["uri"]), strict=True))
         durations_s = dict(zip(columns["id"], columns["duration_s"], strict=True))
         known = [f for f in self.facts.read_shard(index) if durations_s.get(f.id) is not None]
-        return {f.id: Song(f, durations_s[f.id], self.limits) for f in known}
+        return {f.id: Song(f, durations_s[f.id], self.limits, names[f.id]) for f in known}
 
     def _signatures(self, examples: Sequence[Example], reasons: Sequence[str]) -> pa.Array:
         found: list[bytes | None] = [None] * len(examples)

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Table, Writer
@@ -60,6 +60,12 @@ class ValidateConfig(StageConfig):
     review: ReviewConfig
     licences: tuple[ToolLicence, ...]
     """Of the tools and collections that the labels come from; printed on the card."""
+    @model_validator(mode="after")
+    def _heard_by_somebody(self) -> "ValidateConfig":
+        if self.limits.unmeasured_claims == "keep_for_judge" and (self.judge is None or self.judge.fraction < 1):
+            raise ValueError("limits.unmeasured_claims: keep_for_judge needs a judge that hears every example (fraction: 1)")
+        return self
+
     workers: int = Field(ge=1, json_schema_extra=NOT_IDENTITY)
 
 
