@@ -10,7 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from music_flamingo.records import Example, Facts, Step
 from music_flamingo.records.example import CATEGORIES
-from music_flamingo.scoring.claims import ClaimJudgement, SpokenClaim, judge, plain, read_answer, read_claims, read_premises
+from music_flamingo.scoring.claims import (
+    ClaimJudgement,
+    SpokenClaim,
+    judge,
+    plain,
+    read_answer,
+    read_claims,
+    read_premises,
+)
 from music_flamingo.scoring.claims.base import unmeasured
 from music_flamingo.scoring.families import FAMILIES
 
@@ -134,7 +142,9 @@ _REFUSAL = re.compile(
     r" (?:listen|hear|access|determine|know|have)\b|\bcannot (?:listen|hear|process) (?:to )?(?:the |this )?(?:audio|music)|\bhere(?:'s| is) the\b",
     re.IGNORECASE,
 )
-_PLACEHOLDER = re.compile(r"\[(?!\d)[^\]]{2,40}\]|<[a-z][^>]{1,40}>|\{\w+\}|\bTODO\b|\bN/A\b|\b(?:lorem ipsum|your answer here)\b|_{3,}|^\W*\.\.\.\W*$")
+_PLACEHOLDER = re.compile(
+    r"\[(?!\d)[^\]]{2,40}\]|<[a-z][^>]{1,40}>|\{\w+\}|\bTODO\b|\bN/A\b|\b(?:lorem ipsum|your answer here)\b|_{3,}|^\W*\.\.\.\W*$"
+)
 _PROMPT = re.compile(
     r"short and exact|one of the options where there are options|lead from what is heard to the answer|what is asked for, in a word"
     r"|questions? about (?:the|a) track in json|respond with json|the measured facts",

@@ -199,9 +199,7 @@ def _topics(
 def _names(tracks: Table[Track], index: int) -> dict[str, tuple[str, ...]]:
     """Track id -> title, artist and the stem of its file, read without the audio."""
     columns = pq.read_table(shard_path(tracks.root, index), columns=["id", "title", "artist", "uri"])
-    return {
-        row["id"]: names_of(row["title"], row["artist"], row["uri"]) for row in columns.to_pylist()
-    }
+    return {row["id"]: names_of(row["title"], row["artist"], row["uri"]) for row in columns.to_pylist()}
 
 
 def _affirmer(config: ReasonConfig, skills: Table[Example], tracks: Table[Track], sft_model: InputFolder) -> Affirm:

@@ -19,13 +19,34 @@ _NAMED = re.compile(
     rf"\b(?:chords?|triads?|harmon(?:y|ies)|opens?|begins?|starts?|ends?|closes?|finishes|rests?)(?: (?:heard|used|first|last|is|are|on|with|upon|a|an|the|of|chord))* {_ROOT}[ -]?({_KIND})?(?![\w#'])(?! (?:section|part))"
 )
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
-_PLACE = re.compile(r"\b(first|opens?|opening|begins?|starts?|last|ends?|closes?|closing|final|finishes)\b", re.IGNORECASE)
-_NUMERALS = re.compile(r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)")
-_PATTERN = re.compile(r"\b(?:12 bar blues|circle of fifths|andalusian cadence|blues progression|(?:deceptive|plagal|half|authentic|perfect) cadence|modulat(?:es|ion) to)\b", re.IGNORECASE)
+_OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
+_PLACE = re.compile(
+    r"\b(first|opens?|opening|begins?|starts?|last|ends?|closes?|closing|final|finishes)\b", re.IGNORECASE
+)
+_NUMERALS = re.compile(
+    r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)"
+)
+_PATTERN = re.compile(
+    r"\b(?:12 bar blues|circle of fifths|andalusian cadence|blues progression|(?:deceptive|plagal|half|authentic|perfect) cadence|modulat(?:es|ion) to)\b",
+    re.IGNORECASE,
+)
 _LETTERS = re.compile(r"(?<![\w'])([A-E](?:[ -]?[A-E]'?){1,})(?![\w'#])(?! (?:major|minor|flat|sharp))")
-_NAMED_FORM = re.compile(r"\b(ternary|binary|rondo|strophic|through composed|sonata|song|bar|verse chorus|aaba|32 bar) form\b|\b(rondo|strophic|through composed)\b", re.IGNORECASE)
-_PART = re.compile(r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE)
-_FORMS = {"ternary": "ABA", "binary": "AB", "rondo": "ABACA", "bar": "AAB", "song": "AABA", "aaba": "AABA", "32 bar": "AABA"}
+_NAMED_FORM = re.compile(
+    r"\b(ternary|binary|rondo|strophic|through composed|sonata|song|bar|verse chorus|aaba|32 bar) form\b|\b(rondo|strophic|through composed)\b",
+    re.IGNORECASE,
+)
+_PART = re.compile(
+    r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE
+)
+_FORMS = {
+    "ternary": "ABA",
+    "binary": "AB",
+    "rondo": "ABACA",
+    "bar": "AAB",
+    "song": "AABA",
+    "aaba": "AABA",
+    "32 bar": "AABA",
+}
 _DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 
 
@@ -34,6 +55,8 @@ def read_chords(text: str) -> Iterator[SpokenClaim]:
     taken: set[int] = set()
     for pattern in (_WORDED, _SYMBOL, _NAMED):
         for match in pattern.finditer(text):
+            if pattern is not _WORDED and _OF_A_KEY.search(text, max(0, match.start() - 24), match.start()):
+                continue
             if match[1] in "A" and not match[2] and not match[3] and pattern is _NAMED:
                 continue  # `ends on A gentle note`
             if match.start(1) not in taken:
@@ -55,13 +78,25 @@ def answer_chord(text: str) -> Iterator[SpokenClaim]:
 def heard_triads(facts: Facts) -> list[tuple[int, str]]:
     """Give the triads that sound, one after another, without passing ones; runs of one triad as one."""
     segments = facts.chords.segments if facts.chords else []
-    triads = [parse_chord(s.label.partition("(")[0]) for s in segments if s.end_s - s.start_s >= SHORTEST_CHORD_S and s.label not in "NX"]
+    triads = [
+        parse_chord(s.label.partition("(")[0])
+        for s in segments
+        if s.end_s - s.start_s >= SHORTEST_CHORD_S and s.label not in "NX"
+    ]
     return [chord for chord, _ in groupby(c for c in triads if c)]
 
 
 def _chord(match: re.Match[str], text: str) -> SpokenClaim:
     accidental = {"sharp": "#", "flat": "b"}.get(match[2] or "", match[2] or "")
-    kind = {"major seventh": "maj7", "minor seventh": "m7", "dominant seventh": "7", "diminished": "dim", "augmented": "aug", "major": "", "minor": "m"}.get(match[3] or "", match[3] or "")
+    kind = {
+        "major seventh": "maj7",
+        "minor seventh": "m7",
+        "dominant seventh": "7",
+        "diminished": "dim",
+        "augmented": "aug",
+        "major": "",
+        "minor": "m",
+    }.get(match[3] or "", match[3] or "")
     wanted = parse_chord(f"{match[1]}{accidental}{kind}")
     place = _PLACE.findall(text[max(0, match.start() - 25) : match.end()])
 

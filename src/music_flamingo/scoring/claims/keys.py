@@ -46,8 +46,13 @@ _WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor
 _OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
 _RELATIVE = re.compile(r"\b(relative|parallel)\b[^.;]{0,40}$", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
-_MOVES = re.compile(r"\b(?:modulat\w*|tonici\w*|shift\w*|mov\w*|turn\w*|change\w*|ends?|ending|dominant|begins)\b[^.;]{0,40}$", re.IGNORECASE)
-_ARTICLE = re.compile(r"(?:^|[.!?:] )A (?:major|minor) (?!key|scale|tonality|mode|is\b|with\b|and\b|in\b|throughout)[a-z]")
+_MOVES = re.compile(
+    r"\b(?:modulat\w*|tonici\w*|shift\w*|mov\w*|turn\w*|change\w*|ends?|ending|dominant|begins)\b[^.;]{0,40}$",
+    re.IGNORECASE,
+)
+_ARTICLE = re.compile(
+    r"(?:^|[.!?:] )A (?:major|minor) (?!key|scale|tonality|mode|is\b|with\b|and\b|in\b|throughout)[a-z]"
+)
 
 
 def read_keys(text: str) -> Iterator[SpokenClaim]:
@@ -72,7 +77,9 @@ def answer_key(text: str) -> Iterator[SpokenClaim]:
     """Read the answer to a question about the key: `Cm`, `C`, `Eb`, `minor` are claims there."""
     found = list(read_keys(text))
     if not found:
-        bare = re.compile(r"(?<![\w'])([A-G]|(?<![\w ])[a-g](?=$|[#b]))[ -]?(#|b\b|sharp\b|flat\b)?(m(?:in)?)?(?![\w'#])")
+        bare = re.compile(
+            r"(?<![\w'])([A-G]|(?<![\w ])[a-g](?=$|[#b]))[ -]?(#|b\b|sharp\b|flat\b)?(m(?:in)?)?(?![\w'#])"
+        )
         found = [key_claim(m, text, (_pitch(m[1], m[2]), "minor" if m[3] else None)) for m in bare.finditer(text)]
     if not found:
         found = [
@@ -81,7 +88,9 @@ def answer_key(text: str) -> Iterator[SpokenClaim]:
         ]
     if not found:
         latin = re.fullmatch(rf"\W*({'|'.join(_LATIN)})(?: ({_SHARP})| ({_FLAT}))?\W*", text, re.IGNORECASE)
-        found = [key_claim(latin, text, (_shifted(_LATIN[latin[1].lower()], latin[2], latin[3]), None))] if latin else []
+        found = (
+            [key_claim(latin, text, (_shifted(_LATIN[latin[1].lower()], latin[2], latin[3]), None))] if latin else []
+        )
     yield from found
 
 

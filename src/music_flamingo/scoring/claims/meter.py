@@ -50,7 +50,9 @@ _IN = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(?<![\d.:/])(\d{1,2})(?! ?(?:bpm|%|s\b|/))(?:[ -](?:over |by )?(2|4|8|16)\b)?", re.IGNORECASE)
-_CLASS = re.compile(r"\b(duple|triple|quadruple|compound|odd|binary|ternary|common time|cut time|march)\b", re.IGNORECASE)
+_CLASS = re.compile(
+    r"\b(duple|triple|quadruple|compound|odd|binary|ternary|common time|cut time|march)\b", re.IGNORECASE
+)
 _CLASSES = {
     "duple": _DUPLE, "binary": _DUPLE, "triple": _TRIPLE, "ternary": _TRIPLE, "quadruple": _FOUR, "compound": (6, 9, 12),
     "odd": (5, 7, 11), "common time": _FOUR, "cut time": _DUPLE, "march": _DUPLE,

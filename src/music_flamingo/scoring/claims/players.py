@@ -43,7 +43,9 @@ def _words(facts: Facts) -> Held:
 
 def _alone(facts: Facts) -> Held:
     # voices alone: no drums; who else plays only a tagger knows
-    return (False, "drums measured") if _drums(facts)[0] else _voice(facts) if _voice(facts)[0] is False else NOT_MEASURED
+    return (
+        (False, "drums measured") if _drums(facts)[0] else _voice(facts) if _voice(facts)[0] is False else NOT_MEASURED
+    )
 
 
 def _trend(*trends: str) -> Test:
@@ -104,8 +106,13 @@ _KINDS: tuple[tuple[str, str, Test], ...] = (
     ("sound", r"(?:bowed|blown)(?!,? (?:or|and|blown))|sustained (?:notes|tones)|notes are (?:sustained|held)|long held notes", _sound("lead_envelope", "sustained")),
     ("sound", r"(?:plucked|struck)(?! (?:or|and))|decaying (?:notes|tones)|notes (?:are decaying|decay|die away|fade)", _sound("lead_envelope", "decaying")),
 )  # fmt: skip
-_ALL = re.compile("|".join(rf"(?P<k{n}>\b(?:{pattern})(?!\w))" for n, (_, pattern, _) in enumerate(_KINDS)), re.IGNORECASE)
-_LIKE = re.compile(r"(?:\b(?:as|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$", re.IGNORECASE)
+_ALL = re.compile(
+    "|".join(rf"(?P<k{n}>\b(?:{pattern})(?!\w))" for n, (_, pattern, _) in enumerate(_KINDS)), re.IGNORECASE
+)
+_LIKE = re.compile(
+    r"(?:\b(?:as|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
+    re.IGNORECASE,
+)
 _LIKE_AFTER = re.compile(r" (?:can\b|would\b|like\b)")
 _OF_NOTES = re.compile(r"\b(?:notes?|attack|each)\b[^.]*$", re.IGNORECASE)
 

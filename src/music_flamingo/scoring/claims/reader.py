@@ -31,8 +31,9 @@ _ANSWERS: dict[str, Callable[[str], Iterable[SpokenClaim]]] = {
     "chords": answer_chord,
 }
 _POLAR = re.compile(r"^(?:is|are|does|do|did|can|could|has|have|was|were|will|would)\b", re.IGNORECASE)
-_YES, _NO = re.compile(r"^\W*(?:yes|true|si|ja|oui|correct)\b", re.IGNORECASE), re.compile(
-    r"^\W*(?:no|false|nein|non|incorrect)\b(?! \w+)", re.IGNORECASE
+_YES, _NO = (
+    re.compile(r"^\W*(?:yes|true|si|ja|oui|correct)\b", re.IGNORECASE),
+    re.compile(r"^\W*(?:no|false|nein|non|incorrect)\b(?! \w+)", re.IGNORECASE),
 )
 _RELATION = re.compile(r"\b(relative|parallel)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/:%]|\.\d)")
@@ -77,7 +78,7 @@ def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         return
     own = read_claims(answer)
     yield from own
-    if topic == "count" and not any(c.kind == "count" for c in own):
+    if topic == "count" and not any(c.kind in ("count", "meter") for c in own):
         yield from _counted(question, text)
     elif topic in _ANSWERS and not any(c.kind == topic for c in own):
         yield from _ANSWERS[topic](text)

@@ -19,9 +19,12 @@ _UNIT = (
     r"|battements par minute|pulsaciones por minuto|battiti al minuto|quarter notes? (?:per|a) minute"
     r"|on the metronome|clicks (?:per|a) minute)"
 )
-_ABOUT = r"about|around|roughly|approximately|circa|ca\.?|some|nearly|almost|close to|near|just (?:over|under)|etwa|environ"
-_OVER, _UNDER = r"over|above|more than|faster than|at least|upwards of|exceeds|no slower than|past", (
-    r"under|below|less than|slower than|at most|up to|no faster than|short of"
+_ABOUT = (
+    r"about|around|roughly|approximately|circa|ca\.?|some|nearly|almost|close to|near|just (?:over|under)|etwa|environ"
+)
+_OVER, _UNDER = (
+    r"over|above|more than|faster than|at least|upwards of|exceeds|no slower than|past",
+    (r"under|below|less than|slower than|at most|up to|no faster than|short of"),
 )
 _HEDGE = rf"(?:(?P<about>{_ABOUT}|~)|(?P<over>{_OVER})|(?P<under>{_UNDER}))"
 _RANGE = rf"(?P<low>{_NUMBER})(?: ?(?:-|to|and|or|through) ?(?P<high>{_NUMBER}))?"

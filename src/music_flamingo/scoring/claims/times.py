@@ -11,14 +11,18 @@ from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 TIME_TOLERANCE_S = 0.11
 _N = r"(\d+(?:\.\d+)?)"
 _SPAN = re.compile(
-    rf"(?<![\w.:/])(?:(?P<m>\d+(?:\.\d+)?) ?(?:min\b|minutes?\b)(?:(?: and)? (?P<ms>\d+(?:\.\d+)?) ?(?:s\b|sec\w*)|(?P<half> and a half))?"
-    rf"|(?P<s>\d+(?:\.\d+)?) ?(?:s\b|secs?\b|seconds?\b)|(?P<clock>\d{{1,2}}:[0-5]\d)(?![\w:])"
-    rf"|(?P<one>a|half a|1 and a half) minutes?(?P<onehalf> and a half)?\b)",
+    r"(?<![\w.:/])(?:(?P<m>\d+(?:\.\d+)?) ?(?:min\b|minutes?\b)(?:(?: and)? (?P<ms>\d+(?:\.\d+)?) ?(?:s\b|sec\w*)|(?P<half> and a half))?"
+    r"|(?P<s>\d+(?:\.\d+)?) ?(?:s\b|secs?\b|seconds?\b)|(?P<clock>\d{1,2}:[0-5]\d)(?![\w:])"
+    r"|(?P<one>a|half a|1 and a half) minutes?(?P<onehalf> and a half)?\b)",
     re.IGNORECASE,
 )
 _EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart|after) (?:\w+ )?$", re.IGNORECASE)
-_LASTS = re.compile(r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE)
-_THING = re.compile(r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length)\b", re.IGNORECASE)
+_LASTS = re.compile(
+    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE
+)
+_THING = re.compile(
+    r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length)\b", re.IGNORECASE
+)
 _COUNT = re.compile(
     r"(?<!last )(?<!first )(?<!next )(?<!these )(?<!other )(?<!final )(?<!outer )(?P<hedge>(?:more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) )?(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
     r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses|percent)\b(?! of (?:4|the))"
@@ -35,9 +39,16 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about lengths, places in time and counts in a plain text."""
     for match in _SPAN.finditer(text):
         time_s = _seconds(match)
-        before, around = text[max(0, match.start() - 45) : match.start()], text[max(0, match.start() - 45) : match.end() + 14]
+        before, around = (
+            text[max(0, match.start() - 45) : match.start()],
+            text[max(0, match.start() - 45) : match.end() + 14],
+        )
         denied = is_denied(text, *match.span())
-        of_part = re.search(r"\b(?:section|line|note|word|bar|next longest|chord|longest)\b|\bIt lasts\b.*next", before + text[match.end() :][:40], re.I)
+        of_part = re.search(
+            r"\b(?:section|line|note|word|bar|next longest|chord|longest)\b|\bIt lasts\b.*next",
+            before + text[match.end() :][:40],
+            re.I,
+        )
         if _LASTS.search(around) and _THING.search(around) and not of_part:
             yield SpokenClaim("time", around, _lasts(time_s), denied)
         elif match["clock"] or not _EVERY.search(before) or (match["one"] is None and before.endswith("in ")):
@@ -90,7 +101,8 @@ def count_claim(said: str, what: str, number: int, hedge: str | None = None, den
             return counted <= number, fact
         return abs(counted - number) <= (0.1 * counted if word else 0), fact
 
-    return SpokenClaim("count", said, test, denied)
+    kind = "meter" if what.lower().startswith(("bar", "measure", "downbeat")) else "count"
+    return SpokenClaim(kind, said, test, denied)
 
 
 def seconds_in(text: str) -> float | None:

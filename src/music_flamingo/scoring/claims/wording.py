@@ -13,7 +13,9 @@ _UNITS += " seventeen eighteen nineteen"
 SMALL = {word: value for value, word in enumerate(_UNITS.split())}
 TENS = {
     word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+    for value, word in enumerate(
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
+    )
 }
 _WORD = "|".join(sorted([*SMALL, *TENS], key=len, reverse=True))
 _RUN = re.compile(
@@ -23,7 +25,21 @@ _RUN = re.compile(
 ORDINALS = {
     word: place
     for place, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(), start=1
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+        ],
+        start=1,
     )
 }
 _MARKS = str.maketrans({"♯": "#", "♭": "b", "’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": " - ", "−": "-"})
@@ -34,8 +50,12 @@ _DENIES = re.compile(
     r"|senza|pas de)\b|n't\b",
     re.IGNORECASE,
 )
-_NO_DENIAL = re.compile(r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just)\b", re.I)
-_CUT = re.compile(r"[.;:!?]\s|\n|,? (?:but|while|whereas|although|though|yet|however|only|just)\b|, (?:and|with|it|the)\b")
+_NO_DENIAL = re.compile(
+    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just)\b", re.I
+)
+_CUT = re.compile(
+    r"[.;:!?]\s|\n|,? (?:but|while|whereas|although|though|yet|however|only|just)\b|, (?:and|with|it|the)\b"
+)
 _AFTER = re.compile(
     r"[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
     r" not|n't|not)\b|(?:is|are|was|were)n't|fails? to|never|remain\w* silent|stay\w* silent|play\w* no part)",
