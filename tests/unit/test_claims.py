@@ -124,7 +124,9 @@ def test_what_nobody_measured_may_wait_for_a_judge_but_a_figure_never_does():
 
 
 def test_steps_of_a_chain_are_read_for_claims_even_without_a_family():
-    said = Step(text="A snare marks the beat.", family="", claim="", verdict="unchecked", confidence=0.0)
+    said = Step(
+        text="A snare marks the beat.", family="", claim="", verdict="unchecked", confidence=0.0, rewritten_from=None
+    )
     assert (reason_against_steps([said], FACTS) or "").startswith("contradicts_drums")
     mended = said.model_copy(update={"verdict": "right", "rewritten_from": "No drums play."})
     assert reason_against_steps([mended], FACTS) is None

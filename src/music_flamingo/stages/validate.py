@@ -64,9 +64,7 @@ class ValidateConfig(StageConfig):
     @model_validator(mode="after")
     def _heard_by_somebody(self) -> "ValidateConfig":
         if self.limits.unmeasured_claims == "keep_for_judge" and (self.judge is None or self.judge.fraction < 1):
-            raise ValueError(
-                "limits.unmeasured_claims: keep_for_judge needs a judge that hears every example (fraction: 1)"
-            )
+            raise ValueError("unmeasured_claims: keep_for_judge needs a judge that hears every example (fraction: 1)")
         return self
 
     workers: int = Field(ge=1, json_schema_extra=NOT_IDENTITY)

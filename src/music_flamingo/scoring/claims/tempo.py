@@ -23,8 +23,8 @@ _ABOUT = (
     r"about|around|roughly|approximately|circa|ca\.?|some|nearly|almost|close to|near|just (?:over|under)|etwa|environ"
 )
 _OVER, _UNDER = (
-    r"over|above|more than|faster than|at least|upwards of|exceeds|no slower than|past",
-    (r"under|below|less than|slower than|at most|up to|no faster than|short of"),
+    r"no (?:fewer|less) than|not (?:under|below)|over|above|more than|faster than|at least|upwards of|exceeds|no slower than|past",
+    (r"no more than|not (?:over|above)|under|below|less than|slower than|at most|up to|no faster than|short of"),
 )
 _HEDGE = rf"(?:(?P<about>{_ABOUT}|~)|(?P<over>{_OVER})|(?P<under>{_UNDER}))"
 _RANGE = rf"(?P<low>{_NUMBER})(?: ?(?:-|to|and|or|through) ?(?P<high>{_NUMBER}))?"

@@ -16,7 +16,7 @@ _SPAN = re.compile(
     r"|(?P<one>a|half a|1 and a half) minutes?(?P<onehalf> and a half)?\b)",
     re.IGNORECASE,
 )
-_EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart|after) (?:\w+ )?$", re.IGNORECASE)
+_EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart) (?:\w+ )?$", re.IGNORECASE)
 _LASTS = re.compile(
     r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE
 )
@@ -93,6 +93,8 @@ def count_claim(said: str, what: str, number: int, hedge: str | None = None, den
             counted = number
         if counted is None:
             return NOT_MEASURED
+        if what.lower().startswith("chord") and counted < number <= num_symbols(facts):
+            counted = number
         fact = f"{counted} {what} measured"
         word = (hedge or "").strip().lower()
         if word in ("more than", "over", "at least"):
