@@ -38,14 +38,14 @@ def count(config: CountConfig, before: InputFolder, after: OutputFolder) -> dict
     return {"steps": step}
 
 
-COUNT = Stage("count", CountConfig, {"before": Folder}, {"after": Folder}, count, ("core/record.py",))
+COUNT = Stage("count", CountConfig, {"before": Folder}, {"after": Folder}, count)
 CONFIG = '{"rate": 1e-05, "steps": 3}'
 
 
 @pytest.fixture
 def before(tmp_path) -> Path:
     folder = tmp_path / "in" / "before"
-    first = Stage("first", CountConfig, {}, {"before": Folder}, _first, ("core/record.py",))
+    first = Stage("first", CountConfig, {}, {"before": Folder}, _first)
     execute(first, CONFIG, {}, {"before": folder})
     return folder
 

@@ -103,7 +103,7 @@ def give(data: Path, name: str, outputs: dict[str, PortType], write: Callable[..
         write(**ports)
         return {}
 
-    execute(Stage(name, Nothing, {}, outputs, run, ("core/record.py",)), "{}", {}, {n: data / n for n in outputs})
+    execute(Stage(name, Nothing, {}, outputs, run), "{}", {}, {n: data / n for n in outputs})
 
 
 def give_held_out(data: Path, truths: list[Truth], *, with_truth: bool = True) -> None:

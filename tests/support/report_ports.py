@@ -83,7 +83,7 @@ def make_run(data: Path, *, songs_only: bool = False) -> Path:
     scores = [] if songs_only else _scores()
 
     def stage(name: str, inputs: dict[str, PortType], outputs: dict[str, PortType], write: Callable[..., None]) -> None:
-        made = Stage(name, Nothing, inputs, outputs, _runner(write, set(outputs)), ("core/record.py",))
+        made = Stage(name, Nothing, inputs, outputs, _runner(write, set(outputs)))
         execute(made, '{"seed": 1}', {n: data / n for n in inputs}, {n: data / n for n in outputs})
 
     shards = {t.id: k // 5 for k, t in enumerate(tracks)}

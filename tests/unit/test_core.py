@@ -49,8 +49,8 @@ def copy(config, notes, page):
     return {}
 
 
-MAKE = Stage("make", Config, {}, {"notes": Note}, make, ("core/stage.py",))
-COPY = Stage("copy", Config, {"notes": Note}, {"page": Folder}, copy, ("core/stage.py",))
+MAKE = Stage("make", Config, {}, {"notes": Note}, make)
+COPY = Stage("copy", Config, {"notes": Note}, {"page": Folder}, copy)
 
 
 def config(transpose=0, workers=1):
@@ -121,7 +121,7 @@ def make(config, notes):
         notes.write(index, [t.Note(id=f"n{{index}}", pitch=index, onset_s=0.0)])
     return {{}}
 
-stage = t.Stage("make", t.Config, {{}}, {{"notes": t.Note}}, make, ("core/stage.py",))
+stage = t.Stage("make", t.Config, {{}}, {{"notes": t.Note}}, make)
 t.execute(stage, t.config(), {{}}, {{"notes": Path(sys.argv[1])}})
 """
 

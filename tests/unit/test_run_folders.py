@@ -95,13 +95,12 @@ def test_dvc_sees_a_listing_and_never_the_songs(tmp_path):
 def test_a_checkout_in_a_folder_of_any_name_runs_its_stages(name, tmp_path):
     home = tmp_path / name
     (home / "pipelines/profiles").mkdir(parents=True)
-    (home / "src").mkdir()
-    (home / "src/code.py").write_text("")
     (home / "params.yaml").write_text("ingest: {source: {kind: scores}}\nlast: {x: '${x}'}\n")
-    stage = {"cmd": "mf --version > said", "params": ["ingest", "last"], "deps": ["src/code.py"], "outs": ["said"]}
-    (home / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"ingest": stage}}))
     for folder in (home / "runs/one", tmp_path / "elsewhere"):
         workspace.prepare(home, folder, None, ("ingest.size=1",))
+        stage = {"cmd": "mf --version > said", "params": ["ingest", "last"], "deps": ["code.py"], "outs": ["said"]}
+        (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"ingest": stage}}))
+        (folder / "code.py").write_text("1")
         assert workspace.run_dvc(folder) == 0
         assert (folder / "said").read_text().startswith("mf ")
 

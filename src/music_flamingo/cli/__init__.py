@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"mf: {error}", file=sys.stderr)
         _leave_words(f"mf: {error}")
-        return 2
+        return error.exit_status
     except KeyboardInterrupt:
         print("\nmf: interrupted; the same command goes on from here.", file=sys.stderr)
         return 130

@@ -27,6 +27,22 @@ def add_to(commands: Commands) -> None:
 
     add_command(commands, "runs", _runs, "list the runs, the latest first", "mf runs")
 
+    identity = add_command(
+        commands,
+        "identity",
+        _identity,
+        "list the code and data files that a stage's result depends on",
+        "mf identity reason",
+    )
+    identity.add_argument(
+        "stage", nargs="?", help="one stage: its definitions and files; without it every stage's digest"
+    )
+    identity.add_argument(
+        "--write", action="store_true", help="write data/_identity, by which DVC sees a change of code"
+    )
+    identity.add_argument("--data", type=Path, default=Path("data"), help="the folder of the ports (default: data)")
+    parameter_options(identity)
+
     add_command(commands, "stages", _stages, "list the stages and their ports", "mf stages")
 
     params = add_command(commands, "params", _params, "print the parameters in force", "mf params sft --profile smoke")
@@ -68,13 +84,38 @@ def _run(arguments: argparse.Namespace) -> int:
     from music_flamingo import stages
     from music_flamingo.core.driver import end_with_driver
     from music_flamingo.core.params import stage_json
+    from music_flamingo.core.ranks import is_first
     from music_flamingo.core.stage import execute
+    from music_flamingo.runs.identity_files import settle
 
     end_with_driver()
     stage = stages.load(arguments.stage)
-    config = stage_json(resolved(arguments), stage.name)
     folder: Path = arguments.data
-    execute(stage, config, {p: folder / p for p in stage.inputs}, {p: folder / p for p in stage.outputs})
+
+    def config() -> str:
+        return stage_json(resolved(arguments), stage.name)
+
+    inputs, outputs = {p: folder / p for p in stage.inputs}, {p: folder / p for p in stage.outputs}
+    execute(stage, config(), inputs, outputs, config_now=config)
+    if is_first():
+        settle(stage, folder)
+    return 0
+
+
+def _identity(arguments: argparse.Namespace) -> int:
+    from music_flamingo import stages
+    from music_flamingo.runs.identity_files import write_all
+
+    if arguments.write:
+        for name in write_all(arguments.data, resolved(arguments)):
+            print(f"{name}: dvc.lock takes it for done, its ports were made otherwise; it runs again")
+    elif arguments.stage:
+        parts = stages.load(arguments.stage).code().parts
+        print("\n".join(f"{digest[:16]}  {part}" for part, digest in sorted(parts.items())))
+    else:
+        for name in stages.ORDER:
+            code = stages.load(name).code()
+            print(f"{code.digest[:16]}  {name:11s} {len(code.definitions)} definitions, {len(code.files)} data files")
     return 0
 
 

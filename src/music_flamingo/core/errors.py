@@ -4,6 +4,8 @@
 class UserError(ValueError):
     """Something the user can mend: the command line prints its message alone, without a traceback."""
 
+    exit_status = 2
+
 
 class TransientError(UserError):
     """May be gone in a minute (a server is away, a worker was killed): the same again can succeed."""

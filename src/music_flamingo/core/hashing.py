@@ -1,9 +1,7 @@
-"""Digests: SHA-256 in hex, of bytes, files, JSON values and source code."""
+"""Digests: SHA-256 in hex, of bytes, files and JSON values."""
 
 import hashlib
 import json
-from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +24,3 @@ def canonical_json(value: Any) -> str:
 
 def sha256_json(value: Any) -> str:
     return sha256_bytes(canonical_json(value).encode())
-
-
-@cache
-def code_digest(paths: tuple[str, ...]) -> str:
-    """Digest of the package's own source files under `paths` (relative to the package), whatever their order."""
-    files: set[Path] = set()
-    for relative in paths:
-        root = PACKAGE_ROOT / relative
-        if not root.exists():
-            raise AssertionError(f"a stage names code that does not exist: {relative}")
-        files.update([root] if root.is_file() else _source_files(root))
-    return sha256_json({str(f.relative_to(PACKAGE_ROOT)): sha256_file(f) for f in files})
-
-
-def _source_files(root: Path) -> Iterable[Path]:
-    return (f for f in root.rglob("*") if f.is_file() and "__pycache__" not in f.parts)

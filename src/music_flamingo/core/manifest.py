@@ -132,6 +132,11 @@ def begin(root: Path, key: str) -> bool:
     return False
 
 
+def abandon(root: Path) -> None:
+    """Let nobody go on from what lies in a port: the next run begins it afresh."""
+    (root / PROGRESS_NAME).unlink(missing_ok=True)
+
+
 def open_work(folder: Path) -> tuple[Path, str] | None:
     """(port being written, key of the work) that a folder inside it belongs to; None outside of one."""
     for port in folder.parents:

@@ -23,13 +23,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from music_flamingo.core import manifest as manifests
 from music_flamingo.core.errors import ConfigError
-from music_flamingo.core.hashing import code_digest, sha256_json
+from music_flamingo.core.hashing import sha256_json
+from music_flamingo.core.identity import Closure, closure
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import clock
 from music_flamingo.core.ranks import is_first, num_ranks
 from music_flamingo.core.record import Record
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.core.unchanged import ChangedWhileRunningError, Start
 
 log = logging.getLogger(__name__)
 
@@ -73,20 +75,24 @@ class Stage:
     inputs: Mapping[str, PortType]
     outputs: Mapping[str, PortType]
     run: Callable[..., Metrics]
-    code: tuple[str, ...]
-    """The source files and folders of this package that the result depends on."""
     many_ranks: bool = False
     """Whether `run` shares its work among the ranks of torchrun."""
+    uncached: frozenset[str] = frozenset()
+    """Outputs that DVC neither keeps in its cache nor pushes: pages and copies, which a rerun makes again."""
+
+    def code(self) -> Closure:
+        """The definitions and data files that `run` can reach, as they stand in the source now."""
+        handed = (Table, Writer, InputFolder, OutputFolder, *self.inputs.values(), *self.outputs.values())
+        return closure(self.run, self.config, *handed)
 
     def key(self, config: StageConfig, input_digests: Mapping[str, str]) -> str:
-        return sha256_json(
-            {
-                "stage": self.name,
-                "config": config.identity(),
-                "inputs": dict(input_digests),
-                "code": code_digest(self.code),
-            }
-        )
+        """What the result depends on, as one digest: stage, parameters, inputs, and code as it stands now."""
+        return _key(Start.of(self.name, self.code(), config.identity()), input_digests)
+
+
+def _key(start: Start, input_digests: Mapping[str, str]) -> str:
+    code = sha256_json(start.code)
+    return sha256_json({"stage": start.stage, "config": start.parameters, "inputs": dict(input_digests), "code": code})
 
 
 def parse_config(stage: Stage, config_json: str) -> StageConfig:
@@ -112,8 +118,12 @@ def execute(
     *,
     shards: range | None = None,
     made_by_branches: bool = False,
+    config_now: Callable[[], str] | None = None,
 ) -> bool:
     """Run a stage on the given port folders. Gives False when the outputs were already there for this very work.
+
+    The outputs are sealed only where code and parameters are the same in the end: `config_now` gives the latter anew,
+    for a driver that read them from files. Raises ChangedWhileRunningError otherwise.
 
     `shards` shows it that part of its tables alone: a branch, whose outputs core.branches puts together. With
     `made_by_branches` every shard of the outputs lies there already: what is left is to count and to complete.
@@ -129,7 +139,7 @@ def execute(
     if not is_first():
         return _take_part(stage, config, read, inputs, outputs)
     with _alone(stage, outputs):
-        return _execute(stage, config, read, inputs, outputs, made_by_branches)
+        return _execute(stage, config, read, inputs, outputs, made_by_branches, config_now)
 
 
 def read_inputs(stage: Stage, inputs: Mapping[str, Path], shards: range | None = None) -> dict[str, Manifest]:
@@ -181,9 +191,11 @@ def _execute(
     inputs: Mapping[str, Path],
     outputs: Mapping[str, Path],
     made_by_branches: bool,
+    config_now: Callable[[], str] | None,
 ) -> bool:
     digests = {name: m.digest for name, m in read.items()}
-    key = stage.key(config, digests)
+    start = Start.of(stage.name, stage.code(), config.identity())
+    key = _key(start, digests)
     if all(manifests.finished_key(outputs[name]) == key for name in stage.outputs):
         log.info("%s: up to date, nothing to do", stage.name)
         return False
@@ -193,13 +205,34 @@ def _execute(
     started = time.monotonic()
     metrics = _run(stage, config, read, inputs, outputs, made_by_branches)
     wall_s = time.monotonic() - started
+    _require_unchanged(stage, config, start, config_now, outputs)
     for name, port in stage.outputs.items():
-        described = _describe(stage, name, port, outputs[name], key, config, digests, metrics)
+        described = _describe(stage, name, port, outputs[name], key, start, digests, metrics)
         manifests.complete(outputs[name], described)
         log.info("%s: %s", stage.name, in_words(described))
     log.info("%s: done in %s", stage.name, clock(wall_s))
     _write_timing(stage, outputs, wall_s)
     return True
+
+
+def _require_unchanged(
+    stage: Stage,
+    config: StageConfig,
+    start: Start,
+    config_now: Callable[[], str] | None,
+    outputs: Mapping[str, Path],
+) -> None:
+    """Raises ChangedWhileRunningError where the result would vouch for other code or parameters than made it."""
+    try:
+        start.require_same_code(stage.code())
+    except ChangedWhileRunningError:
+        # shards of uncertain code are none to go on from
+        for root in outputs.values():
+            manifests.abandon(root)
+        raise
+    start.require_same_parameters(
+        lambda: (config if config_now is None else parse_config(stage, config_now())).identity()
+    )
 
 
 @contextmanager
@@ -236,7 +269,7 @@ def _describe(
     port: PortType,
     root: Path,
     key: str,
-    config: StageConfig,
+    start: Start,
     digests: Mapping[str, str],
     metrics: Metrics,
 ) -> Manifest:
@@ -247,7 +280,7 @@ def _describe(
         port=name,
         record="folder" if issubclass(port, Folder) else port.__name__,
         key=key,
-        config=config.identity(),
+        config=dict(start.parameters),
         inputs=dict(digests),
         files=files,
         num_records=num_records,

@@ -18,7 +18,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.meta import find_referenced_templates
 
-from music_flamingo.core.hashing import sha256_bytes, sha256_file
+from music_flamingo.core.data_files import without_comments
+from music_flamingo.core.hashing import sha256_bytes
 
 FOLDER = Path(__file__).parent
 
@@ -37,15 +38,19 @@ class Prompt:
 
 @cache
 def load(prompt_id: str) -> Prompt:
-    """The identity of prompt `<prompt_id>.j2`; the files that it includes are part of it."""
+    """The identity of prompt `<prompt_id>.j2`; the files that it includes are part of it, comments are not."""
     path = FOLDER / f"{prompt_id}.j2"
     if not path.is_file():
         raise FileNotFoundError(f"there is no prompt {prompt_id!r} in {FOLDER}")
     included = _included(path.name)
     if not included:
-        return Prompt(prompt_id, sha256_file(path))
-    digests = [sha256_file(FOLDER / name) for name in (path.name, *included)]
+        return Prompt(prompt_id, _sha256(path))
+    digests = [_sha256(FOLDER / name) for name in (path.name, *included)]
     return Prompt(prompt_id, sha256_bytes("\n".join(digests).encode()))
+
+
+def _sha256(template: Path) -> str:
+    return sha256_bytes(without_comments(template.read_text()).encode())
 
 
 def render(prompt_id: str, **values: Any) -> str:

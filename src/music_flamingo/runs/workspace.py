@@ -15,6 +15,7 @@ from music_flamingo.core.params import load_params, merge
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.runs.driving import run_dvc
 from music_flamingo.runs.folders import SITE, RunDescription, describe_run
+from music_flamingo.runs.graph import graph
 from music_flamingo.sources.audio_folder import AudioFolderConfig
 from music_flamingo.sources.table import TableConfig
 
@@ -67,7 +68,7 @@ def describe(profile: str | None, source: Path | None, settings: tuple[str, ...]
 def prepare(
     home: Path, folder: Path, profile: str | None, settings: tuple[str, ...], source: Path | None = None
 ) -> None:
-    """Write the workspace's params.yaml (resolved) and dvc.yaml (with paths to the code made relative to it).
+    """Write the workspace's params.yaml (resolved) and dvc.yaml (that of the repository, with the listing of songs).
 
     `source` goes in as a value, never through the syntax of a setting: a folder may have any name.
     """
@@ -76,21 +77,14 @@ def prepare(
     if source is not None:
         songs = {"kind": "audio_folder", "path": str(_checked_source(source))}
         params["ingest"]["source"] = merge({"source": params["ingest"]["source"]}, {"source": songs})["source"]
-    graph = yaml.safe_load((home / "dvc.yaml").read_text(encoding="utf-8"))
-    for stage in graph["stages"].values():
-        stage["deps"] = [_relative(home, folder, dep) for dep in stage["deps"]]
+    derived = graph()
     if (listing := _listing(params["ingest"]["source"])) is not None:
         _write_if_changed(folder / LISTING, "# What the source lists, as mf repro found it.\n", listing)
-        graph["stages"]["ingest"]["deps"].append(LISTING)
+        derived["stages"]["ingest"]["deps"].append(LISTING)
     if not any((place / ".dvc").is_dir() for place in (folder.resolve(), *folder.resolve().parents)):
         write_atomic(folder / ".dvc/config", DVC_CONFIG)
     _write_if_changed(folder / "params.yaml", "# Resolved parameters of this workspace.\n", params)
-    _write_if_changed(folder / "dvc.yaml", "# dvc.yaml of the repository, with paths relative to this folder.\n", graph)
-
-
-def _relative(home: Path, folder: Path, dep: str) -> str:
-    # DVC reads ${name} as a parameter
-    return os.path.relpath(home / dep, folder).replace("${", "\\${") if dep.startswith("src/") else dep
+    _write_if_changed(folder / "dvc.yaml", "# dvc.yaml of the repository, with this workspace's songs.\n", derived)
 
 
 def _listing(source: dict[str, Any]) -> dict[str, str] | None:

@@ -157,6 +157,5 @@ STAGE = Stage(
     inputs={"skills": Example, "speech": Utterance},
     outputs={"backbone_model": Folder},
     run=run,
-    code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/backbone.py"),
     many_ranks=True,
 )

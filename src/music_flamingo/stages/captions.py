@@ -125,15 +125,4 @@ STAGE = Stage(
     inputs={"tracks": Track, "facts": Facts},
     outputs={"captions": Caption},
     run=run,
-    code=(
-        "core/record.py",
-        "records",
-        "audio/clips.py",
-        "audio/flac.py",
-        "audio/windows.py",
-        "scoring",
-        "prompts",
-        "teachers",
-        "stages/captions.py",
-    ),
 )

@@ -218,5 +218,4 @@ STAGE = Stage(
     inputs={"tracks": Track, "originals": Folder},
     outputs={"facts": Facts},
     run=run,
-    code=("core/record.py", "records", "audio", "mir", "stages/facts.py"),
 )

@@ -51,6 +51,5 @@ STAGE = Stage(
     inputs={"skills": Example, "think": Chain, "tracks": Track, "warmup_model": Folder},
     outputs={"grpo_model": Folder},
     run=run,
-    code=("core/record.py", "records", "audio", "prompts", "scoring", "rewards", "model", "training", "stages/grpo.py"),
     many_ranks=True,
 )

@@ -226,17 +226,5 @@ STAGE = Stage(
     inputs={},
     outputs={"tracks": Track, "truth": Truth, "originals": Folder},
     run=run,
-    code=(
-        "core/record.py",
-        "records/facts.py",
-        "records/track.py",
-        "records/truth.py",
-        "audio",
-        "sources",
-        "quality/duplicates.py",
-        "quality/landmarks.py",
-        "quality/fingerprint_store.py",
-        "quality/contamination.py",
-        "stages/ingest.py",
-    ),
+    uncached=frozenset({"originals"}),
 )

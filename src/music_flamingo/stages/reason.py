@@ -233,17 +233,4 @@ STAGE = Stage(
     inputs={"skills": Example, "facts": Facts, "tracks": Track, "sft_model": Folder},
     outputs={"think": Chain, "think_rejects": Chain},
     run=run,
-    code=(
-        "core/record.py",
-        "records",
-        "audio/flac.py",
-        "scoring",
-        "prompts",
-        "quality",
-        "products/cards",
-        "teachers",
-        "reasoning",
-        "model",
-        "stages/reason.py",
-    ),
 )

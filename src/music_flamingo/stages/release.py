@@ -156,18 +156,4 @@ STAGE = Stage(
     inputs={"scores": Score, "grpo_model": Folder},
     outputs={"release": Folder},
     run=run,
-    code=(
-        "core/record.py",
-        "records",
-        "prompts",
-        "scoring/families.py",
-        "evaluation/card.py",
-        "evaluation/gate.py",
-        "evaluation/summary.py",
-        "evaluation/tables.py",
-        "model/context.py",
-        "products/cards/licences.py",
-        "serving/bundle.py",
-        "stages/release.py",
-    ),
 )

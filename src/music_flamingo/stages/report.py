@@ -207,15 +207,5 @@ STAGE = Stage(
     },
     outputs={"site": Folder},
     run=run,
-    code=(
-        "core/record.py",
-        "records",
-        "scoring",
-        "audio/flac.py",
-        "audio/windows.py",
-        "evaluation/summary.py",
-        "products/cards",
-        "report",
-        "stages/report.py",
-    ),
+    uncached=frozenset({"site"}),
 )

@@ -61,6 +61,5 @@ STAGE = Stage(
     inputs={"skills": Example, "tracks": Track, "speech": Utterance, "backbone_model": Folder},
     outputs={"sft_model": Folder},
     run=run,
-    code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/sft.py"),
     many_ranks=True,
 )

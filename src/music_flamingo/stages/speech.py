@@ -126,12 +126,4 @@ STAGE = Stage(
     inputs={},
     outputs={"speech": Utterance},
     run=run,
-    code=(
-        "core/record.py",
-        "records/speech.py",
-        "records/track.py",
-        "audio",
-        "sources/speech",
-        "stages/speech.py",
-    ),
 )

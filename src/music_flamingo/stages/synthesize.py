@@ -296,5 +296,4 @@ STAGE = Stage(
     inputs={"tracks": Track, "facts": Facts, "captions": Caption},
     outputs={"candidates": Example},
     run=run,
-    code=("core/record.py", "records", "scoring", "prompts", "teachers", "stages/synthesize.py"),
 )

@@ -198,15 +198,5 @@ STAGE = Stage(
     inputs={"candidates": Example, "facts": Facts, "tracks": Track},
     outputs={"skills": Example, "rejects": Example, "data_docs": Folder},
     run=run,
-    code=(
-        "core/record.py",
-        "records",
-        "scoring",
-        "audio",
-        "prompts",
-        "quality",
-        "teachers",
-        "products/cards",
-        "stages/validate.py",
-    ),
+    uncached=frozenset({"data_docs"}),
 )

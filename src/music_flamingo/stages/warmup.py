@@ -68,6 +68,5 @@ STAGE = Stage(
     inputs={"think": Chain, "tracks": Track, "speech": Utterance, "sft_model": Folder},
     outputs={"warmup_model": Folder},
     run=run,
-    code=("core/record.py", "records", "audio", "prompts", "scoring", "model", "training", "stages/warmup.py"),
     many_ranks=True,
 )
