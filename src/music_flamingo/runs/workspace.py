@@ -1,7 +1,6 @@
 """Workspaces: where a run of the whole pipeline lives. The default runs in the repository; a profile or one's own
 songs run beside it, in `runs/NAME-DIGEST`, with their own params.yaml, dvc.yaml and data."""
 
-import os
 import sys
 import sysconfig
 from pathlib import Path
@@ -45,7 +44,7 @@ def reproduce(profile: str | None, source: Path | None, settings: tuple[str, ...
     """Prepare the workspace, let DVC run what is missing, and print the address of the report."""
     home = repository()
     description = describe(profile, source, settings)
-    folder = workspace or _default_workspace(home, description)
+    folder = workspace or _default_workspace(home, profile, source, settings)
     if folder.resolve() != home:
         prepare(home, folder, profile, settings, source)
         if before := describe_run(folder, description):
@@ -106,7 +105,7 @@ def _write_if_changed(path: Path, header: str, value: Any) -> None:
 
 def _checked_source(source: Path) -> Path:
     if not source.is_dir():
-        raise UserError(f"SOURCE={str(source)!r} is not a folder. Give a folder of recordings.")
+        raise UserError(f"SOURCE={str(source)!r} is not a folder. Give a folder of wav, flac, mp3 or other recordings.")
     try:
         str(source.resolve()).encode()
     except UnicodeEncodeError as error:
@@ -117,7 +116,8 @@ def _checked_source(source: Path) -> Path:
     return source.resolve()
 
 
-def _default_workspace(home: Path, description: RunDescription) -> Path:
+def _default_workspace(home: Path, profile: str | None, source: Path | None, settings: tuple[str, ...]) -> Path:
+    description = describe(profile, source, settings)
     if not is_checkout(home):
         return Path.cwd() / "runs" / description.folder_name
     if description == RunDescription(None, None, ()):
