@@ -17,7 +17,7 @@ from music_flamingo.quality.difficulty import Candidate, DifficultyRule, choose
 from music_flamingo.quality.steps import OptionProbabilities, StepLimits, judge, reason_against_text, reason_to_discard
 from music_flamingo.reasoning.writing import Manner, Topic, write_chain
 from music_flamingo.records import Audio, Chain, Example, Facts, Step, Track
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, evidence_of
 from music_flamingo.stages.reason import STAGE
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.teachers import ScriptedConfig, open_teacher
@@ -52,8 +52,7 @@ def topic(example, facts=TRACK_FACTS, names=(), **right) -> Topic:
 
 
 def manner(style="short") -> Manner:
-    evidence = {name: tuple(families) for name, families in songs.params("reason")["evidence"].items()}
-    return Manner(style, evidence, LIMITS, 1)
+    return Manner(style, LIMITS, 1)
 
 
 def written(family="tempo_class", facts=TRACK_FACTS, **right) -> Chain:
@@ -350,7 +349,7 @@ def test_a_caption_gets_a_chain_of_what_it_names(data):
     filed = chains(data, "think") + chains(data, "think_rejects")
     assert filed and all(c.difficulty == "model_missed" and not c.options for c in filed)
     claimed = {s.family for c in filed for s in c.steps if s.family}
-    assert claimed <= set(songs.params("reason")["evidence"]["short_caption"]) and len(claimed) >= 3
+    assert claimed <= set(evidence_of("short_caption")) and len(claimed) >= 3
 
 
 def test_questions_without_options_are_asked_in_the_models_own_words(data):

@@ -35,7 +35,6 @@ from music_flamingo.teachers.payloads import (
     closed_questions,
 )
 from music_flamingo.teachers.scripted import WRITERS
-from music_flamingo.teachers.scripted.claims import CLAIMS, UNCLEAR
 from music_flamingo.teachers.theory import KeyName
 
 TEACHER = open_teacher(ScriptedConfig(kind="scripted"))
@@ -201,7 +200,7 @@ def test_audible_families_are_asked_word_for_word():
     for name, family in FAMILIES.items():
         assert (asked[name].question, tuple(asked[name].options)) == (family.question, family.options)
         assert asked[name].answer == family.from_facts(facts)
-        assert asked[name].rationale.startswith(CLAIMS[name][asked[name].answer].short)
+        assert asked[name].rationale.startswith(family.claims[asked[name].answer].short)
 
 
 def test_nothing_is_asked_of_what_was_not_measured():
@@ -315,8 +314,7 @@ def test_a_step_is_restated_only_where_the_model_is_surer_than_the_tool(fact_con
 
 
 def test_every_value_of_every_audible_family_has_its_own_claim():
-    assert {name: tuple(values) for name, values in CLAIMS.items()} == {n: f.options for n, f in FAMILIES.items()}
-    sentences = [c.short for values in CLAIMS.values() for c in values.values()] + [c.short for c in UNCLEAR.values()]
+    sentences = [c.short for f in FAMILIES.values() for c in (*f.claims.values(), f.unclear)]
     assert len(set(sentences)) == len(sentences)
 
 

@@ -9,20 +9,21 @@ sentence every time scores number of categories / number of values.
 import random
 from collections.abc import Sequence
 
-from music_flamingo.evaluation.items import CAPTION_FAMILY, SEPARATOR, ExamItem, spread_over_works
+from music_flamingo.evaluation.items import SEPARATOR, ExamItem, spread_over_works
 from music_flamingo.records import Category, Facts, Truth
 from music_flamingo.records.facts import Beats, Sound, Tempo
 from music_flamingo.rewards.structured import structured_reward
 from music_flamingo.scoring.extract import ANSWER, END_ANSWER
+from music_flamingo.scoring.families import SHORT_CAPTION
 
 _FROM_THE_SCORE = {"tool": "score", "tool_version": "1", "confidence": 1.0}
 
 
 def choose_captions(truths: Sequence[Truth], request: str, num_tracks: int, seed: int) -> list[ExamItem]:
     """Items of up to `num_tracks` captions, spread over works; a category with one value only asks nothing."""
-    chosen = spread_over_works(sorted(truths, key=lambda t: t.id), seed, CAPTION_FAMILY)[:num_tracks]
+    chosen = spread_over_works(sorted(truths, key=lambda t: t.id), seed, SHORT_CAPTION)[:num_tracks]
     items = [
-        ExamItem(t.id, t.work_id, CAPTION_FAMILY, request, (), reference_of(category), tuple(category.values))
+        ExamItem(t.id, t.work_id, SHORT_CAPTION, request, (), reference_of(category), tuple(category.values))
         for t in sorted(chosen, key=lambda t: t.id)
         for category in categories_of(t)
     ]
@@ -72,12 +73,7 @@ def _as_facts(truth: Truth) -> Facts:
         sections=None,
         dynamics=None,
         sound=Sound.model_validate(
-            {
-                "has_drums": truth.has_drums,
-                "texture": truth.texture,
-                "lead_envelope": truth.lead_envelope,
-                **_FROM_THE_SCORE,
-            }
+            {**truth.model_dump(include=Sound.model_fields.keys() - _FROM_THE_SCORE.keys()), **_FROM_THE_SCORE}
         ),
         lyrics=None,
         problems=[],

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from music_flamingo.evaluation.items import CAPTION_FAMILY
 from music_flamingo.evaluation.summary import ALL, CONTROLS, Difference, Evaluation
 from music_flamingo.evaluation.tables import CONDITION_TITLES
 from music_flamingo.records import Score
+from music_flamingo.scoring.families import SHORT_CAPTION
 
 CANDIDATE = "grpo"
 
@@ -47,7 +47,7 @@ def reasons_against(scores: Sequence[Score], evaluation: Evaluation, gate: Relea
 def margins(scores: Sequence[Score], chance: Mapping[str, float]) -> dict[str, float]:
     """Family of questions -> accuracy with the true audio less the highest of both controls and chance."""
     own = {(s.condition, s.family): s.accuracy for s in scores if s.model == CANDIDATE}
-    families = [f for condition, f in own if condition == "audio" and f not in (ALL, CAPTION_FAMILY)]
+    families = [f for condition, f in own if condition == "audio" and f not in (ALL, SHORT_CAPTION)]
     controls = {f: max(chance[f], *(own[control, f] for control in CONTROLS)) for f in families}
     # 0.7 - 0.5 is 0.19999999999999996: what is 20 points must count as 20 points
     return {f: round(own["audio", f] - controls[f], 9) for f in families}

@@ -15,7 +15,6 @@ from music_flamingo.core.hashing import sha256_json
 from music_flamingo.records import Truth
 from music_flamingo.scoring.families import FAMILIES, Family
 
-CAPTION_FAMILY = "short_caption"
 SEPARATOR = ": "
 """Between a caption's category and its value in a reference: `meter: duple meter`."""
 MIN_ANSWERS = 2

@@ -5,7 +5,7 @@ tempo Acc1, Acc2     within 4 %; of Acc2 also the double, triple, half and third
 key                  weighted score: 1 right, .5 a fifth off, .3 relative, .2 parallel
 chords majmin        share of the time with the right major or minor triad, where the truth has one
 sections F           boundaries within 3 s and 0.5 s
-drums, texture, lead_envelope   right or wrong
+families that rest on the sound (drums, texture ...)   right or wrong
 
 A fact that is missing scores 0: leaving facts out must not look like measuring them well.
 """
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from music_flamingo.records import Facts, Segment, Truth
+from music_flamingo.scoring.families import on_sound
 from music_flamingo.scoring.tempo import METRICAL_LEVELS, same_tempo
 
 
@@ -43,12 +44,7 @@ def _sections(facts: Facts, truth: Truth) -> Mapping[str, float | None]:
 
 
 def _sound(facts: Facts, truth: Truth) -> Mapping[str, float]:
-    sound = facts.sound
-    return {
-        "drums": float(sound is not None and sound.has_drums == truth.has_drums),
-        "texture": float(sound is not None and sound.texture == truth.texture),
-        "lead envelope": float(sound is not None and sound.lead_envelope == truth.lead_envelope),
-    }
+    return {f.name.replace("_", " "): float(f.from_facts(facts) == f.from_truth(truth)) for f in on_sound()}
 
 
 def key_score(reference: str, estimated: str) -> float:

@@ -12,9 +12,10 @@ from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
-from music_flamingo.evaluation.items import CAPTION_FAMILY, SEPARATOR
+from music_flamingo.evaluation.items import SEPARATOR
 from music_flamingo.records import Prediction, Score
 from music_flamingo.records.prediction import Condition
+from music_flamingo.scoring.families import SHORT_CAPTION
 
 ALL = "all"
 CONDITIONS: tuple[Condition, ...] = ("audio", "shuffled", "noise", "none")
@@ -76,13 +77,13 @@ def chance_of(predictions: Sequence[Prediction]) -> dict[str, float]:
     for prediction in predictions:
         answers.setdefault(prediction.family, set()).add(prediction.reference)
     chance = {family: _num_asked(family, found) / len(found) for family, found in answers.items()}
-    questions = [value for family, value in chance.items() if family != CAPTION_FAMILY]
+    questions = [value for family, value in chance.items() if family != SHORT_CAPTION]
     return {**chance, ALL: sum(questions) / len(questions)} if questions else chance
 
 
 def _num_asked(family: str, references: Iterable[str]) -> int:
     """How many things an answer is judged on: one, or a caption's categories."""
-    return len({r.partition(SEPARATOR)[0] for r in references}) if family == CAPTION_FAMILY else 1
+    return len({r.partition(SEPARATOR)[0] for r in references}) if family == SHORT_CAPTION else 1
 
 
 def differences(answers: Answers, resamples: int, seed: int) -> list[Difference]:
@@ -155,11 +156,11 @@ def _difference(
 def _families(predictions: Sequence[Prediction]) -> list[str]:
     """Those that were asked about, then `all` where there are questions."""
     names = list(dict.fromkeys(p.family for p in predictions))
-    return [*names, ALL] if set(names) - {CAPTION_FAMILY} else names
+    return [*names, ALL] if set(names) - {SHORT_CAPTION} else names
 
 
 def _of_family(predictions: Sequence[Prediction], family: str) -> list[Prediction]:
-    return [p for p in predictions if p.family == family or (family == ALL and p.family != CAPTION_FAMILY)]
+    return [p for p in predictions if p.family == family or (family == ALL and p.family != SHORT_CAPTION)]
 
 
 def _marks(predictions: Sequence[Prediction]) -> list[Mark]:

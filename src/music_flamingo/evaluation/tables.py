@@ -6,10 +6,10 @@ above it; captions, judged category by category, stand below it.
 
 from collections.abc import Mapping, Sequence
 
-from music_flamingo.evaluation.items import CAPTION_FAMILY
 from music_flamingo.evaluation.summary import ALL, CONDITIONS, Difference
 from music_flamingo.records import Score
 from music_flamingo.records.prediction import Condition
+from music_flamingo.scoring.families import SHORT_CAPTION
 
 MODEL_TITLES = {"sft": "SFT", "warmup": "warm-up", "grpo": "GRPO"}
 CONDITION_TITLES: dict[Condition, str] = {
@@ -54,7 +54,7 @@ def difference_lines(differences: Sequence[Difference], model: str, family: str 
 
 def _families(scores: Sequence[Score]) -> list[str]:
     names = dict.fromkeys(s.family for s in scores)
-    return sorted(names, key=lambda name: (name == CAPTION_FAMILY, name == ALL))
+    return sorted(names, key=lambda name: (name == SHORT_CAPTION, name == ALL))
 
 
 def _title(model: str, condition: Condition) -> str:

@@ -18,7 +18,7 @@ from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.record import QUARANTINED
 from music_flamingo.products.lineage import Lineage, LineageRecord, trace
 from music_flamingo.prompts import load as load_prompt
-from music_flamingo.quality.checks import RESTS_ON
+from music_flamingo.quality.agreement import rests_on
 from music_flamingo.records import Caption, Chain, Example, Facts, Measured, Prediction, TeacherStamp, Track
 
 HASH_LETTERS = 12
@@ -92,7 +92,7 @@ def _example(lineage: Lineage) -> Iterator[tuple[str, str]]:
         named = f" {_quoted(reference.label)}" if reference.label else ""
         yield "refers to", f"{reference.start_s:g} to {reference.end_s:g} s ({reference.kind}{named})"
     yield from _teacher(example.teacher)
-    yield "rests on", ", ".join(RESTS_ON.get(example.family, ())) or "no fact that validation checks"
+    yield "rests on", ", ".join(rests_on(example.family)) or "no fact that validation checks"
 
 
 def _chain(lineage: Lineage) -> Iterator[tuple[str, str]]:

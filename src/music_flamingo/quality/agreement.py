@@ -5,31 +5,50 @@ Times are compared to a tenth of a second, tempi to one beat a minute, keys and 
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from music_flamingo.quality.contradictions import BPM_TOLERANCE, TIME_TOLERANCE_S
 from music_flamingo.quality.harmony import read_label, symbol, triad
 from music_flamingo.records import Example, Facts
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, Family
+from music_flamingo.scoring.families.lead_envelope import LEAD_ENVELOPE
 from music_flamingo.scoring.normalise import parse_key
 from music_flamingo.scoring.options import RANKS
 
 SHORTEST_CHORD_S = 0.25
 """Shorter chords are passed over, in questions as in checks."""
 
+
+@dataclass(frozen=True)
+class OpenFamily:
+    """A family without a closed set of answers: what its answers rest on, and how they are held against it."""
+
+    rests_on: tuple[str, ...]
+    """Of `scoring.families.FACTS`."""
+    agrees: Callable[[Example, Facts], bool] | None = None
+    """Whether an answer follows from the facts; None where no rule here knows."""
+
+
 _DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 
 
 def is_covered(family: str) -> bool:
     """True where a rule here knows the answer."""
-    return family in FAMILIES or family in RULES
+    return family in FAMILIES or (family in OPEN_FAMILIES and OPEN_FAMILIES[family].agrees is not None)
+
+
+def rests_on(family: str) -> tuple[str, ...]:
+    """Give the facts that an answer of a family rests on; none for a family that is not known."""
+    known: Family | OpenFamily | None = FAMILIES.get(family) or OPEN_FAMILIES.get(family)
+    return known.rests_on if known else ()
 
 
 def answer_agrees(example: Example, facts: Facts) -> bool:
     """False when the facts give another answer; True also for families that no rule here covers."""
     if example.family in FAMILIES:
         return FAMILIES[example.family].from_facts(facts) == example.answer
-    rule = RULES.get(example.family)
-    return rule is None or rule(example, facts)
+    rule = OPEN_FAMILIES.get(example.family)
+    return rule is None or rule.agrees is None or rule.agrees(example, facts)
 
 
 def _key(facts: Facts) -> tuple[int, str] | None:
@@ -158,35 +177,48 @@ def _is_longest(example: Example, facts: Facts) -> bool:
 def _holds_its_notes(held: str) -> Callable[[Example, Facts], bool]:
     """The answer `held` belongs to sustained notes, every other to those that die away."""
     return lambda example, facts: (
-        facts.sound is not None and (example.answer == held) == (facts.sound.lead_envelope == "sustained")
+        (heard := LEAD_ENVELOPE.from_facts(facts)) is not None and (example.answer == held) == (heard == "sustained")
     )
 
 
-RULES: dict[str, Callable[[Example, Facts], bool]] = {
-    "bpm": _near(lambda f: f.tempo.bpm if f.tempo else None, BPM_TOLERANCE),
-    "dynamic_range": _near(lambda f: f.dynamics.range_db if f.dynamics else None, 1.0),
-    "bar_count": _counts(lambda f: len(f.beats.downbeats_s) if f.beats else 0),
-    "section_count": _counts(lambda f: len(f.sections.segments) if f.sections else 0),
-    "lyrics_line_count": _counts(lambda f: len(_lines_with_words(f))),
-    "num_chords": _counts(lambda f: len({triad(label) for label in _long_chords(f)})),
-    "bar_start": _one_of(lambda f: f.beats.downbeats_s if f.beats else []),
-    "second_section_start": _one_of(_starts_at_second),
-    "first_chord_change": _one_of(lambda f: [s.start_s for s in f.chords.segments] if f.chords else []),
-    "lyrics_line_start": _one_of(lambda f: [s.start_s for s in f.lyrics.lines] if f.lyrics else []),
-    "lyrics_first_words": _opens_the_text,
-    "lyrics_last_word": _ends_the_text,
-    "key": _is_key,
-    "relative_key": _is_relative,
-    "first_chord": _is_cited_chord,
-    "last_chord": _is_cited_chord,
-    "chord_at_time": _is_cited_chord,
-    "roman_numeral": _is_cited_numeral,
-    "form": _is_form,
-    "opening_returns": _comes_back,
-    "longest_section": _is_longest,
-    "vocal_sustain": _holds_its_notes("yes"),
-    "tone_production": _holds_its_notes("bowed, blown or organ"),
-    "dynamics_trend": _trend,
-    "louder_half": _louder,
+OPEN_FAMILIES: dict[str, OpenFamily] = {
+    "bpm": OpenFamily(("tempo",), _near(lambda f: f.tempo.bpm if f.tempo else None, BPM_TOLERANCE)),
+    "tempo_term": OpenFamily(("tempo",)),
+    "bar_count": OpenFamily(("beats",), _counts(lambda f: len(f.beats.downbeats_s) if f.beats else 0)),
+    "bar_start": OpenFamily(("beats",), _one_of(lambda f: f.beats.downbeats_s if f.beats else [])),
+    "second_section_start": OpenFamily(("sections",), _one_of(_starts_at_second)),
+    "first_chord_change": OpenFamily(
+        ("chords",), _one_of(lambda f: [s.start_s for s in f.chords.segments] if f.chords else [])
+    ),
+    "tone_production": OpenFamily(("sound",), _holds_its_notes("bowed, blown or organ")),
+    "vocal_sustain": OpenFamily(("sound",), _holds_its_notes("yes")),
+    "dynamics_trend": OpenFamily(("dynamics",), _trend),
+    "dynamic_range": OpenFamily(("dynamics",), _near(lambda f: f.dynamics.range_db if f.dynamics else None, 1.0)),
+    "key": OpenFamily(("key",), _is_key),
+    "relative_key": OpenFamily(("key",), _is_relative),
+    "key_relation": OpenFamily(("key",)),
+    "first_chord": OpenFamily(("chords",), _is_cited_chord),
+    "last_chord": OpenFamily(("chords",), _is_cited_chord),
+    "chord_at_time": OpenFamily(("chords",), _is_cited_chord),
+    "num_chords": OpenFamily(("chords",), _counts(lambda f: len({triad(label) for label in _long_chords(f)}))),
+    "roman_numeral": OpenFamily(("chords", "key"), _is_cited_numeral),
+    "cadence": OpenFamily(("chords", "key")),
+    "modal_mixture": OpenFamily(("chords", "key")),
+    "harmonic_rhythm": OpenFamily(("chords", "beats")),
+    "lyrics_first_words": OpenFamily(("lyrics",), _opens_the_text),
+    "lyrics_line_count": OpenFamily(("lyrics",), _counts(lambda f: len(_lines_with_words(f)))),
+    "lyrics_line_start": OpenFamily(
+        ("lyrics",), _one_of(lambda f: [s.start_s for s in f.lyrics.lines] if f.lyrics else [])
+    ),
+    "lyrics_last_word": OpenFamily(("lyrics",), _ends_the_text),
+    "louder_half": OpenFamily(("dynamics",), _louder),
+    "busier_half": OpenFamily(("chords",)),
+    "same_outer_chords": OpenFamily(("chords",)),
+    "section_count": OpenFamily(("sections",), _counts(lambda f: len(f.sections.segments) if f.sections else 0)),
+    "form": OpenFamily(("sections",), _is_form),
+    "opening_returns": OpenFamily(("sections",), _comes_back),
+    "longest_section": OpenFamily(("sections",), _is_longest),
+    "short_caption": OpenFamily(("sound", "beats")),
+    "rich_caption": OpenFamily(("tempo", "beats", "key")),
 }
-"""Family -> does the answer agree? Chord references themselves are checked against the facts elsewhere."""
+"""Chord references themselves are checked against the facts elsewhere."""

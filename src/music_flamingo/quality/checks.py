@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from music_flamingo.quality.agreement import answer_agrees, is_covered
+from music_flamingo.quality.agreement import OPEN_FAMILIES, answer_agrees, is_covered, rests_on
 from music_flamingo.quality.contradictions import text_contradicts
 from music_flamingo.quality.texts import TextsOfTrack
 from music_flamingo.records import Example, Facts
+from music_flamingo.scoring.families import FACTS, FAMILIES
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.options import names_its_options
 
@@ -21,51 +22,6 @@ CONTROL_TOKEN = re.compile(
     r"</?(think|answer|sound|audio|s|tool_call)>|<\|[^|>]{0,40}\|>|\[/?INST\]|<<SYS>>", re.IGNORECASE
 )
 """What could pass for markup of a conversation: it never belongs into a text to train on."""
-
-RESTS_ON = {
-    "tempo_class": ("tempo", "sound"),
-    "bpm": ("tempo",),
-    "tempo_term": ("tempo",),
-    "meter": ("beats",),
-    "bar_count": ("beats",),
-    "bar_start": ("beats",),
-    "second_section_start": ("sections",),
-    "first_chord_change": ("chords",),
-    "drums": ("sound",),
-    "texture": ("sound",),
-    "lead_envelope": ("sound",),
-    "tone_production": ("sound",),
-    "vocal_sustain": ("sound",),
-    "dynamics_trend": ("dynamics",),
-    "dynamic_range": ("dynamics",),
-    "mode": ("key",),
-    "key": ("key",),
-    "relative_key": ("key",),
-    "key_relation": ("key",),
-    "first_chord": ("chords",),
-    "last_chord": ("chords",),
-    "chord_at_time": ("chords",),
-    "num_chords": ("chords",),
-    "roman_numeral": ("chords", "key"),
-    "cadence": ("chords", "key"),
-    "modal_mixture": ("chords", "key"),
-    "harmonic_rhythm": ("chords", "beats"),
-    "lyrics_first_words": ("lyrics",),
-    "lyrics_line_count": ("lyrics",),
-    "lyrics_line_start": ("lyrics",),
-    "lyrics_last_word": ("lyrics",),
-    "louder_half": ("dynamics",),
-    "busier_half": ("chords",),
-    "same_outer_chords": ("chords",),
-    "section_count": ("sections",),
-    "form": ("sections",),
-    "opening_returns": ("sections",),
-    "longest_section": ("sections",),
-    "short_caption": ("sound", "beats"),
-    "rich_caption": ("tempo", "beats", "key"),
-}
-"""Which facts an answer of a family rests on. A family that is not here rests on none that is checked."""
-FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics")
 
 
 class Limits(BaseModel):
@@ -91,7 +47,7 @@ class Limits(BaseModel):
     @field_validator("min_confidence")
     @classmethod
     def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        if unknown := sorted(set(value) - set(FACTS) - set(RESTS_ON)):
+        if unknown := sorted(set(value) - {*FACTS, *FAMILIES, *OPEN_FAMILIES}):
             raise ValueError(f"neither facts nor families: {', '.join(unknown)}. Facts: {', '.join(FACTS)}.")
         return value
 
@@ -175,7 +131,7 @@ def check_confidence(example: Example, song: Song) -> str | None:
 
 def confidences(family: str, facts: Facts) -> dict[str, float]:
     """Fact -> how sure its tool is, for the facts that a family's answer rests on."""
-    measured = {name: getattr(facts, name) for name in RESTS_ON.get(family, ())}
+    measured = {name: getattr(facts, name) for name in rests_on(family)}
     return {name: fact.confidence for name, fact in measured.items() if fact is not None}
 
 

@@ -11,6 +11,7 @@ from music_flamingo.core.shards import write_atomic
 from music_flamingo.quality.docs import templates
 from music_flamingo.quality.review import KEPT, Stratum
 from music_flamingo.records import Example, Facts
+from music_flamingo.scoring.families import on_sound
 
 CLIPS = "clips"
 STRATA = "strata.json"
@@ -97,8 +98,8 @@ def describe(facts: Facts, start_s: float, end_s: float) -> list[str]:
     if facts.sections:
         said.append("sections " + ", ".join(f"{s.start_s:.1f} {s.label}" for s in facts.sections.segments))
     if facts.sound:
-        drums = "drums" if facts.sound.has_drums else "no drums"
-        said.append(f"{drums}, {facts.sound.texture}, {facts.sound.lead_envelope} ({facts.sound.confidence:.2f})")
+        claims = " ".join(f.claims[answer].short for f in on_sound() if (answer := f.from_facts(facts)))
+        said.append(f"{claims} ({facts.sound.confidence:.2f})")
     if facts.dynamics:
         said.append(f"dynamics {facts.dynamics.trend}, range {facts.dynamics.range_db:.0f} dB")
     if facts.lyrics and facts.lyrics.available:

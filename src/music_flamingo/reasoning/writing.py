@@ -14,6 +14,7 @@ from music_flamingo.quality.steps import (
     reason_to_discard,
 )
 from music_flamingo.records import Chain, Example, Facts, Step
+from music_flamingo.scoring.families import evidence_of
 from music_flamingo.teachers import Teacher, TeacherFailedError, stamp
 from music_flamingo.teachers.payloads import ChainStyle
 from music_flamingo.teachers.thinking import Doubt, draft, mend
@@ -27,7 +28,6 @@ class Manner:
     """How chains are written and judged."""
 
     style: ChainStyle
-    evidence: Mapping[str, tuple[str, ...]]
     limits: StepLimits
     seed: int
 
@@ -78,8 +78,7 @@ def _checked_steps(
 ) -> tuple[list[Step], str | None]:
     """(steps, reason to discard them or None) after at most one rewrite."""
     example, limits = topic.example, manner.limits
-    evidence = manner.evidence.get(example.family, ())
-    steps = draft(teacher, example, topic.facts, topic.audible, evidence, manner.style, manner.seed)
+    steps = draft(teacher, example, topic.facts, topic.audible, evidence_of(example.family), manner.style, manner.seed)
     if reason := reason_against_text(steps, limits, topic.names):
         return steps, reason
     steps = _check(steps, topic, limits, affirm, frozenset())

@@ -24,6 +24,7 @@ from music_flamingo.report.timeline import (
     score_lanes,
     waveform,
 )
+from music_flamingo.scoring.families import on_sound
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.tempo import same_tempo
 
@@ -233,13 +234,10 @@ def fact_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
 
 def _sound_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
     assert facts.sound is not None
-    for name, field_name in (("Drums", "has_drums"), ("Texture", "texture"), ("Lead's notes", "lead_envelope")):
-        heard, told = (_word(getattr(source, field_name)) if source else None for source in (facts.sound, truth))
-        yield _row(name, heard or "", facts.sound, told, heard == told if truth else None)
-
-
-def _word(value: bool | str) -> str:
-    return value if isinstance(value, str) else "yes" if value else "no"
+    for family in on_sound():
+        heard = family.from_facts(facts) or ""
+        held = family.from_truth(truth) if truth else None
+        yield _row(family.title, heard, facts.sound, held, heard == held if truth else None)
 
 
 def _row(name: str, value: str, by: Measured, truth: str | None = None, agrees: bool | None = None) -> FactRow:

@@ -13,6 +13,7 @@ from typing import Any
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.records import Facts
 from music_flamingo.records.example import CATEGORIES
+from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, audio_errors, decoded_base64
 
@@ -65,18 +66,6 @@ def facts_json(facts: Facts) -> dict[str, Any]:
     return told
 
 
-CATEGORY_OF = {
-    "tempo_class": "bpm",
-    "mode": "key",
-    "meter": "meter",
-    "drums": "instruments",
-    "texture": "theory",
-    "lead_envelope": "mix_notes",
-}
-"""Which category a trained question of the model speaks of."""
-CAPTION_FAMILY = "short_caption"
-
-
 def description(facts: Facts, opinions: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
     """A structured caption. `opinions`: (family, the model's answer) of the questions that it was trained on.
 
@@ -84,8 +73,8 @@ def description(facts: Facts, opinions: Sequence[tuple[str, str | None]]) -> dic
     """
     said: dict[str, str] = {}
     for family, answer in opinions:
-        if answer and (name := CATEGORY_OF.get(family)):
-            said[name] = answer
+        if answer and family in FAMILIES:
+            said[FAMILIES[family].category] = answer
     measured = _measured_values(facts)
     categories: dict[str, Any] = {}
     for name in CATEGORIES:
@@ -94,7 +83,7 @@ def description(facts: Facts, opinions: Sequence[tuple[str, str | None]]) -> dic
             categories[name] = {**measured[name], "source": "measured", "model": own}
         else:
             categories[name] = {"value": own, "source": "model" if own else None, "model": own}
-    caption = next((answer for family, answer in opinions if family == CAPTION_FAMILY), None)
+    caption = next((answer for family, answer in opinions if family == SHORT_CAPTION), None)
     return {"duration_s": facts.duration_s, "categories": categories, "model_caption": caption}
 
 

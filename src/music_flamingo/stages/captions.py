@@ -74,9 +74,7 @@ def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | N
         track_id=track.id,
         start_s=round(window.start_s, 2),
         end_s=round(window.end_s, 2),
-        has_drums=facts.sound.has_drums if facts.sound else None,
-        texture=facts.sound.texture if facts.sound else None,
-        lead_envelope=facts.sound.lead_envelope if facts.sound else None,
+        **WindowPayload.fields_of(facts.sound),
         dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
     )
     seed = request_seed(config.seed, PROMPT, [track.id, str(window.index)])

@@ -37,7 +37,7 @@ from music_flamingo.evaluation.summary import (
 from music_flamingo.evaluation.tables import markdown_table
 from music_flamingo.records import Prediction, Score, Track, Truth
 from music_flamingo.records.prediction import Condition
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, FamilyNames
 
 THINKS = {"sft": False, "warmup": True, "grpo": True}
 """Model -> whether it is asked to think first, as it was trained."""
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 
 class EvaluateConfig(StageConfig):
-    families: tuple[str, ...]
+    families: FamilyNames
     """Families of scoring/families that are asked about."""
     caption_request: str | None
     """The words in which training asked for a one-sentence caption; null: none is asked for."""

@@ -30,7 +30,7 @@ from music_flamingo.reasoning.probing import Affirmer, ProbedQuestion, ask_quest
 from music_flamingo.reasoning.selection import Wanted, chosen_of, heard_in, num_trivial, rate_all, training_tracks
 from music_flamingo.reasoning.writing import Affirm, Manner, Topic, write_chain
 from music_flamingo.records import Chain, Example, Facts, Track
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION, FamilyNames, evidence_of
 from music_flamingo.teachers import Teacher, TeacherConfig, is_settled, over_shards, teaching
 from music_flamingo.teachers.payloads import ChainStyle
 
@@ -40,12 +40,10 @@ REMEMBERED_TRACKS = 64
 
 class ReasonConfig(StageConfig):
     teacher: TeacherConfig
-    families: tuple[str, ...] | None
+    families: FamilyNames | None
     """Which questions may get a chain; null: all, where skills and not families share the number."""
     trivial: tuple[str, ...]
     """Families that never get one: there is nothing to reason about (paper: bare key and tempo)."""
-    evidence: dict[str, tuple[str, ...]]
-    """Family -> the audible families a chain goes through before it comes to the answer."""
     style: ChainStyle
     """`short`: a few fixed words a step, for a small model; `full`: sentences for a reader."""
     check: CheckBy
@@ -77,7 +75,7 @@ class ReasonConfig(StageConfig):
 
     @property
     def manner(self) -> Manner:
-        return Manner(self.style, self.evidence, self.limits, self.seed)
+        return Manner(self.style, self.limits, self.seed)
 
 
 def run(
@@ -125,7 +123,7 @@ def _listen_to_all(
     torch.set_num_threads(1)
     asked_of = training_tracks(skills, config.max_tracks, config.seed)
     listener = Listener.load(sft_model.root)
-    evidence = {name for names in config.evidence.values() for name in names}
+    evidence = {name for family in (*FAMILIES, SHORT_CAPTION) for name in evidence_of(family)}
     with Progress("reason: listening", len(pending), "shards") as progress:
         for index in pending:
             examples = [

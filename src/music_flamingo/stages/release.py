@@ -26,7 +26,7 @@ from music_flamingo.model.context import Hearing
 from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.prompts import load as load_prompt
 from music_flamingo.records import Score
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, FamilyNames
 from music_flamingo.serving.bundle import (
     CARD_FILE,
     EVALUATION_FILE,
@@ -50,7 +50,7 @@ class ReleaseConfig(StageConfig):
     name: str
     """The model's name in requests and on its card."""
     gate: ReleaseGate
-    families: tuple[str, ...]
+    families: FamilyNames
     """What fine-tuning, warm-up and GRPO taught; those that the training split could not teach are left out."""
     requests: dict[str, str]
     """The words in which training asked for families outside scoring/families (captions)."""

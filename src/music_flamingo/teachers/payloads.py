@@ -6,12 +6,12 @@ that does not fit its schema is not a reply.
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from music_flamingo.core.record import RecordPart
-from music_flamingo.records import Category, Facts, Reference, Segment
+from music_flamingo.records import Category, Facts, Reference, Segment, Sound
 from music_flamingo.records.example import QuestionType
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.teachers.theory import ChordSpan, KeyName, chord_spans
@@ -47,7 +47,20 @@ def shown_lines(lines: Sequence[Segment]) -> tuple[list[Segment], str]:
     return shown, " and ".join(omitted)
 
 
-class SongFacts(RecordPart):
+class SoundClasses(RecordPart):
+    """What is heard of the players; None where it was not measured."""
+
+    has_drums: bool | None
+    texture: Literal["melody", "chords"] | None
+    lead_envelope: Literal["decaying", "sustained"] | None
+
+    @classmethod
+    def fields_of(cls, sound: Sound | None) -> dict[str, Any]:
+        """Give these fields as keyword arguments, read from the measured sound."""
+        return {name: getattr(sound, name, None) for name in SoundClasses.model_fields}
+
+
+class SongFacts(SoundClasses):
     """The measured facts of a track, as far as there are any: what is None or empty is not to be spoken of."""
 
     duration_s: float
@@ -59,9 +72,6 @@ class SongFacts(RecordPart):
     sections: list[Segment]
     dynamics_range_db: float | None
     dynamics_trend: Literal["steady", "rising", "falling"] | None
-    has_drums: bool | None
-    texture: Literal["melody", "chords"] | None
-    lead_envelope: Literal["decaying", "sustained"] | None
     lyrics: list[Segment]
     """Untrusted: the words of the song, line by line."""
     language: str | None
@@ -78,7 +88,7 @@ class SongFacts(RecordPart):
 
     @classmethod
     def of(cls, facts: Facts, duration_s: float) -> "SongFacts":
-        sound, words, heard = facts.sound, facts.lyrics, facts.instruments
+        words, heard = facts.lyrics, facts.instruments
         lines, omitted = shown_lines(words.lines) if words and words.available else ([], "")
         return cls(
             duration_s=round(duration_s, 2),
@@ -90,9 +100,7 @@ class SongFacts(RecordPart):
             sections=facts.sections.segments if facts.sections else [],
             dynamics_range_db=round(facts.dynamics.range_db, 1) if facts.dynamics else None,
             dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
-            has_drums=sound.has_drums if sound else None,
-            texture=sound.texture if sound else None,
-            lead_envelope=sound.lead_envelope if sound else None,
+            **cls.fields_of(facts.sound),
             lyrics=lines,
             language=words.language if words and words.available else None,
             key_changes=facts.key.changes if facts.key else [],
@@ -152,14 +160,11 @@ class TrackPayload(RecordPart):
     track_id: str
 
 
-class WindowPayload(TrackPayload):
+class WindowPayload(TrackPayload, SoundClasses):
     """For a first description: surface facts alone, so that nothing can be invented from key or tempo."""
 
     start_s: float
     end_s: float
-    has_drums: bool | None
-    texture: Literal["melody", "chords"] | None
-    lead_envelope: Literal["decaying", "sustained"] | None
     dynamics_trend: Literal["steady", "rising", "falling"] | None
 
 

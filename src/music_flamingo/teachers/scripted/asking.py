@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from music_flamingo.records import Reference
 from music_flamingo.records.example import QuestionType
+from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.teachers.payloads import SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.claims import CLAIMS
 
 
 def asked(
@@ -42,5 +42,5 @@ def audible(
 
 
 def _rationale(family: str, answer: str, because: str) -> str:
-    claim = CLAIMS[family][answer]
+    claim = FAMILIES[family].claims[answer]
     return f"{claim.short} {because or claim.full}"

@@ -3,6 +3,7 @@
 import random
 import re
 
+from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.teachers.payloads import (
     ChainPayload,
     PlainStep,
@@ -12,11 +13,17 @@ from music_flamingo.teachers.payloads import (
     StepsReply,
     TextReply,
 )
-from music_flamingo.teachers.scripted.claims import BY_SENTENCE, CLAIMS, UNCLEAR
 
 _SENTENCE = re.compile(r"[^.!?]+[.!?]+(?=\s|$)|\S[^.!?]*$")
 
 
+BY_SENTENCE: dict[str, tuple[str, str]] = {
+    text: (family.name, value)
+    for family in FAMILIES.values()
+    for value, claim in family.claims.items()
+    for text in (claim.short, claim.full)
+}
+"""Sentence of a claim -> (family, claimed value)."""
 NOT_HEARD = "The rest of it cannot be told for sure."
 """What stands for a sentence in free words that was not heard: nothing is claimed."""
 
@@ -25,9 +32,9 @@ def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
     """The evidence in the order given, as far as there are facts for it, then the step that holds the answer."""
     answers = {c.family: c.answer for c in payload.closed}
     said = [family for family in payload.evidence if family in answers and family != payload.family]
-    sentences = [CLAIMS[family][answers[family]].in_style(payload.style) for family in said]
-    if payload.family in CLAIMS:
-        sentences.append(CLAIMS[payload.family][payload.answer].in_style(payload.style))
+    sentences = [FAMILIES[family].claims[answers[family]].in_style(payload.style) for family in said]
+    if payload.family in FAMILIES:
+        sentences.append(FAMILIES[payload.family].claims[payload.answer].in_style(payload.style))
     elif payload.rationale:
         sentences.append(payload.rationale)
     return TextReply(text=" ".join(sentences) or "Listen to the whole piece.")
@@ -43,10 +50,10 @@ def split_steps(payload: SplitPayload, rng: random.Random) -> StepsReply:
 def rewrite_step(payload: RewritePayload, rng: random.Random) -> RewriteReply:
     """Restate a step as it was heard when the tool is the less sure of the two; else withdraw its claim."""
     family = payload.step.family
-    if family not in CLAIMS:
+    if family not in FAMILIES:
         return RewriteReply(text=NOT_HEARD, family="", claim="", withdrawn=True)
     if payload.heard_probability >= payload.restate_above and payload.fact_confidence < payload.heard_probability:
-        restated = CLAIMS[family][payload.heard]
+        restated = FAMILIES[family].claims[payload.heard]
         text = restated.in_style(payload.style)
         return RewriteReply(text=text, family=family, claim=payload.heard, withdrawn=False)
-    return RewriteReply(text=UNCLEAR[family].in_style(payload.style), family="", claim="", withdrawn=True)
+    return RewriteReply(text=FAMILIES[family].unclear.in_style(payload.style), family="", claim="", withdrawn=True)

@@ -2,10 +2,10 @@
 
 import random
 
-from music_flamingo.scoring.families import FAST_ABOVE_BPM, SLOW_BELOW_BPM
+from music_flamingo.scoring.families import FAMILIES, FAST_ABOVE_BPM, SHORT_CAPTION, SLOW_BELOW_BPM
 from music_flamingo.teachers.payloads import DifficultyPayload, DifficultyReply
 
-BY_FAMILY = {"drums": 1, "texture": 2, "lead_envelope": 2, "tempo_class": 2, "meter": 3, "mode": 4, "short_caption": 3}
+OF_A_CAPTION = 3
 OTHERS = 4
 """Chord names, cadences, forms: these need the whole piece, or theory, or both."""
 NEAR_BORDER = 0.12
@@ -15,14 +15,21 @@ MANY_CHORDS = 5
 
 def rate_difficulty(payload: DifficultyPayload, rng: random.Random) -> DifficultyReply:
     facts = payload.facts
-    difficulty, reasons = BY_FAMILY.get(payload.family, OTHERS), [f"{payload.family} has its usual difficulty"]
+    family = FAMILIES.get(payload.family)
+    difficulty, reasons = _usual(payload.family), [f"{payload.family} has its usual difficulty"]
     if payload.family == "tempo_class" and _near_border(facts.tempo_bpm):
         difficulty, reasons = difficulty + 2, [*reasons, "the tempo lies near a border"]
-    if payload.family in ("mode", "texture") and len({s.chord.harmony for s in facts.spans}) >= MANY_CHORDS:
+    if family and family.covered_by_chords and len({s.chord.harmony for s in facts.spans}) >= MANY_CHORDS:
         difficulty, reasons = difficulty + 1, [*reasons, "many chords sound"]
-    if payload.family in ("lead_envelope", "texture") and facts.has_drums:
+    if family and family.covered_by_drums and facts.has_drums:
         difficulty, reasons = difficulty + 1, [*reasons, "drums cover the pitches"]
     return DifficultyReply(difficulty=min(difficulty, 5), reason=", ".join(reasons))
+
+
+def _usual(family: str) -> int:
+    if family == SHORT_CAPTION:
+        return OF_A_CAPTION
+    return FAMILIES[family].difficulty if family in FAMILIES else OTHERS
 
 
 def _near_border(tempo_bpm: float | None) -> bool:

@@ -1,0 +1,65 @@
+"""Families of questions whose answer follows from MIR facts (to train on) and from a score's truth (to test on).
+
+One file a family. A new one is its file, an entry in FAMILIES, and its weight in params.yaml.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from music_flamingo.scoring.families.base import FACTS, Claim, Family, yes_no
+from music_flamingo.scoring.families.drums import DRUMS
+from music_flamingo.scoring.families.lead_envelope import LEAD_ENVELOPE
+from music_flamingo.scoring.families.meter import METER, meter_class
+from music_flamingo.scoring.families.mode import MODE
+from music_flamingo.scoring.families.tempo_class import FAST_ABOVE_BPM, SLOW_BELOW_BPM, TEMPO_CLASS, tempo_class
+from music_flamingo.scoring.families.texture import TEXTURE
+
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (TEMPO_CLASS, DRUMS, TEXTURE, LEAD_ENVELOPE, MODE, METER)
+}
+
+SHORT_CAPTION = "short_caption"
+"""The request for a caption of one sentence: no closed set of answers, so no Family."""
+SHORT_CAPTION_EVIDENCE = ("tempo_class", "drums", "texture", "lead_envelope")
+"""What a chain before a short caption goes through: the structured reward of GRPO needs captions that think."""
+
+
+def evidence_of(family: str) -> tuple[str, ...]:
+    """Give the audible families that a chain about `family` goes through first; none for a family that is not here."""
+    if family == SHORT_CAPTION:
+        return SHORT_CAPTION_EVIDENCE
+    return FAMILIES[family].evidence if family in FAMILIES else ()
+
+
+def on_sound() -> Iterable[Family]:
+    """The families that rest on the measured sound alone: what report and review show of it."""
+    return (family for family in FAMILIES.values() if family.rests_on == ("sound",))
+
+
+def _names(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return tuple(value) if isinstance(value, list) else value
+    return tuple(sorted(value, key=lambda name: list(FAMILIES).index(name) if name in FAMILIES else len(FAMILIES)))
+
+
+FamilyNames = Annotated[tuple[str, ...], BeforeValidator(_names)]
+"""Names of families; a mapping of families to weights, as training has it, gives its keys in the order
+of FAMILIES."""
+
+__all__ = [
+    "FACTS",
+    "FAMILIES",
+    "FAST_ABOVE_BPM",
+    "SHORT_CAPTION",
+    "SLOW_BELOW_BPM",
+    "Claim",
+    "Family",
+    "FamilyNames",
+    "evidence_of",
+    "meter_class",
+    "on_sound",
+    "tempo_class",
+    "yes_no",
+]

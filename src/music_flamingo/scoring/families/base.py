@@ -1,0 +1,69 @@
+"""A family of questions as one object: wording, answers and their claims, the facts it rests on, its difficulty."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from music_flamingo.records import Facts, Truth
+from music_flamingo.records.example import QuestionType, Skill
+
+FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics")
+"""The facts that an answer can rest on: fields of Facts, each with a confidence."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a step of a chain says of one answer.
+
+    Short sentences are for a small model that must learn them by heart; full ones for a reader.
+    """
+
+    short: str
+    full: str
+
+    def in_style(self, style: str) -> str:
+        """Give the sentence of a chain's style, `short` or `full`."""
+        return self.short if style == "short" else self.full
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of question with a closed set of answers.
+
+    `from_facts` labels training data and `from_truth` grades held-out pieces; the two never mix. Either gives None
+    where the question would not be fair, and then it is not asked.
+    """
+
+    name: str
+    title: str
+    """On pages."""
+    skill: Skill
+    type: QuestionType
+    question: str
+    claims: Mapping[str, Claim]
+    """Each answer, in the order of the options, with what a step says that rests on it."""
+    unclear: Claim
+    """What a step says once its claim is withdrawn."""
+    from_facts: Callable[[Facts], str | None]
+    from_truth: Callable[[Truth], str | None]
+    rests_on: tuple[str, ...]
+    """Of FACTS: the answer is as sure as the least sure of them."""
+    evidence: tuple[str, ...]
+    """Audible families that a chain goes through before it comes to the answer."""
+    difficulty: int
+    """1 to 5, before anything is known of the piece."""
+    category: str
+    """Which category of a structured caption the answer speaks of (`rewards.structured.CATEGORIES`)."""
+    covered_by_drums: bool = False
+    """Harder to hear where drums play."""
+    covered_by_chords: bool = False
+    """Harder to hear where many chords sound."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The answers, in the order in which they are offered."""
+        return tuple(self.claims)
+
+
+def yes_no(flag: bool) -> str:
+    """Say a fact that is true or false as an answer."""
+    return "yes" if flag else "no"

@@ -1,0 +1,22 @@
+"""Are drums heard?"""
+
+from music_flamingo.scoring.families.base import Claim, Family, yes_no
+
+DRUMS = Family(
+    name="drums",
+    title="Drums",
+    skill="attribute",
+    type="multiple_choice",
+    question="Are drums heard in this music, yes or no?",
+    claims={
+        "yes": Claim("Drums play.", "A drum kit plays along and marks the beat."),
+        "no": Claim("No drums play.", "Only pitched notes sound, and no drum marks the beat."),
+    },
+    unclear=Claim("Drums are unclear.", "Whether a drum plays cannot be told for sure."),
+    from_facts=lambda facts: yes_no(facts.sound.has_drums) if facts.sound else None,
+    from_truth=lambda truth: yes_no(truth.has_drums),
+    rests_on=("sound",),
+    evidence=("texture", "lead_envelope"),
+    difficulty=1,
+    category="instruments",
+)
