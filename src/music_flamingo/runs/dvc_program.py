@@ -10,13 +10,13 @@ from dvc.cli import main
 from dvc_data.hashfile import _progress
 
 
-class QueryingProgressOfAnyName(_progress.QueryingProgress):  # type: ignore[misc]
+class QueryingProgressOfAnyName(_progress.QueryingProgress):
     """The progress of a look into the cache, whose name may hold braces."""
 
-    def __init__(self, *arguments: Any, name: str | None = None, **options: Any) -> None:
-        super().__init__(*arguments, name=name and name.replace("{", "{{").replace("}", "}}"), **options)
+    def __init__(self, iterable: Any = None, *, name: str | None = None, **options: Any) -> None:
+        super().__init__(iterable, name=name and name.replace("{", "{{").replace("}", "}}"), **options)
 
 
 if __name__ == "__main__":
-    _progress.QueryingProgress = QueryingProgressOfAnyName
+    _progress.QueryingProgress = QueryingProgressOfAnyName  # type: ignore[assignment,misc]
     sys.exit(main())
