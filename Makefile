@@ -13,7 +13,7 @@ UV      := requirements/uv.sh $(PYTHON) $(BIN)/uv pip
 INSTALL := $(UV) install --quiet --python $(BIN)/python
 LOCK    := $(UV) compile --quiet --python $(BIN)/python --prerelease=allow --no-header --no-annotate --no-emit-index-url
 
-.PHONY: run test check bench serve compile manifests images push lock clean setup help
+.PHONY: run test check bench serve compile derive manifests images push lock clean setup help
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/'
@@ -58,6 +58,9 @@ bench: setup     ## measure everything; tables go to benchmarks/results
 
 serve: setup     ## serve the release on http://127.0.0.1:8080
 	@$(NO_HUB) $(BIN)/mf serve
+
+derive: setup    ## write anew what follows from the stages: dvc.yaml, components' READMEs, tables of ports
+	@$(BIN)/python -m pipelines.derive
 
 compile: setup   ## KFP YAML of the three pipelines into build/pipelines
 	@$(BIN)/python -m pipelines build/pipelines

@@ -69,7 +69,8 @@ LAUNCHES = Placement(cpu="500m", memory="2Gi", timeout_s=HOUR_S)
 LEARNS = Placement(cpu="2", memory="8Gi")
 
 PLACEMENTS = {
-    "configure": LIGHT,
+    # never from the cache: it looks at the code, by which the others are cached
+    "configure": replace(LIGHT, memory="512Mi", is_pure=False),
     "ingest": Placement(cpu="2", memory="4Gi", is_pure=False, reads_songs=True),
     "divide": LIGHT,
     "facts": Placement(cpu="4", memory="8Gi", reads_models=True),

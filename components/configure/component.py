@@ -1,4 +1,4 @@
-"""Split the parameters of a run into one JSON text a stage, so that each stage is cached by its own alone."""
+"""Split the parameters of a run into one JSON text a stage, so that each is cached by its own and by its code."""
 
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ def configure(
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Configs",
     [
+        # derived: stages (make derive)
         ("ingest", str),
         ("facts", str),
         ("captions", str),
@@ -27,6 +28,7 @@ def configure(
         ("evaluate", str),
         ("release", str),
         ("report", str),
+        # end of stages
     ],
 ):
     """Split the parameters of a run into one JSON text a stage.
@@ -36,8 +38,8 @@ def configure(
     """
     import json
 
-    from music_flamingo.core.params import stage_json
+    from music_flamingo.runs.configured import configured
     from music_flamingo.stages import ORDER
 
     sections = json.loads(params)
-    return tuple(stage_json(sections, stage) for stage in ORDER)  # type: ignore[return-value]
+    return tuple(configured(sections, stage) for stage in ORDER)  # type: ignore[return-value]

@@ -19,6 +19,7 @@ from music_flamingo.core.errors import TransientError
 from music_flamingo.core.manifest import finished_key
 from music_flamingo.core.shards import parse_range
 from music_flamingo.core.stage import execute
+from music_flamingo.runs.configured import parameters_of
 from music_flamingo.runs.store import write_beside
 from music_flamingo.runs.summary_page import FAILURE_NAME
 from music_flamingo.stages import load
@@ -44,10 +45,11 @@ def run_step(
     """Run the stage `name`, here or by a job of several pods; where `shards` is given (`8-15`), on these alone."""
 
     def work() -> None:
+        own = parameters_of(config, name)
         if shards:
-            execute(load(name), config, _paths(inputs), _paths(outputs), shards=parse_range(shards))
+            execute(load(name), own, _paths(inputs), _paths(outputs), shards=parse_range(shards))
         else:
-            here_or_by_job(load(name), config, _paths(inputs), _paths(outputs))
+            here_or_by_job(load(name), own, _paths(inputs), _paths(outputs))
 
     _do(work, name, inputs, outputs, shards)
 
@@ -62,7 +64,8 @@ def collect_step(
     """Complete the port of the stage `name` from those of its branches."""
 
     def work() -> None:
-        collect(load(name), config, _paths(inputs), _paths(outputs), [Path(part.path) for part in parts])
+        found = [Path(part.path) for part in parts]
+        collect(load(name), parameters_of(config, name), _paths(inputs), _paths(outputs), found)
 
     _do(work, name, inputs, outputs, "")
 
