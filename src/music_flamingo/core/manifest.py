@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
 from music_flamingo.core.hashing import sha256_file, sha256_json
+from music_flamingo.core.licences import Licence
 from music_flamingo.core.shards import SHARD_GLOB, TEMPORARY_PATTERN, shard_index, write_atomic
 
 MANIFEST_NAME = "_manifest.json"
@@ -46,6 +47,8 @@ class Manifest(BaseModel):
     """How many records are `ok` and how many `quarantined:<reason>`."""
     metrics: dict[str, Any]
     digest: str
+    licences: tuple[Licence, ...] = ()
+    """Of all that this port was made with: its stage's tools, and those behind its inputs."""
 
     @property
     def shards(self) -> tuple[FileEntry, ...]:

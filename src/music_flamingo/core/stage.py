@@ -25,6 +25,7 @@ from music_flamingo.core import manifest as manifests
 from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.identity import Closure, closure
+from music_flamingo.core.licences import Licence, licences_of, united
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import clock
@@ -206,8 +207,9 @@ def _execute(
     metrics = _run(stage, config, read, inputs, outputs, made_by_branches)
     wall_s = time.monotonic() - started
     _require_unchanged(stage, config, start, config_now, outputs)
+    licences = united(licences_of(config), *(m.licences for m in read.values()))
     for name, port in stage.outputs.items():
-        described = _describe(stage, name, port, outputs[name], key, start, digests, metrics)
+        described = _describe(stage, name, port, outputs[name], key, start, digests, metrics, licences)
         manifests.complete(outputs[name], described)
         log.info("%s: %s", stage.name, in_words(described))
     log.info("%s: done in %s", stage.name, clock(wall_s))
@@ -272,6 +274,7 @@ def _describe(
     start: Start,
     digests: Mapping[str, str],
     metrics: Metrics,
+    licences: tuple[Licence, ...],
 ) -> Manifest:
     num_records, status = (None, {}) if issubclass(port, Folder) else Writer(root, port).status_counts()
     files = manifests.list_files(root)
@@ -287,6 +290,7 @@ def _describe(
         status=status,
         metrics=metrics,
         digest=manifests.files_digest(files),
+        licences=licences,
     )
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, ClassVar, Literal, overload
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -24,6 +24,7 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file, sha256_json
 from music_flamingo.sources import Listed, SourceRecording
 from music_flamingo.sources.about import describe, name_of, read_tags
+from music_flamingo.sources.licences import LISTED_RECORDINGS
 from music_flamingo.sources.object_store import S3Access
 from music_flamingo.sources.rows import FIELDS, ListingRow, read_rows
 from music_flamingo.sources.s3 import fetched
@@ -40,6 +41,7 @@ SCHEMA = pa.schema([("line", pa.int64()), ("problem", pa.string()), *((f, pa.lar
 class TableConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    uses: ClassVar = (LISTED_RECORDINGS,)
     kind: Literal["table"]
     path: str
     """A .csv, .jsonl or .parquet file. Paths in it are relative to its folder."""
