@@ -64,8 +64,10 @@ class WorkerPool:
                     raise found
                 yield found
                 given += 1
-            if not busy and drawn == given and is_over:
-                return
+            if not busy:
+                if is_over:
+                    return
+                continue  # more may be drawn now
             for worker in wait_for(busy):
                 index, item = busy.pop(worker)
                 results[index] = worker.take(item)
