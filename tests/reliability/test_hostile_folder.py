@@ -10,12 +10,15 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
-from support import hostile_folder
+from support import hostile_folder, sounds
 
+from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.params import load_params, merge
 from music_flamingo.core.ports import Table
+from music_flamingo.core.stage import execute
 from music_flamingo.records import Track
+from music_flamingo.stages import facts, ingest
 
 pytestmark = [pytest.mark.reliability]
 
@@ -71,3 +74,41 @@ def test_the_whole_pipeline_runs_on_a_hostile_folder(tmp_path):
     assert len(found) == len(expected)
     print(Counter(found.values()).most_common())
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < MAX_RSS_BYTES
+
+
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_a_song_that_goes_or_changes_before_facts_is_a_record_and_the_others_go_on(tmp_path, change):
+    facts_config = load_params(ROOT / "params.yaml", (ROOT / "pipelines/profiles/permissive.yaml",))["facts"]
+    for seed in (1, 2):
+        (tmp_path / "songs").mkdir(exist_ok=True)
+        (tmp_path / f"songs/{seed}.wav").write_bytes(hostile_folder.wav(sounds.tune(4.0, seed)))
+    changes = {"source": {"kind": "audio_folder", "path": str(tmp_path / "songs")}, "workers": 1}
+    config = json.dumps(merge(load_params(ROOT / "params.yaml")["ingest"], changes))
+    ports = {p: tmp_path / p for p in ("tracks", "truth", "originals", "facts")}
+    execute(ingest.STAGE, config, {}, {p: ports[p] for p in ingest.STAGE.outputs})
+    if change == "removed":
+        (tmp_path / "songs/1.wav").unlink()
+    else:
+        (tmp_path / "songs/1.wav").write_bytes(hostile_folder.wav(sounds.tune(4.0, 3)))
+    small = dict.fromkeys(facts_config) | {"dynamics": facts_config["dynamics"], "limits": facts_config["limits"]}
+    small["workers"] = 1
+    inputs = {p: ports[p] for p in facts.STAGE.inputs}
+    execute(facts.STAGE, json.dumps(small), inputs, {"facts": ports["facts"]})
+    found = read_manifest(ports["facts"]).status
+    assert found == {"ok": 1, "quarantined:original_" + ("missing" if change == "removed" else "changed"): 1}
+
+
+def test_facts_ends_where_not_one_original_is_there(tmp_path):
+    (tmp_path / "songs").mkdir()
+    for seed in (1, 2):
+        (tmp_path / f"songs/{seed}.wav").write_bytes(hostile_folder.wav(sounds.tune(4.0, seed)))
+    changes = {"source": {"kind": "audio_folder", "path": str(tmp_path / "songs")}, "workers": 1}
+    params = load_params(ROOT / "params.yaml")
+    execute(
+        ingest.STAGE, json.dumps(merge(params["ingest"], changes)), {}, {p: tmp_path / p for p in ingest.STAGE.outputs}
+    )
+    for path in (tmp_path / "songs").iterdir():
+        path.unlink()
+    config = json.dumps(dict.fromkeys(params["facts"]) | {"limits": params["facts"]["limits"], "workers": 1})
+    with pytest.raises(MissingInputError, match="none of the 2 original"):
+        execute(facts.STAGE, config, {p: tmp_path / p for p in facts.STAGE.inputs}, {"facts": tmp_path / "facts"})

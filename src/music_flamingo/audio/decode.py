@@ -234,14 +234,14 @@ def _of_one_form(frames: Iterator[Any], first: Any) -> Iterator[Any]:
 
 
 def _check_form(rate_hz: int, num_channels: int, limits: DecodeLimits) -> None:
+    if not 1 <= num_channels <= limits.max_channels:
+        raise BadAudioError(
+            QuarantineReason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}"
+        )
     if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
         raise BadAudioError(
             QuarantineReason.BAD_RATE,
             f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken",
-        )
-    if not 1 <= num_channels <= limits.max_channels:
-        raise BadAudioError(
-            QuarantineReason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}"
         )
 
 

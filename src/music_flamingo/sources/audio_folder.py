@@ -127,7 +127,7 @@ def list_audio(root: Path) -> list[str]:
 def list_entries(root: Path, limits: DecodeLimits) -> list[FolderEntry]:
     """All that lies in a folder. Raises UserError for one that is missing or holds no sound at all."""
     entries = walk(root, SUFFIXES, METADATA)
-    others = Counter(Path(e.name).suffix.casefold() or e.problem or "" for e in entries if not _claims_sound(e))
+    others = Counter(e.problem or Path(e.name).suffix.casefold() for e in entries if not _claims_sound(e))
     if len(entries) == others.total() and not any(
         e.problem is None and holds_sound(root / e.name, limits) for e in entries
     ):
@@ -157,6 +157,4 @@ def _claims_sound(entry: FolderEntry) -> bool:
 
 def _no_audio(root: Path, others: Counter[str]) -> UserError:
     few = ", ".join(s[1:] for s in SUFFIXES[:6])
-    return UserError(
-        f"{root} holds no {few} or other audio file ({others.total()} other files). Give a folder that does."
-    )
+    return UserError(f"{root} holds no {few} file ({others.total()} other files). Give a folder that does.")

@@ -131,7 +131,9 @@ class MeasureTrack:
             path = open_original(track, self.originals_root)
             signal = to_signal(*decode_original(path, config.limits))
         except (MissingInputError, CorruptDataError, OSError) as error:
-            # one song that was moved or replaced since ingest is that song's affair
+            # a song of one's own that was moved or replaced since ingest is that song's affair; a port's file is not
+            if not str(track.original).startswith("file:"):
+                raise
             reason = ORIGINAL_CHANGED if isinstance(error, CorruptDataError) else ORIGINAL_MISSING
             return [_nothing(track, f"original: {error}").quarantined(reason)]
         except BadAudioError as error:
