@@ -14,12 +14,11 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.record import arrow_schema, read_parquet
 from music_flamingo.core.shards import shard_paths
 from music_flamingo.mir.licences import CHORDINO
-from music_flamingo.products.cards.figures import measured_fields
 from music_flamingo.products.cards.front_matter import features
 from music_flamingo.products.cards.parts import public
 from music_flamingo.products.cards.tables import Spread, table
 from music_flamingo.products.joined import joined
-from music_flamingo.records import Caption, Chain, Example, Facts, Track
+from music_flamingo.records import MEASURED, Caption, Chain, Example, Facts, Track
 from music_flamingo.stages import captions, synthesize, validate
 
 SPLITS = ("train", "train", "dev", "test")
@@ -87,7 +86,7 @@ def test_the_card_tells_music_tools_configurations_and_licences(annotated):
     music = rows_of(text, "The music")
     assert ["train", "4", "4"] in music
     assert ["irish", "4", "0.02"] in music
-    assert {row[0] for row in rows_of(text, "Tools that measured the facts")} <= set(measured_fields())
+    assert {row[0] for row in rows_of(text, "Tools that measured the facts")} <= set(MEASURED)
     assert f"gave `candidates` with digest {read_manifest(annotated / 'candidates').digest}" in text
     assert "- Chordino (chords): GPL-2.0. Cite: M. Mauch" in text
 

@@ -101,7 +101,8 @@ class MadmomKeys(ToolChoice):
         return MadmomKey()
 
 
-OneKeyTool = Annotated[EssentiaKeys | MadmomKeys | LibrosaKeys, Field(discriminator="kind")]
+KeyTool = EssentiaKeys | MadmomKeys | LibrosaKeys
+OneKeyTool = Annotated[KeyTool, Field(discriminator="kind")]
 
 
 class VotedKeys(ToolChoice):
@@ -158,6 +159,9 @@ class MadmomTriads(ToolChoice):
         from music_flamingo.mir.madmom_harmony import MadmomChords
 
         return MadmomChords()
+
+
+ChordTool = ChordinoChords | MadmomTriads | LibrosaChords
 
 
 class RepeatedForm(ToolChoice):
@@ -340,7 +344,7 @@ class TriadOpinion(ToolChoice):
         return ChordTemplates()
 
 
-OneChordTool = Annotated[ChordinoChords | MadmomTriads | LibrosaChords | TriadOpinion, Field(discriminator="kind")]
+OneChordTool = Annotated[ChordTool | TriadOpinion, Field(discriminator="kind")]
 
 
 class OpinionsChoice(ToolChoice):
@@ -364,3 +368,9 @@ class OpinionsChoice(ToolChoice):
             chords=chords,
             doubt=self.doubt,
         )
+
+
+BeatsChoice = Annotated[MadmomBeats | LibrosaBeats, Field(discriminator="kind")]
+KeyChoice = Annotated[KeyTool | VotedKeys, Field(discriminator="kind")]
+ChordsChoice = Annotated[ChordTool, Field(discriminator="kind")]
+LyricsChoice = Annotated[LyricsOfSource | ParakeetChoice | TranscriptionEndpointChoice, Field(discriminator="kind")]
