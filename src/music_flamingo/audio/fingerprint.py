@@ -11,7 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.audio.chroma_print import WORDS_PER_S, chroma_fingerprint
+from music_flamingo.audio.licences import CHROMAPRINT
 from music_flamingo.core.errors import MissingToolError
+from music_flamingo.core.licences import Licence
 
 __all__ = ["WORDS_PER_S", "FingerprintChoice", "FingerprintKind", "fingerprint"]
 
@@ -23,6 +25,11 @@ class FingerprintChoice(BaseModel):
 
     kind: FingerprintKind
     """One for a whole catalogue and for the held-out files it is compared with."""
+
+    @property
+    def uses(self) -> tuple[Licence, ...]:
+        """Name the tool behind the kind; the project's own needs none."""
+        return (CHROMAPRINT,) if self.kind == "chromaprint" else ()
 
 
 def fingerprint(mono: np.ndarray, rate_hz: int, kind: FingerprintKind = "chromaprint") -> list[int]:

@@ -21,6 +21,10 @@ from music_flamingo.core.prompt_uses import prompts_named
 LEFT_OUT = {
     "music_flamingo.core.stage": "opens and seals ports; what lies in them is the stage's own work",
     "music_flamingo.core.manifest": "the record that a port is whole, written when all is made",
+    "music_flamingo.core.licences": "what a card lists of the tools that ran; no figure depends on it",
+    "music_flamingo.audio.licences": "the same, of fingerprints",
+    "music_flamingo.mir.licences": "the same, of the measuring tools",
+    "music_flamingo.sources.licences": "the same, of recordings and speech",
     "music_flamingo.core.progress": "shows people how far work has come",
     "music_flamingo.core.errors": "names of what went wrong; a reason that a record keeps is written where it is found",
     "music_flamingo.teachers.usage": "counts what teachers cost, outside of the ports",

@@ -4,11 +4,12 @@ Nothing is imported before `open()`, so a configuration is read quickly and with
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.core.http import Endpoint
+from music_flamingo.core.licences import Licence
 from music_flamingo.mir import (
     BeatTracker,
     ChordRecogniser,
@@ -19,6 +20,7 @@ from music_flamingo.mir import (
     LyricsSource,
     SectionFinder,
     SoundDescriber,
+    licences,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
 
 
 class ToolChoice(BaseModel):
+    """One tool with its settings."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    uses: ClassVar[tuple[Licence, ...]] = ()
+    """What stands behind the tool; empty for the project's own analysis."""
 
     def identity(self) -> dict[str, Any]:
         """What the tool's result depends on; a model counts by its weights, a server not by its address."""
@@ -35,6 +42,7 @@ class ToolChoice(BaseModel):
 
 
 class MadmomBeats(ToolChoice):
+    uses = (licences.MADMOM,)
     kind: Literal["madmom"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear."""
@@ -48,6 +56,7 @@ class MadmomBeats(ToolChoice):
 
 
 class LibrosaBeats(ToolChoice):
+    uses = (licences.LIBROSA,)
     kind: Literal["librosa"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear; librosa knows no downbeats, so accents decide."""
@@ -61,6 +70,7 @@ class LibrosaBeats(ToolChoice):
 
 
 class EssentiaKeys(ToolChoice):
+    uses = (licences.ESSENTIA,)
     kind: Literal["essentia"]
     profiles: tuple[str, ...]
     """essentia's names of key profiles: each has a vote, and the first breaks ties."""
@@ -72,6 +82,7 @@ class EssentiaKeys(ToolChoice):
 
 
 class LibrosaKeys(ToolChoice):
+    uses = (licences.LIBROSA,)
     kind: Literal["librosa"]
 
     def open(self) -> KeyEstimator:
@@ -81,6 +92,7 @@ class LibrosaKeys(ToolChoice):
 
 
 class MadmomKeys(ToolChoice):
+    uses = (licences.MADMOM,)
     kind: Literal["madmom"]
 
     def open(self) -> KeyEstimator:
@@ -89,7 +101,8 @@ class MadmomKeys(ToolChoice):
         return MadmomKey()
 
 
-OneKeyTool = Annotated[EssentiaKeys | MadmomKeys | LibrosaKeys, Field(discriminator="kind")]
+KeyTool = EssentiaKeys | MadmomKeys | LibrosaKeys
+OneKeyTool = Annotated[KeyTool, Field(discriminator="kind")]
 
 
 class VotedKeys(ToolChoice):
@@ -119,6 +132,7 @@ class KeysOverTime(ToolChoice):
 
 
 class ChordinoChords(ToolChoice):
+    uses = (licences.CHORDINO,)
     kind: Literal["chordino"]
 
     def open(self) -> ChordRecogniser:
@@ -128,6 +142,7 @@ class ChordinoChords(ToolChoice):
 
 
 class LibrosaChords(ToolChoice):
+    uses = (licences.LIBROSA,)
     kind: Literal["librosa"]
 
     def open(self) -> ChordRecogniser:
@@ -137,12 +152,16 @@ class LibrosaChords(ToolChoice):
 
 
 class MadmomTriads(ToolChoice):
+    uses = (licences.MADMOM,)
     kind: Literal["madmom"]
 
     def open(self) -> ChordRecogniser:
         from music_flamingo.mir.madmom_harmony import MadmomChords
 
         return MadmomChords()
+
+
+ChordTool = ChordinoChords | MadmomTriads | LibrosaChords
 
 
 class RepeatedForm(ToolChoice):
@@ -221,6 +240,7 @@ class HeardLyrics(ToolChoice):
 
 
 class ParakeetChoice(HeardLyrics):
+    uses = (licences.PARAKEET,)
     kind: Literal["parakeet"]
     model: str
     """Folder of a Parakeet checkpoint (CTC or TDT) in transformers' layout. Nothing is downloaded."""
@@ -243,6 +263,7 @@ class ParakeetChoice(HeardLyrics):
 
 
 class TranscriptionEndpointChoice(HeardLyrics):
+    uses = (licences.TRANSCRIPTION,)
     kind: Literal["transcription_endpoint"]
     server: Endpoint
     model: str
@@ -275,6 +296,7 @@ class TranscriptionEndpointChoice(HeardLyrics):
 
 
 class TaggedInstruments(ToolChoice):
+    uses = (licences.TAGGER,)
     kind: Literal["tagger"]
     model: str
     """Folder of an audio-classification checkpoint with AudioSet's labels, in transformers' layout."""
@@ -322,7 +344,7 @@ class TriadOpinion(ToolChoice):
         return ChordTemplates()
 
 
-OneChordTool = Annotated[ChordinoChords | MadmomTriads | LibrosaChords | TriadOpinion, Field(discriminator="kind")]
+OneChordTool = Annotated[ChordTool | TriadOpinion, Field(discriminator="kind")]
 
 
 class OpinionsChoice(ToolChoice):
@@ -346,3 +368,9 @@ class OpinionsChoice(ToolChoice):
             chords=chords,
             doubt=self.doubt,
         )
+
+
+BeatsChoice = Annotated[MadmomBeats | LibrosaBeats, Field(discriminator="kind")]
+KeyChoice = Annotated[KeyTool | VotedKeys, Field(discriminator="kind")]
+ChordsChoice = Annotated[ChordTool, Field(discriminator="kind")]
+LyricsChoice = Annotated[LyricsOfSource | ParakeetChoice | TranscriptionEndpointChoice, Field(discriminator="kind")]

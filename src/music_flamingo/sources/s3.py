@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,7 @@ from music_flamingo.core.hashing import sha256_json
 from music_flamingo.sources import Listed, SourceRecording
 from music_flamingo.sources.about import describe, digest, name_of, read_tags
 from music_flamingo.sources.audio_folder import SUFFIXES
+from music_flamingo.sources.licences import OWN_RECORDINGS
 from music_flamingo.sources.object_store import ObjectProblem, S3Access, download, list_objects
 from music_flamingo.sources.rows import ListingRow
 
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 class S3Config(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    uses: ClassVar = (OWN_RECORDINGS,)
     kind: Literal["s3"]
     access: S3Access
     bucket: str

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,7 @@ from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.sources import SourceRecording
+from music_flamingo.sources.licences import CORPUS, SOUNDFONT
 from music_flamingo.sources.performance import DECAYING, FAMILIES, SUSTAINED, Performance, tactus_quarters
 from music_flamingo.sources.pieces import choose_pieces, find_piece
 from music_flamingo.sources.plan import PerformancePlan, skyline
@@ -34,6 +35,7 @@ class ScoresConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    uses: ClassVar = (CORPUS, SOUNDFONT)
     kind: Literal["scores"]
     seed: int
     num_works: int | None

@@ -89,8 +89,6 @@ def count_claim(said: str, what: str, number: int, hedge: str | None = None, den
 
     def test(facts: Facts) -> Held:
         counted = num_of(what, facts)
-        if what.lower().startswith("chord") and counted < number <= num_symbols(facts):
-            counted = number
         if counted is None:
             return NOT_MEASURED
         if what.lower().startswith("chord") and counted < number <= num_symbols(facts):

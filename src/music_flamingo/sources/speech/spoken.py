@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import yaml
@@ -21,6 +21,7 @@ from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
+from music_flamingo.sources.licences import ESPEAK
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.espeak import RATE_HZ, Speech, Voice, say, version
 
@@ -47,6 +48,7 @@ class Counts(BaseModel):
 
 
 class SpokenConfig(SpeechSettings):
+    uses: ClassVar = (ESPEAK,)
     kind: Literal["spoken"]
     seed: int
     languages: list[str]
