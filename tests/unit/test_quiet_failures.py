@@ -12,6 +12,7 @@ from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.manifest import MANIFEST_NAME
 from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.core.stage import parse_config
+from music_flamingo.model.files import load_model
 from music_flamingo.runs.workspace import repository
 from music_flamingo.training import supervised
 from music_flamingo.training.finite import DivergedError, require_finite_tensors
@@ -110,8 +111,7 @@ def learn(tmp_path, load):
     )
 
 
-def spoilt():
-    model = world.model()
+def spoilt(model):
     with torch.no_grad():
         next(iter(model.parameters())).fill_(float("nan"))
     return model
@@ -121,14 +121,14 @@ def test_training_ends_at_the_step_whose_loss_is_not_finite_and_names_the_remedy
     with pytest.raises(
         DivergedError, match=r"sft: at step 1 of 2 training diverged \(loss nan.*sft\.optimiser\.learning_rate"
     ):
-        learn(tmp_path, spoilt)
+        learn(tmp_path, lambda: spoilt(world.model()))
     assert not list(tmp_path.glob("checkpoint-*/complete.json"))
 
 
 def test_a_stage_that_diverges_seals_nothing(tmp_path, monkeypatch):
     world.write_ports(tmp_path)
     world.run("backbone", tmp_path)
-    monkeypatch.setattr(supervised, "load_model", lambda folder: (spoilt(), None))
+    monkeypatch.setattr(supervised, "load_model", lambda folder: (spoilt(load_model(folder)[0]), None))
     with pytest.raises(DivergedError):
         world.run("sft", tmp_path)
     assert not (tmp_path / "sft_model" / MANIFEST_NAME).exists()
