@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.audio.claims import FilePart, claimed_duration_s, flac_rate_hz, sound_parts
 from music_flamingo.audio.flac import MODEL_RATE_HZ
+from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive
 
 FORMATS = (
     "wav,w64,flac,mp3,aac,mov,mp4,m4a,ogg,matroska,webm,aiff,"
@@ -68,15 +69,15 @@ class DecodeLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    max_bytes: int
-    min_duration_s: float
-    max_duration_s: float
+    max_bytes: Count
+    min_duration_s: NonNegative
+    max_duration_s: Positive
     """The model hears at most 20 minutes; longer recordings are quarantined, never cut."""
-    min_rate_hz: int
+    min_rate_hz: Count
     """Below this the sound lacks what the 16 kHz copy should hold."""
-    max_rate_hz: int
-    max_channels: int
-    max_tag_chars: int
+    max_rate_hz: Count
+    max_channels: Count
+    max_tag_chars: CountOrNone
     """Of all tags together: longer ones are an attack or a mistake."""
 
 

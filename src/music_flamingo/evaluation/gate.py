@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from music_flamingo.core.ranges import CountOrNone, Fraction
 from music_flamingo.evaluation.summary import ALL, CONTROLS, Difference, Evaluation
 from music_flamingo.evaluation.tables import CONDITION_TITLES
 from music_flamingo.records import Score
@@ -24,11 +25,11 @@ class ReleaseGate(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    min_families: int
+    min_families: CountOrNone
     """Families that must be heard clearly."""
-    min_margin: float
+    min_margin: Fraction
     """How much better than its highest control a clearly heard family is; 0.20 is 20 points."""
-    min_works: int
+    min_works: CountOrNone
     """Fewer held-out works than this prove nothing: resampling them hardly varies."""
 
 

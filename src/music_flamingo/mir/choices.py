@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.core.http import Endpoint
 from music_flamingo.core.licences import Licence
+from music_flamingo.core.ranges import Fraction, NonNegative, Positive, Seed
 from music_flamingo.mir import (
     BeatTracker,
     ChordRecogniser,
@@ -46,8 +47,8 @@ class MadmomBeats(ToolChoice):
     kind: Literal["madmom"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear."""
-    min_bpm: float
-    max_bpm: float
+    min_bpm: Positive
+    max_bpm: Positive
 
     def open(self) -> BeatTracker:
         from music_flamingo.mir.madmom_beats import MadmomBeatTracker
@@ -60,8 +61,8 @@ class LibrosaBeats(ToolChoice):
     kind: Literal["librosa"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear; librosa knows no downbeats, so accents decide."""
-    min_bpm: float
-    max_bpm: float
+    min_bpm: Positive
+    max_bpm: Positive
 
     def open(self) -> BeatTracker:
         from music_flamingo.mir.librosa_beats import LibrosaBeatTracker
@@ -118,11 +119,11 @@ class VotedKeys(ToolChoice):
 
 class KeysOverTime(ToolChoice):
     kind: Literal["windows"]
-    window_s: float
-    step_s: float
-    price: float
+    window_s: Positive
+    step_s: Positive
+    price: NonNegative
     """Of a change: how much better the new key fits, in correlation summed over the windows of its stay."""
-    min_stay_s: float
+    min_stay_s: NonNegative
     """A shorter visit to another key is no modulation."""
 
     def open(self) -> KeyFollower:
@@ -166,15 +167,15 @@ ChordTool = ChordinoChords | MadmomTriads | LibrosaChords
 
 class RepeatedForm(ToolChoice):
     kind: Literal["repeats"]
-    min_section_s: float
+    min_section_s: Positive
     """No section is shorter."""
-    repeat_above: float
+    repeat_above: Fraction
     """Correlation over a phrase above which it is the same music again."""
-    min_novelty: float
+    min_novelty: Annotated[float, Field(ge=0, le=2)]
     """How far harmony and timbre move at a boundary that is no repetition: 0 for not at all, 2 at most."""
-    split_above_s: float
+    split_above_s: Positive
     """Only a longer section is divided where the music changes."""
-    alike_above: float
+    alike_above: Fraction
     """Sections whose harmony correlates by more than this get one letter: A B A."""
 
     def open(self) -> SectionFinder:
@@ -196,7 +197,7 @@ class AnalysedSound(ToolChoice):
 
 class MeasuredDynamics(ToolChoice):
     kind: Literal["ebu_r128"]
-    trend_db: float
+    trend_db: Positive
     """Louder or softer by this much from beginning to end is a trend."""
 
     def open(self) -> DynamicsMeter:
@@ -224,18 +225,18 @@ class LanguageOfText(ToolChoice):
     """Recognised in the heard words, by py3langid."""
 
     kind: Literal["text"]
-    min_confidence: float
+    min_confidence: Fraction
 
 
 class HeardLyrics(ToolChoice):
     """What every recogniser of words is told."""
 
-    window_s: float
-    overlap_s: float
+    window_s: Positive
+    overlap_s: NonNegative
     """Of two windows: longer than any word, or one on a seam is cut."""
-    line_pause_s: float
+    line_pause_s: NonNegative
     """A rest this long begins a new line."""
-    min_confidence: float
+    min_confidence: Fraction
     """Below this, what was heard is no singing: lyrics are unavailable."""
 
 
@@ -270,9 +271,9 @@ class TranscriptionEndpointChoice(HeardLyrics):
     """As the server calls it."""
     revision: str
     """Which weights it serves: the server does not say, and results depend on it."""
-    assumed_confidence: float
+    assumed_confidence: Fraction
     """Of a word to which the server gives no probability."""
-    seed: int
+    seed: Seed
     """Of the jitter of waits."""
 
     def identity(self) -> dict[str, Any]:
@@ -301,12 +302,12 @@ class TaggedInstruments(ToolChoice):
     model: str
     """Folder of an audio-classification checkpoint with AudioSet's labels, in transformers' layout."""
     device: Literal["cpu", "cuda"]
-    window_s: float
+    window_s: Positive
     """What the model is shown at once; the published transformers were trained on 10 s."""
-    hop_s: float
+    hop_s: Positive
     """From one window to the next: how finely a voice is placed."""
-    min_probability: float
-    min_voice_probability: float
+    min_probability: Fraction
+    min_voice_probability: Fraction
 
     def identity(self) -> dict[str, Any]:
         from music_flamingo.mir.models import folder_sha256
@@ -324,8 +325,8 @@ class OnsetTempoOpinion(ToolChoice):
     """From the rises of level that the beats are checked with: next to free."""
 
     kind: Literal["onsets"]
-    min_bpm: float
-    max_bpm: float
+    min_bpm: Positive
+    max_bpm: Positive
 
     def open(self) -> "SecondEstimator[Tempo]":
         from music_flamingo.mir.onset_tempo import OnsetTempo
@@ -353,7 +354,7 @@ class OpinionsChoice(ToolChoice):
     tempo: OnsetTempoOpinion | None
     key: OneKeyTool | None
     chords: OneChordTool | None
-    doubt: float
+    doubt: Fraction
     """Share of the confidence that full disagreement takes away."""
 
     def open(self) -> "SecondOpinions":

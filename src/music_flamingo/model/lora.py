@@ -6,11 +6,12 @@ No torch at import: parameters are read without it.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.core.errors import ConfigError
+from music_flamingo.core.ranges import Count
 
 PROJECTOR = "multi_modal_projector"
 
@@ -32,10 +33,10 @@ class LoraSettings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     kind: Literal["lora"]
-    rank: int
-    alpha: int
+    rank: Count
+    alpha: Count
     """The adapters' output is multiplied by alpha / rank."""
-    dropout: float
+    dropout: Annotated[float, Field(ge=0, lt=1)]
     targets: str
     r"""A regular expression that the whole name of a linear layer must match, such as
     `.*language_model.*\.[qkvo]_proj`: the bare name `q_proj` would hit the audio encoder as well."""

@@ -2,28 +2,30 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from music_flamingo.core.ranges import Count, Positive
+
 
 class TinySize(BaseModel):
     """The tiny model's dimensions."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    width: int
+    width: Count
     """Of encoder and language model alike."""
-    encoder_layers: int
-    language_layers: int
-    heads: int
-    key_value_heads: int
-    feed_forward: int
+    encoder_layers: Count
+    language_layers: Count
+    heads: Count
+    key_value_heads: Count
+    feed_forward: Count
     """Of the language model; the encoder's is four times the width."""
-    vocabulary: int
-    mel_bins: int
-    fft_samples: int
-    hop_samples: int
-    window_s: int
+    vocabulary: Count
+    mel_bins: Count
+    fft_samples: Count
+    hop_samples: Count
+    window_s: Count
     """The encoder's window (published: 30)."""
-    max_audio_s: int
+    max_audio_s: Count
     """The model hears this much of a track; a multiple of `window_s`."""
-    context_tokens: int
-    init_std: float
+    context_tokens: Count
+    init_std: Positive
     """0.02, the usual value, never learned to hear from scratch; 0.08 did."""

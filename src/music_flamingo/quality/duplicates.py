@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from music_flamingo.core.ranges import Fraction, NonNegative
 from music_flamingo.quality.fingerprint_store import Fingerprinted, Prints, gather
 from music_flamingo.quality.landmarks import BLOCK_WORDS, LandmarkIndex
 
@@ -30,11 +31,11 @@ class DuplicateLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    max_bit_error: float
+    max_bit_error: Fraction
     """Fraction of differing bits over the common stretch; unrelated recordings differ in about half."""
-    min_overlap: float
+    min_overlap: Fraction
     """Fraction of the shorter recording that the common stretch covers."""
-    min_common_s: float
+    min_common_s: NonNegative
     """The common stretch lasts at least this long."""
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
+from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import RecordPart
 
 KEPT = "kept"
@@ -22,7 +23,7 @@ class ReviewConfig(BaseModel):
     """On the sheet; 0 makes none. Every stratum gets one before any gets a second."""
     per_stratum: int = Field(ge=1)
     max_clip_s: float = Field(gt=0)
-    seed: int
+    seed: Seed
 
 
 class Stratum(RecordPart):

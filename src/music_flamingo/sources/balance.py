@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from music_flamingo.core.ranges import NonNegative, Positive
 from music_flamingo.records.track import Split
 
 UNKNOWN = "unknown"
@@ -31,9 +32,9 @@ class BalanceConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     by: Literal["region", "tradition", "language"]
-    exponent: float
+    exponent: NonNegative
     """0 leaves every track alike, 1 makes the groups alike."""
-    max_weight: float
+    max_weight: Positive
     """Of a track, where 1 is the average: a group of few tracks is not learned by heart."""
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.hashing import sha256_bytes
+from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive, Seed
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.sources import SourceRecording
 from music_flamingo.sources.licences import CORPUS, SOUNDFONT
@@ -37,12 +38,12 @@ class ScoresConfig(BaseModel):
 
     uses: ClassVar = (CORPUS, SOUNDFONT)
     kind: Literal["scores"]
-    seed: int
+    seed: Seed
     num_works: int | None
     """How many pieces, dealt round the traditions; null for all."""
-    performances: int
+    performances: Count
     """Recordings of each piece; multiples of four balance drums, texture and envelope exactly."""
-    excerpt_s: float
+    excerpt_s: Positive
     tempo_bpm: dict[str, tuple[float, float]]
     """Tempo classes and their ranges. They keep clear of each other, so that a class is never a matter of opinion."""
     transpose: tuple[int, int]
@@ -52,9 +53,9 @@ class ScoresConfig(BaseModel):
     """Mean level of a recording."""
     noise_dbfs: tuple[float, float]
     """Of white noise added to it."""
-    timing_jitter_s: float
+    timing_jitter_s: NonNegative
     """Standard deviation of a note's onset."""
-    velocity_jitter: int
+    velocity_jitter: CountOrNone
     """Largest change of a note's velocity, of 127."""
     drum_level: tuple[float, float]
 

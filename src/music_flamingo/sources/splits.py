@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from music_flamingo.core.hashing import sha256_bytes
+from music_flamingo.core.ranges import Fraction, Seed
 from music_flamingo.records.track import Split
 
 NAMES: tuple[Split, ...] = ("train", "dev", "test")
@@ -19,10 +20,10 @@ class SplitConfig(BaseModel):
 
     by: Literal["work", "artist", "album"]
     """What stays together. A track without an artist (or album) goes by its work."""
-    seed: int
-    train: float
-    dev: float
-    test: float
+    seed: Seed
+    train: Fraction
+    dev: Fraction
+    test: Fraction
 
     @model_validator(mode="after")
     def _whole(self) -> "SplitConfig":

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.licences import Licence
 from music_flamingo.core.ports import Folder, OutputFolder, Table
+from music_flamingo.core.ranges import Count, Seed
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.model.size import TinySize
 from music_flamingo.prompts.loader import render_question
@@ -26,8 +27,8 @@ from music_flamingo.training.settings import Hardware, Tracking
 class FromScratch(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["scratch"]
-    seed: int
-    sample_rate_hz: int
+    seed: Seed
+    sample_rate_hz: Count
     size: TinySize
 
 
@@ -45,9 +46,9 @@ class Pretrained(BaseModel):
 
 class BackboneConfig(StageConfig):
     model: Annotated[FromScratch | Pretrained, Field(discriminator="kind")]
-    seed: int
+    seed: Seed
     """Of the lessons' order and of adapters; the weights of `scratch` have their own."""
-    threads: int
+    threads: Count
     """Threads of torch. Part of the result's identity: another number adds in another order."""
     speech: SpeechTraining
     hardware: Hardware

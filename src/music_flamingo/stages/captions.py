@@ -15,6 +15,7 @@ from music_flamingo.audio.clips import cut
 from music_flamingo.audio.windows import tile
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -42,7 +43,7 @@ class CaptionsConfig(StageConfig):
     """Length of a described stretch (paper: 30 s, what an audio-language model hears at once)."""
     shortest_s: float = Field(gt=0)
     """A rest shorter than this is described together with the window before it."""
-    seed: int
+    seed: Seed
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.ranges import Count, Seed
 from music_flamingo.core.record import read_parquet
 from music_flamingo.core.shards import shard_path
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
@@ -53,15 +54,15 @@ class EvaluateConfig(StageConfig):
     """Families of scoring/families that are asked about."""
     caption_request: str | None
     """The words in which training asked for a one-sentence caption; null: none is asked for."""
-    per_family: int
+    per_family: Count
     """Questions a family, as evenly over its answers as the held-out pieces allow."""
-    batch_size: int
-    max_new_tokens: int
+    batch_size: Count
+    max_new_tokens: Count
     """Room for a chain and its answer; what runs longer is cut off and counts as unparsed."""
-    resamples: int
+    resamples: Count
     """Bootstrap resamples; 2,000 put the ends of a 95 % interval within about a point."""
-    seed: int
-    workers: int = Field(json_schema_extra=NOT_IDENTITY)
+    seed: Seed
+    workers: Count = Field(json_schema_extra=NOT_IDENTITY)
 
     @field_validator("families")
     @classmethod

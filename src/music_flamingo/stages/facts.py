@@ -19,6 +19,7 @@ from music_flamingo.audio.originals import open_original
 from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
 from music_flamingo.core.parallel import map_shards
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
+from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import QUARANTINED
 from music_flamingo.core.shards import shard_paths
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
@@ -83,7 +84,7 @@ class FactsConfig(StageConfig):
     """Other tools that are asked, and what their disagreement costs."""
     limits: DecodeLimits
     """As at ingest: what was taken in is within them."""
-    workers: int = Field(json_schema_extra=NOT_IDENTITY)
+    workers: Count = Field(json_schema_extra=NOT_IDENTITY)
 
     def identity(self) -> dict[str, Any]:
         """Models count by their weights, wherever they lie."""

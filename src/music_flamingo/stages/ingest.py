@@ -26,6 +26,7 @@ from music_flamingo.core.memory import limited_memory
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Writer
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import OK, QUARANTINED, Provenance, read_parquet
 from music_flamingo.core.shards import shard_path, shard_paths
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
@@ -58,9 +59,9 @@ class IngestConfig(StageConfig):
     held_out: list[str]
     """Files that `mf fingerprint` made: recordings of evaluation sets, which are refused."""
     balance: BalanceConfig
-    shard_size: int
+    shard_size: Count
     """Tracks in a shard: the most that a killed run makes again."""
-    workers: int = Field(json_schema_extra=NOT_IDENTITY)
+    workers: Count = Field(json_schema_extra=NOT_IDENTITY)
 
     def identity(self) -> dict[str, object]:
         """A source of songs counts by what it holds: songs that come, go or change make a new run."""

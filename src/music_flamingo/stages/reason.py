@@ -19,6 +19,7 @@ from pydantic import Field
 from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -62,7 +63,7 @@ class ReasonConfig(StageConfig):
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
     batch_size: int = Field(ge=1)
-    seed: int
+    seed: Seed
 
     @property
     def wanted(self) -> Wanted:

@@ -18,6 +18,7 @@ from typing import Literal
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.licences import Licence, united
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
+from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import atomic_path, write_atomic
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -57,7 +58,7 @@ class ReleaseConfig(StageConfig):
     """The words in which training asked for families outside scoring/families (captions)."""
     teacher: str
     """Kind of the teacher that wrote the training texts."""
-    max_new_tokens: int
+    max_new_tokens: Count
     """Room for a chain and its answer when a request names no limit."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder
+from music_flamingo.core.ranges import CountOrNone, NonNegative, Positive, Seed
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.records import Caption, Chain, Example, Facts, Prediction, Score, Track, Truth
@@ -31,19 +32,19 @@ PX_PER_MARK = 110.0
 
 
 class ReportConfig(StageConfig):
-    num_listening_pages: int
+    num_listening_pages: CountOrNone
     """Tracks with a page of their own, in turn from every split and tradition."""
-    max_audio_mb: float
+    max_audio_mb: NonNegative
     """All audio of the site together, in 10^6 bytes; a chosen track that no longer fits is left out and counted."""
-    waveform_bins_per_s: float
+    waveform_bins_per_s: Positive
     """Detail of the drawn waveform."""
-    px_per_s: float
+    px_per_s: Positive
     """Least width of a second on the time axis; a longer track scrolls under the playhead."""
-    examples_per_reason: int
+    examples_per_reason: CountOrNone
     """Rejects shown for each reason."""
-    predictions_per_family: int
+    predictions_per_family: CountOrNone
     """Predictions shown for each kind of question, half of them wrong where there are so many."""
-    seed: int
+    seed: Seed
 
 
 def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:

@@ -19,6 +19,7 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Writer
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import OK, Provenance
 from music_flamingo.core.shards import shard_paths
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
@@ -51,9 +52,9 @@ class SpeechConfig(StageConfig):
     """Corpus -> where it comes from, by `kind`; null leaves out what the parameters below a profile name. The name
     begins the ids of its utterances, and training's weights go by it."""
     limits: DecodeLimits
-    shard_size: int
+    shard_size: Count
     """Units in a shard: the most that a killed run makes again."""
-    workers: int = Field(json_schema_extra=NOT_IDENTITY)
+    workers: Count = Field(json_schema_extra=NOT_IDENTITY)
 
     def identity(self) -> dict[str, object]:
         """A corpus counts by what it holds: files that come, go or change make a new run."""

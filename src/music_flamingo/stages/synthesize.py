@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
+from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -62,7 +63,7 @@ class SynthesizeConfig(StageConfig):
     min_distractors: int = Field(ge=1)
     max_distractors: int = Field(ge=1)
     """Wrong options of a multiple-choice question (paper: 3 to 8)."""
-    seed: int
+    seed: Seed
 
 
 def write_track(

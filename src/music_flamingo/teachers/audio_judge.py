@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from music_flamingo.audio.clips import cut, window
 from music_flamingo.core.hashing import sha256_bytes
+from music_flamingo.core.ranges import Seed
 from music_flamingo.records import Example, Facts, Track
 from music_flamingo.teachers import Teacher, TeacherConfig, ask
 from music_flamingo.teachers.payloads import JudgePayload, JudgeReply, closed_questions
@@ -22,7 +23,7 @@ class JudgeConfig(BaseModel):
     """Of the examples that is judged, drawn by hash; the others are kept unjudged."""
     max_audio_s: float = Field(gt=0)
     """What is heard: the references and some seconds around them, else the beginning."""
-    seed: int
+    seed: Seed
 
     @model_validator(mode="after")
     def _hears(self) -> "JudgeConfig":

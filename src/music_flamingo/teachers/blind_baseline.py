@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from music_flamingo.core.ranges import Seed
 from music_flamingo.records import Example
 from music_flamingo.teachers import Teacher, TeacherConfig, ask, request_seed
 from music_flamingo.teachers.payloads import GuessPayload, GuessReply
@@ -24,7 +25,7 @@ class TextOnlyConfig(BaseModel):
     """Of the tries, from which a question counts as answered ..."""
     max_p: float = Field(gt=0, lt=1)
     """... where so many right ones would come by chance with no more than this probability."""
-    seed: int
+    seed: Seed
 
 
 def guess_without_audio(teacher: Teacher, config: TextOnlyConfig, example: Example) -> int:

@@ -5,6 +5,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from music_flamingo.audio.windows import Rule
+from music_flamingo.core.ranges import (
+    Count,
+    CountOrNone,
+    Fraction,
+    LearningRate,
+    NonNegative,
+    Positive,
+    PositiveFraction,
+    Seed,
+)
 from music_flamingo.core.stage import NOT_IDENTITY, StageConfig
 from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.rewards.structured import StructuredForm
@@ -21,24 +31,24 @@ class Constant(TrainingSettings):
     """Warm-up, then one rate to the end."""
 
     kind: Literal["constant"]
-    warmup_steps: int
+    warmup_steps: CountOrNone
 
 
 class Cosine(TrainingSettings):
     """Warm-up, then a half cosine down to zero (the paper's: warm-up 0.03 of the steps)."""
 
     kind: Literal["cosine"]
-    warmup_steps: int
+    warmup_steps: CountOrNone
 
 
 class WarmupStableDecay(TrainingSettings):
     """Warm-up, a plateau, then a cosine decay: the plateau is where a model from scratch begins to hear."""
 
     kind: Literal["warmup_stable_decay"]
-    warmup_steps: int
-    decay_fraction: float
+    warmup_steps: CountOrNone
+    decay_fraction: Fraction
     """The part of all steps in which the rate falls."""
-    min_rate_ratio: float
+    min_rate_ratio: Fraction
     """The last rate, as a part of the plateau's."""
 
 
@@ -48,13 +58,13 @@ Schedule = Annotated[Constant | Cosine | WarmupStableDecay, Field(discriminator=
 class Optimiser(TrainingSettings):
     """AdamW."""
 
-    learning_rate: float
+    learning_rate: LearningRate
     schedule: Schedule
-    weight_decay: float
-    beta2: float
+    weight_decay: NonNegative
+    beta2: Annotated[float, Field(ge=0, lt=1)]
     """0.98: with a few hundred steps in all, 0.999 remembers too long."""
-    max_grad_norm: float
-    accumulation: int
+    max_grad_norm: Positive
+    accumulation: Count
     """Parts in which each rank computes its share of a step, one after the other: less memory, the same step."""
 
     def arguments(self, steps: int) -> dict[str, Any]:
@@ -86,9 +96,9 @@ class Windows(TrainingSettings):
     """Which stretch of a track is heard in training (evaluation and serving hear the middle)."""
 
     rule: Rule
-    per_track: int
+    per_track: Count
     """Different windows drawn from each track where the rule is `random`: their features are kept in memory."""
-    max_s: float
+    max_s: Positive
     """At most this much; the model's own limit may be less."""
 
 
@@ -97,7 +107,7 @@ class Mixture(TrainingSettings):
 
     temperature: float = Field(gt=0)
     """1: by size and weight. Larger: the sources come closer to each other."""
-    sources: dict[str, float]
+    sources: dict[str, NonNegative]
     """Name -> weight. What is not named is not taught."""
 
 
@@ -107,16 +117,16 @@ class Context(TrainingSettings):
     on_overflow: OnOverflow
     """`window_by_references`: a window of its own that holds the seconds which the question's references name, short
     enough for the context; set aside, with the reason, where there is none. `quarantine`: set aside."""
-    whole_above: float
+    whole_above: Fraction
     """A reference that spans this part of a recording speaks of the whole, and any stretch will do for it."""
 
 
 class Filling(TrainingSettings):
     """Rows filled with lessons up to a budget."""
 
-    max_tokens: int
+    max_tokens: Count
     """Of a row: sound, marks and words. A lesson has at most this many as well."""
-    look_ahead: int
+    look_ahead: Count
     """Lessons of the plan among which a row finds those that fill it."""
 
 
@@ -191,16 +201,16 @@ FULL = FullTuning(kind="full", trains="all")
 class SupervisedConfig(StageConfig):
     """What SFT and warm-up have in common: supervised lessons of a window and some questions."""
 
-    seed: int
-    threads: int
+    seed: Seed
+    threads: Count
     """Threads of torch. Part of the result's identity: another number adds in another order."""
-    families: dict[str, float]
+    families: dict[str, NonNegative]
     """Question families that are taught -> weight of their loss. A family with fewer than two different answers in
     the training split is left out, and said so."""
-    steps: int
-    batch_size: int
+    steps: Count
+    batch_size: Count
     """Rows a step, of all ranks and parts together (paper: 128 samples). Each rank takes its share."""
-    max_turns: int
+    max_turns: Count
     """Questions a lesson: one pass over the sound supervises them all."""
     turns: Turns
     """`conversation`: a question follows the answers before it. `isolated`: each sees the sound alone, as it will be
@@ -213,25 +223,25 @@ class SupervisedConfig(StageConfig):
     packing: bool
     """Lessons of a batch in one row, none seeing another, without padding: for songs of many lengths. Needs no more
     than the sum of their own costs, where padding costs the longest for each."""
-    branch_weight: float
+    branch_weight: NonNegative
     """Weight of the tokens at which a family's targets part ways, against 1 for all others."""
     windows: Windows
     optimiser: Optimiser
     tuning: Tuning
     hardware: Hardware
-    checkpoint_every: int
+    checkpoint_every: Count
     """Steps; an interrupted run goes on from there, and to the same bits."""
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
 
 
 class QuestionWeights(TrainingSettings):
-    format: float
-    accuracy: float
+    format: NonNegative
+    accuracy: NonNegative
 
 
 class CaptionWeights(TrainingSettings):
-    format: float
-    structured: float
+    format: NonNegative
+    structured: NonNegative
 
 
 class RewardWeights(TrainingSettings):
@@ -251,9 +261,9 @@ class VllmGeneration(TrainingSettings):
     """Answers are drawn by vLLM: a copy of the weights on each GPU that trains, renewed before every draw."""
 
     kind: Literal["vllm"]
-    gpu_memory_fraction: float
+    gpu_memory_fraction: PositiveFraction
     """Of each GPU's memory for vLLM; what is left trains."""
-    max_model_tokens: int
+    max_model_tokens: Count
     """Prompt with its sound, and answer."""
 
 
@@ -266,30 +276,30 @@ class GrpoConfig(StageConfig):
     Paper: G 5, global batch 64, rate 1e-6; beta, epsilon, temperature, lengths and weights are not published.
     """
 
-    seed: int
-    threads: int
+    seed: Seed
+    threads: Count
     """Threads of torch. Part of the result's identity: another number adds in another order."""
-    families: dict[str, float]
+    families: dict[str, NonNegative]
     """Question families -> share of the prompts."""
-    steps: int
+    steps: Count
     """Of the optimiser; each draw of answers serves `updates_per_draw` of them."""
-    prompts_per_step: int
-    num_generations: int
+    prompts_per_step: Count
+    num_generations: Annotated[int, Field(ge=2)]
     """G (paper: 5)."""
-    candidates: float
+    candidates: Annotated[float, Field(ge=1, allow_inf_nan=False)]
     """Draw this many times the prompts needed and keep those the model is least sure of; 1 keeps all. Questions of
     MF-Think are drawn before the rest of MF-Skills: they were chosen for being hard."""
-    beta: float
+    beta: NonNegative
     """Weight of the KL divergence to the model that training starts from."""
-    epsilon: float
+    epsilon: PositiveFraction
     """Clip of the probability ratio; with one update per draw the ratio is 1 and never clipped."""
-    updates_per_draw: int
+    updates_per_draw: Count
     """Steps taken on each draw of answers; from the second one on the clip bites."""
-    temperature: float
+    temperature: Positive
     """Of the drawing, and of the log-probabilities."""
-    max_completion_tokens: int
+    max_completion_tokens: Count
     """Room for a chain and its answer; an answer cut off has no format."""
-    max_think_words: int
+    max_think_words: Count
     """Thinking that is longer has no format (paper: chains of at most 250 words)."""
     reward_weights: RewardWeights
     structured_form: StructuredForm
@@ -303,12 +313,12 @@ class GrpoConfig(StageConfig):
     tuning: Tuning
     """With adapters the model that training starts from is the same one with its adapters switched off; in full it is
     a second copy of the weights."""
-    batch_size: int
+    batch_size: Count
     """Of the listening that finds doubtful questions; changes speed alone."""
     hardware: Hardware
-    checkpoint_every: int
+    checkpoint_every: Count
     tracking: Tracking = Field(json_schema_extra=NOT_IDENTITY)
-    rollouts_every: int
+    rollouts_every: CountOrNone
     """Steps; the answers drawn at the first step and at every such one are kept in rollouts.jsonl. 0 keeps none."""
     generation: Generation
 

@@ -19,6 +19,7 @@ from music_flamingo.model.lora import FullTuning, LoraSettings, tuned
 from music_flamingo.model.packing import hidden_states
 from music_flamingo.training.data.collator import LessonCollator
 from music_flamingo.training.data.schedule import Lesson, samples_digest
+from music_flamingo.training.finite import RequireFinite, require_finite_weights
 from music_flamingo.training.log import Line, ShowProgress
 from music_flamingo.training.scale.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
 from music_flamingo.training.scale.distributed import arguments, gathered, within
@@ -152,7 +153,10 @@ def train(
     )
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return whole_model(trainer, lambda: tuned(load(), tuning, seed)), list(trainer.state.log_history)
+    model = whole_model(trainer, lambda: tuned(load(), tuning, seed))
+    if model is not None:
+        require_finite_weights(model, label)
+    return model, list(trainer.state.log_history)
 
 
 def trainer_of(
@@ -194,5 +198,6 @@ def trainer_of(
 
 
 def told(label: str, tracking: Tracking, work: Path) -> list[TrainerCallback]:
-    """Those who follow a run: the first rank speaks for all."""
-    return [ShowProgress(label), TrackingCallback(tracking, label, work)] if is_first() else []
+    """Those who follow a run: the first rank speaks for all, every rank watches for what is not finite."""
+    shown = [ShowProgress(label), TrackingCallback(tracking, label, work)] if is_first() else []
+    return [RequireFinite(label), *shown]

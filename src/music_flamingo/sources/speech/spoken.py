@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.audio.flac import MODEL_RATE_HZ
+from music_flamingo.core.ranges import CountOrNone, Fraction, Seed
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
 from music_flamingo.sources.licences import ESPEAK
@@ -42,21 +43,21 @@ class Counts(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    alone: int
-    together: int
-    sung: int
+    alone: CountOrNone
+    together: CountOrNone
+    sung: CountOrNone
 
 
 class SpokenConfig(SpeechSettings):
     uses: ClassVar = (ESPEAK,)
     kind: Literal["spoken"]
-    seed: int
+    seed: Seed
     languages: list[str]
     """Of sources/speech/phrases.yaml; utterances take them in turn."""
     voices: list[str]
     """espeak-ng's variants that training hears."""
     held_out_voices: list[str]
-    held_out_sentences: float
+    held_out_sentences: Fraction
     """The share of all sentences that training never hears."""
     train: Counts
     dev: Counts

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from music_flamingo.core.ranges import Count, CountOrNone
 from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.records.track import Split
 from music_flamingo.training.settings import Optimiser, TrainingSettings, Turns
@@ -24,8 +25,8 @@ class Phase(TrainingSettings):
     """What is asked -> weight of its loss."""
     corpora: dict[str, float]
     """Source under `speech.sources` -> its share of the lessons, to scale; sources not named give none."""
-    steps: int
-    batch_size: int
+    steps: CountOrNone
+    batch_size: Count
     """Utterances a step."""
     optimiser: Optimiser
 
@@ -34,9 +35,9 @@ class Exam(TrainingSettings):
     """Held-out utterances that are transcribed before the first phase and after each."""
 
     split: Split
-    per_task: int
+    per_task: Count
     """Utterances, the first of each task by id, languages in turn."""
-    batch_size: int
+    batch_size: Count
 
 
 class SpeechTraining(TrainingSettings):
@@ -46,5 +47,5 @@ class SpeechTraining(TrainingSettings):
     turns: Turns
     """How the tasks of one utterance stand in a lesson: see `Teaching.turns`."""
     exam: Exam
-    checkpoint_every: int
+    checkpoint_every: Count
     """Steps; an interrupted run goes on from there, and to the same bits."""

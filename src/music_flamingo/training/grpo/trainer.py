@@ -28,6 +28,7 @@ from music_flamingo.rewards.trl import reward_functions
 from music_flamingo.training.data.audio import SoundBank, TrainingWindow
 from music_flamingo.training.data.items import TrainingItem
 from music_flamingo.training.data.schedule import samples_digest
+from music_flamingo.training.finite import require_finite_weights
 from music_flamingo.training.grpo import vllm
 from music_flamingo.training.grpo.rollouts import RolloutBatch, is_kept, keep, measures, rollouts_of
 from music_flamingo.training.grpo.sampling import Sampling, draw, seed_of
@@ -345,4 +346,6 @@ def train(
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     model = whole_model(trainer, lambda: tuned(load(), config.tuning, config.seed))
+    if model is not None:
+        require_finite_weights(model, label)
     return model, list(trainer.state.log_history)

@@ -21,6 +21,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.ranks import is_first, num_ranks, rank
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.training.finite import require_finite_tensors
 from music_flamingo.training.scale.checkpoint_store import COMPLETE, mirror_of
 from music_flamingo.training.scale.distributed import AcrossRanks, from_first, gathered
 from music_flamingo.training.scale.full_state import put_back, whole_tensors
@@ -89,7 +90,9 @@ class WholeCheckpoints(AcrossRanks):
         checkpoint = folder / f"checkpoint-{self.state.global_step}"
         checkpoint.mkdir(parents=True, exist_ok=True)
         share = checkpoint / f"state-{rank():05d}-of-{num_ranks():05d}.safetensors"
-        save_file(whole_tensors(self), share)
+        tensors = whole_tensors(self)
+        require_finite_tensors(tensors, f"checkpoint of step {self.state.global_step}")
+        save_file(tensors, share)
         self._save_rng_state(str(checkpoint))
         written = [share, checkpoint / ("rng_state.pth" if num_ranks() == 1 else f"rng_state_{rank()}.pth")]
         if is_first():
