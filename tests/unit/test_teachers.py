@@ -207,11 +207,11 @@ def test_audible_families_are_asked_word_for_word():
 @pytest.mark.parametrize("skill", SKILLS)
 def test_a_new_family_is_asked_by_its_entry_alone(skill, monkeypatch):
     answers = lambda facts: yes_no(facts.dynamics.trend == "rising") if facts.dynamics else None  # noqa: E731
-    swell = replace(FAMILIES["drums"], name="swell", question="Does it swell?", skill=skill, from_facts=answers)
+    toy = replace(FAMILIES["drums"], name="toy_family", question="Does it swell?", skill=skill, from_facts=answers)
     before = questions(songs.make_facts())
-    monkeypatch.setitem(FAMILIES, "swell", swell)
+    monkeypatch.setitem(FAMILIES, "toy_family", toy)
     after = questions(songs.make_facts())
-    assert after.pop("swell").question == "Does it swell?"
+    assert after.pop("toy_family").question == "Does it swell?"
     assert after == before
 
 
