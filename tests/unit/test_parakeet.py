@@ -11,7 +11,7 @@ from support.tiny_parakeet import WORD_S
 
 from music_flamingo.core.errors import ConfigError, MissingInputError
 from music_flamingo.mir import RATE_HZ, Signal, to_signal
-from music_flamingo.mir.choices import LanguageOfSource, ParakeetChoice
+from music_flamingo.mir.choices.lyrics import LanguageOfSource, ParakeetChoice
 from music_flamingo.mir.parakeet import ParakeetLyrics
 from music_flamingo.records import Track
 

@@ -11,7 +11,7 @@ from support.tiny_tagger import sound
 from music_flamingo.core.errors import ConfigError, MissingInputError
 from music_flamingo.mir import RATE_HZ, Signal
 from music_flamingo.mir.audioset import INSTRUMENTS, VOICES
-from music_flamingo.mir.choices import TaggedInstruments
+from music_flamingo.mir.choices.sound import TaggedInstruments
 from music_flamingo.mir.lyrics import UNAVAILABLE
 from music_flamingo.mir.tagger import AudioTagger, columns, runs, spread, window_starts
 from music_flamingo.mir.transcripts import Recogniser, no_lyrics

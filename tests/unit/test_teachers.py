@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from jinja2 import UndefinedError
@@ -12,7 +13,7 @@ from music_flamingo import __version__
 from music_flamingo.prompts import load, render
 from music_flamingo.records import Lyrics
 from music_flamingo.records.example import QuestionType
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, yes_no
 from music_flamingo.teachers import ScriptedConfig, TeacherRequest, ask, open_teacher, request_seed, stamp
 from music_flamingo.teachers.payloads import (
     ChainPayload,
@@ -201,6 +202,17 @@ def test_audible_families_are_asked_word_for_word():
         assert (asked[name].question, tuple(asked[name].options)) == (family.question, family.options)
         assert asked[name].answer == family.from_facts(facts)
         assert asked[name].rationale.startswith(family.claims[asked[name].answer].short)
+
+
+@pytest.mark.parametrize("skill", SKILLS)
+def test_a_new_family_is_asked_by_its_entry_alone(skill, monkeypatch):
+    answers = lambda facts: yes_no(facts.dynamics.trend == "rising") if facts.dynamics else None  # noqa: E731
+    toy = replace(FAMILIES["drums"], name="toy_family", question="Does it swell?", skill=skill, from_facts=answers)
+    before = questions(songs.make_facts())
+    monkeypatch.setitem(FAMILIES, "toy_family", toy)
+    after = questions(songs.make_facts())
+    assert after.pop("toy_family").question == "Does it swell?"
+    assert after == before
 
 
 def test_nothing_is_asked_of_what_was_not_measured():

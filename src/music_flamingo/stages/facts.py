@@ -37,16 +37,18 @@ from music_flamingo.mir import (
     to_signal,
 )
 from music_flamingo.mir.choices import (
-    AnalysedSound,
     BeatsChoice,
     ChordsChoice,
+    DynamicsChoice,
+    InstrumentsChoice,
+    KeyChangesChoice,
     KeyChoice,
-    KeysOverTime,
     LyricsChoice,
-    MeasuredDynamics,
     OpinionsChoice,
-    RepeatedForm,
-    TaggedInstruments,
+    SectionsChoice,
+    SoundChoice,
+    identity_of,
+    opened,
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
@@ -54,7 +56,6 @@ from music_flamingo.records import MEASURED, Facts, Track
 
 T = TypeVar("T")
 Tool = TypeVar("Tool")
-
 
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
@@ -71,14 +72,14 @@ class FactsConfig(StageConfig):
     beats: BeatsChoice | None
     """Gives beats, their places in the bar, and the tempo."""
     key: KeyChoice | None
-    key_changes: KeysOverTime | None
+    key_changes: KeyChangesChoice | None
     """Where the music modulates; null leaves it at one key."""
     chords: ChordsChoice | None
-    sections: RepeatedForm | None
-    dynamics: MeasuredDynamics | None
-    sound: AnalysedSound | None
+    sections: SectionsChoice | None
+    dynamics: DynamicsChoice | None
+    sound: SoundChoice | None
     lyrics: LyricsChoice | None
-    instruments: TaggedInstruments | None
+    instruments: InstrumentsChoice | None
     """Also says whether there is a voice: without one no lyrics are looked for."""
     opinions: OpinionsChoice | None
     """Other tools that are asked, and what their disagreement costs."""
@@ -88,8 +89,7 @@ class FactsConfig(StageConfig):
 
     def identity(self) -> dict[str, Any]:
         """Models count by their weights, wherever they lie."""
-        chosen = {"lyrics": self.lyrics, "instruments": self.instruments}
-        return super().identity() | {name: choice.identity() for name, choice in chosen.items() if choice}
+        return {name: identity_of(getattr(self, name), plain) for name, plain in super().identity().items()}
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,18 @@ class Toolbox:
 def open_toolbox(config_json: str) -> Toolbox:
     """Loaded once a process: nets and plugins take a second or two."""
     config = FactsConfig.model_validate_json(config_json)
-    names = Toolbox.__dataclass_fields__
-    choices = {name: getattr(config, name) for name in names}
-    return Toolbox(**{name: choice.open() if choice else None for name, choice in choices.items()})
+    return Toolbox(
+        beats=opened(config.beats),
+        key=opened(config.key),
+        key_changes=opened(config.key_changes),
+        chords=opened(config.chords),
+        sections=opened(config.sections),
+        dynamics=opened(config.dynamics),
+        sound=opened(config.sound),
+        lyrics=opened(config.lyrics),
+        instruments=opened(config.instruments),
+        opinions=opened(config.opinions),
+    )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from music_flamingo.records import Reference
-from music_flamingo.records.example import QuestionType
+from music_flamingo.records.example import QuestionType, Skill
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.teachers.payloads import SongPayload, WrittenQuestion
 
@@ -39,6 +39,14 @@ def audible(
         for c in payload.closed
         if c.family == family
     ]
+
+
+def audible_of(
+    skill: Skill, payload: SongPayload, references: Sequence[Reference], but: Sequence[str] = ()
+) -> list[WrittenQuestion]:
+    """Ask the audible families of a skill in their order, without those (`but`) that its writer asks in its own way."""
+    names = [family.name for family in FAMILIES.values() if family.skill == skill and family.name not in but]
+    return [question for name in names for question in audible(payload, name, references)]
 
 
 def _rationale(family: str, answer: str, because: str) -> str:

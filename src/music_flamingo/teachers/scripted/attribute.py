@@ -3,7 +3,7 @@
 import random
 
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked, audible
+from music_flamingo.teachers.scripted.asking import asked, audible_of
 from music_flamingo.teachers.scripted.words import whole
 
 
@@ -12,9 +12,7 @@ def write_attribute(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     shown = [whole(facts)]
     return QuestionsReply(
         questions=[
-            *audible(payload, "drums", shown),
-            *audible(payload, "texture", shown),
-            *audible(payload, "lead_envelope", shown),
+            *audible_of("attribute", payload, shown),
             *_tone_production(facts, rng),
             *_dynamics(facts, rng),
         ]

@@ -4,7 +4,7 @@ import random
 
 from music_flamingo.records import Segment
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked
+from music_flamingo.teachers.scripted.asking import asked, audible_of
 from music_flamingo.teachers.scripted.words import chord, listed, seconds, stretch, whole
 from music_flamingo.teachers.theory import KEY_RELATIONS, KeyName, form_letters, key_relation
 
@@ -22,7 +22,7 @@ def write_comparative(payload: SongPayload, rng: random.Random) -> QuestionsRepl
     questions = [*_louder_half(facts), *_busier_half(facts), *_outer_chords(facts), *_outer_keys(facts)]
     if facts.sections:
         questions += _sections(facts, rng)
-    return QuestionsReply(questions=questions)
+    return QuestionsReply(questions=questions + audible_of("comparative", payload, [whole(facts)]))
 
 
 def _louder_half(facts: SongFacts) -> list[WrittenQuestion]:

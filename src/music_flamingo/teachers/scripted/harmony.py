@@ -3,7 +3,7 @@
 import random
 
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked, audible
+from music_flamingo.teachers.scripted.asking import asked, audible, audible_of
 from music_flamingo.teachers.scripted.words import bars, chord, listed, seconds, stretch, whole
 from music_flamingo.teachers.theory import (
     Chord,
@@ -31,6 +31,7 @@ def write_harmony(payload: SongPayload, rng: random.Random) -> QuestionsReply:
         questions += _chords(facts, rng)
     if key and facts.spans:
         questions += _in_the_key(facts, key, rng)
+    questions += audible_of("harmony", payload, [whole(facts)], but=("mode",))
     return QuestionsReply(questions=questions)
 
 

@@ -5,7 +5,7 @@ import re
 
 from music_flamingo.records import Segment
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked
+from music_flamingo.teachers.scripted.asking import asked, audible_of
 from music_flamingo.teachers.scripted.words import first_words, seconds, stretch, whole
 
 OPENING_WORDS = 3
@@ -23,7 +23,7 @@ def write_lyrics_vocal(payload: SongPayload, rng: random.Random) -> QuestionsRep
         questions += _lines(sung, rng)
     if facts.lyrics_omitted:
         questions = [q for q in questions if q.family not in NEED_THE_END]
-    return QuestionsReply(questions=questions)
+    return QuestionsReply(questions=questions + audible_of("lyrics_vocal", payload, [whole(facts)]))
 
 
 def _bare(text: str) -> str:

@@ -4,7 +4,7 @@ import random
 
 from music_flamingo.scoring.families import FAST_ABOVE_BPM, SLOW_BELOW_BPM, tempo_class
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked, audible
+from music_flamingo.teachers.scripted.asking import asked, audible, audible_of
 from music_flamingo.teachers.scripted.words import bars, chord, plural, seconds, stretch, whole
 from music_flamingo.teachers.theory import TEMPO_TERMS, tempo_term
 
@@ -17,9 +17,9 @@ MOST_BARS_COUNTED, LAST_BAR_ASKED = 32, 16
 
 def write_temporal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     facts = payload.facts
-    return QuestionsReply(
-        questions=[*_tempo(payload, rng), *_meter(payload), *_bars(facts, rng), *_sections(facts), *_chords(facts, rng)]
-    )
+    questions = [*_tempo(payload, rng), *_meter(payload), *_bars(facts, rng), *_sections(facts), *_chords(facts, rng)]
+    questions += audible_of("temporal", payload, [whole(facts)], but=("tempo_class", "meter"))
+    return QuestionsReply(questions=questions)
 
 
 def _tempo(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
