@@ -152,5 +152,6 @@ def audio_of(sounds: Sequence[EncoderAudio]) -> dict[str, torch.Tensor]:
 
 
 def pad(values: Sequence, length: int, filler, side: str) -> list:
+    """Pad a sequence to `length` with `filler` on the given side ("left" or "right")."""
     padding = [filler] * (length - len(values))
     return padding + list(values) if side == "left" else list(values) + padding

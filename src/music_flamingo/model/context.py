@@ -76,10 +76,12 @@ class Hearing:
 
     @property
     def max_samples(self) -> int:
+        """Longest audio that the model accepts, in samples at its own rate."""
         return int(self.max_audio_s * self.sample_rate_hz)
 
     @property
     def min_samples(self) -> int:
+        """Shortest audio that yields enough log-mel frames, in samples at the model's rate."""
         return (MIN_FRAMES - 1) * self.hop_samples + 1
 
     def audio_tokens(self, num_samples: int) -> int:

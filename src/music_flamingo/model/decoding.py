@@ -33,6 +33,7 @@ class DecodingRow:
 
     @classmethod
     def of(cls, temperature: float, seed: int, constraint: Constraint | None = None) -> "DecodingRow":
+        """Start an empty row that samples at `temperature` with a generator seeded by `seed`."""
         return cls(temperature, torch.Generator().manual_seed(seed), constraint, [])
 
 

@@ -1,4 +1,4 @@
-"""Packing: samples of any length one after another in a single row, none seeing another, without padding.
+"""Sequence packing with block-diagonal attention (no padding).
 
 A batch padded to its longest sample computes mostly padding when songs of 30 s lie beside songs of 15 min (750 against
 22,500 audio tokens). Here the samples of a batch are one row of N tokens whose positions start anew with each sample,

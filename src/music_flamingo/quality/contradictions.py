@@ -130,6 +130,7 @@ def _beats_of(upper: str, lower: str) -> tuple[int, ...]:
 
 
 def number(word: str) -> int | None:
+    """Parse a number written in digits or as an English word; None where it is neither."""
     return int(word) if word.isdigit() else NUMBERS.get(word.lower())
 
 

@@ -107,6 +107,7 @@ def parse_time_s(text: str) -> float | None:
 
 
 def parse_numeral(text: str) -> str | None:
+    """Parse a roman numeral with accidentals; None where the text is not one."""
     plain = text.translate(ACCIDENTALS).strip(EDGES)
     return plain if _NUMERAL.fullmatch(plain) else None
 

@@ -14,6 +14,8 @@ OnOverflow = Literal["window_by_references", "quarantine"]
 
 
 class TrainingSettings(BaseModel):
+    """Base of training's settings: frozen, unknown fields refused."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
@@ -225,11 +227,15 @@ class SupervisedConfig(StageConfig):
 
 
 class QuestionWeights(TrainingSettings):
+    """Weights of the reward's parts for questions: format and accuracy."""
+
     format: float
     accuracy: float
 
 
 class CaptionWeights(TrainingSettings):
+    """Weights of the reward's parts for captions: format and structured truth."""
+
     format: float
     structured: float
 

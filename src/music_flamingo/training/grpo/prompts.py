@@ -1,4 +1,4 @@
-"""Which questions GRPO asks: drawn by seed, even over families and answers, the doubtful ones preferred.
+"""Choose GRPO's prompts by seed: balanced over families and answers, uncertain ones preferred.
 
 A group of answers that all earn the same teaches nothing. So more candidates are drawn than needed, the model says how
 sure it is of the options of each, and the least sure ones are kept.

@@ -1,4 +1,4 @@
-"""Training in several equal processes: how they come together, share a batch, and reach weights that lie in pieces.
+"""Distributed setup, per-rank batch size, and gathering of sharded weights.
 
 torchrun starts the ranks. DeepSpeed (ZeRO-2, ZeRO-3) comes in by transformers' and Accelerate's own integration; FSDP2
 by torch's `fully_shard`, because Accelerate's way to it silently becomes plain data parallelism without a GPU.
