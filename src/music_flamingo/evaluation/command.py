@@ -1,4 +1,4 @@
-"""`mf evaluate`: one benchmark, one model; then the table over all benchmarks that were evaluated into the same folder.
+"""`mf evaluate`: run one benchmark on one model, then tabulate all benchmarks in the output folder.
 
 OUT/<benchmark>/answers.jsonl     what the model said: kept for ever, so that scoring again asks nobody
 OUT/<benchmark>/judgements.jsonl  what judges said
@@ -84,9 +84,11 @@ class Recorded:
         self.name, self.digest, self.think, self.max_new_tokens = name, digest, think, max_new_tokens
 
     def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
+        """Refuse every question that has no recorded answer, as Failed."""
         return [Failed("not_asked", "--rescore asks no model", 0) for _ in batch]
 
     def reply(self, call: object) -> str | Failed:
+        """Refuse every call that has no recorded reply, as Failed."""
         return Failed("not_asked", "--rescore asks no judge", 0)
 
 

@@ -1,4 +1,4 @@
-"""The controls of every score: is it the music that answers, or the words of the question?
+"""Control conditions of every score: does the audio matter, or are the question's words enough?
 
 - `shuffled`: the question is put to the recording of another work, drawn by seed so that pieces of each answer are
   replaced by pieces of every answer equally often. A model that does not listen scores as it does with the true audio;
@@ -64,4 +64,5 @@ def noise(num_samples: int, seed: int, track_id: str) -> np.ndarray:
 
 
 def silence(num_samples: int) -> np.ndarray:
+    """Silent audio of `num_samples` samples, as float32."""
     return np.zeros(num_samples, dtype=np.float32)

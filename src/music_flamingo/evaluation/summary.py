@@ -1,4 +1,4 @@
-"""From predictions to scores: one cell for each model, condition and family, and the differences that matter.
+"""Aggregate predictions into scores by model, condition and family, with differences and intervals.
 
 `all` is the mean over families of questions, each counting the same (captions stand apart). Differences are paired:
 the same questions, resampled together. They are written beside the scores (`evaluation.json`), so that a release is
@@ -109,6 +109,7 @@ def read_evaluation(scores: Path) -> Evaluation:
 
 
 def write_evaluation(scores: Path, evaluation: Evaluation) -> None:
+    """Write the evaluation's summary into the scores port."""
     write_atomic(scores / EVALUATION_FILE, evaluation.model_dump_json(indent=1) + "\n")
 
 

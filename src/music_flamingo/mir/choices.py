@@ -1,4 +1,4 @@
-"""Which tool measures what: one small configuration a tool, told apart by `kind`. `open()` loads the tool.
+"""Configuration of the tool for each fact, discriminated by `kind`; `open()` loads the tool.
 
 Nothing is imported before `open()`, so a configuration is read quickly and without the tools.
 """
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 class ToolChoice(BaseModel):
+    """Base of a tool's configuration: frozen, unknown fields refused."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     def identity(self) -> dict[str, Any]:
@@ -35,6 +37,8 @@ class ToolChoice(BaseModel):
 
 
 class MadmomBeats(ToolChoice):
+    """Beats by madmom: candidate meters and the range of tempi (BPM)."""
+
     kind: Literal["madmom"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear."""
@@ -42,12 +46,15 @@ class MadmomBeats(ToolChoice):
     max_bpm: float
 
     def open(self) -> BeatTracker:
+        """Load madmom's tracker."""
         from music_flamingo.mir.madmom_beats import MadmomBeatTracker
 
         return MadmomBeatTracker(self.beats_per_bar, self.min_bpm, self.max_bpm)
 
 
 class LibrosaBeats(ToolChoice):
+    """Beats by librosa: candidate meters and the range of tempi (BPM)."""
+
     kind: Literal["librosa"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear; librosa knows no downbeats, so accents decide."""
@@ -55,35 +62,45 @@ class LibrosaBeats(ToolChoice):
     max_bpm: float
 
     def open(self) -> BeatTracker:
+        """Load librosa's tracker."""
         from music_flamingo.mir.librosa_beats import LibrosaBeatTracker
 
         return LibrosaBeatTracker(self.beats_per_bar, self.min_bpm, self.max_bpm)
 
 
 class EssentiaKeys(ToolChoice):
+    """Keys by essentia, with these key profiles."""
+
     kind: Literal["essentia"]
     profiles: tuple[str, ...]
     """essentia's names of key profiles: each has a vote, and the first breaks ties."""
 
     def open(self) -> KeyEstimator:
+        """Load essentia's estimator."""
         from music_flamingo.mir.essentia_key import EssentiaKey
 
         return EssentiaKey(self.profiles)
 
 
 class LibrosaKeys(ToolChoice):
+    """Keys by librosa's chroma."""
+
     kind: Literal["librosa"]
 
     def open(self) -> KeyEstimator:
+        """Load librosa's estimator."""
         from music_flamingo.mir.librosa_harmony import LibrosaHarmony
 
         return LibrosaHarmony()
 
 
 class MadmomKeys(ToolChoice):
+    """Keys by madmom's network."""
+
     kind: Literal["madmom"]
 
     def open(self) -> KeyEstimator:
+        """Load madmom's estimator."""
         from music_flamingo.mir.madmom_harmony import MadmomKey
 
         return MadmomKey()
@@ -93,17 +110,22 @@ OneKeyTool = Annotated[EssentiaKeys | MadmomKeys | LibrosaKeys, Field(discrimina
 
 
 class VotedKeys(ToolChoice):
+    """Keys by a vote of several tools."""
+
     kind: Literal["vote"]
     voters: tuple[OneKeyTool, ...]
     """Each has a vote, and the first breaks ties."""
 
     def open(self) -> KeyEstimator:
+        """Load every voter."""
         from music_flamingo.mir.key_vote import KeyVote
 
         return KeyVote([voter.open() for voter in self.voters])
 
 
 class KeysOverTime(ToolChoice):
+    """Local keys: window and step (s), cost of a change, shortest segment (s)."""
+
     kind: Literal["windows"]
     window_s: float
     step_s: float
@@ -113,39 +135,51 @@ class KeysOverTime(ToolChoice):
     """A shorter visit to another key is no modulation."""
 
     def open(self) -> KeyFollower:
+        """Load the estimator of local keys."""
         from music_flamingo.mir.key_changes import KeyWindows
 
         return KeyWindows(self.window_s, self.step_s, self.price, self.min_stay_s)
 
 
 class ChordinoChords(ToolChoice):
+    """Chords by Chordino."""
+
     kind: Literal["chordino"]
 
     def open(self) -> ChordRecogniser:
+        """Load the Vamp plugin."""
         from music_flamingo.mir.chordino import Chordino
 
         return Chordino()
 
 
 class LibrosaChords(ToolChoice):
+    """Chords by librosa's chroma."""
+
     kind: Literal["librosa"]
 
     def open(self) -> ChordRecogniser:
+        """Load librosa's recogniser."""
         from music_flamingo.mir.librosa_harmony import LibrosaHarmony
 
         return LibrosaHarmony()
 
 
 class MadmomTriads(ToolChoice):
+    """Triads by madmom's network."""
+
     kind: Literal["madmom"]
 
     def open(self) -> ChordRecogniser:
+        """Load madmom's recogniser."""
         from music_flamingo.mir.madmom_harmony import MadmomChords
 
         return MadmomChords()
 
 
 class RepeatedForm(ToolChoice):
+    """Sections by repetition and novelty: shortest section (s) and thresholds."""
+
     kind: Literal["repeats"]
     min_section_s: float
     """No section is shorter."""
@@ -159,6 +193,7 @@ class RepeatedForm(ToolChoice):
     """Sections whose harmony correlates by more than this get one letter: A B A."""
 
     def open(self) -> SectionFinder:
+        """Load the section finder."""
         from music_flamingo.mir.repeated_sections import RepeatedSections
 
         return RepeatedSections(
@@ -167,29 +202,38 @@ class RepeatedForm(ToolChoice):
 
 
 class AnalysedSound(ToolChoice):
+    """Drums, texture and envelope by signal analysis."""
+
     kind: Literal["analysis"]
 
     def open(self) -> SoundDescriber:
+        """Load the analyser."""
         from music_flamingo.mir.sound import SoundAnalyst
 
         return SoundAnalyst()
 
 
 class MeasuredDynamics(ToolChoice):
+    """Dynamics by EBU R128; a trend is a change above `trend_db`."""
+
     kind: Literal["ebu_r128"]
     trend_db: float
     """Louder or softer by this much from beginning to end is a trend."""
 
     def open(self) -> DynamicsMeter:
+        """Load the meter."""
         from music_flamingo.mir.dynamics import LoudnessDynamics
 
         return LoudnessDynamics(self.trend_db)
 
 
 class LyricsOfSource(ToolChoice):
+    """Lyrics that the source carries; nothing is transcribed."""
+
     kind: Literal["source"]
 
     def open(self) -> LyricsSource:
+        """Make the reader."""
         from music_flamingo.mir.lyrics import SourceLyrics
 
         return SourceLyrics()
@@ -221,6 +265,8 @@ class HeardLyrics(ToolChoice):
 
 
 class ParakeetChoice(HeardLyrics):
+    """Lyrics transcribed by Parakeet from a local folder."""
+
     kind: Literal["parakeet"]
     model: str
     """Folder of a Parakeet checkpoint (CTC or TDT) in transformers' layout. Nothing is downloaded."""
@@ -228,11 +274,13 @@ class ParakeetChoice(HeardLyrics):
     language: Annotated[LanguageOfSource | LanguageOfText, Field(discriminator="kind")]
 
     def identity(self) -> dict[str, Any]:
+        """Fields that results depend on; the model by its content's digest."""
         from music_flamingo.mir.models import folder_sha256
 
         return super().identity() | {"model": folder_sha256(Path(self.model))}
 
     def open(self) -> LyricsSource:
+        """Load the recogniser."""
         from music_flamingo.mir.languages import LanguageRule
         from music_flamingo.mir.parakeet import ParakeetLyrics
         from music_flamingo.mir.transcripts import LyricsRules
@@ -243,6 +291,8 @@ class ParakeetChoice(HeardLyrics):
 
 
 class TranscriptionEndpointChoice(HeardLyrics):
+    """Lyrics transcribed by an OpenAI-compatible server."""
+
     kind: Literal["transcription_endpoint"]
     server: Endpoint
     model: str
@@ -255,9 +305,11 @@ class TranscriptionEndpointChoice(HeardLyrics):
     """Of the jitter of waits."""
 
     def identity(self) -> dict[str, Any]:
+        """Fields that results depend on; not the address or the seed of retries."""
         return {name: value for name, value in super().identity().items() if name not in ("server", "seed")}
 
     def open(self) -> LyricsSource:
+        """Make the client."""
         from music_flamingo.mir.transcription_endpoint import EndpointLyrics
         from music_flamingo.mir.transcripts import LyricsRules
 
@@ -275,6 +327,8 @@ class TranscriptionEndpointChoice(HeardLyrics):
 
 
 class TaggedInstruments(ToolChoice):
+    """Instruments by an AudioSet tagger: windows (s) and least probabilities."""
+
     kind: Literal["tagger"]
     model: str
     """Folder of an audio-classification checkpoint with AudioSet's labels, in transformers' layout."""
@@ -287,11 +341,13 @@ class TaggedInstruments(ToolChoice):
     min_voice_probability: float
 
     def identity(self) -> dict[str, Any]:
+        """Fields that results depend on; the model by its content's digest."""
         from music_flamingo.mir.models import folder_sha256
 
         return super().identity() | {"model": folder_sha256(Path(self.model))}
 
     def open(self) -> InstrumentTagger:
+        """Load the tagger."""
         from music_flamingo.mir.tagger import AudioTagger, TagRules
 
         rules = TagRules(self.window_s, self.hop_s, self.min_probability, self.min_voice_probability)
@@ -306,6 +362,7 @@ class OnsetTempoOpinion(ToolChoice):
     max_bpm: float
 
     def open(self) -> "SecondEstimator[Tempo]":
+        """Load the onset-based estimator of tempo."""
         from music_flamingo.mir.onset_tempo import OnsetTempo
 
         return OnsetTempo(self.min_bpm, self.max_bpm)
@@ -317,6 +374,7 @@ class TriadOpinion(ToolChoice):
     kind: Literal["templates"]
 
     def open(self) -> "SecondEstimator[Chords]":
+        """Load the template-based recogniser of triads."""
         from music_flamingo.mir.chord_templates import ChordTemplates
 
         return ChordTemplates()
@@ -335,6 +393,7 @@ class OpinionsChoice(ToolChoice):
     """Share of the confidence that full disagreement takes away."""
 
     def open(self) -> "SecondOpinions":
+        """Load the secondary estimators that are configured."""
         from music_flamingo.mir.opinions import ChordJudge, KeyJudge, SecondOpinions
 
         chords = None

@@ -27,6 +27,8 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class TagRules:
+    """Window and hop (s), and the least probabilities of instruments and of voice."""
+
     window_s: float
     hop_s: float
     min_probability: float
@@ -35,6 +37,8 @@ class TagRules:
 
 
 class AudioTagger:
+    """Tags instruments and voice by an audio-classification model."""
+
     def __init__(self, folder: Path, rules: TagRules, device: Device) -> None:
         self._version = folder_sha256(folder)[:12]
         from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
@@ -52,6 +56,7 @@ class AudioTagger:
             )
 
     def tag(self, signal: Signal) -> Instruments:
+        """Tag the recording: instruments by their highest probability over all windows."""
         samples = signal.shared(at_model_rate)
         starts_s = window_starts(signal.duration_s, self._rules.window_s, self._rules.hop_s)
         probabilities = self._probabilities(samples, starts_s)

@@ -1,4 +1,4 @@
-"""Words and sounds as the model takes them: conversations to token ids, samples to log-mel windows, both to batches.
+"""Model inputs: conversations to token ids, samples to log-mel windows, and both to batches.
 
 B batch, L tokens, W encoder windows (of all samples of a batch together), M mel bins, T mel frames.
 Text is tokenised with one audio mark, which then grows to as many audio tokens as the sound has: the ids equal the

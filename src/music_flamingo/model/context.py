@@ -1,4 +1,4 @@
-"""How much sound and text fit into the model's context: the one place where audio tokens are counted and cut.
+"""Context budget: how much audio and text fit. Audio tokens are counted and truncated here alone.
 
 A frame of the log-mel spectrogram is `hop` samples; four frames make one audio token (stride 2, then average
 pooling by 2). With the published model that is 40 ms a token and 750 tokens a window of 30 s.

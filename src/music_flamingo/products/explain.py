@@ -1,4 +1,4 @@
-"""`mf explain`: a lineage in words, from the record that was asked about back to the bytes of the source.
+"""`mf explain`: print a record's lineage, back to the bytes of the source.
 
 What can be checked is checked while it is told: whether a prompt's file still has the hash that the record carries,
 whether the source file still has the hash that was taken in, whether each port was made from the ports that lie

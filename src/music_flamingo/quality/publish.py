@@ -1,4 +1,4 @@
-"""The folder of data docs: the page, the expectations as JSON, and the sheet to review by ear with its clips."""
+"""Publish data docs: the page, the expectations as JSON, the review sheet with its clips."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""All rewards of one output: which parts apply to its task, and their weighted sum.
+"""Total reward of one output: the parts that apply to its task, and their weighted sum.
 
 Questions earn format + accuracy, captions format + structured (paper). A part that does not apply, that has no weight
 or whose reference cannot be compared with is None: it is left out of the sum and of every mean.

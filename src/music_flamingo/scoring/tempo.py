@@ -1,4 +1,4 @@
-"""When a tempo counts as the right one: within 4 %, as mir_eval and the tempo literature count Acc1 and Acc2."""
+"""Compare tempi within 4 %, as mir_eval and the tempo literature define Acc1 and Acc2."""
 
 TEMPO_TOLERANCE = 0.04
 METRICAL_LEVELS = (1.0, 2.0, 0.5, 3.0, 1 / 3)

@@ -1,4 +1,4 @@
-"""Error rates of sung words: edits and reference length of one item, by jiwer, so that a corpus rate is a plain sum.
+"""Word error counts of sung text by jiwer: edits and reference length per item, additive over a corpus.
 
 Two stated normalisers for words and two readings of Chinese:
 - `published_words`: lower case, ASCII punctuation removed, spaces collapsed (jiwer's usual transforms);

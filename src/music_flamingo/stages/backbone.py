@@ -23,6 +23,8 @@ from music_flamingo.training.settings import Hardware, Tracking
 
 
 class FromScratch(BaseModel):
+    """A tiny model with random weights."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["scratch"]
     seed: int
@@ -31,6 +33,8 @@ class FromScratch(BaseModel):
 
 
 class Pretrained(BaseModel):
+    """A model folder on disk."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["pretrained"]
     path: str
@@ -38,6 +42,8 @@ class Pretrained(BaseModel):
 
 
 class BackboneConfig(StageConfig):
+    """Parameters of `backbone`."""
+
     model: Annotated[FromScratch | Pretrained, Field(discriminator="kind")]
     seed: int
     """Of the lessons' order and of adapters; the weights of `scratch` have their own."""
@@ -66,6 +72,7 @@ def corpus(skills: Table[Example], utterances: Sequence[Utterance]) -> Iterator[
 
 
 def build(config: FromScratch, skills: Table[Example], utterances: Sequence[Utterance], folder: Path) -> Metrics:
+    """Build a tiny model with a tokenizer trained on the data set's texts."""
     from music_flamingo.model.files import save_model
     from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 
@@ -103,6 +110,7 @@ def adopt(config: Pretrained, work: Path, folder: Path) -> Metrics:
 def run(
     config: BackboneConfig, skills: Table[Example], speech: Table[Utterance], backbone_model: OutputFolder
 ) -> Metrics:
+    """Build or load the model, and train it on speech where phases are configured."""
     from music_flamingo.core.ranks import is_first
 
     utterances = list(speech.ok())

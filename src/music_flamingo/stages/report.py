@@ -31,6 +31,8 @@ PX_PER_MARK = 110.0
 
 
 class ReportConfig(StageConfig):
+    """Parameters of `report`."""
+
     num_listening_pages: int
     """Tracks with a page of their own, in turn from every split and tradition."""
     max_audio_mb: float
@@ -47,6 +49,7 @@ class ReportConfig(StageConfig):
 
 
 def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
+    """Compute and write all pages of the site."""
     made, out = ReportInputs(**ports), Site(site)
     rows = track_rows(made.tracks)
     chosen = choose(rows, _tracks_with_chain(made), config.num_listening_pages, config.seed)

@@ -20,6 +20,7 @@ QUESTION = "Which genre is this music?"
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the clips with their genres; the filtered list of test clips is used where it exists."""
     names = _listed(folder) if (folder / FILTERED).is_file() else _found(folder)
     if not names:
         raise MissingInputError(f"{folder} holds no genres/<genre>/<genre>.NNNNN.wav: --data is GTZAN's folder.")

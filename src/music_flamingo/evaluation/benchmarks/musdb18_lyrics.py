@@ -23,6 +23,7 @@ _LINE = re.compile(r"(?P<start>[\d:.]+)\s+(?P<end>[\d:.]+)\s+(?P<kind>[abcd])(?:
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the English test songs with their lyrics."""
     lyrics = next((folder / name for name in LYRICS if (folder / name).is_dir()), None)
     if lyrics is None:
         raise MissingInputError(f"{folder} holds none of the folders {', '.join(LYRICS)} with a .txt a song.")
