@@ -1,6 +1,4 @@
-"""OpenAPI schema for routes that parse their own bodies: every status, and no route
-that is closed.
-"""
+"""OpenAPI schema for routes that parse their own bodies, with every status and without closed routes."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,4 @@
 """Record a stage's teacher usage (calls, tokens, cost) outside the ports: results must not depend on it.
-on what was already paid.
 
 Every run of a stage writes a file of its own, `<data>/_usage/<stage>.<run>.json`, again every few seconds, so that a
 kill loses the last seconds of the count and no call. `mf usage` adds them up.
