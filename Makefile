@@ -33,10 +33,13 @@ $(STAMP): requirements/dev.txt requirements/no-deps.txt requirements/tools.txt p
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# make run SOURCE=path/to/music   your own songs, in runs/music
+# make run SOURCE=path/to/music   your own songs, in runs/music-DIGEST (`mf runs` lists them)
 # make run PROFILE=smoke          another size, in runs/smoke
+# values, not text of this file or of the shell: a folder may be called `$(x)` or "a`b"
+run: export MF_SOURCE := $(value SOURCE)
+run: export MF_PROFILE := $(value PROFILE)
 run: setup       ## the whole pipeline
-	@$(NO_HUB) $(BIN)/mf repro $(if $(PROFILE),--profile $(PROFILE)) $(if $(SOURCE),--source "$(SOURCE)")
+	@$(NO_HUB) $(BIN)/mf repro $(if $(value PROFILE),--profile="$$MF_PROFILE") $(if $(value SOURCE),--source="$$MF_SOURCE")
 
 test: setup      ## the tests
 	@$(NO_HUB) $(BIN)/python -m pytest $(TESTS)

@@ -10,7 +10,8 @@ from music_flamingo.core.ports import Folder
 from music_flamingo.core.record import Provenance, Record, RecordPart
 
 TEXT = (Path(__file__).parents[2] / "docs/reference/data.md").read_text()
-PARTS = [Record, Provenance, *(getattr(records, name) for name in records.__all__)]
+CLASSES = [found for name in records.__all__ if isinstance(found := getattr(records, name), type)]
+PARTS = [Record, Provenance, *CLASSES]
 
 
 def told(name: str) -> set[str]:

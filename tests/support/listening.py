@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from music_flamingo.core.ports import Folder
 from music_flamingo.core.record import Provenance
 from music_flamingo.core.stage import PortType, Stage, StageConfig, execute
 from music_flamingo.evaluation.summary import Corpus, Difference, Evaluation, write_evaluation
+from music_flamingo.mir.licences import MADMOM
 from music_flamingo.records import Audio, Score, Track, Truth
 
 RATE_HZ = 16000
@@ -35,13 +36,14 @@ RELEASE: dict[str, Any] = {
     "families": ["drums"],
     "requests": {},
     "teacher": "scripted",
-    "licences": [{"tool": "madmom models", "licence": "CC BY-NC-SA 4.0"}],
     "max_new_tokens": 8,
 }
 
 
 class Nothing(StageConfig):
-    pass
+    """No parameters; what is made by it was labelled by madmom's models."""
+
+    uses: ClassVar = (MADMOM,)
 
 
 def tone(seconds: float = DURATION_S, pitch_hz: float = 220.0) -> np.ndarray:

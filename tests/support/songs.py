@@ -90,7 +90,7 @@ def make_track(track_id: str = "w1/0", work_id: str = "w1", split: Split = "trai
     return Track.model_validate({**values, **changes})
 
 
-def write_port(root, record, shards, stage="by-hand"):
+def write_port(root, record, shards, stage="by-hand", licences=()):
     """A finished port with one Parquet file for each list of records."""
     from music_flamingo.core.manifest import Manifest, complete, files_digest, list_files
     from music_flamingo.core.ports import Writer
@@ -113,6 +113,7 @@ def write_port(root, record, shards, stage="by-hand"):
             num_records=num_records,
             status=status,
             metrics={},
+            licences=licences,
             digest=files_digest(files),
         ),
     )

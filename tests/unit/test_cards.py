@@ -11,15 +11,14 @@ from support.report_ports import HOSTILE_TITLE
 from support.songs import make_facts, make_track, params, run_stage, write_port
 
 from music_flamingo.core.manifest import read_manifest
-from music_flamingo.core.params import load_params
 from music_flamingo.core.record import arrow_schema, read_parquet
 from music_flamingo.core.shards import shard_paths
-from music_flamingo.products.cards.figures import measured_fields
+from music_flamingo.mir.licences import CHORDINO
 from music_flamingo.products.cards.front_matter import features
 from music_flamingo.products.cards.parts import public
 from music_flamingo.products.cards.tables import Spread, table
 from music_flamingo.products.joined import joined
-from music_flamingo.records import Caption, Chain, Example, Facts, Track
+from music_flamingo.records import MEASURED, Caption, Chain, Example, Facts, Track
 from music_flamingo.stages import captions, synthesize, validate
 
 SPLITS = ("train", "train", "dev", "test")
@@ -32,7 +31,7 @@ def annotated(tmp_path_factory) -> Path:
     tracks = [make_track(f"w{k}/0", f"w{k}", SPLITS[k % 4], tradition=("irish", None)[k % 2]) for k in range(8)]
     facts = [make_facts(t.id, work_id=t.work_id) for t in tracks]
     write_port(data / "tracks", Track, [tracks[:4], tracks[4:]])
-    write_port(data / "facts", Facts, [facts[:4], facts[4:]])
+    write_port(data / "facts", Facts, [facts[:4], facts[4:]], licences=(CHORDINO,))
     for stage in (captions.STAGE, synthesize.STAGE, validate.STAGE):
         run_stage(stage, config(stage.name), data)
     return data
@@ -87,10 +86,9 @@ def test_the_card_tells_music_tools_configurations_and_licences(annotated):
     music = rows_of(text, "The music")
     assert ["train", "4", "4"] in music
     assert ["irish", "4", "0.02"] in music
-    assert {row[0] for row in rows_of(text, "Tools that measured the facts")} <= set(measured_fields())
+    assert {row[0] for row in rows_of(text, "Tools that measured the facts")} <= set(MEASURED)
     assert f"gave `candidates` with digest {read_manifest(annotated / 'candidates').digest}" in text
-    for entry in params("validate")["licences"]:
-        assert f"- {entry['tool']}: {entry['licence']}" in text
+    assert "- Chordino (chords): GPL-2.0. Cite: M. Mauch" in text
 
 
 def test_without_a_name_the_library_gives_training_rows_alone(annotated, tmp_path):
@@ -184,8 +182,6 @@ def test_tracks_open_with_their_audio_undecoded(annotated, tmp_path):
     assert len(decode_flac(track["audio"]["bytes"])) == 16 * 16000
 
 
-def test_every_profile_names_one_set_of_licences():
-    root = Path(__file__).parents[2]
-    for overlay in [(), *((p,) for p in sorted((root / "pipelines/profiles").glob("*.yaml")))]:
-        loaded = load_params(root / "params.yaml", overlay)
-        assert loaded["validate"]["licences"] == loaded["reason"]["licences"] == loaded["release"]["licences"]
+def test_licences_of_every_stage_before_reach_the_manifest(annotated):
+    tools = [licence.tool for licence in read_manifest(annotated / "skills").licences]
+    assert tools == ["Chordino (chords)"]

@@ -70,12 +70,13 @@ def test_an_unknown_profile_is_answered_with_the_list():
 
 def test_a_workspace_has_the_graph_with_its_own_parameters_and_songs(tmp_path):
     folder, songs = ROOT / "runs" / "test-workspace", tmp_path / "songs"
+    songs.mkdir()
     try:
         prepare(ROOT, folder, None, ("sft.seed=77", f"ingest.source={{kind: audio_folder, path: {songs}}}"))
         assert yaml.safe_load((folder / "params.yaml").read_text())["sft"]["seed"] == 77
         graph = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
         deps = [d for name, entry in graph.items() if name != "identity" for d in entry["deps"]]
-        assert {d for d in deps if not d.startswith("data/")} == {str(songs)}
+        assert {d for d in deps if not d.startswith("data/")} == {"songs.yaml"}
     finally:
         for path in sorted(folder.glob("*")):
             path.unlink()

@@ -10,8 +10,11 @@ import pytest
 import yaml
 from support import sounds
 
+from music_flamingo import stages
 from music_flamingo.core.hashing import PACKAGE_ROOT
-from music_flamingo.core.params import load_params
+from music_flamingo.core.licences import licences_of
+from music_flamingo.core.manifest import read_manifest
+from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.core.stage import parse_config
 from music_flamingo.records import Facts, Track
 
@@ -73,18 +76,26 @@ def test_the_facts_are_all_there_and_name_permissive_tools(run: tuple[set[str], 
         assert not any(name in tools for name in ("madmom", "essentia", "chordino"))
 
 
-@pytest.mark.parametrize("stage", ["validate", "reason", "release"])
-def test_the_cards_list_the_licences_of_these_tools_alone(stage: str) -> None:
-    from music_flamingo import stages
-    from music_flamingo.core.params import stage_json
+def test_the_facts_carry_the_licences_of_these_tools_alone(run: tuple[set[str], Path]) -> None:
+    _, data = run
+    carried = " ".join(f"{entry.tool} {entry.licence}" for entry in read_manifest(data / "facts").licences)
+    assert "librosa" in carried and "ISC" in carried and "your recordings" in carried
+    for word in ("GPL", "NC", "madmom", "essentia", "Chordino", "soundfont", "music21"):
+        assert word not in carried
 
-    default, permissive = (load_params(ROOT / "params.yaml", over) for over in ((), (PROFILE,)))
-    config = parse_config(stages.load(stage), stage_json(permissive, stage))
-    listed = " ".join(f"{entry.tool} {entry.licence}" for entry in config.licences)  # type: ignore[attr-defined]
-    assert "librosa" in listed and "ISC" in listed
-    for word in ("GPL", "NC", "madmom", "essentia", "Chordino", "soundfont"):
-        assert word not in listed
-        assert word in " ".join(map(str, default[stage]["licences"]))
+
+@pytest.mark.parametrize("name", ["ingest", "facts"])
+def test_the_default_states_what_its_tools_ask_for(name: str) -> None:
+    config = parse_config(stages.load(name), stage_json(load_params(ROOT / "params.yaml"), name))
+    stated = " ".join(f"{entry.tool} {entry.licence}" for entry in licences_of(config))
+    wanted = {"ingest": ("music21", "TimGM6mb", "AGPL"), "facts": ("CC BY-NC-SA", "Chordino", "AGPL")}
+    assert all(word in stated for word in wanted[name])
+
+
+def test_a_tool_that_is_not_chosen_is_not_stated() -> None:
+    settings = ("facts.chords={kind: madmom}", "facts.opinions=null")
+    config = parse_config(stages.load("facts"), stage_json(load_params(ROOT / "params.yaml", (), settings), "facts"))
+    assert "Chordino" not in " ".join(entry.tool for entry in licences_of(config))
 
 
 def test_the_profile_says_what_it_is_for() -> None:

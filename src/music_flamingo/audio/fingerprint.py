@@ -1,4 +1,4 @@
-"""Fingerprints: 32-bit words, about 8 a second, that survive encoders and levels. Two kinds, which never agree.
+"""Fingerprints: 32-bit words, about 8 a second, robust to codecs and levels. Two kinds, not comparable.
 
 `chromaprint` is Chromaprint by essentia (AGPL-3.0); `chroma` is the project's own (`chroma_print.py`).
 """
@@ -11,7 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.audio.chroma_print import WORDS_PER_S, chroma_fingerprint
+from music_flamingo.audio.licences import CHROMAPRINT
 from music_flamingo.core.errors import MissingToolError
+from music_flamingo.core.licences import Licence
 
 __all__ = ["WORDS_PER_S", "FingerprintChoice", "FingerprintKind", "fingerprint"]
 
@@ -19,10 +21,17 @@ FingerprintKind = Literal["chromaprint", "chroma"]
 
 
 class FingerprintChoice(BaseModel):
+    """Which kind of fingerprint is computed."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     kind: FingerprintKind
     """One for a whole catalogue and for the held-out files it is compared with."""
+
+    @property
+    def uses(self) -> tuple[Licence, ...]:
+        """Name the tool behind the kind; the project's own needs none."""
+        return (CHROMAPRINT,) if self.kind == "chromaprint" else ()
 
 
 def fingerprint(mono: np.ndarray, rate_hz: int, kind: FingerprintKind = "chromaprint") -> list[int]:

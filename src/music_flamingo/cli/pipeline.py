@@ -1,4 +1,4 @@
-"""The pipeline's own commands: run a stage or all of them, look at stages and parameters, verify, serve, ask."""
+"""The pipeline's commands: run stages, list stages and parameters, verify, serve, ask."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: Commands) -> None:
+    """Add the pipeline's commands to the parser."""
     run = add_command(commands, "run", _run, "run one stage", "mf run facts")
     run.add_argument("stage", help="a stage; `mf stages` lists them")
     parameter_options(run)
@@ -20,10 +21,12 @@ def add_to(commands: Commands) -> None:
     repro = add_command(
         commands, "repro", _repro, "run the whole pipeline by DVC, doing only what is missing", "mf repro"
     )
-    repro.add_argument("--profile", default=None, help="run a profile in runs/PROFILE, e.g. smoke")
+    repro.add_argument("--profile", default=None, help="run a profile in runs/PROFILE, e.g. smoke, or a file")
     repro.add_argument("--source", type=Path, default=None, help="a folder of your own songs")
     repro.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
-    repro.add_argument("--workspace", type=Path, default=None, help="where to run (default: here, or runs/NAME)")
+    repro.add_argument("--workspace", type=Path, default=None, help="where to run (default: here, or runs/NAME-DIGEST)")
+
+    add_command(commands, "runs", _runs, "list the runs, the latest first", "mf runs")
 
     identity = add_command(
         commands,
@@ -80,11 +83,13 @@ def _digest_option(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from music_flamingo import stages
+    from music_flamingo.core.driver import end_with_driver
     from music_flamingo.core.params import stage_json
     from music_flamingo.core.ranks import is_first
     from music_flamingo.core.stage import execute
     from music_flamingo.runs.identity_files import settle
 
+    end_with_driver()
     stage = stages.load(arguments.stage)
     folder: Path = arguments.data
 
@@ -119,6 +124,18 @@ def _repro(arguments: argparse.Namespace) -> int:
     from music_flamingo.runs.workspace import reproduce
 
     return reproduce(arguments.profile, arguments.source, tuple(arguments.settings), arguments.workspace)
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    from music_flamingo.runs.folders import list_runs
+    from music_flamingo.runs.workspace import runs_folder
+
+    found = list_runs(runs_folder())
+    for run in found:
+        print(run.line(max(len(r.folder.name) for r in found)))
+    if not found:
+        print(f"no runs in {runs_folder()}. The default run lies in data; `mf repro --profile smoke` makes another.")
+    return 0
 
 
 def _stages(arguments: argparse.Namespace) -> int:

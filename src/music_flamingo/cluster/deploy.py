@@ -74,6 +74,8 @@ class RolledBackError(UserError):
 
 @dataclass
 class Deployment:
+    """One rollout of an InferenceService by a canary and its gate."""
+
     api: client.ApiClient
     namespace: str
     name: str

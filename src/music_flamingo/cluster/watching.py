@@ -1,4 +1,4 @@
-"""A resource, and the same again after each change: read, then watched; read anew when the watch expires (410)."""
+"""List-then-watch a resource; relist on 410 Gone."""
 
 import logging
 import time
@@ -30,6 +30,7 @@ class Place:
 
     @property
     def path(self) -> tuple[str, str, str, str]:
+        """Group, version, namespace and plural, as the client takes them."""
         return self.group, self.version, self.namespace, self.plural
 
 

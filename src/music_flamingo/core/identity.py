@@ -1,4 +1,4 @@
-"""What code a stage's result depends on, computed: every definition that its `run` can reach, and the files they read.
+"""Code identity of a stage: every definition that its `run` can reach, and the files they read.
 
 From a stage's `run`, its configuration and what it is handed the closure follows names: a function to the functions,
 classes and constants that it mentions, through imports at the top of a module and inside of functions. A definition
@@ -21,6 +21,10 @@ from music_flamingo.core.prompt_uses import prompts_named
 LEFT_OUT = {
     "music_flamingo.core.stage": "opens and seals ports; what lies in them is the stage's own work",
     "music_flamingo.core.manifest": "the record that a port is whole, written when all is made",
+    "music_flamingo.core.licences": "what a card lists of the tools that ran; no figure depends on it",
+    "music_flamingo.audio.licences": "the same, of fingerprints",
+    "music_flamingo.mir.licences": "the same, of the measuring tools",
+    "music_flamingo.sources.licences": "the same, of recordings and speech",
     "music_flamingo.core.progress": "shows people how far work has come",
     "music_flamingo.core.errors": "names of what went wrong; a reason that a record keeps is written where it is found",
     "music_flamingo.teachers.usage": "counts what teachers cost, outside of the ports",
@@ -50,6 +54,7 @@ class Closure:
 
     @property
     def digest(self) -> str:
+        """SHA-256 of all parts."""
         return sha256_json(self.parts)
 
     @property

@@ -1,4 +1,4 @@
-"""The completion manifest: the last file a stage writes into a port, and the proof that the port is whole.
+"""Completion manifest: written last into a port, it proves that the port is complete.
 
 `_manifest.json` lists every file with its SHA-256; its `digest` stands for the content. No clock, host name
 or path enters it, so equal digests mean equal data. `_progress.json` marks a port that is being written: a
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
 from music_flamingo.core.hashing import sha256_file, sha256_json
+from music_flamingo.core.licences import Licence
 from music_flamingo.core.shards import SHARD_GLOB, TEMPORARY_PATTERN, shard_index, write_atomic
 
 MANIFEST_NAME = "_manifest.json"
@@ -23,6 +24,8 @@ WORK_NAME = "_work"
 
 
 class FileEntry(BaseModel):
+    """A file of the port: path, SHA-256, size (bytes)."""
+
     model_config = ConfigDict(frozen=True)
     path: str
     sha256: str
@@ -30,6 +33,8 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
+    """Stage, parameters, inputs, files, counts and digest of a complete port."""
+
     model_config = ConfigDict(frozen=True)
     stage: str
     port: str
@@ -46,6 +51,8 @@ class Manifest(BaseModel):
     """How many records are `ok` and how many `quarantined:<reason>`."""
     metrics: dict[str, Any]
     digest: str
+    licences: tuple[Licence, ...] = ()
+    """Of all that this port was made with: its stage's tools, and those behind its inputs."""
 
     @property
     def shards(self) -> tuple[FileEntry, ...]:
@@ -65,6 +72,7 @@ def list_files(root: Path) -> tuple[FileEntry, ...]:
 
 
 def files_digest(files: tuple[FileEntry, ...]) -> str:
+    """SHA-256 over the files' paths and hashes."""
     return sha256_json([[f.path, f.sha256] for f in files])
 
 
@@ -109,13 +117,30 @@ def finished_key(root: Path) -> str | None:
 def verify(root: Path) -> Manifest:
     """Compare every file with the manifest; raises CorruptDataError naming the first file that differs."""
     manifest = read_manifest(root)
+    verify_files(root, manifest)
+    return manifest
+
+
+def is_whole(root: Path) -> bool:
+    """Whether a finished port still has every file that it was sealed with, by size."""
+    return all(_size(root / f.path) == f.num_bytes for f in read_manifest(root).files)
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def verify_files(root: Path, manifest: Manifest) -> None:
+    """Compare the files that a manifest lists with it, whole: SHA-256 reads 1 to 2 GB a second.
+
+    Raises CorruptDataError naming the first that differs.
+    """
     for entry in manifest.files:
         path = root / entry.path
         if not path.is_file():
             raise CorruptDataError(f"{path} is missing. Delete {root} and rerun its stage.")
         if sha256_file(path) != entry.sha256:
             raise CorruptDataError(f"{path} does not match its manifest. Delete {root} and rerun its stage.")
-    return manifest
 
 
 def begin(root: Path, key: str) -> bool:

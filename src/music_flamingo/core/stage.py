@@ -25,6 +25,7 @@ from music_flamingo.core import manifest as manifests
 from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.identity import Closure, closure
+from music_flamingo.core.licences import Licence, licences_of, united
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import clock
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 """Numbers a stage reports about its result: JSON values, no clocks."""
+
+ORIGINALS = "originals"
+"""The port of recordings as the source gave them."""
 
 PortType = type[Record] | type[Folder]
 
@@ -197,8 +201,11 @@ def _execute(
     start = Start.of(stage.name, stage.code(), config.identity())
     key = _key(start, digests)
     if all(manifests.finished_key(outputs[name]) == key for name in stage.outputs):
-        log.info("%s: up to date, nothing to do", stage.name)
-        return False
+        if all(manifests.is_whole(outputs[name]) for name in stage.outputs):
+            log.info("%s: up to date, nothing to do", stage.name)
+            return False
+        log.info("%s: files of its outputs are gone or cut; they are made again", stage.name)
+    _verify_inputs(stage, read, inputs)
     continued = [name for name in stage.outputs if manifests.begin(outputs[name], key)]
     if continued:
         log.info("%s: continuing an interrupted run (%s)", stage.name, ", ".join(continued))
@@ -206,13 +213,24 @@ def _execute(
     metrics = _run(stage, config, read, inputs, outputs, made_by_branches)
     wall_s = time.monotonic() - started
     _require_unchanged(stage, config, start, config_now, outputs)
+    licences = united(licences_of(config), *(m.licences for m in read.values()))
     for name, port in stage.outputs.items():
-        described = _describe(stage, name, port, outputs[name], key, start, digests, metrics)
+        described = _describe(stage, name, port, outputs[name], key, start, digests, metrics, licences)
         manifests.complete(outputs[name], described)
         log.info("%s: %s", stage.name, in_words(described))
     log.info("%s: done in %s", stage.name, clock(wall_s))
     _write_timing(stage, outputs, wall_s)
     return True
+
+
+def _verify_inputs(stage: Stage, read: Mapping[str, Manifest], inputs: Mapping[str, Path]) -> None:
+    """Raises CorruptDataError for an input whose bytes are not those that were sealed.
+
+    Original recordings are verified one by one, by whoever opens them (audio/originals.py).
+    """
+    for name, manifest in read.items():
+        if name != ORIGINALS:
+            manifests.verify_files(inputs[name], manifest)
 
 
 def _require_unchanged(
@@ -272,6 +290,7 @@ def _describe(
     start: Start,
     digests: Mapping[str, str],
     metrics: Metrics,
+    licences: tuple[Licence, ...],
 ) -> Manifest:
     num_records, status = (None, {}) if issubclass(port, Folder) else Writer(root, port).status_counts()
     files = manifests.list_files(root)
@@ -287,6 +306,7 @@ def _describe(
         status=status,
         metrics=metrics,
         digest=manifests.files_digest(files),
+        licences=licences,
     )
 
 

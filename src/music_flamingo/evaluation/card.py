@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from music_flamingo.core.licences import Licence, listed
 from music_flamingo.evaluation.summary import Corpus, Evaluation
 from music_flamingo.evaluation.tables import difference_lines, markdown_table
-from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.records import Score
 
 
@@ -16,7 +16,7 @@ def model_card(
     evaluation: Evaluation,
     questions: Mapping[str, str],
     teacher: str,
-    licences: Sequence[ToolLicence],
+    licences: Sequence[Licence],
     max_audio_s: float,
 ) -> str:
     """Markdown. Its first line says whether the model was released, refused, or never evaluated."""
@@ -48,7 +48,7 @@ def model_card(
             "",
             "## Licences of what the labels come from",
             "",
-            *(f"- {entry.tool}: {entry.licence}" for entry in licences),
+            *listed(licences),
             "",
         ]
     )

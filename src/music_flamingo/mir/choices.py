@@ -4,11 +4,12 @@ Nothing is imported before `open()`, so a configuration is read quickly and with
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.core.http import Endpoint
+from music_flamingo.core.licences import Licence
 from music_flamingo.mir import (
     BeatTracker,
     ChordRecogniser,
@@ -19,6 +20,7 @@ from music_flamingo.mir import (
     LyricsSource,
     SectionFinder,
     SoundDescriber,
+    licences,
 )
 
 if TYPE_CHECKING:
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
 
 
 class ToolChoice(BaseModel):
-    """Base of a tool's configuration: frozen, unknown fields refused."""
+    """One tool with its settings."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    uses: ClassVar[tuple[Licence, ...]] = ()
+    """What stands behind the tool; empty for the project's own analysis."""
 
     def identity(self) -> dict[str, Any]:
         """What the tool's result depends on; a model counts by its weights, a server not by its address."""
@@ -39,6 +44,7 @@ class ToolChoice(BaseModel):
 class MadmomBeats(ToolChoice):
     """Beats by madmom: candidate meters and the range of tempi (BPM)."""
 
+    uses = (licences.MADMOM,)
     kind: Literal["madmom"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear."""
@@ -55,6 +61,7 @@ class MadmomBeats(ToolChoice):
 class LibrosaBeats(ToolChoice):
     """Beats by librosa: candidate meters and the range of tempi (BPM)."""
 
+    uses = (licences.LIBROSA,)
     kind: Literal["librosa"]
     beats_per_bar: tuple[int, ...]
     """Bar lengths it may hear; librosa knows no downbeats, so accents decide."""
@@ -71,6 +78,7 @@ class LibrosaBeats(ToolChoice):
 class EssentiaKeys(ToolChoice):
     """Keys by essentia, with these key profiles."""
 
+    uses = (licences.ESSENTIA,)
     kind: Literal["essentia"]
     profiles: tuple[str, ...]
     """essentia's names of key profiles: each has a vote, and the first breaks ties."""
@@ -85,6 +93,7 @@ class EssentiaKeys(ToolChoice):
 class LibrosaKeys(ToolChoice):
     """Keys by librosa's chroma."""
 
+    uses = (licences.LIBROSA,)
     kind: Literal["librosa"]
 
     def open(self) -> KeyEstimator:
@@ -97,6 +106,7 @@ class LibrosaKeys(ToolChoice):
 class MadmomKeys(ToolChoice):
     """Keys by madmom's network."""
 
+    uses = (licences.MADMOM,)
     kind: Literal["madmom"]
 
     def open(self) -> KeyEstimator:
@@ -106,7 +116,8 @@ class MadmomKeys(ToolChoice):
         return MadmomKey()
 
 
-OneKeyTool = Annotated[EssentiaKeys | MadmomKeys | LibrosaKeys, Field(discriminator="kind")]
+KeyTool = EssentiaKeys | MadmomKeys | LibrosaKeys
+OneKeyTool = Annotated[KeyTool, Field(discriminator="kind")]
 
 
 class VotedKeys(ToolChoice):
@@ -144,6 +155,7 @@ class KeysOverTime(ToolChoice):
 class ChordinoChords(ToolChoice):
     """Chords by Chordino."""
 
+    uses = (licences.CHORDINO,)
     kind: Literal["chordino"]
 
     def open(self) -> ChordRecogniser:
@@ -156,6 +168,7 @@ class ChordinoChords(ToolChoice):
 class LibrosaChords(ToolChoice):
     """Chords by librosa's chroma."""
 
+    uses = (licences.LIBROSA,)
     kind: Literal["librosa"]
 
     def open(self) -> ChordRecogniser:
@@ -168,6 +181,7 @@ class LibrosaChords(ToolChoice):
 class MadmomTriads(ToolChoice):
     """Triads by madmom's network."""
 
+    uses = (licences.MADMOM,)
     kind: Literal["madmom"]
 
     def open(self) -> ChordRecogniser:
@@ -175,6 +189,9 @@ class MadmomTriads(ToolChoice):
         from music_flamingo.mir.madmom_harmony import MadmomChords
 
         return MadmomChords()
+
+
+ChordTool = ChordinoChords | MadmomTriads | LibrosaChords
 
 
 class RepeatedForm(ToolChoice):
@@ -267,6 +284,7 @@ class HeardLyrics(ToolChoice):
 class ParakeetChoice(HeardLyrics):
     """Lyrics transcribed by Parakeet from a local folder."""
 
+    uses = (licences.PARAKEET,)
     kind: Literal["parakeet"]
     model: str
     """Folder of a Parakeet checkpoint (CTC or TDT) in transformers' layout. Nothing is downloaded."""
@@ -293,6 +311,7 @@ class ParakeetChoice(HeardLyrics):
 class TranscriptionEndpointChoice(HeardLyrics):
     """Lyrics transcribed by an OpenAI-compatible server."""
 
+    uses = (licences.TRANSCRIPTION,)
     kind: Literal["transcription_endpoint"]
     server: Endpoint
     model: str
@@ -329,6 +348,7 @@ class TranscriptionEndpointChoice(HeardLyrics):
 class TaggedInstruments(ToolChoice):
     """Instruments by an AudioSet tagger: windows (s) and least probabilities."""
 
+    uses = (licences.TAGGER,)
     kind: Literal["tagger"]
     model: str
     """Folder of an audio-classification checkpoint with AudioSet's labels, in transformers' layout."""
@@ -380,7 +400,7 @@ class TriadOpinion(ToolChoice):
         return ChordTemplates()
 
 
-OneChordTool = Annotated[ChordinoChords | MadmomTriads | LibrosaChords | TriadOpinion, Field(discriminator="kind")]
+OneChordTool = Annotated[ChordTool | TriadOpinion, Field(discriminator="kind")]
 
 
 class OpinionsChoice(ToolChoice):
@@ -405,3 +425,9 @@ class OpinionsChoice(ToolChoice):
             chords=chords,
             doubt=self.doubt,
         )
+
+
+BeatsChoice = Annotated[MadmomBeats | LibrosaBeats, Field(discriminator="kind")]
+KeyChoice = Annotated[KeyTool | VotedKeys, Field(discriminator="kind")]
+ChordsChoice = Annotated[ChordTool, Field(discriminator="kind")]
+LyricsChoice = Annotated[LyricsOfSource | ParakeetChoice | TranscriptionEndpointChoice, Field(discriminator="kind")]

@@ -24,7 +24,7 @@ class OpenFamily:
     """A family without a closed set of answers: what its answers rest on, and how they are held against it."""
 
     rests_on: tuple[str, ...]
-    """Of `scoring.families.FACTS`."""
+    """Of `records.MEASURED`."""
     agrees: Callable[[Example, Facts], bool] | None = None
     """Whether an answer follows from the facts; None where no rule here knows."""
 

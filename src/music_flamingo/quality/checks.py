@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from music_flamingo.quality.agreement import OPEN_FAMILIES, answer_agrees, is_covered, rests_on
 from music_flamingo.quality.contradictions import text_contradicts
 from music_flamingo.quality.texts import TextsOfTrack
-from music_flamingo.records import Example, Facts
-from music_flamingo.scoring.families import FACTS, FAMILIES
+from music_flamingo.records import MEASURED, Example, Facts
+from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.options import names_its_options
 
@@ -47,8 +47,8 @@ class Limits(BaseModel):
     @field_validator("min_confidence")
     @classmethod
     def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        if unknown := sorted(set(value) - {*FACTS, *FAMILIES, *OPEN_FAMILIES}):
-            raise ValueError(f"neither facts nor families: {', '.join(unknown)}. Facts: {', '.join(FACTS)}.")
+        if unknown := sorted(set(value) - {*MEASURED, *FAMILIES, *OPEN_FAMILIES}):
+            raise ValueError(f"neither facts nor families: {', '.join(unknown)}. Facts: {', '.join(MEASURED)}.")
         return value
 
 

@@ -4,6 +4,7 @@ from music_flamingo.records.caption import Caption, TeacherStamp
 from music_flamingo.records.chain import Chain, Step
 from music_flamingo.records.example import Category, Example, Reference
 from music_flamingo.records.facts import (
+    MEASURED,
     Beats,
     Chords,
     Dynamics,
@@ -26,6 +27,7 @@ from music_flamingo.records.track import Audio, Loudness, Track
 from music_flamingo.records.truth import Truth
 
 __all__ = [
+    "MEASURED",
     "Audio",
     "Beats",
     "Caption",

@@ -2,7 +2,7 @@
 
 import re
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -227,3 +227,11 @@ class Facts(Record):
     lyrics: Lyrics | None
     problems: list[str]
     instruments: Instruments | None = None
+
+
+def _is_measured(annotation: Any) -> bool:
+    return any(isinstance(part, type) and issubclass(part, Measured) for part in get_args(annotation))
+
+
+MEASURED = tuple(name for name, field in Facts.model_fields.items() if _is_measured(field.annotation))
+"""The fields of Facts that a tool measures, each with its tool, version and confidence."""

@@ -1,23 +1,29 @@
 """Workspaces: where a run of the whole pipeline lives. The default runs in the repository; a profile or one's own
-songs run beside it, in `runs/NAME`, with their own params.yaml, dvc.yaml and data."""
+songs run beside it, in `runs/NAME-DIGEST`, with their own params.yaml, dvc.yaml and data."""
 
-import importlib.util
-import os
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.core.params import load_params
+from music_flamingo.core.params import load_params, merge
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.runs.driving import run_dvc
+from music_flamingo.runs.folders import SITE, RunDescription, describe_run
 from music_flamingo.runs.graph import graph
+from music_flamingo.sources.audio_folder import AudioFolderConfig
+from music_flamingo.sources.table import TableConfig
 
 PROFILES = Path("pipelines/profiles")
-SITE = Path("data/site/index.html")
+LISTING = "songs.yaml"
+LISTED: dict[str, type[AudioFolderConfig] | type[TableConfig]] = {
+    "audio_folder": AudioFolderConfig,
+    "table": TableConfig,
+}
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
 """Of a workspace outside of any DVC repository: as the checkout's."""
 
@@ -37,12 +43,13 @@ def profile_path(name: str) -> Path:
 def reproduce(profile: str | None, source: Path | None, settings: tuple[str, ...], workspace: Path | None) -> int:
     """Prepare the workspace, let DVC run what is missing, and print the address of the report."""
     home = repository()
-    if source is not None:
-        settings = (*settings, *_source_settings(source))
+    description = describe(profile, source, settings)
     folder = workspace or _default_workspace(home, profile, source, settings)
     if folder.resolve() != home:
-        prepare(home, folder, profile, settings)
-    status = subprocess.run([*_dvc(), "repro"], cwd=folder, env=_environment()).returncode
+        prepare(home, folder, profile, settings, source)
+        if before := describe_run(folder, description):
+            print(f"mf: {folder} held {before.in_words()}; from now on it holds {description.in_words()}.")
+    status = run_dvc(folder)
     if status:
         print(f"mf: the pipeline stopped; what is finished stays in {folder / 'data'}.", file=sys.stderr)
         return status
@@ -50,46 +57,78 @@ def reproduce(profile: str | None, source: Path | None, settings: tuple[str, ...
     return 0
 
 
-def prepare(home: Path, folder: Path, profile: str | None, settings: tuple[str, ...]) -> None:
-    """Write the workspace's params.yaml (resolved) and dvc.yaml (that of the repository, with the folder of songs)."""
+def describe(profile: str | None, source: Path | None, settings: tuple[str, ...]) -> RunDescription:
+    """What a run is: the songs' folder and a profile of one's own by their whole paths, whatever they are called."""
+    own = profile is not None and profile_path(profile).suffix == Path(profile).suffix
+    named = str(Path(profile).resolve()) if profile is not None and own else profile
+    return RunDescription(named, str(_checked_source(source)) if source is not None else None, settings)
+
+
+def prepare(
+    home: Path, folder: Path, profile: str | None, settings: tuple[str, ...], source: Path | None = None
+) -> None:
+    """Write the workspace's params.yaml (resolved) and dvc.yaml (that of the repository, with the listing of songs).
+
+    `source` goes in as a value, never through the syntax of a setting: a folder may have any name.
+    """
     overlays = (profile_path(profile),) if profile else ()
     params = load_params(home / "params.yaml", overlays, settings)
+    if source is not None:
+        songs = {"kind": "audio_folder", "path": str(_checked_source(source))}
+        params["ingest"]["source"] = merge({"source": params["ingest"]["source"]}, {"source": songs})["source"]
     derived = graph()
-    derived["stages"]["ingest"]["deps"] += _songs(params)
+    if (listing := _listing(params["ingest"]["source"])) is not None:
+        _write_if_changed(folder / LISTING, "# What the source lists, as mf repro found it.\n", listing)
+        derived["stages"]["ingest"]["deps"].append(LISTING)
     if not any((place / ".dvc").is_dir() for place in (folder.resolve(), *folder.resolve().parents)):
         write_atomic(folder / ".dvc/config", DVC_CONFIG)
     _write_if_changed(folder / "params.yaml", "# Resolved parameters of this workspace.\n", params)
     _write_if_changed(folder / "dvc.yaml", "# dvc.yaml of the repository, with this workspace's songs.\n", derived)
 
 
-def _songs(params: dict[str, Any]) -> list[str]:
-    """The folder of songs that the source reads, so that DVC sees songs come and go."""
-    path = params["ingest"]["source"].get("path")
-    return [path] if path else []
+def _listing(source: dict[str, Any]) -> dict[str, str] | None:
+    """Stands for songs that lie in files here, so that DVC sees them come and go without reading a song itself."""
+    if source.get("kind") not in LISTED:
+        return None
+    try:
+        config = LISTED[source["kind"]].model_validate(source)
+    except ValidationError:  # ingest says which field, and what is wrong with it
+        return None
+    return {"kind": source["kind"], "sha256": config.listing_sha256()}
 
 
 def _write_if_changed(path: Path, header: str, value: Any) -> None:
     text = header + yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-    if not path.is_file() or path.read_text() != text:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_atomic(path, text)
 
 
-def _source_settings(source: Path) -> tuple[str, ...]:
+def _checked_source(source: Path) -> Path:
     if not source.is_dir():
-        raise UserError(f"SOURCE={source} is not a folder. Give a folder of wav, flac, mp3, m4a, ogg or opus files.")
-    return (f"ingest.source={{kind: audio_folder, path: {yaml.safe_dump(str(source.resolve())).splitlines()[0]}}}",)
+        raise UserError(f"SOURCE={str(source)!r} is not a folder. Give a folder of wav, flac, mp3 or other recordings.")
+    try:
+        str(source.resolve()).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"SOURCE={str(source)!r} has a name that is no UTF-8, which parameters cannot hold. Rename the folder, or "
+            "give a symbolic link to what lies in it."
+        ) from error
+    return source.resolve()
 
 
 def _default_workspace(home: Path, profile: str | None, source: Path | None, settings: tuple[str, ...]) -> Path:
+    description = describe(profile, source, settings)
     if not is_checkout(home):
-        return Path.cwd() / "runs" / (_run_name(profile, source) or ("custom" if settings else "default"))
-    if profile is None and not settings:
+        return Path.cwd() / "runs" / description.folder_name
+    if description == RunDescription(None, None, ()):
         return home
-    return home / "runs" / (_run_name(profile, source) or "custom")
+    return home / "runs" / description.folder_name
 
 
-def _run_name(profile: str | None, source: Path | None) -> str:
-    return "-".join([*([Path(profile).stem] if profile else []), *([source.resolve().name] if source else [])])
+def runs_folder() -> Path:
+    """Where runs lie: below the checkout, else below the working directory."""
+    home = repository()
+    return (home if is_checkout(home) else Path.cwd()) / "runs"
 
 
 def repository() -> Path:
@@ -117,14 +156,3 @@ def _installed_copies() -> tuple[Path, ...]:
     """Where pip puts share/: below the environment, or below the folder given as --target."""
     prefixes = (Path(sysconfig.get_path("data")), Path(__file__).resolve().parents[2])
     return tuple(prefix / "share/music-flamingo" for prefix in prefixes)
-
-
-def _dvc() -> list[str]:
-    if importlib.util.find_spec("dvc") is None:
-        raise UserError("DVC is not installed. Install with: pip install 'music-flamingo-kubeflow[all]'.")
-    return [sys.executable, "-m", "dvc"]
-
-
-def _environment() -> dict[str, str]:
-    # dvc.yaml says `mf run ...`: the mf beside this interpreter
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}

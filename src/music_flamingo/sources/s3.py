@@ -1,4 +1,4 @@
-"""The `s3` source: the audio objects under a prefix of a bucket. Each is copied, verified, into the originals port."""
+"""The `s3` source: audio objects under a prefix of a bucket, copied and verified into the originals port."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,7 @@ from music_flamingo.core.hashing import sha256_json
 from music_flamingo.sources import Listed, SourceRecording
 from music_flamingo.sources.about import describe, digest, name_of, read_tags
 from music_flamingo.sources.audio_folder import SUFFIXES
+from music_flamingo.sources.licences import OWN_RECORDINGS
 from music_flamingo.sources.object_store import ObjectProblem, S3Access, download, list_objects
 from music_flamingo.sources.rows import ListingRow
 
@@ -24,8 +25,11 @@ log = logging.getLogger(__name__)
 
 
 class S3Config(BaseModel):
+    """Audio objects below a prefix of a bucket."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    uses: ClassVar = (OWN_RECORDINGS,)
     kind: Literal["s3"]
     access: S3Access
     bucket: str
@@ -53,6 +57,7 @@ class S3Config(BaseModel):
         return sorted(found)
 
     def open(self, limits: DecodeLimits) -> "S3Source":
+        """Make the source."""
         return S3Source(self, limits)
 
     def listing_sha256(self) -> str:
@@ -70,9 +75,11 @@ class S3Source(Listed):
         super().__init__(lambda: config.listing)
 
     def tool_version(self) -> str:
+        """Version of the minio client."""
         return f"minio {version('minio')}"
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
+        """Fetch one object and verify its size and ETag."""
         key, size, etag = json.loads(unit)
         uri = f"s3://{self._bucket}/{key}"
         yield fetched(

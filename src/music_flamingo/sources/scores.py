@@ -1,4 +1,4 @@
-"""The `scores` source: pieces of music21's corpus, each performed several times, rendered to FLAC, with their truth.
+"""The `scores` source: pieces of music21's corpus, performed several times, rendered to FLAC, with truth.
 
 Performances differ in tempo, key, instruments, drums and texture. Over four performances of a work, drums, texture
 and the lead's envelope come in balanced combinations, and every tempo class occurs; the seed decides which goes where.
@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,7 @@ from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.sources import SourceRecording
+from music_flamingo.sources.licences import CORPUS, SOUNDFONT
 from music_flamingo.sources.performance import DECAYING, FAMILIES, SUSTAINED, Performance, tactus_quarters
 from music_flamingo.sources.pieces import choose_pieces, find_piece
 from music_flamingo.sources.plan import PerformancePlan, skyline
@@ -34,6 +35,7 @@ class ScoresConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    uses: ClassVar = (CORPUS, SOUNDFONT)
     kind: Literal["scores"]
     seed: int
     num_works: int | None
@@ -57,6 +59,7 @@ class ScoresConfig(BaseModel):
     drum_level: tuple[float, float]
 
     def open(self, limits: DecodeLimits) -> "ScoresSource":
+        """Make the source."""
         return ScoresSource(self)
 
 
@@ -70,9 +73,11 @@ class ScoresSource:
         self.recordings_per_unit = config.performances
 
     def tool_version(self) -> str:
+        """Versions of music21, the synthesiser and its soundfont's package."""
         return ", ".join(f"{name} {version(name)}" for name in ("music21", "tinysoundfont", "pretty_midi"))
 
     def units(self) -> Sequence[str]:
+        """Ids of the works, one unit each."""
         return [piece.work_id for piece in choose_pieces(self.config.num_works)]
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.licences import Licence
 from music_flamingo.core.ports import Folder, OutputFolder, Table
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.model.size import TinySize
@@ -39,6 +40,11 @@ class Pretrained(BaseModel):
     kind: Literal["pretrained"]
     path: str
     """A folder as transformers saves it: config.json, *.safetensors, the processor's files."""
+
+    @property
+    def uses(self) -> tuple[Licence, ...]:
+        """Name the weights that training began with."""
+        return (Licence(tool=f"weights from {Path(self.path).name}", licence="as their card states"),)
 
 
 class BackboneConfig(StageConfig):

@@ -10,51 +10,54 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, decode_original
 from music_flamingo.audio.originals import open_original
-from music_flamingo.core.errors import UserError
+from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
 from music_flamingo.core.parallel import map_shards
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
+from music_flamingo.core.record import QUARANTINED
+from music_flamingo.core.shards import shard_paths
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
-from music_flamingo.mir import Signal, to_signal
+from music_flamingo.mir import (
+    BeatTracker,
+    ChordRecogniser,
+    DynamicsMeter,
+    InstrumentTagger,
+    KeyEstimator,
+    KeyFollower,
+    LyricsSource,
+    SectionFinder,
+    Signal,
+    SoundDescriber,
+    to_signal,
+)
 from music_flamingo.mir.choices import (
     AnalysedSound,
-    ChordinoChords,
-    EssentiaKeys,
+    BeatsChoice,
+    ChordsChoice,
+    KeyChoice,
     KeysOverTime,
-    LibrosaBeats,
-    LibrosaChords,
-    LibrosaKeys,
-    LyricsOfSource,
-    MadmomBeats,
-    MadmomKeys,
-    MadmomTriads,
+    LyricsChoice,
     MeasuredDynamics,
     OpinionsChoice,
-    ParakeetChoice,
     RepeatedForm,
     TaggedInstruments,
-    TranscriptionEndpointChoice,
-    VotedKeys,
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
-from music_flamingo.records import Facts, Track
+from music_flamingo.records import MEASURED, Facts, Track
 
 T = TypeVar("T")
+Tool = TypeVar("Tool")
 
-BeatsChoice = Annotated[MadmomBeats | LibrosaBeats, Field(discriminator="kind")]
-KeyChoice = Annotated[EssentiaKeys | MadmomKeys | VotedKeys | LibrosaKeys, Field(discriminator="kind")]
-ChordsChoice = Annotated[ChordinoChords | MadmomTriads | LibrosaChords, Field(discriminator="kind")]
-LyricsChoice = Annotated[LyricsOfSource | ParakeetChoice | TranscriptionEndpointChoice, Field(discriminator="kind")]
 
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
-FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics", "instruments")
+ORIGINAL_MISSING, ORIGINAL_CHANGED = "original_missing", "original_changed"
 NO_TRACK = "upload"
 """The id of a recording that belongs to no catalogue."""
 
@@ -92,16 +95,16 @@ class FactsConfig(StageConfig):
 class Toolbox:
     """The tools of a configuration, loaded."""
 
-    beats: Any
-    key: Any
-    key_changes: Any
-    chords: Any
-    sections: Any
-    dynamics: Any
-    sound: Any
-    lyrics: Any
-    instruments: Any
-    opinions: Any
+    beats: BeatTracker | None
+    key: KeyEstimator | None
+    key_changes: KeyFollower | None
+    chords: ChordRecogniser | None
+    sections: SectionFinder | None
+    dynamics: DynamicsMeter | None
+    sound: SoundDescriber | None
+    lyrics: LyricsSource | None
+    instruments: InstrumentTagger | None
+    opinions: SecondOpinions | None
 
 
 @lru_cache(maxsize=1)
@@ -124,9 +127,15 @@ class MeasureTrack:
         from threadpoolctl import threadpool_limits
 
         config = FactsConfig.model_validate_json(self.config_json)
-        path = open_original(track, self.originals_root)
         try:
+            path = open_original(track, self.originals_root)
             signal = to_signal(*decode_original(path, config.limits))
+        except (MissingInputError, CorruptDataError, OSError) as error:
+            # a song of one's own that was moved or replaced since ingest is that song's affair; a port's file is not
+            if not str(track.original).startswith("file:"):
+                raise
+            reason = ORIGINAL_CHANGED if isinstance(error, CorruptDataError) else ORIGINAL_MISSING
+            return [_nothing(track, f"original: {error}").quarantined(reason)]
         except BadAudioError as error:
             return [_nothing(track, f"decoding: {error}").quarantined(error.reason)]
         # one thread: two processes share two cores, and sums keep their order
@@ -153,7 +162,7 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
     """All facts of one track; None for a recording of no catalogue."""
     problems: list[str] = []
 
-    def ask(name: str, tool: Any, question: Callable[[Any], T]) -> T | None:
+    def ask(name: str, tool: Tool | None, question: Callable[[Tool], T]) -> T | None:
         if tool is None:
             return None
         try:
@@ -183,14 +192,14 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
         sound=ask("sound", tools.sound, lambda tool: tool.describe(signal)),
-        lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)),
+        lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)) if track else None,
         instruments=instruments,
         problems=problems,
     )
 
 
 def _nothing(track: Track, problem: str) -> Facts:
-    missing = dict.fromkeys(FACTS)
+    missing = dict.fromkeys(MEASURED)
     return Facts(id=track.id, work_id=track.work_id, duration_s=None, **missing, problems=[problem])
 
 
@@ -198,17 +207,30 @@ def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts
     """Measure facts of each track's original recording, shard by shard."""
     work = MeasureTrack(config.model_dump_json(), originals.root)
     map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks")
+    _require_originals(facts)
     return _count(facts)
+
+
+def _require_originals(facts: Writer[Facts]) -> None:
+    """Raises MissingInputError where not one original is there: a disk that is away concerns everything."""
+    statuses = facts.columns("status")["status"].to_pylist()
+    if len(statuses) > 1 and all(s == QUARANTINED + ORIGINAL_MISSING for s in statuses):
+        for path in shard_paths(facts.root):
+            path.unlink()
+        raise MissingInputError(
+            f"none of the {len(statuses)} original recordings is where ingest found it: is their disk away? Bring "
+            "them back, or run ingest again."
+        )
 
 
 def _count(facts: Writer[Facts]) -> Metrics:
     """How many tracks each fact was found for, and which tools had problems how often."""
-    table = facts.columns("duration_s", "problems", *FACTS)
+    table = facts.columns("duration_s", "problems", *MEASURED)
     seconds = sum(s for s in table["duration_s"].to_pylist() if s is not None)
     problems = Counter(p.partition(":")[0] for track in table["problems"].to_pylist() for p in track)
     return {
         "audio_minutes": round(seconds / 60, 2),
-        "found": {name: len(table) - table[name].null_count for name in FACTS},
+        "found": {name: len(table) - table[name].null_count for name in MEASURED},
         "problems": dict(sorted(problems.items())),
     }
 

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
-from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.think_card import write_think_card
 from music_flamingo.quality.difficulty import Difficulty, DifficultyRule
 from music_flamingo.quality.steps import CheckBy, StepLimits
@@ -63,8 +63,6 @@ class ReasonConfig(StageConfig):
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
     batch_size: int = Field(ge=1)
-    licences: tuple[ToolLicence, ...]
-    """Of the tools and collections that the labels come from; printed on the card."""
     seed: int
 
     @property
@@ -99,7 +97,8 @@ def run(
         chosen = chosen_of(think.work, config.choice, config.seed)
         affirm = _affirmer(config, skills, tracks, sft_model) if config.check == "yes_no" else None
         _write_all(config, teacher, skills, facts, tracks, chosen, affirm, think, think_rejects)
-    write_think_card(think, think_rejects, skills, config.identity(), config.licences)
+    licences = united(licences_of(config), *(p.manifest.licences for p in (tracks, facts, skills, sft_model)))
+    write_think_card(think, think_rejects, skills, config.identity(), licences)
     names = ("status", "difficulty", "family", "steps")
     num_asked = sum(pq.read_metadata(path).num_rows for path in think.work.glob("part-*.parquet"))
     return {

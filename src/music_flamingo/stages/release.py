@@ -11,10 +11,12 @@ A refused release completes like any other: the report shows why.
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from music_flamingo.core.errors import MissingInputError
+from music_flamingo.core.licences import Licence, united
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import atomic_path, write_atomic
@@ -23,7 +25,6 @@ from music_flamingo.evaluation.card import model_card
 from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.model.context import Hearing
-from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.prompts import load as load_prompt
 from music_flamingo.records import Score
 from music_flamingo.scoring.families import FAMILIES, FamilyNames
@@ -58,8 +59,6 @@ class ReleaseConfig(StageConfig):
     """The words in which training asked for families outside scoring/families (captions)."""
     teacher: str
     """Kind of the teacher that wrote the training texts."""
-    licences: tuple[ToolLicence, ...]
-    """Of the tools and collections that the labels come from; printed on the card."""
     max_new_tokens: int
     """Room for a chain and its answer when a request names no limit."""
 
@@ -81,7 +80,10 @@ def run(config: ReleaseConfig, scores: Table[Score], grpo_model: InputFolder, re
         _copy_model(grpo_model.root / MODEL_FOLDER, release.root / MODEL_FOLDER)
     _write(release.root / RELEASE_FILE, info)
     _write(release.root / EVALUATION_FILE, ReleasedScores(evaluation=evaluation, scores=rows))
-    write_atomic(release.root / CARD_FILE, _card(config, info, rows, evaluation))
+    write_atomic(
+        release.root / CARD_FILE,
+        _card(config, info, rows, evaluation, united(*(p.manifest.licences for p in (scores, grpo_model)))),
+    )
     seal(release.root)
     _tell(status, reasons)
     clear = margins(rows, evaluation.chance) if rows else {}
@@ -128,7 +130,13 @@ def _copy_model(source: Path, target: Path) -> None:
             shutil.copyfile(path, temporary)
 
 
-def _card(config: ReleaseConfig, info: ReleaseInfo, rows: list[Score], evaluation: Evaluation) -> str:
+def _card(
+    config: ReleaseConfig,
+    info: ReleaseInfo,
+    rows: list[Score],
+    evaluation: Evaluation,
+    licences: Sequence[Licence],
+) -> str:
     return model_card(
         name=config.name,
         status=info.status,
@@ -137,7 +145,7 @@ def _card(config: ReleaseConfig, info: ReleaseInfo, rows: list[Score], evaluatio
         evaluation=evaluation,
         questions={q.family: q.question or "in several wordings" for q in info.questions},
         teacher=config.teacher,
-        licences=config.licences,
+        licences=licences,
         max_audio_s=info.max_audio_s,
     )
 

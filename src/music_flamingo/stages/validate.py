@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
-from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.skills_card import write_skills_card
 from music_flamingo.quality.checks import Limits
 from music_flamingo.quality.expectations import ExpectationResult, Expected, find, require, tally
@@ -60,8 +60,6 @@ class ValidateConfig(StageConfig):
     """Who hears the audio and rates what is left; null for nobody."""
     expected: Expected
     review: ReviewConfig
-    licences: tuple[ToolLicence, ...]
-    """Of the tools and collections that the labels come from; printed on the card."""
     workers: int = Field(ge=1, json_schema_extra=NOT_IDENTITY)
 
 
@@ -170,7 +168,8 @@ def run(
     findings = find(rows, config.expected)
     write_docs(data_docs, rows, findings, config.review, ports, skills, rejects)
     require(findings, str(data_docs.root / PAGE_NAME))
-    write_skills_card(skills, rejects, (tracks, facts, candidates), config.identity(), config.licences)
+    licences = united(licences_of(config), *(p.manifest.licences for p in (tracks, facts, candidates)))
+    write_skills_card(skills, rejects, (tracks, facts, candidates), config.identity(), licences)
     return _metrics(rows, findings)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.core.http import Endpoint
+from music_flamingo.core.licences import Licence
 from music_flamingo.core.stage import NOT_IDENTITY
 
 MOST_TRIES = 5
@@ -62,6 +63,11 @@ class OpenAICompatibleConfig(BaseModel):
     stop: FailureLimit = Field(json_schema_extra=NOT_IDENTITY)
     cache: str | None = Field(json_schema_extra=NOT_IDENTITY)
     """Folder of finished calls, relative to where the run happens; null pays again after every interruption."""
+
+    @property
+    def uses(self) -> tuple[Licence, ...]:
+        """Name the model; what it writes may carry the conditions of its licence."""
+        return (Licence(tool=f"{self.model}, revision {self.revision} (teacher)", licence="as its provider states"),)
 
     @field_validator("endpoint")
     @classmethod

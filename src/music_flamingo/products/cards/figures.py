@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from music_flamingo.core.record import OK, QUARANTINED
-from music_flamingo.records import Facts, Measured, Track
+from music_flamingo.records import MEASURED, Track
 
 PLACES = tuple(name for name in ("region", "tradition", "language") if name in Track.model_fields)
 DURATION_EDGES_S = (0, 10, 30, 60, 120, 180, 240, 300, 600, 1200)
@@ -135,19 +135,10 @@ def _add_track(found: TrackFigures, row: dict[str, Any]) -> None:
         found.place_seconds[place, value] += row["duration_s"]
 
 
-def measured_fields() -> list[str]:
-    """The fields of Facts that a tool measured."""
-    return [n for n, f in Facts.model_fields.items() if any(_is_measured(a) for a in get_args(f.annotation))]
-
-
-def _is_measured(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Measured)
-
-
 def tools(shards: Sequence[Path]) -> Counter[tuple[str, str, str]]:
     """(fact, tool, version) -> tracks."""
     found: Counter[tuple[str, str, str]] = Counter()
-    names = measured_fields()
+    names = MEASURED
     for path in shards:
         rows = _columns(path, [f"{n}.{part}" for n in names for part in ("tool", "tool_version")])
         for name in (n for n in names if n in rows.column_names):

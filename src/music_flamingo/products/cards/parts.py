@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
+from music_flamingo.core.licences import Licence, listed
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.products.cards.figures import DURATION_EDGES_S, TrackFigures
 from music_flamingo.products.cards.front_matter import SPLITS
-from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.tables import Spread, table
 
 PRIVATE = ("source", "teacher", "teachers", "judge", "listener", "transcriber")
@@ -64,10 +64,10 @@ def tools_section(tools: Counter[tuple[str, str, str]]) -> list[str]:
     return ["## Tools that measured the facts", "", *table(["fact", "tool", "version", "recordings"], rows), ""]
 
 
-def licences_section(licences: Sequence[ToolLicence]) -> list[str]:
+def licences_section(licences: Sequence[Licence]) -> list[str]:
     """Section on the licences of tools and collections."""
     told = "The audio keeps its own rights; a recording's `uri` says where it comes from. Labels were made with:"
-    return ["## Licences", "", told, "", *(f"- {entry.tool}: {entry.licence}" for entry in licences), ""]
+    return ["## Licences", "", told, "", *listed(licences), ""]
 
 
 def made_section(manifests: Sequence[Manifest], own: tuple[str, Mapping[str, Any]]) -> list[str]:
@@ -98,7 +98,7 @@ def _largest_first(counts: Counter[str]) -> list[tuple[str, int]]:
 
 
 def card(
-    title: str, lead: str, loading: str, body: Sequence[str], limits: Sequence[str], licences: Sequence[ToolLicence]
+    title: str, lead: str, loading: str, body: Sequence[str], limits: Sequence[str], licences: Sequence[Licence]
 ) -> str:
     """The page of a card below its front matter: what it is, how to load it, what is in it, limits, licences."""
     return "\n".join(

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from music_flamingo.core.licences import Licence
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.shards import shard_paths, write_atomic
 from music_flamingo.products.cards import figures
 from music_flamingo.products.cards.front_matter import CARD_NAME, SPLITS, front_matter
-from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.parts import (
     card,
     made_section,
@@ -52,7 +52,7 @@ def write_skills_card(
     rejects: Writer[Example],
     inputs: tuple[Table[Track], Table[Facts], Table[Example]],
     config: Mapping[str, Any],
-    licences: Sequence[ToolLicence],
+    licences: Sequence[Licence],
 ) -> None:
     """Write README.md beside the finished shards; `inputs` are tracks, facts and candidates."""
     tracks, facts, _ = inputs

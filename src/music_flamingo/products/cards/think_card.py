@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from music_flamingo.core.licences import Licence
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.shards import shard_paths, write_atomic
 from music_flamingo.products.cards.figures import count_words, grouped, reasons, stamps
 from music_flamingo.products.cards.front_matter import CARD_NAME, SPLITS, front_matter
-from music_flamingo.products.cards.licences import ToolLicence
 from music_flamingo.products.cards.parts import (
     card,
     made_section,
@@ -82,7 +82,7 @@ def write_think_card(
     think_rejects: Writer[Chain],
     skills: Table[Example],
     config: Mapping[str, Any],
-    licences: Sequence[ToolLicence],
+    licences: Sequence[Licence],
 ) -> None:
     """Write README.md beside the finished shards."""
     kept, dropped = (count_chains(shard_paths(w.root)) for w in (think, think_rejects))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from music_flamingo.scoring.families.base import FACTS, Claim, Family, yes_no
+from music_flamingo.scoring.families.base import Claim, Family, yes_no
 from music_flamingo.scoring.families.drums import DRUMS
 from music_flamingo.scoring.families.lead_envelope import LEAD_ENVELOPE
 from music_flamingo.scoring.families.meter import METER, meter_class
@@ -49,7 +49,6 @@ FamilyNames = Annotated[tuple[str, ...], BeforeValidator(_names)]
 of FAMILIES."""
 
 __all__ = [
-    "FACTS",
     "FAMILIES",
     "FAST_ABOVE_BPM",
     "SHORT_CAPTION",

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from music_flamingo.records import Facts, Truth
 from music_flamingo.records.example import QuestionType, Skill
 
-FACTS = ("tempo", "beats", "key", "chords", "sections", "dynamics", "sound", "lyrics")
-"""The facts that an answer can rest on: fields of Facts, each with a confidence."""
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -46,7 +43,7 @@ class Family:
     from_facts: Callable[[Facts], str | None]
     from_truth: Callable[[Truth], str | None]
     rests_on: tuple[str, ...]
-    """Of FACTS: the answer is as sure as the least sure of them."""
+    """Of `records.MEASURED`: the answer is as sure as the least sure of them."""
     evidence: tuple[str, ...]
     """Audible families that a chain goes through before it comes to the answer."""
     difficulty: int

@@ -1,4 +1,4 @@
-"""The `spoken` source: speech made on the spot by espeak-ng, in several languages and voices.
+"""The `spoken` source: speech synthesised by espeak-ng, in several languages and voices.
 
 Sentences have one word of each slot of a language's table, so that their words are few and their number is not: a
 share of the sentences, and some voices, are kept from training, so that what is recognised was not learned by heart.
@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import yaml
@@ -21,6 +21,7 @@ from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
+from music_flamingo.sources.licences import ESPEAK
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.espeak import RATE_HZ, Speech, Voice, say, version
 
@@ -47,6 +48,9 @@ class Counts(BaseModel):
 
 
 class SpokenConfig(SpeechSettings):
+    """Synthesised speech: languages, voices, counts, rates and what is held out."""
+
+    uses: ClassVar = (ESPEAK,)
     kind: Literal["spoken"]
     seed: int
     languages: list[str]
@@ -79,9 +83,11 @@ class SpokenConfig(SpeechSettings):
         return self
 
     def open(self, limits: DecodeLimits) -> "SpokenSource":
+        """Make the source."""
         return SpokenSource(self)
 
     def listing_sha256(self) -> None:
+        """None: nothing is read from disk."""
         return None
 
 
@@ -93,15 +99,19 @@ def phrases() -> dict[str, dict]:
 
 
 class SpokenSource:
+    """Synthesises utterances from a seed."""
+
     tool = "espeak-ng"
 
     def __init__(self, config: SpokenConfig) -> None:
         self.config = config
 
     def tool_version(self) -> str:
+        """Version of espeak-ng."""
         return version()
 
     def units(self) -> Sequence[str]:
+        """Units as SPLIT/FORM/INDEX."""
         counts = {"train": self.config.train, "dev": self.config.dev}
         return [
             f"{split}/{form}/{i}"
@@ -111,6 +121,7 @@ class SpokenSource:
         ]
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """Synthesise the utterance of one unit."""
         split, form, index = unit.split("/")
         rng = random.Random(f"{self.config.seed}/{unit}")
         language = self.config.languages[int(index) % len(self.config.languages)]
@@ -145,6 +156,7 @@ class Draw:
                 return words
 
     def voice(self, *, other_than: str = "") -> Voice:
+        """Draw a voice of the split, its rate (words per minute) and pitch."""
         variants = self.config.voices if self.split == "train" else self.config.held_out_voices
         variant = self.rng.choice([v for v in variants if v != other_than] or variants)
         words_per_minute, pitch = self.rng.randint(*self.config.words_per_minute), self.rng.randint(*self.config.pitch)
@@ -152,6 +164,7 @@ class Draw:
 
 
 def is_held_out(words: Sequence[str], config: SpokenConfig) -> bool:
+    """Whether a sentence belongs to the held-out share, by its hash."""
     digest = hashlib.sha256(f"{config.seed}/{' '.join(words)}".encode()).digest()
     return int.from_bytes(digest[:4], "little") / 2**32 < config.held_out_sentences
 
