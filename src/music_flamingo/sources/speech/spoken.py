@@ -88,7 +88,7 @@ class SpokenConfig(SpeechSettings):
 
     def listing_sha256(self) -> None:
         """None: nothing is read from disk."""
-        return None
+        return None  # noqa: RET501
 
 
 @cache
