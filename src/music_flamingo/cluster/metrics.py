@@ -2,7 +2,7 @@
 
 The metrics are those of `mf serve`, or of vLLM where that serves.
 
-Counters only grow, so a stretch is the difference of two readings; a counter that fell (a pod that began anew) counts
+Counters only grow, so an interval is the difference of two readings; a counter that fell (a pod that began anew) counts
 from nothing.
 """
 

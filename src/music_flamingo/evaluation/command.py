@@ -3,7 +3,7 @@
 OUT/<benchmark>/answers.jsonl     what the model said: kept for ever, so that scoring again asks nobody
 OUT/<benchmark>/judgements.jsonl  what judges said
 OUT/<benchmark>/items.jsonl       one JSON record an item and condition: question, output, grades
-OUT/<benchmark>/results.{json,md} rates with intervals, groups, controls, position bias, the paper beside
+OUT/<benchmark>/results.{json,md} rates with intervals, groups, controls, position bias, next to the paper
 OUT/<benchmark>/submission.json   where the benchmark's own server or scorer takes one
 OUT/results.{json,md}             all benchmarks
 OUT/index.html, OUT/<benchmark>/  the same to look at, with failures to listen to

@@ -4,7 +4,7 @@
   replaced by pieces of every answer equally often. A model that does not listen scores as it does with the true audio;
   one that listens answers for what it hears, which comes to chance.
 - `noise`: Gaussian noise of the recording's length, another for each track (Zang et al. 2025 ask for it).
-- `none`: silence as long as the stretch that would have been heard. Over balanced answers this is chance.
+- `none`: silence as long as the window that would have been heard. Over balanced answers this is chance.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Aggregate predictions into scores by model, condition and family, with differences and intervals.
 
 `all` is the mean over families of questions, each counting the same (captions stand apart). Differences are paired:
-the same questions, resampled together. They are written beside the scores (`evaluation.json`), so that a release is
+the same questions, resampled together. They are written next to the scores (`evaluation.json`), so that a release is
 judged by them and not by whether two intervals happen to overlap.
 """
 

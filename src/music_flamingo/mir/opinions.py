@@ -36,7 +36,7 @@ class SecondEstimator(Protocol[C]):
 
 @dataclass(frozen=True)
 class SecondOpinions:
-    """Who is asked beside the first tools; None asks nobody."""
+    """Secondary estimators per fact; None disables."""
 
     tempo: SecondEstimator[Tempo] | None
     key: SecondEstimator[Key] | None

@@ -2,7 +2,7 @@
 an Audio Spectrogram Transformer, Gong et al. 2021), from a local folder.
 
 The recording is heard in windows of `window_s` every `hop_s`. An instrument is as likely as in its clearest window. A
-voice is looked for in every stretch of `hop_s`: its probability there is the mean of the windows over it.
+voice is looked for in every segment of `hop_s`: its probability there is the mean of the windows over it.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 A frame of the log-mel spectrogram is `hop` samples; four frames make one audio token (stride 2, then average
 pooling by 2). With the published model that is 40 ms a token and 750 tokens a window of 30 s.
-Nothing is cut silently: `window_of` follows a stated rule and gives the stretch that is heard.
+Nothing is cut silently: `window_of` follows a stated rule and gives the window that is heard.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Measure facts of an upload by MIR tools, and describe it with numbers from those facts.
 
 Numbers in a language model's captions cannot be trusted. Here tempo, key and meter are measured, and say by which tool
-and how surely; what the model itself thinks stands beside them, marked as such.
+and how surely; what the model itself thinks is listed with them, marked as such.
 """
 
 import hashlib

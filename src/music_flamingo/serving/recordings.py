@@ -1,6 +1,6 @@
 """Cache of encoded recordings, keyed by the upload's content, in bounded memory.
 
-Several questions about one song decode, measure and encode it once: what is kept is the stretch that the model hears,
+Several questions about one song decode, measure and encode it once: what is kept is the window that the model hears,
 as embeddings of its audio tokens, not the audio.
 """
 

@@ -1,6 +1,6 @@
 """Parse a file of music21's corpus into notes, meter, key, harmony, form and words, in quarter notes.
 
-Positions are quarter notes from the start of the piece (`_q`). What is kept is the stretch in one meter whose bars
+Positions are quarter notes from the start of the piece (`_q`). What is kept is the segment in one meter whose bars
 are regular, at most MAX_QUARTERS long and a whole number of bars: it can be repeated without breaking the beat.
 """
 

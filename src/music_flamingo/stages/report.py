@@ -1,7 +1,7 @@
 """report: one site that shows a run to people: counts, rejects, curves, scores, and tracks to listen to.
 
 The site opens from disk: every address is relative, nothing is fetched, titles and lyrics are escaped. It reads what
-the other stages gave and judges nothing itself; the truth of the scores is shown beside the facts and trains nothing.
+the other stages gave and judges nothing itself; the truth of the scores is shown next to the facts and trains nothing.
 Units: seconds, beats a minute, percent.
 """
 

@@ -110,7 +110,7 @@ class Context(TrainingSettings):
     """`window_by_references`: a window of its own that holds the seconds which the question's references name, short
     enough for the context; set aside, with the reason, where there is none. `quarantine`: set aside."""
     whole_above: float
-    """A reference that spans this part of a recording speaks of the whole, and any stretch will do for it."""
+    """A reference that spans this part of a recording speaks of the whole, and any window will do for it."""
 
 
 class Filling(TrainingSettings):

@@ -2,7 +2,7 @@
 
 transformers' own callbacks would tell more (clocks, folders, every raw name) and begin a second run after an
 interruption. Here an interrupted run goes on in the same places: TensorBoard drops the steps that come again, MLflow's
-run is found by the number kept beside the checkpoints, which go once the stage is done.
+run is found by the number kept next to the checkpoints, which go once the stage is done.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """MUSDB18 with its lyrics extension, test songs in English (Schulze-Forster et al. 2021): corpus WER over whole songs.
 
-A lyrics file has a line `start end kind words` for each stretch, times in seconds or m:ss; kind a (solo), b (several
+A lyrics file has a line `start end kind words` for each segment, times in seconds or m:ss; kind a (solo), b (several
 voices), c (several, different words) or d (no words). `*` stands for a word that could not be made out, `?` after one
 marks doubt: both marks are dropped from the reference.
 """

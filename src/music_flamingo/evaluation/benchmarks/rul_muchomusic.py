@@ -1,6 +1,6 @@
 """RUL-MuchoMusic: MuChoMusic's questions with distractors that text alone cannot rule out (Zang et al. 2025).
 
-Five options, the one-shot form. The authors ask for a noise control beside every score.
+Five options, the one-shot form. The authors ask for a noise control with every score.
 """
 
 from pathlib import Path

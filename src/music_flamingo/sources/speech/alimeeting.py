@@ -1,6 +1,6 @@
 """AliMeeting: Mandarin meetings, an eight-channel array on the table, a Praat TextGrid with a tier for each speaker.
 
-`.../{Train,Eval,Test}_Ali*/.../textgrid_dir/<session>.TextGrid` and, beside it, `audio_dir/<session>_*.wav`.
+`.../{Train,Eval,Test}_Ali*/.../textgrid_dir/<session>.TextGrid` and, next to it, `audio_dir/<session>_*.wav`.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Schedule of a phase: which utterance is trained at which step, with which tasks, fixed by a seed.
 
 An utterance is heard whole or not at all: words whose sound was cut off would be taught as invention. Corpora come by
-their shares in every stretch of the plan, and each runs through all of its utterances before any comes again.
+their shares in every part of the plan, and each runs through all of its utterances before any comes again.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Mix several sources of samples: the share of each, and the order.
 
 A source's share of the lessons is p_i ~ (w_i * n_i) ** (1 / T), with its weight w_i, its number of samples n_i and the
-temperature T: 1 draws sources by their size, a large one all alike. Every stretch of the plan holds the shares, to
+temperature T: 1 draws sources by their size, a large one all alike. Every part of the plan holds the shares, to
 within one lesson; each source runs through its own epochs. The order of the whole does not know how many ranks there
 are: they take turns at the lessons of a step.
 """

@@ -1,7 +1,7 @@
 """Group a track's questions into (window, questions) training samples, within the context's limits.
 
 A question that names seconds must be asked where they are heard. A reference that spans almost all of the recording
-speaks of the whole (its tempo, its texture) and may be asked of any stretch; every other one names seconds that
+speaks of the whole (its tempo, its texture) and may be asked of any window; every other one names seconds that
 belong to the window. Sound, its marks and the words of a question together stay within the context. What keeps to
 neither is set aside, and counted by its reason.
 """

@@ -1,7 +1,7 @@
 """Sample answers from the policy by transformers: one prefill per prompt, its KV cache shared by its answers.
 
 B answers, U prompts, P prompt tokens, C answer tokens, D width, V vocabulary. An answer's chance is its own: it hangs
-neither on the answers drawn beside it, nor on the rank that draws it, nor on an interruption before it.
+neither on the answers drawn with it, nor on the rank that draws it, nor on an interruption before it.
 """
 
 from collections.abc import Callable, Sequence

@@ -135,7 +135,7 @@ def reached(model: Any) -> Any:
 
 
 def within(model: Any, work: Callable[[Any], T]) -> T:
-    """`work(the model itself)`, done inside the forward pass of whatever hull is around it.
+    """Run `work` on the unwrapped model inside the wrapper's forward (FSDP, DeepSpeed, DDP).
 
     Sharded weights are there only while the hull's own forward runs, and so is autocast. A model that no trainer
     has opened has no such hull.
