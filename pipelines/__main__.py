@@ -22,6 +22,7 @@ PIPELINES = (annotation, training, music_flamingo)
 
 
 def main(folder: Path) -> None:
+    """Compile all pipelines into the folder, for kfp and as Kubernetes resources."""
     folder.mkdir(parents=True, exist_ok=True)
     for pipeline in PIPELINES:
         path = folder / f"{pipeline.name.replace('-', '_')}.yaml"
@@ -30,11 +31,13 @@ def main(folder: Path) -> None:
 
 
 def compile_one(pipeline: BaseComponent, path: Path) -> Path:
+    """Compile a pipeline into kfp's YAML; gives the path."""
     Compiler().compile(pipeline, str(path))
     return path
 
 
 def compile_resources(pipeline: BaseComponent, path: Path) -> Path:
+    """Compile a pipeline into Kubernetes resources; gives the path."""
     Compiler().compile(
         pipeline, str(path), kubernetes_manifest_format=True, kubernetes_manifest_options=_names(pipeline)
     )

@@ -81,6 +81,7 @@ def annotate(configs: PipelineTask, branches: int) -> Annotation:
 
 @dsl.pipeline(name="annotation", description="A catalogue of songs becomes MF-Skills.")
 def annotation(params: str = default_params(), profile: str = default_profile(), branches: int = BRANCHES) -> None:
+    """Annotate a catalogue of songs into MF-Skills."""
     configs = place(configure(params=params))
     with dsl.ExitHandler(place(outcome(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, profile=profile))):
         annotate(configs, branches)

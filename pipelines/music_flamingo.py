@@ -57,6 +57,7 @@ def produce(configs: PipelineTask, branches: int) -> None:
 
 @dsl.pipeline(name="music-flamingo", description="From a catalogue of songs to a model that reasons about music.")
 def music_flamingo(params: str = default_params(), profile: str = default_profile(), branches: int = BRANCHES) -> None:
+    """Run everything from songs to a released model and its report."""
     configs = place(configure(params=params))
     with dsl.ExitHandler(place(outcome(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, profile=profile))):
         produce(configs, branches)

@@ -1,4 +1,4 @@
-"""What a compiled pipeline asks for, in words: its steps in order, their resources and images, cost, what is cached.
+"""Outline of a compiled pipeline: steps in order, resources, images, cost, caching.
 
 Read from the compiled specification itself, so that it shows what will be run and not what was meant.
 """
@@ -47,6 +47,7 @@ class Step:
         return name if name in stages.ORDER else None
 
     def price_an_hour(self, prices: "Prices") -> float:
+        """Price of the step's resources per hour, at these prices."""
         return self.cpus * prices.cpu + self.memory_gib * prices.gib + self.gpus * prices.gpu
 
 
@@ -60,6 +61,7 @@ class Prices:
 
     @property
     def are_given(self) -> bool:
+        """Whether any price was configured."""
         return any((self.cpu, self.gib, self.gpu))
 
 

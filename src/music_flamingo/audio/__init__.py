@@ -1,1 +1,1 @@
-"""Sound itself: decoding with caps, resampling, windows, loudness, fingerprints."""
+"""Audio: bounded decoding, resampling, windows, loudness, fingerprints."""

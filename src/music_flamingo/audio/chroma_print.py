@@ -1,4 +1,4 @@
-"""Fingerprints of our own under a permissive licence: 32-bit words at Chromaprint's pace, from chroma in numpy.
+"""A permissively licensed replacement for Chromaprint: 32-bit chroma hashes at the same frame rate.
 
 The idea is published (Jang, Yoo, Lee, Kim, Kalker: Pairwise Boosted Audio Fingerprint, 2009; Lalinsky: How does
 Chromaprint work, 2011): a picture of 12 pitch classes over time, and words of comparisons between its regions, which

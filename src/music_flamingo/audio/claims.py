@@ -24,20 +24,25 @@ class FilePart(io.RawIOBase):
         self._file.seek(part.start)
 
     def readable(self) -> bool:
+        """Always readable."""
         return True
 
     def seekable(self) -> bool:
+        """Always seekable."""
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes, never beyond the part's end."""
         left = max(0, self._part.stop - self._file.tell())
         return self._file.read(left if size < 0 else min(size, left))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to an offset within the part; gives the new position."""
         start = {io.SEEK_SET: self._part.start, io.SEEK_CUR: self._file.tell(), io.SEEK_END: self._part.stop}[whence]
         return self._file.seek(max(self._part.start, start + offset)) - self._part.start
 
     def tell(self) -> int:
+        """Position within the part, in bytes."""
         return self._file.tell() - self._part.start
 
 

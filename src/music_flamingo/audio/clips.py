@@ -1,4 +1,4 @@
-"""A stretch of a track's 16 kHz copy as a file of its own: for a teacher that hears, or a person, to judge by."""
+"""Cut a clip of a track's 16 kHz copy into a file, for a teacher that hears or for review."""
 
 import io
 from collections.abc import Sequence

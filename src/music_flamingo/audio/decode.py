@@ -1,4 +1,4 @@
-"""Decoding with caps. What a file claims is checked before decoding, what it holds while decoding.
+"""Bounded decoding: declared limits are checked before, actual limits during decoding.
 
 A small file can hold hours of sound (Opus at 6 kbit/s: 8.7 h in 25 MB) or claim an absurd rate: both are refused
 early, in bounded memory. FFmpeg may open no other file or address on a file's behalf (a playlist named song.mp3),
@@ -327,6 +327,7 @@ class Resampler:
             self._stream = soxr.ResampleStream(rate_hz, MODEL_RATE_HZ, 1, dtype="float32", quality="HQ")
 
     def feed(self, mono: np.ndarray) -> np.ndarray:
+        """Resample the next block of mono samples."""
         return mono if self._stream is None else self._stream.resample_chunk(np.ascontiguousarray(mono))
 
     def end(self) -> np.ndarray:

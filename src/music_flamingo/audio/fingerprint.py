@@ -1,4 +1,4 @@
-"""Fingerprints: 32-bit words, about 8 a second, that survive encoders and levels. Two kinds, which never agree.
+"""Fingerprints: 32-bit words, about 8 a second, robust to codecs and levels. Two kinds, not comparable.
 
 `chromaprint` is Chromaprint by essentia (AGPL-3.0); `chroma` is the project's own (`chroma_print.py`).
 """
@@ -21,6 +21,8 @@ FingerprintKind = Literal["chromaprint", "chroma"]
 
 
 class FingerprintChoice(BaseModel):
+    """Which kind of fingerprint is computed."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     kind: FingerprintKind

@@ -32,6 +32,7 @@ class LoudnessMeter:
         self._runs = np.zeros(num_channels, dtype=np.int64)
 
     def feed(self, block: np.ndarray) -> None:
+        """Take the next block, of shape (channels, samples)."""
         from scipy.signal import sosfilt
 
         weighted, self._state = sosfilt(self._sos, block.astype(np.float64), axis=1, zi=self._state)
@@ -58,6 +59,7 @@ class LoudnessMeter:
             self._runs[channel] = (ends[-1] - starts[-1] + (carried if starts[-1] == 0 else 0)) if full[-1] else 0
 
     def result(self) -> Loudness:
+        """Loudness of all blocks so far."""
         frames = self._power.all()
         silent = frames < 10 ** (SILENT_FRAME_DBFS / 10)
         integrated, spread = integrated_and_range(self._weighted_power.whole())
@@ -79,6 +81,7 @@ class FrameMeans:
         self._means: list[np.ndarray] = []
 
     def feed(self, values: np.ndarray) -> None:
+        """Take the next values; only means of whole frames are kept."""
         values = np.concatenate([self._rest, values])
         count = len(values) // self._size
         self._means.append(values[: count * self._size].reshape(count, self._size).mean(axis=1))

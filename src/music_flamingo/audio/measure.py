@@ -1,4 +1,4 @@
-"""What one decoding of a recording gives: the copy for the model, its loudness and its plain facts."""
+"""One decoding pass over a recording: the model's copy, loudness and plain facts."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The way back to the original recording: MIR tools read it, not the 16 kHz copy, and first verify that it is the one
+"""Open a track's original file and verify its SHA-256.
 that was taken in."""
 
 import os

@@ -1,4 +1,4 @@
-"""Windows: which stretch of a recording is heard, by a stated rule."""
+"""Choose the audio window (start, end) fed to the model."""
 
 import random
 from collections.abc import Iterator

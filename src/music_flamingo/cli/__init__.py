@@ -78,6 +78,7 @@ def _leave_words(words: str) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of `mf` with all subcommands."""
     parser = argparse.ArgumentParser(
         prog="mf",
         formatter_class=argparse.RawDescriptionHelpFormatter,

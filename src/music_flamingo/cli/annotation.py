@@ -7,6 +7,7 @@ from music_flamingo.cli.options import Commands, add_command, parameter_options,
 
 
 def add_to(commands: Commands) -> None:
+    """Add the annotation commands to the parser."""
     fingerprint = add_command(
         commands,
         "fingerprint",

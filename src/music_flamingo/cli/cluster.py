@@ -1,4 +1,4 @@
-"""Commands for a cluster: submit the pipeline, deploy a release, look an object store over."""
+"""Commands for a cluster: submit the pipeline, deploy a release, diagnose an object store."""
 
 import argparse
 import os
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: Commands) -> None:
+    """Add the cluster commands to the parser."""
     storage = add_command(
         commands,
         "storage",

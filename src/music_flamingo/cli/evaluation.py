@@ -7,6 +7,7 @@ from music_flamingo.cli.options import Commands, add_command
 
 
 def add_to(commands: Commands) -> None:
+    """Add the evaluation commands to the parser."""
     evaluate = add_command(
         commands,
         "evaluate",

@@ -1,4 +1,4 @@
-"""What all commands share: how one is added, and the parameters that several take."""
+"""Shared by all commands: adding a command, and the options that several take."""
 
 import argparse
 from collections.abc import Callable
@@ -15,6 +15,7 @@ def add_command(
     summary: str,
     example: str,
 ) -> argparse.ArgumentParser:
+    """Add a subcommand whose help opens with `example`, a line that runs."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -26,12 +27,14 @@ def add_command(
 
 
 def parameter_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options --params and --profile."""
     parser.add_argument("--params", type=Path, help="parameters (default: params.yaml here, else the project's)")
     parser.add_argument("--profile", action="append", default=[], help="a profile laid over them: a name or a file")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
 
 
 def resolved(arguments: argparse.Namespace) -> dict[str, object]:
+    """Resolve all parameters from file and profiles."""
     from music_flamingo.core.params import load_params
     from music_flamingo.runs.workspace import profile_path
 

@@ -1,4 +1,4 @@
-"""The pipeline's own commands: run a stage or all of them, look at stages and parameters, verify, serve, ask."""
+"""The pipeline's commands: run stages, list stages and parameters, verify, serve, ask."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: Commands) -> None:
+    """Add the pipeline's commands to the parser."""
     run = add_command(commands, "run", _run, "run one stage", "mf run facts")
     run.add_argument("stage", help="a stage; `mf stages` lists them")
     parameter_options(run)

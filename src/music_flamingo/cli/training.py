@@ -1,4 +1,4 @@
-"""Commands around training: what a run would see, and what it will need."""
+"""Training commands: inspect a batch, plan a run."""
 
 import argparse
 from pathlib import Path
@@ -7,6 +7,7 @@ from music_flamingo.cli.options import Commands, add_command, assumptions, param
 
 
 def add_to(commands: Commands) -> None:
+    """Add the training commands to the parser."""
     inspect = add_command(
         commands,
         "inspect",

@@ -1,1 +1,1 @@
-"""What is asked of a Kubernetes cluster: training jobs of many pods, deployment of a release, storage looked over."""
+"""Kubernetes: multi-pod training jobs, deployment of a release, storage diagnostics."""

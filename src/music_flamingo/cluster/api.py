@@ -1,4 +1,4 @@
-"""The Kubernetes API: connecting to it, and what it answers in words."""
+"""The Kubernetes API: connection, and errors as text."""
 
 import os
 from pathlib import Path

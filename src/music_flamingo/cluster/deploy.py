@@ -1,6 +1,6 @@
 """`mf deploy`: a release takes over an InferenceService by 10, 50, 100 % of the requests, or is rolled back at once.
 
-KServe's standard mode (0.20 and later): a `canary` stands beside the predictor with pods of its own and a share of the
+KServe's standard mode (0.20 and later): a `canary` runs next to the predictor with pods of its own and a share of the
 requests. The predictor that serves is not touched until the canary has passed every gate; then its place is given to
 the canary's pods, without a restart. Rolling back is taking the canary away. Where nothing serves yet, the release
 takes the place at once: nobody's requests could judge it. The release's digest is pinned in the pods' environment, and
@@ -76,6 +76,8 @@ class RolledBackError(UserError):
 
 @dataclass
 class Deployment:
+    """One rollout of an InferenceService by a canary and its gate."""
+
     api: client.ApiClient
     namespace: str
     name: str

@@ -1,4 +1,4 @@
-"""Training jobs of several pods: what is asked for, under which name, and what a kind of job has to know.
+"""Multi-pod training jobs: settings, names, and the interface of a kind of job.
 
 Two kinds do the same: `pytorchjob.py` (training operator v1) and `trainjob.py` (Kubeflow Trainer v2). Each pod runs
 `torchrun`, which reads the number of nodes, its own rank and the first pod's address from what the operator sets.
@@ -31,6 +31,8 @@ Phase = Literal["waiting", "running", "succeeded", "failed"]
 
 
 class SecretValue(BaseModel):
+    """A key of a Secret."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     secret: str
@@ -99,7 +101,8 @@ class JobKind(Protocol):
     def render(self, settings: JobSettings, work: StageJob) -> Resource:
         """The resource without name and owner."""
 
-    def condition(self, job: Mapping[str, Any]) -> Condition: ...
+    def condition(self, job: Mapping[str, Any]) -> Condition:
+        """Phase and message of the job's status."""
 
     def pods(self, name: str) -> str:
         """Label selector of all pods of a job."""
@@ -151,6 +154,7 @@ def container(settings: JobSettings, name: str, work: StageJob) -> Resource:
 
 
 def environment(settings: JobSettings) -> list[dict[str, Any]]:
+    """Environment of the training container, with values from Secrets."""
     given = {"MF_TERMINATION_LOG": TERMINATION_LOG, "HOME": "/tmp", **settings.environment}
     plain: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in sorted(given.items())]
     places = {name: {"name": at.secret, "key": at.key} for name, at in sorted(settings.secrets.items())}
@@ -158,11 +162,13 @@ def environment(settings: JobSettings) -> list[dict[str, Any]]:
 
 
 def mounts() -> list[dict[str, Any]]:
+    """Volume mounts of the training container."""
     paths = {"shared": SHARED_PATH, "shm": "/dev/shm", "tmp": "/tmp"}
     return [{"name": name, "mountPath": path} for name, path in paths.items()]
 
 
 def volumes(settings: JobSettings) -> list[Resource]:
+    """Volumes of a training pod: shared claim, shared memory, temporary files."""
     return [
         {"name": "shared", "persistentVolumeClaim": {"claimName": settings.claim}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": settings.shm}},

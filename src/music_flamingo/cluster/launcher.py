@@ -1,4 +1,4 @@
-"""Run a job to its end: submit or adopt it, watch it, follow its log, start it anew where that can help, clean up.
+"""Run a job to its end: submit or adopt, watch, follow the log, restart if retryable, clean up.
 
 - The same work of the same run has one name: a step that is tried again finds its job (409). It adopts one that runs
   or has succeeded, starts one anew that the cluster took away, and repeats the error of one that failed for good.
@@ -50,6 +50,8 @@ def own_pod() -> dict[str, str] | None:
 
 @dataclass
 class Launcher:
+    """Runs one job: API client, namespace, settings, log file, patience."""
+
     api: client.ApiClient
     namespace: str
     settings: JobSettings
@@ -61,10 +63,12 @@ class Launcher:
 
     @property
     def kind(self) -> JobKind:
+        """The kind of job."""
         return kind_of(self.settings)
 
     @property
     def place(self) -> Place:
+        """API group, version, plural and namespace of the job."""
         return Place(self.kind.group, self.kind.version, self.kind.plural, self.namespace)
 
     def run(self, work: StageJob, owner: Mapping[str, str] | None = None) -> str:

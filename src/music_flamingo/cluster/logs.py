@@ -1,4 +1,4 @@
-"""The log of a job's first pod, followed while it runs and kept in a file: nothing twice, nothing lost.
+"""Follow the log of a job's first pod into a file, without repetition or loss.
 
 A stream that breaks off is opened again from a little before the last line that came. Lines are asked for with their
 time stamps, so that those of the overlap are known again; a line torn by the break is shown when it comes whole.
@@ -36,6 +36,7 @@ class LogTail:
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def again(self) -> Counter[str]:
+        """The lines with their counts, to recognise them when a stream is reopened."""
         return Counter(self.lines)
 
 
@@ -58,6 +59,7 @@ class Follower:
     _done: set[str] = field(default_factory=set)
 
     def start(self) -> None:
+        """Follow in a background thread."""
         self._thread = threading.Thread(target=self._follow_all, daemon=True)
         self._thread.start()
 

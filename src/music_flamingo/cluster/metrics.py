@@ -1,8 +1,8 @@
-"""What a canary did over a stretch of time: requests, failures, latency; by its own `/metrics` or by Prometheus.
+"""A canary's requests, errors and latency over an interval, from its own `/metrics` or Prometheus.
 
 The metrics are those of `mf serve`, or of vLLM where that serves.
 
-Counters only grow, so a stretch is the difference of two readings; a counter that fell (a pod that began anew) counts
+Counters only grow, so an interval is the difference of two readings; a counter that fell (a pod that began anew) counts
 from nothing.
 """
 
@@ -34,6 +34,7 @@ class Counters:
     errors: float
 
     def since(self, before: "Counters") -> "MetricsInterval":
+        """Growth since earlier counters, restarts allowed for."""
         grown = {le: _grown(n, before.buckets.get(le, 0.0)) for le, n in self.buckets.items()}
         answered = grown.get(math.inf, 0.0)
         errors = _grown(self.errors, before.errors)
@@ -56,6 +57,7 @@ class MetricsInterval:
 
     @property
     def error_rate(self) -> float:
+        """Errors over requests; 0.0 without requests."""
         return self.errors / self.requests if self.requests else 0.0
 
 

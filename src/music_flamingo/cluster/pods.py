@@ -1,4 +1,4 @@
-"""Why a job's pods ended: taken away by the cluster, failed for good, or failed in a way worth another try.
+"""Classify pod failures: preempted, permanent, retryable.
 
 A pod that the cluster takes away (pre-emption, eviction, a lost node) makes its peers fail too, so it decides first.
 """

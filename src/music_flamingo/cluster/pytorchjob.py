@@ -20,6 +20,8 @@ REPLICA_TYPE = "training.kubeflow.org/replica-type"
 
 
 class PyTorchJobs:
+    """Renders and reads PyTorchJobs."""
+
     group = "kubeflow.org"
     version = "v1"
     plural = "pytorchjobs"
@@ -27,6 +29,7 @@ class PyTorchJobs:
     """The operator looks for a container of this name."""
 
     def render(self, settings: JobSettings, work: StageJob) -> Resource:
+        """Build the resource for a stage."""
         replica = {
             # the launcher judges and starts anew: the operator would start a wrong parameter three times
             "restartPolicy": "Never",
@@ -54,6 +57,7 @@ class PyTorchJobs:
         }
 
     def condition(self, job: Mapping[str, Any]) -> Condition:
+        """Phase and message of the job's status."""
         conditions = (job.get("status") or {}).get("conditions") or []
         true = {c["type"]: str(c.get("message", "")) for c in conditions if c["status"] == "True"}
         for kind, phase in (("Succeeded", "succeeded"), ("Failed", "failed"), ("Running", "running")):
@@ -62,9 +66,11 @@ class PyTorchJobs:
         return Condition("waiting", " ".join(true.values()))
 
     def pods(self, name: str) -> str:
+        """Label selector of the job's pods."""
         return f"{JOB_NAME}={name}"
 
     def first_pod(self, name: str) -> str:
+        """Label selector of the master."""
         return f"{JOB_NAME}={name},{REPLICA_TYPE}=master"
 
 

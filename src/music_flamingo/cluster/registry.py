@@ -1,4 +1,4 @@
-"""Kubeflow's model registry: a deployed release becomes a registered version, by its REST API (v1alpha3).
+"""Kubeflow's model registry: register a deployed release as a version, by REST (v1alpha3).
 
 What is registered already is left as it is: the same release is one version, however often it is deployed.
 """
@@ -16,6 +16,8 @@ API = "/api/model_registry/v1alpha3"
 
 @dataclass(frozen=True)
 class Registry:
+    """Client of a registry's REST API."""
+
     url: str
 
     def register(self, model: str, version: str, uri: str, properties: Mapping[str, str]) -> str:

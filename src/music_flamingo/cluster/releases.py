@@ -1,4 +1,4 @@
-"""Releases in an object store: published under their own digest, signed, and checked byte for byte before they serve.
+"""Releases in an object store: published by digest, signed, verified byte for byte before serving.
 
 A release lies under PREFIX/DIGEST, where DIGEST begins the SHA-256 of its checksums.json: what is there never changes.
 Its signature (Ed25519, over checksums.json) lies in `signatures/`, apart from it: a release holds sealed files alone.
@@ -34,10 +34,12 @@ class ReleaseAt:
 
     @property
     def uri(self) -> str:
+        """Address of the release, s3://BUCKET/PREFIX."""
         return f"s3://{self.bucket}/{self.prefix}"
 
 
 def parse_uri(uri: str) -> ReleaseAt:
+    """Parse s3://BUCKET/PREFIX; UserError where it is none."""
     scheme, _, rest = uri.partition("://")
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket or not prefix.strip("/"):

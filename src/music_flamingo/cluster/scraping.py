@@ -1,4 +1,4 @@
-"""Counters of a predictor's pods, read through the Kubernetes API: no route into the cluster's network is needed."""
+"""Metrics of a predictor's pods through the Kubernetes API, without a route into the cluster's network."""
 
 from collections.abc import Callable
 
@@ -43,5 +43,6 @@ def through_api(api: client.ApiClient, namespace: str) -> Callable[[str], Counte
 
 
 def through_prometheus(url: str, namespace: str) -> Callable[[str], Counters]:
+    """Counters of a service by Prometheus at this address."""
     ask = prometheus(url)
     return lambda service: from_prometheus(ask, f'namespace="{namespace}",pod=~"{service}-.*"')

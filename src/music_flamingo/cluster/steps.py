@@ -1,4 +1,4 @@
-"""A training stage of a pipeline: in this pod, or by a job of several pods where the step was given one.
+"""Run a pipeline's training stage: in this pod, or by a multi-pod job where the step has one.
 
 The pipeline says so by the variable MF_JOB (JobSettings as JSON); without it the stage runs here, through `execute`.
 A job's pods cannot see the step's own ports, so the step lays them on the shared volume first, under the key of the

@@ -1,4 +1,4 @@
-"""`mf storage check`: what is wrong with an object store, from the outside in, and what to do about it.
+"""`mf storage check`: diagnose an object store layer by layer, with remedies.
 
 Address, credentials given, connection, scheme and certificate, clock, credentials accepted, bucket, and where asked for
 a write. The first thing that is wrong hides the rest, so the check ends there. Nothing is tried twice: a service that
@@ -30,11 +30,14 @@ NOTICED_SKEW_S = 60
 
 @dataclass(frozen=True)
 class StorageFinding:
+    """One checked property: what, whether it is wrong, and the remedy."""
+
     what: str
     wrong: bool
     words: str
 
     def line(self) -> str:
+        """The finding as a line of text."""
         return f"{'WRONG' if self.wrong else 'ok   '} {self.what:12s} {self.words}"
 
 
@@ -55,10 +58,12 @@ class Checked:
 
     @property
     def secure(self) -> bool:
+        """Whether the endpoint uses TLS."""
         return urlsplit(self.endpoint).scheme == "https"
 
     @property
     def address(self) -> tuple[str, int]:
+        """Host and port of the endpoint."""
         parts = urlsplit(self.endpoint)
         return parts.hostname or "", parts.port or (443 if self.secure else 80)
 

@@ -1,4 +1,4 @@
-"""TrainJob of Kubeflow Trainer (v2): a runtime says how pods find each other, the job says what they run.
+"""TrainJob of Kubeflow Trainer (v2): the runtime defines rendezvous, the job defines the workload.
 
 What a TrainJob's own `trainer` cannot say (volumes, node selectors, tolerations) is laid over the runtime as a patch
 of its replicated job `node`, whose container is `node` as well.
@@ -28,12 +28,15 @@ MANAGER = "music-flamingo.kubeflow.org/launcher"
 
 
 class TrainJobs:
+    """Renders and reads TrainJobs."""
+
     group = "trainer.kubeflow.org"
     version = "v1alpha1"
     plural = "trainjobs"
     container = NODE
 
     def render(self, settings: JobSettings, work: StageJob) -> Resource:
+        """Build the resource for a stage."""
         main = container(settings, NODE, work)
         return {
             "apiVersion": f"{self.group}/{self.version}",
@@ -59,6 +62,7 @@ class TrainJobs:
         }
 
     def condition(self, job: Mapping[str, Any]) -> Condition:
+        """Phase and message of the job's status."""
         status = job.get("status") or {}
         true = {c["type"]: str(c.get("message", "")) for c in status.get("conditions") or [] if c["status"] == "True"}
         if "Complete" in true:
@@ -71,9 +75,11 @@ class TrainJobs:
         return Condition("waiting", " ".join(true.values()))
 
     def pods(self, name: str) -> str:
+        """Label selector of the job's pods."""
         return f"{JOBSET_NAME}={name},{REPLICATED_JOB}={NODE}"
 
     def first_pod(self, name: str) -> str:
+        """Label selector of the first node's pod."""
         return f"{self.pods(name)},{INDEX}=0"
 
 

@@ -1,4 +1,4 @@
-"""A resource, and the same again after each change: read, then watched; read anew when the watch expires (410).
+"""List-then-watch a resource; relist on 410 Gone.
 
 An API server that starts answers 401 and 403 until its authorizer is filled, and watches end early when it stops. So a
 refusal is final only when it lasts, and each try that follows at once on another waits longer than the one before.
@@ -36,6 +36,7 @@ class Place:
 
     @property
     def path(self) -> tuple[str, str, str, str]:
+        """Group, version, namespace and plural, as the client takes them."""
         return self.group, self.version, self.namespace, self.plural
 
 

@@ -1,1 +1,1 @@
-"""What every stage stands on: ports, completion manifests, parameters, shards, errors. Knows no music."""
+"""The base of all stages: ports, completion manifests, parameters, shards, errors. Knows no music."""

@@ -1,4 +1,4 @@
-"""Branches: a stage that gives a shard for each shard is run on ranges of them, and the parts make one port again.
+"""Branches: run a sharded stage on ranges of shards and collect the parts into one port.
 
 A branch is `execute` on a range. Its port is whole in itself, with a manifest under a key of its own: the same stage,
 configuration and code on that part of the inputs. `collect` compares that key, lays the shards together and goes

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions as they travel: what a server answers, and the part of a message that carries sound."""
+"""Wire format (pydantic) of OpenAI chat completions."""
 
 import base64
 
@@ -24,11 +24,15 @@ class ChatMessage(BaseModel):
 
 
 class ChatChoice(BaseModel):
+    """One choice of a response."""
+
     message: ChatMessage
     finish_reason: str | None = None
 
 
 class Counted(BaseModel):
+    """Token counts of a response."""
+
     prompt_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
     completion_tokens: int = Field(default=0, ge=0, le=MOST_TOKENS)
 

@@ -1,4 +1,4 @@
-"""Data files of this package as part of a result's identity: which are named, and what in them counts."""
+"""Data files of this package in a result's identity: which are referenced, and their content digest."""
 
 import json
 import re

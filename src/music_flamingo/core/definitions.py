@@ -1,4 +1,4 @@
-"""Modules of this package as definitions: what each top-level name is bound to, names and data files it mentions.
+"""Parse modules of this package into definitions: bound names, referenced names and data files.
 
 Nothing is imported or run: the source is parsed. A module is read again when its file changes, and once otherwise.
 """
@@ -33,11 +33,13 @@ class Definition:
 
     @cached_property
     def digest(self) -> str:
+        """SHA-256 of the definition without comments and docstrings."""
         parts = (_dump(statement, self.keeps_docstrings) for statement in self.statements)
         return sha256_bytes("\n".join(parts).encode())
 
     @cached_property
     def mentions(self) -> "Mentions":
+        """Names and data files that the definition refers to."""
         found = Mentions()
         for statement in self.statements:
             found.read(statement)

@@ -1,4 +1,4 @@
-"""Errors meant for people. Each names the thing, the value that was found, and the remedy."""
+"""Errors for users: each names the thing, the value found, and the remedy."""
 
 
 class UserError(ValueError):

@@ -9,10 +9,12 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
 
 def sha256_bytes(data: bytes) -> str:
+    """SHA-256 of bytes, in hex."""
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
     with path.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
@@ -23,4 +25,5 @@ def canonical_json(value: Any) -> str:
 
 
 def sha256_json(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON, in hex."""
     return sha256_bytes(canonical_json(value).encode())

@@ -1,4 +1,4 @@
-"""A small HTTP client for servers that answer in JSON: tries again where that helps, and gives failures as values.
+"""JSON-over-HTTP client with retries; returns Failed instead of raising.
 
 Worth another try are 408, 425, 429 and 5xx, a timeout, a broken connection, a reply that is not JSON and JSON of the
 wrong shape; other answers (400, 401, 404, a redirect) would be the same again. `Retry-After` is obeyed, else the wait
@@ -71,6 +71,8 @@ class Content:
 
 @dataclass(frozen=True)
 class HttpReply(Generic[T]):
+    """A parsed response and the number of tries."""
+
     value: T
     num_tries: int
 
@@ -113,6 +115,7 @@ class JsonClient:
         self.close()
 
     def close(self) -> None:
+        """Close all connections."""
         self._client.close()
 
     def post(

@@ -1,4 +1,4 @@
-"""What code a stage's result depends on, computed: every definition that its `run` can reach, and the files they read.
+"""Code identity of a stage: every definition that its `run` can reach, and the files they read.
 
 From a stage's `run`, its configuration and what it is handed the closure follows names: a function to the functions,
 classes and constants that it mentions, through imports at the top of a module and inside of functions. A definition
@@ -54,6 +54,7 @@ class Closure:
 
     @property
     def digest(self) -> str:
+        """SHA-256 of all parts."""
         return sha256_json(self.parts)
 
     @property

@@ -1,4 +1,4 @@
-"""The completion manifest: the last file a stage writes into a port, and the proof that the port is whole.
+"""Completion manifest: written last into a port, it proves that the port is complete.
 
 `_manifest.json` lists every file with its SHA-256; its `digest` stands for the content. No clock, host name
 or path enters it, so equal digests mean equal data. `_progress.json` marks a port that is being written: a
@@ -24,6 +24,8 @@ WORK_NAME = "_work"
 
 
 class FileEntry(BaseModel):
+    """A file of the port: path, SHA-256, size (bytes)."""
+
     model_config = ConfigDict(frozen=True)
     path: str
     sha256: str
@@ -31,6 +33,8 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
+    """Stage, parameters, inputs, files, counts and digest of a complete port."""
+
     model_config = ConfigDict(frozen=True)
     stage: str
     port: str
@@ -68,6 +72,7 @@ def list_files(root: Path) -> tuple[FileEntry, ...]:
 
 
 def files_digest(files: tuple[FileEntry, ...]) -> str:
+    """SHA-256 over the files' paths and hashes."""
     return sha256_json([[f.path, f.sha256] for f in files])
 
 

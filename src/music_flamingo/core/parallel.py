@@ -1,4 +1,4 @@
-"""Work over many items in a pool of processes, shard by shard, so that a killed run loses one shard at most."""
+"""Map a function over a table's shards by a process pool; a killed run loses one shard at most."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

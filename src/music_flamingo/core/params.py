@@ -1,4 +1,4 @@
-"""params.yaml and the profiles laid over it: one mapping of stage name to that stage's parameters."""
+"""Load params.yaml with profiles merged over it: stage name to parameters."""
 
 import json
 from collections.abc import Mapping
@@ -49,6 +49,7 @@ def stage_json(params: Mapping[str, Any], stage: str) -> str:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested mappings; values of `over` win."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)

@@ -1,4 +1,4 @@
-"""Ports: what a stage reads and writes. A table is a folder of Parquet shards; a folder holds files of any kind."""
+"""Ports: inputs and outputs of a stage. A table is a folder of Parquet shards, a folder holds any files."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,6 +29,7 @@ class InputFolder:
 
     @property
     def digest(self) -> str:
+        """Digest of the port's content."""
         return self.manifest.digest
 
 
@@ -40,6 +41,7 @@ class OutputFolder:
 
     @property
     def work(self) -> Path:
+        """Folder for intermediate files, kept over interrupted runs."""
         path = self.root / WORK_NAME
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -56,10 +58,12 @@ class Table(Generic[R]):
 
     @property
     def digest(self) -> str:
+        """Digest of the port's content."""
         return self.manifest.digest
 
     @property
     def shards(self) -> list[Path]:
+        """Paths of the shards, in order."""
         return [self.root / shard.path for shard in self.manifest.shards]
 
     def __iter__(self) -> Iterator[R]:
@@ -72,9 +76,11 @@ class Table(Generic[R]):
         return sum(pq.read_metadata(path).num_rows for path in self.shards)
 
     def ok(self) -> Iterator[R]:
+        """Iterate over accepted records."""
         return (r for r in self if r.is_ok)
 
     def read_shard(self, index: int) -> list[R]:
+        """Read one shard into memory."""
         return list(read_parquet(shard_path(self.root, index), self.record))
 
     def columns(self, *names: str) -> pa.Table:
@@ -98,6 +104,7 @@ class Writer(Generic[R]):
     """Every shard is there, as branches left it: what failed in one is not tried again."""
 
     def has(self, index: int) -> bool:
+        """Whether this shard is complete."""
         return shard_path(self.root, index).exists()
 
     def write(self, index: int, records: Sequence[R]) -> None:

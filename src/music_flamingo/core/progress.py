@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a log line every few seconds elsewhere. Rate and time left in both."""
+"""Progress with rate and time left: a bar on a terminal, log lines elsewhere."""
 
 import sys
 import time
@@ -31,6 +31,7 @@ class Progress:
             self._show(last=True)
 
     def advance(self, units: int = 1) -> None:
+        """Count finished units, and show them now and then."""
         self.done += units
         now = time.monotonic()
         if self._first is None:

@@ -1,4 +1,4 @@
-"""Which of several equal processes this is, as torchrun says it in the environment. No torch here.
+"""torchrun's RANK and WORLD_SIZE, read from the environment.
 
 A stage that trains runs in every rank; the first rank alone begins, writes and completes its ports.
 """
@@ -9,14 +9,17 @@ from music_flamingo.core.errors import ConfigError
 
 
 def rank() -> int:
+    """This process's rank; 0 without torchrun."""
     return _number("RANK", 0)
 
 
 def num_ranks() -> int:
+    """Number of ranks; 1 without torchrun."""
     return _number("WORLD_SIZE", 1)
 
 
 def is_first() -> bool:
+    """Whether this is rank 0."""
     return rank() == 0
 
 

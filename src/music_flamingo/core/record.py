@@ -43,9 +43,11 @@ class Record(RecordPart):
 
     @property
     def is_ok(self) -> bool:
+        """Whether the record is accepted."""
         return self.status == OK
 
     def quarantined(self, reason: str) -> Self:
+        """A copy of the record with this reject reason."""
         return self.model_copy(update={"status": QUARANTINED + reason})
 
 
@@ -97,6 +99,7 @@ def _field(name: str, annotation: Any) -> pa.Field:
 
 @cache
 def arrow_schema(record: type[Record]) -> pa.Schema:
+    """Arrow schema of a record class."""
     return pa.schema(
         [_field(name, f.annotation) for name, f in record.model_fields.items()], metadata={"record": record.__name__}
     )

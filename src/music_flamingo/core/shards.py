@@ -1,4 +1,4 @@
-"""Atomic files. A name that exists is complete: data are written beside it, flushed to disk, then renamed."""
+"""Atomic files: written under a temporary name, flushed to disk, then renamed; an existing name is complete."""
 
 import os
 import tempfile
@@ -15,14 +15,17 @@ TEMPORARY_PATTERN = ".*.tmp"
 
 
 def shard_path(root: Path, index: int) -> Path:
+    """Path of the shard with this index."""
     return root / SHARD_PATTERN.format(index)
 
 
 def shard_paths(root: Path) -> list[Path]:
+    """Paths of all shards in a folder, in order."""
     return sorted(root.glob(SHARD_GLOB))
 
 
 def shard_index(path: PurePath) -> int:
+    """Index of a shard, from its file name."""
     return int(path.stem.removeprefix("part-"))
 
 
@@ -53,6 +56,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write bytes or UTF-8 text atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 

@@ -168,7 +168,7 @@ def _take_part(
     inputs: Mapping[str, Path],
     outputs: Mapping[str, Path],
 ) -> bool:
-    """What every rank but the first does: the same work, without a word and without manifests."""
+    """Run on rank > 0: no logging, no manifest."""
     logging.disable(logging.INFO)
     key = stage.key(config, {name: m.digest for name, m in read.items()})
     if all(manifests.finished_key(outputs[name]) == key for name in stage.outputs):
@@ -259,7 +259,7 @@ def _require_unchanged(
 
 @contextmanager
 def _alone(stage: Stage, outputs: Mapping[str, Path]) -> Iterator[None]:
-    """One run of a stage at a time on one data folder: a stage can outlive the driver that was killed above it."""
+    """File lock: a stage may still be running after its driver was killed."""
     folder = next(iter(outputs.values())).parent / "_locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / stage.name).open("w") as lock:

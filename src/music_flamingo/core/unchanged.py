@@ -1,4 +1,4 @@
-"""A result is sealed only where parameters and code are, in the end, what they were at the start.
+"""Seal a result only if parameters and code are the same at the end as at the start.
 
 Modules are imported when they are first used, by workers too: of a source file that was changed while a stage ran
 nobody can say which version made what, even where it was changed back. So any file of the stage's closure that was
@@ -36,6 +36,7 @@ class Start:
 
     @classmethod
     def of(cls, stage: str, code: Closure, parameters: Mapping[str, Any]) -> "Start":
+        """Record parameters and code as they are at the start."""
         return cls(stage, code.parts, stamps(code), parameters)
 
     def require_same_parameters(self, now: Callable[[], Mapping[str, Any]]) -> None:

@@ -1,1 +1,1 @@
-"""Asking held-out pieces: questions from the scores' truth, controls, intervals, tables and the gate of a release."""
+"""Evaluate models on held-out pieces and published benchmarks: controls, intervals, tables, the release gate."""

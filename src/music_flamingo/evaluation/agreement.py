@@ -1,4 +1,4 @@
-"""How far raters agree: Krippendorff's alpha, and the intraclass correlations of Shrout and Fleiss.
+"""Inter-rater agreement: Krippendorff's alpha, and the intraclass correlations of Shrout and Fleiss.
 
 U items, R raters; a rating that was not given is NaN.
 
@@ -15,6 +15,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Agreement:
+    """Krippendorff's alpha and intraclass correlations of U items rated by R raters; None where undefined."""
+
     num_items: int
     """With at least two ratings."""
     num_raters: int
@@ -25,6 +27,7 @@ class Agreement:
 
 
 def agreement(ratings_UR: np.ndarray) -> Agreement:
+    """Compute all agreement measures of ratings of shape (U, R); NaN is a missing rating."""
     pairable = (~np.isnan(ratings_UR)).sum(1) >= 2
     single, mean = intraclass(ratings_UR[~np.isnan(ratings_UR).any(axis=1)])
     return Agreement(int(pairable.sum()), ratings_UR.shape[1], krippendorff_alpha(ratings_UR), single, mean)

@@ -1,4 +1,4 @@
-"""One model under one condition: every question put to it, every answer scored. The unit of work that a kill costs."""
+"""Answer and score all questions for one (model, condition); the unit of resumption."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

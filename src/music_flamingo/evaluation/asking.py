@@ -1,4 +1,4 @@
-"""Putting a benchmark's questions to a model: what is answered already is not asked again.
+"""Ask a model a benchmark's questions; answers on record are not asked again.
 
 An answer's key is made of the model's digest, the words of the prompt and what is played, so a changed prompt, another
 order of options, other weights or another recording ask anew, and nothing else does.
@@ -44,6 +44,7 @@ def questions_of(
 
 
 def key_of(model: Model, question: BenchmarkQuestion, digests: Digests) -> str:
+    """Cache key of an answer: the model's digest, the prompt's words, and the audio that is played."""
     sound = question.sound
     heard = digests.of(sound.paths) if question.condition != "none" else len(sound.paths)
     noise = [sound.seed, sound.item_id] if question.condition == "noise" else None

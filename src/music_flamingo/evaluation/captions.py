@@ -1,4 +1,4 @@
-"""One-sentence captions against the scores' truth: each category of the structured truth is one thing to get right.
+"""Grade one-sentence captions against the scores' truth, category by category.
 
 The categories and the words that count for them are those of the structured reward (paper, section on GRPO), here
 written from the score instead of from measured facts. A caption is asked for once a track and judged on each of its
@@ -57,6 +57,7 @@ def names_category(caption: str, values: Sequence[str]) -> bool:
 
 
 def reference_of(category: Category) -> str:
+    """Write a category and its accepted values as one reference text."""
     return f"{category.name}{SEPARATOR}{' or '.join(category.values)}"
 
 

@@ -1,4 +1,4 @@
-"""The model card: what a stranger must know before using the model, with the whole results table."""
+"""Write the model card: intended use, limits, training, and the whole results table."""
 
 from collections.abc import Mapping, Sequence
 

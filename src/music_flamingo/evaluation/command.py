@@ -1,9 +1,9 @@
-"""`mf evaluate`: one benchmark, one model; then the table over all benchmarks that were evaluated into the same folder.
+"""`mf evaluate`: run one benchmark on one model, then tabulate all benchmarks in the output folder.
 
 OUT/<benchmark>/answers.jsonl     what the model said: kept for ever, so that scoring again asks nobody
 OUT/<benchmark>/judgements.jsonl  what judges said
 OUT/<benchmark>/items.jsonl       one JSON record an item and condition: question, output, grades
-OUT/<benchmark>/results.{json,md} rates with intervals, groups, controls, position bias, the paper beside
+OUT/<benchmark>/results.{json,md} rates with intervals, groups, controls, position bias, next to the paper
 OUT/<benchmark>/submission.json   where the benchmark's own server or scorer takes one
 OUT/results.{json,md}             all benchmarks
 OUT/index.html, OUT/<benchmark>/  the same to look at, with failures to listen to
@@ -84,9 +84,11 @@ class Recorded:
         self.name, self.digest, self.think, self.max_new_tokens = name, digest, think, max_new_tokens
 
     def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
+        """Refuse every question that has no recorded answer, as Failed."""
         return [Failed("not_asked", "--rescore asks no model", 0) for _ in batch]
 
     def reply(self, call: object) -> str | Failed:
+        """Refuse every call that has no recorded reply, as Failed."""
         return Failed("not_asked", "--rescore asks no judge", 0)
 
 

@@ -1,4 +1,4 @@
-"""Two models on one benchmark: their difference with a paired 95 % interval, measure by measure (`mf compare`)."""
+"""`mf compare`: paired difference of two models on one benchmark, with a 95 % interval for each measure."""
 
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from music_flamingo.evaluation.outcome import RESULTS, read_items, read_run
 
 
 class Comparison(RecordPart):
+    """Paired difference of two models in one measure, with its 95 % interval and a verdict."""
+
     benchmark: str
     measure: str
     n: int
@@ -81,6 +83,7 @@ def _verdict(low: float, high: float, lower_is_better: bool) -> str:
 
 
 def comparison_markdown(rows: list[Comparison]) -> str:
+    """Format comparisons as a Markdown table."""
     lines = ["| benchmark | score | n | second less first [95 %] | |", "|---|---|---:|---:|---|"]
     lines += [
         f"| {r.benchmark} | {r.measure} | {r.n} | {r.value:+.1f} [{r.low:+.1f}, {r.high:+.1f}] | {r.verdict} |"

@@ -1,4 +1,4 @@
-"""Is a benchmark in the training data? By the names of its recordings, and by their fingerprints.
+"""Detect benchmark recordings in the training data, by name and by fingerprint.
 
 Names: an item's own ids (YouTube ids, file names) against the ids, titles' files and addresses of the training tracks,
 or against a list of ids. Names of fewer than six characters, and plain numbers, say too little and are passed over.

@@ -1,10 +1,10 @@
-"""The controls of every score: is it the music that answers, or the words of the question?
+"""Control conditions of every score: does the audio matter, or are the question's words enough?
 
 - `shuffled`: the question is put to the recording of another work, drawn by seed so that pieces of each answer are
   replaced by pieces of every answer equally often. A model that does not listen scores as it does with the true audio;
   one that listens answers for what it hears, which comes to chance.
 - `noise`: Gaussian noise of the recording's length, another for each track (Zang et al. 2025 ask for it).
-- `none`: silence as long as the stretch that would have been heard. Over balanced answers this is chance.
+- `none`: silence as long as the window that would have been heard. Over balanced answers this is chance.
 """
 
 from collections.abc import Sequence
@@ -64,4 +64,5 @@ def noise(num_samples: int, seed: int, track_id: str) -> np.ndarray:
 
 
 def silence(num_samples: int) -> np.ndarray:
+    """Silent audio of `num_samples` samples, as float32."""
     return np.zeros(num_samples, dtype=np.float32)

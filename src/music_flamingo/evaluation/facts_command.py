@@ -1,4 +1,4 @@
-"""`mf evaluate --facts data`: the annotation tools themselves, on rendered scores, in the tables of the benchmarks."""
+"""`mf evaluate --facts data`: evaluate the annotation tools on rendered scores, in the benchmarks' tables."""
 
 from pathlib import Path
 

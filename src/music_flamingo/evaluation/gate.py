@@ -1,4 +1,4 @@
-"""The gate of a release: the model must hear. Two rules, both on held-out pieces, both against both controls.
+"""Release gate: on held-out pieces, the model must beat both controls by two rules.
 
 1. Over all families, GRPO with the true audio is better than GRPO with another work's audio and than GRPO with
    silence: the lower end of each paired 95 % interval lies above zero.

@@ -1,4 +1,4 @@
-"""From answers to rows of the results table: grades of every item, rates with intervals, and the bias of positions.
+"""Grade answers into rows of the results table: rates with intervals, and position bias.
 
 Nothing here asks a model: scoring again after a change of rules costs seconds.
 """
@@ -71,6 +71,8 @@ class Position(RecordPart):
 
 @dataclass(frozen=True)
 class ItemAnswer:
+    """A model's output for one item under one condition, or the problem that prevented it."""
+
     item: BenchmarkItem
     condition: str
     output: str
@@ -78,6 +80,7 @@ class ItemAnswer:
 
 
 def grade(benchmark: Benchmark, answered: ItemAnswer, replies: Replies) -> Graded:
+    """Grade one answer by every measure of the benchmark."""
     item, output = answered.item, answered.output
     found = {m.name: m.score(item, output, replies) for m in benchmark.measures}
     parsed = benchmark.parse(item, output)
@@ -102,6 +105,7 @@ def grade(benchmark: Benchmark, answered: ItemAnswer, replies: Replies) -> Grade
 def grade_all(
     benchmark: Benchmark, answered: Iterable[ItemAnswer], replies: Mapping[tuple[str, str], Replies]
 ) -> list[Graded]:
+    """Grade all answers; judges' replies are looked up by condition and item."""
     return [grade(benchmark, a, replies.get((a.condition, a.item.id), {})) for a in answered]
 
 
@@ -157,6 +161,7 @@ def _row(
 
 
 def parts_of(graded: Sequence[Graded], measure: str) -> list[rates.WeightedItem]:
+    """Weighted numerators and denominators of a measure, with the recording as their cluster."""
     return [rates.WeightedItem(g.cluster, *g.grades[measure]) for g in graded]
 
 

@@ -1,4 +1,4 @@
-"""Pages of `mf evaluate`: the table over all benchmarks, and a page each with its groups, controls and failures."""
+"""HTML pages of `mf evaluate`: an overview, and one page per benchmark with groups, controls and failures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ MAX_FAILURES = 24
 
 @dataclass(frozen=True)
 class Failure:
+    """One wrong answer as a page shows it, with its audio file."""
+
     graded: Graded
     audio: str | None
     """Address of the sound as the model heard it; None where it cannot be decoded."""
@@ -27,10 +29,12 @@ class Failure:
 
 
 def write_overview_page(out: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write index.html over all benchmarks of the folder."""
     write_page(out, "index.html", "benchmarks.html.j2", outcomes=outcomes, **_common())
 
 
 def write_benchmark_page(out: Path, outcome: Outcome, graded: Sequence[Graded], data: Path) -> None:
+    """Write one benchmark's page, with groups, controls and failures to listen to."""
     address = f"{outcome.run.benchmark}/index.html"
     title = outcome.rows[0].title if outcome.rows else outcome.run.benchmark
     write_page(
@@ -61,6 +65,7 @@ def headline(outcome: Outcome) -> list[RateRow]:
 
 
 def control_value(outcome: Outcome, measure: str, condition: str) -> float | None:
+    """Value of a measure under a control condition, over all groups; None where it was not run."""
     found = [r for r in outcome.rows if (r.measure, r.condition, r.group) == (measure, condition, ALL)]
     return found[0].value if found else None
 

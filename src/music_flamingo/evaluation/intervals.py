@@ -28,6 +28,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Interval:
+    """A value and the bounds of its 95 % interval."""
+
     value: float
     low: float
     high: float

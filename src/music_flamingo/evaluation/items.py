@@ -1,4 +1,4 @@
-"""Questions about held-out pieces, answered by the scores' truth and never by MIR output.
+"""Questions about held-out pieces, answered from the scores' truth, never from MIR output.
 
 Every family has a closed set of answers. Up to `per_family` tracks are asked about, as evenly over its answers and
 its works as the pieces allow; what imbalance is left is undone by weighting (intervals.py), so that guessing, or
@@ -41,6 +41,7 @@ class ExamItem:
 
     @property
     def id(self) -> str:
+        """Id of the item: family, category and track."""
         return "/".join(part for part in (self.family, self.category, self.track_id) if part)
 
 

@@ -1,4 +1,4 @@
-"""Judges: a language model, or an embedding model, that is shown an answer and its reference, never the music.
+"""LLM-as-judge and embedding judges (text only).
 
 Prompt, model and words are pinned: the key of a judgement is the judge's digest and the very words put to it. What a
 judge says is kept as it is; reading it is part of scoring (benchmarks/judged), and what cannot be read is counted.
@@ -46,6 +46,7 @@ class Judge:
         self._client = JsonClient(endpoint, seed=0)
 
     def reply(self, call: JudgeCall) -> str | Failed:
+        """Ask the judge, or take its recorded reply; Failed where the server did not answer."""
         key = sha256_json([self.digest, call.words])
         if call.task == EMBEDDING:
             body: dict[str, object] = {"model": self.name, "input": json.loads(call.words)}

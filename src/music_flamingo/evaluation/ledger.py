@@ -1,4 +1,4 @@
-"""A ledger: finished calls, one JSON object a line, added to and never rewritten.
+"""Append-only log of finished calls, one JSON object a line.
 
 A batch is written, flushed to disk, and only then counted: a kill costs the batch in flight. A last line that a kill
 cut is dropped when the ledger is opened again.
@@ -17,6 +17,8 @@ from music_flamingo.core.record import RecordPart
 
 
 class Entry(RecordPart):
+    """A finished call under its key."""
+
     key: str
     """What the call was: equal keys have equal answers."""
 
@@ -44,6 +46,8 @@ E = TypeVar("E", bound=Entry)
 
 
 class Ledger(Generic[E]):
+    """Reads and appends finished calls of one kind; a torn last line is dropped."""
+
     def __init__(self, path: Path, kind: type[E]) -> None:
         self.path, self._kind = path, kind
         self.entries: dict[str, E] = {}

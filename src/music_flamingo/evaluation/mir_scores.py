@@ -1,4 +1,4 @@
-"""Measured facts against the score's truth, by mir_eval: one number a performance and fact.
+"""Score measured facts against the score's truth by mir_eval: one number per performance and fact.
 
 beat F, downbeat F   F-measure within 70 ms, from 5 s on (all of it where a performance ends before 10 s)
 tempo Acc1, Acc2     within 4 %; of Acc2 also the double, triple, half and third
@@ -48,6 +48,7 @@ def _sound(facts: Facts, truth: Truth) -> Mapping[str, float]:
 
 
 def key_score(reference: str, estimated: str) -> float:
+    """Weighted key score of mir_eval (0 to 1)."""
     import mir_eval
 
     return float(mir_eval.key.weighted_score(reference, estimated))
@@ -88,6 +89,7 @@ def chord_score(reference: Sequence[Segment], estimated: Sequence[Segment]) -> f
 
 
 def section_score(reference: Sequence[Segment], estimated: Sequence[Segment], within_s: float) -> float:
+    """F-measure of section boundaries within `within_s` seconds (0 to 1), by mir_eval."""
     import mir_eval
 
     reference_times, estimated_times = _intervals(reference)[0], _intervals(estimated)[0]

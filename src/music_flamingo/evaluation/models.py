@@ -1,4 +1,4 @@
-"""Models that are asked: a release or model folder in this process, or an OpenAI-compatible endpoint that hears.
+"""Models under evaluation: a release or model folder in this process, or an OpenAI-compatible endpoint.
 
 Both give words to a batch of (prompt, sound). A model's digest says which model answered: of a folder the bytes of its
 weights, of an endpoint its address, name and the revision the user states (what it really serves cannot be seen).
@@ -26,17 +26,23 @@ TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class ModelInput:
+    """A prompt and the audio to play with it."""
+
     prompt: str
     sound: PlayedAudio
 
 
 @dataclass(frozen=True)
 class ModelOutput:
+    """The generated text, or the problem that prevented it."""
+
     text: str
     problem: str = ""
 
 
 class Model(Protocol):
+    """A model under evaluation: it answers a batch of prompts with audio."""
+
     name: str
     digest: str
     think: bool
@@ -69,6 +75,7 @@ class FolderModel:
         self._listener: Any = None
 
     def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
+        """Answer a batch by the local model, loaded at the first call."""
         from music_flamingo.model.listener import Ask, Listener
 
         if self._listener is None:
@@ -116,6 +123,7 @@ class EndpointModel:
         self._client = JsonClient(endpoint, seed)
 
     def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
+        """Answer a batch by concurrent requests; Failed for each that failed."""
         with ThreadPoolExecutor(max(1, len(batch))) as pool:
             return list(pool.map(self._ask, batch))
 
@@ -150,6 +158,7 @@ def endpoint_of(url: str, api_key_env: str | None) -> Endpoint:
 
 
 def chat_body(model: str, messages: list[dict[str, object]], max_tokens: int) -> dict[str, object]:
+    """Body of a chat completion at temperature 0."""
     return {"model": model, "messages": messages, "max_tokens": max_tokens, "temperature": 0}
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: run.json (what was asked of whom), items.jsonl, results.json, results.md."""
+"""Files of an evaluation: run.json (settings), items.jsonl, results.json, results.md."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +63,8 @@ class ControlDifference(RecordPart):
 
 
 class Outcome(RecordPart):
+    """Result of one evaluation: rates, differences from the controls, and position bias."""
+
     run: EvaluationRun
     rows: list[RateRow]
     controls: list[ControlDifference]
@@ -78,6 +80,7 @@ class Outcome(RecordPart):
 
 
 def outcome_of(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded]) -> Outcome:
+    """Compute rates, controls and position bias of graded answers."""
     placed = positions(graded)
     return Outcome(
         run=run,
@@ -113,12 +116,14 @@ def _controls(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded]
 
 
 def write_outcome(folder: Path, outcome: Outcome, graded: Sequence[Graded]) -> None:
+    """Write items.jsonl, results.json and results.md into the folder."""
     write_atomic(folder / ITEMS, "".join(g.model_dump_json() + "\n" for g in graded))
     write_atomic(folder / RESULTS, outcome.model_dump_json(indent=1) + "\n")
     write_atomic(folder / TABLE, outcome_markdown(outcome))
 
 
 def read_run(folder: Path) -> EvaluationRun:
+    """Read run.json; MissingInputError where nothing was evaluated."""
     path = folder / RUN
     if not path.is_file():
         raise MissingInputError(f"{folder} holds no {RUN}: nothing was evaluated there yet.")
@@ -126,6 +131,7 @@ def read_run(folder: Path) -> EvaluationRun:
 
 
 def read_outcome(folder: Path) -> Outcome:
+    """Read results.json; MissingInputError where it is missing."""
     path = folder / RESULTS
     if not path.is_file():
         raise MissingInputError(f"{folder} holds no {RESULTS}: evaluate there first.")
@@ -133,6 +139,7 @@ def read_outcome(folder: Path) -> Outcome:
 
 
 def read_items(folder: Path) -> list[Graded]:
+    """Read items.jsonl; MissingInputError where it is missing."""
     path = folder / ITEMS
     if not path.is_file():
         raise MissingInputError(f"{folder} holds no {ITEMS}: evaluate there first.")
@@ -166,6 +173,7 @@ def table_markdown(outcomes: Sequence[Outcome]) -> str:
 
 
 def outcome_markdown(outcome: Outcome) -> str:
+    """Format the outcome as Markdown: table, run and controls."""
     run = outcome.run
     lines = [
         f"# {outcome.rows[0].title if outcome.rows else run.benchmark}: {run.model}",

@@ -1,4 +1,4 @@
-"""The files over all benchmarks of a folder: one table (JSON, Markdown) and the pages."""
+"""Write the files over all benchmarks of a folder: one table (JSON, Markdown) and the pages."""
 
 import json
 from collections.abc import Sequence

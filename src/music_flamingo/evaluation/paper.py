@@ -1,6 +1,6 @@
-"""The published table (paper, section on results): what Music Flamingo reached, and what was best before it.
+"""The published table (paper, section on results): Music Flamingo's values and the previous best.
 
-In the unit that a benchmark is shown in. A row is put beside ours where the task is the same; which scorer, prompt and
+In the unit of the benchmark. A row is compared with ours where the task is the same; which scorer, prompt and
 subset the paper used is published for none of them, so a difference is a comparison and no verdict.
 """
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
+    """A value of the paper, the previous best and its holder, and the metric."""
+
     value: float
     previous: float
     previous_by: str

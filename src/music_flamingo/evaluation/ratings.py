@@ -1,4 +1,4 @@
-"""Listening tests: captions handed to listeners without their models' names, and what they say read back.
+"""Blind listening tests: export captions without their models' names, import and summarise the ratings.
 
     mf ratings export evaluations/a evaluations/b -o test     test/sheet.csv for listeners, test/key.json to keep
     mf ratings import test sheet-anna.csv sheet-bao.csv       means with intervals, and how far listeners agree
@@ -40,6 +40,8 @@ class Coded(RecordPart):
 
 
 class Rating(RecordPart):
+    """One listener's score of one caption on one scale."""
+
     rater: str
     model: str
     item_id: str
@@ -179,6 +181,7 @@ def model_ratings(ratings: Sequence[Rating], resamples: int, seed: int) -> list[
 
 
 def rater_agreement(ratings: Sequence[Rating]) -> list[Agreed]:
+    """Agreement of the listeners on each scale."""
     raters = sorted({r.rater for r in ratings})
     agreed = []
     for scale in SCALES:
@@ -203,6 +206,7 @@ def rater_agreement(ratings: Sequence[Rating]) -> list[Agreed]:
 
 
 def ratings_markdown(models: Sequence[ModelRating], agreed: Sequence[Agreed]) -> str:
+    """Format mean ratings and agreement as Markdown tables."""
     lines = ["| model | scale | captions | ratings | mean [95 %] |", "|---|---|---:|---:|---:|"]
     lines += [f"| {m.model} | {m.scale} | {m.num_items} | {m.num_ratings} | {m.mean:.2f} [{m.low:.2f}, {m.high:.2f}] |"
               for m in models]  # fmt: skip

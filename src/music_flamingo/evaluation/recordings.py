@@ -1,4 +1,4 @@
-"""What is played for an item under each condition, decoded only when somebody asks for it.
+"""Audio of an item under each condition, decoded lazily.
 
 audio     the recording itself; several files one after another
 permuted  the recording, its options in another order
@@ -112,6 +112,7 @@ class Digests:
         self._known: dict[Path, str] = {}
 
     def of(self, paths: Sequence[Path]) -> list[str]:
+        """SHA-256 of each file, computed once per path."""
         for path in paths:
             if path not in self._known:
                 self._known[path] = sha256_file(path)

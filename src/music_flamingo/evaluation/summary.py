@@ -1,7 +1,7 @@
-"""From predictions to scores: one cell for each model, condition and family, and the differences that matter.
+"""Aggregate predictions into scores by model, condition and family, with differences and intervals.
 
 `all` is the mean over families of questions, each counting the same (captions stand apart). Differences are paired:
-the same questions, resampled together. They are written beside the scores (`evaluation.json`), so that a release is
+the same questions, resampled together. They are written next to the scores (`evaluation.json`), so that a release is
 judged by them and not by whether two intervals happen to overlap.
 """
 
@@ -109,6 +109,7 @@ def read_evaluation(scores: Path) -> Evaluation:
 
 
 def write_evaluation(scores: Path, evaluation: Evaluation) -> None:
+    """Write the evaluation's summary into the scores port."""
     write_atomic(scores / EVALUATION_FILE, evaluation.model_dump_json(indent=1) + "\n")
 
 

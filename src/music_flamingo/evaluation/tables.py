@@ -1,4 +1,4 @@
-"""The results table: families by models, each model beside its controls. The small twin of the paper's ablation.
+"""The results table: families by models, with the controls of each model.
 
 A cell reads `72 [64, 80]`: balanced accuracy in percent and its 95 % interval. `all` is the mean over the families
 above it; captions, judged category by category, stand below it.
@@ -39,6 +39,7 @@ def markdown_table(scores: Sequence[Score], chance: Mapping[str, float]) -> str:
 
 
 def cell(score: Score) -> str:
+    """Format an accuracy with its interval, in percent."""
     return f"{100 * score.accuracy:.0f} [{100 * score.low:.0f}, {100 * score.high:.0f}]"
 
 

@@ -1,4 +1,4 @@
-"""A batch taken apart again into samples, from nothing but the tensors that the model would be given.
+"""Reconstruct samples from a collated batch's tensors.
 
 B rows, L tokens of a row, N tokens of a packed row, S samples.
 """
@@ -27,6 +27,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class InspectedToken:
+    """One token of a batch: id, text, loss weight, position, and the question it belongs to."""
+
     id: int
     text: str
     weight: float
@@ -38,6 +40,7 @@ class InspectedToken:
 
     @property
     def kind(self) -> Kind:
+        """ "audio", "taught" (a loss weight above 0) or "read"."""
         return "audio" if self.is_audio else "taught" if self.weight > 0 else "read"
 
 
@@ -51,15 +54,19 @@ class TokenRun:
 
     @property
     def weight(self) -> float:
+        """Loss weight of the run's tokens."""
         return self.tokens[0].weight
 
     @property
     def question(self) -> int:
+        """Number of the question that the run belongs to."""
         return self.tokens[0].question
 
 
 @dataclass(frozen=True)
 class InspectedSample:
+    """One reconstructed sample: window (s), tokens, runs of tokens, padding."""
+
     subject: Subject
     window_s: tuple[float, float]
     track_s: float
@@ -68,15 +75,19 @@ class InspectedSample:
     num_padding: int
 
     def count(self, kind: Kind) -> int:
+        """Number of tokens of this kind."""
         return sum(token.kind == kind for token in self.tokens)
 
     @property
     def name(self) -> str:
+        """The track's id and the window in seconds."""
         return f"{self.subject.window.track_id}, {self.window_s[0]:.2f} to {self.window_s[1]:.2f} s"
 
 
 @dataclass(frozen=True)
 class Batch:
+    """One reconstructed batch of a stage's step, with its samples."""
+
     stage: str
     step: int
     num_steps: int
@@ -89,10 +100,12 @@ class Batch:
     notes: tuple[str, ...]
 
     def count(self, kind: Kind) -> int:
+        """Number of tokens of this kind over all samples."""
         return sum(sample.count(kind) for sample in self.samples)
 
     @property
     def num_padding(self) -> int:
+        """Number of padding tokens over all samples."""
         return sum(sample.num_padding for sample in self.samples)
 
     @property

@@ -1,4 +1,4 @@
-"""What would be wrong about a batch. Each check reads the tokens alone: none asks the code that made them."""
+"""Check a batch for mistakes, from its tokens alone and independently of the collator."""
 
 from collections.abc import Iterator, Sequence
 

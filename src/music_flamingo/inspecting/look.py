@@ -1,4 +1,4 @@
-"""The batch of a step, out of the stage's own plan and collator. No weights are loaded."""
+"""Rebuild the batch of one step by the stage's own schedule and collator, without weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +34,8 @@ NOT_HEARD = "Training keeps 1 in {of:g} questions, those the model is least sure
 
 @dataclass(frozen=True)
 class InspectedBatch:
+    """A reconstructed batch and the mistakes found in it."""
+
     batch: Batch
     mistakes: tuple[str, ...]
 
@@ -53,6 +55,7 @@ def look(stage_name: str, params: Mapping[str, Any], data: Path, step: int) -> I
 
 
 def at_step(stage_name: str, config: Any, prepared: Lessons | Questions, step: int) -> InspectedBatch:
+    """Rebuild and check the batch of this step of a supervised or GRPO stage."""
     if isinstance(prepared, Lessons):
         return _of_lessons(stage_name, config, prepared, step)
     return _of_questions(stage_name, config, prepared, step)

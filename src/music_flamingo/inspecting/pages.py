@@ -1,4 +1,4 @@
-"""A batch for reading: as text in a terminal, or as one plain page that needs nothing else."""
+"""Render a batch as text for a terminal or as one self-contained HTML page."""
 
 import textwrap
 from collections.abc import Iterator
@@ -28,6 +28,7 @@ def as_text(seen: InspectedBatch, limit: int) -> str:
 
 
 def write_page(path: Path, seen: InspectedBatch, limit: int) -> None:
+    """Write the page of a batch with at most `limit` samples."""
     environment = Environment(
         loader=PackageLoader("music_flamingo.inspecting"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""What can be measured in a recording: one Protocol a fact, one adapter file a tool.
+"""Music information retrieval: one Protocol per fact, one adapter file per tool.
 
 Every tool reads the same decoded Signal and gives a record of `records.facts` with its name, version and confidence.
 A tool that hears nothing to measure raises NothingFoundError; a tool that is not installed raises MissingToolError
@@ -52,6 +52,7 @@ class Signal:
 
     @property
     def duration_s(self) -> float:
+        """Length in seconds."""
         return len(self.samples) / RATE_HZ
 
     def shared(self, make: Callable[["Signal"], T]) -> T:
@@ -87,38 +88,64 @@ class Rhythm:
 
 
 class BeatTracker(Protocol):
-    def track(self, signal: Signal) -> Rhythm: ...
+    """Estimates beats, meter and tempo."""
+
+    def track(self, signal: Signal) -> Rhythm:
+        """Track beats (s), positions in the bar, meter and tempo (BPM)."""
 
 
 class KeyEstimator(Protocol):
-    def estimate(self, signal: Signal) -> Key: ...
+    """Estimates the global key."""
+
+    def estimate(self, signal: Signal) -> Key:
+        """Estimate the key of the whole recording."""
 
 
 class KeyFollower(Protocol):
-    def follow(self, signal: Signal) -> list[Segment]: ...
+    """Estimates local keys."""
+
+    def follow(self, signal: Signal) -> list[Segment]:
+        """Estimate the key over time, as labelled segments (s)."""
 
 
 class ChordRecogniser(Protocol):
-    def recognise(self, signal: Signal) -> Chords: ...
+    """Estimates chords."""
+
+    def recognise(self, signal: Signal) -> Chords:
+        """Estimate chords as labelled segments (s)."""
 
 
 class SectionFinder(Protocol):
-    def find(self, signal: Signal) -> Sections: ...
+    """Estimates the form."""
+
+    def find(self, signal: Signal) -> Sections:
+        """Segment the recording into labelled sections (s)."""
 
 
 class SoundDescriber(Protocol):
-    def describe(self, signal: Signal) -> Sound: ...
+    """Estimates drums, texture and articulation."""
+
+    def describe(self, signal: Signal) -> Sound:
+        """Describe drums, texture and envelope of the recording."""
 
 
 class DynamicsMeter(Protocol):
-    def measure(self, signal: Signal) -> Dynamics: ...
+    """Measures loudness over time."""
+
+    def measure(self, signal: Signal) -> Dynamics:
+        """Measure the range (dB) and trend of loudness."""
 
 
 class InstrumentTagger(Protocol):
-    def tag(self, signal: Signal) -> Instruments: ...
+    """Estimates which instruments sound."""
+
+    def tag(self, signal: Signal) -> Instruments:
+        """Tag instruments with their probabilities (0 to 1)."""
 
 
 class LyricsSource(Protocol):
+    """Gives the lyrics of a recording."""
+
     def read(self, track: Track, signal: Signal, has_voice: bool | None) -> Lyrics:
         """`has_voice` is what a tagger said; None where none was asked."""
         ...

@@ -1,4 +1,4 @@
-"""The dynamic Bayesian network of beats and bars, decoded beat by beat.
+"""Dynamic Bayesian network of beats and bars, decoded beat by beat.
 
 Krebs, Böck and Widmer: An Efficient State Space Model for Joint Tempo and Meter Tracking (ISMIR 2015). It is the model
 of madmom's DBNDownBeatTrackingProcessor with its constants, and gives the same beats. Between two beats the model has

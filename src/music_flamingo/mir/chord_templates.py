@@ -1,4 +1,4 @@
-"""A cheap second opinion on chords: which triad the chroma of each chord's time resembles most."""
+"""Secondary chord estimator: the triad template nearest to the chroma of each chord's segment."""
 
 from dataclasses import dataclass
 
@@ -15,6 +15,8 @@ THIRDS = (4, 3)
 
 @dataclass(frozen=True)
 class ChordTemplates:
+    """Judges chords by triad templates."""
+
     def judge(self, signal: Signal, fact: Chords) -> Opinion:
         """Agrees with the share of the chords' time that it would name alike. Raises NothingFoundError without any."""
         chroma, templates = signal.shared(tonal).chroma, _templates()

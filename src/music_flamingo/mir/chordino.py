@@ -49,6 +49,8 @@ _LABEL = re.compile(r"([A-G][b#]?)([a-z0-9]*)(?:/([A-G][b#]?))?")
 
 @dataclass
 class Chordino:
+    """Estimates chords by the Vamp plugin Chordino."""
+
     _host: Any = field(init=False, repr=False)
     _version: str = field(init=False)
 

@@ -1,4 +1,4 @@
-"""librosa compiles functions when they are first called and keeps them on disk, where two processes at once spoil them.
+"""Serialise librosa's numba compilation: its on-disk cache is not process-safe.
 
 numba's cache has no lock: a worker that reads what another is writing crashes in native code, then and ever after. So
 each process makes its tool work once, on a moment of noise, while no other does; later calls only read.

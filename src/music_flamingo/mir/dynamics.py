@@ -18,6 +18,8 @@ TOOL, VERSION = "ebu_r128", "BS.1770-4"
 
 @dataclass(frozen=True)
 class LoudnessDynamics:
+    """Measures range and trend of short-term loudness (dB)."""
+
     trend_db: float
     """A straight line through the loudness must rise or fall by this much from end to end to be called a trend."""
 

@@ -1,4 +1,4 @@
-"""Keys over time: a sliding window of chroma against the profiles of the 24 keys, with a price on every change.
+"""Local keys: chroma in a sliding window against 24 key profiles, with a cost on every change.
 
 The price is the hysteresis: the music leaves a key only for one that fits better by more than the price over the
 whole stay. Profiles: Temperley, The Cognition of Basic Musical Structures, as revised for Music and Probability.
@@ -21,6 +21,8 @@ MINOR = (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0
 
 @dataclass(frozen=True)
 class KeyWindows:
+    """Estimates local keys by Viterbi decoding over sliding windows."""
+
     window_s: float
     step_s: float
     price: float
@@ -45,6 +47,7 @@ class KeyWindows:
 
 
 def with_changes(key: Key, changes: list[Segment]) -> Key:
+    """A copy of the key with these segments of local keys."""
     return key.model_copy(update={"changes": changes})
 
 

@@ -1,4 +1,4 @@
-"""How keys are written: one spelling for each of the 24, the one with the fewer accidentals."""
+"""Key names: one spelling for each of the 24 keys, the one with fewer accidentals."""
 
 from typing import Literal, cast
 

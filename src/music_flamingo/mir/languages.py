@@ -1,4 +1,4 @@
-"""The language of heard words: the source's tag, or recognised in the text by py3langid (offline, 4.6 MB, BSD)."""
+"""Language of transcribed words: the source's tag, or identified in the text by py3langid (offline, BSD)."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -41,6 +41,7 @@ class LanguageRule:
     """Of a language recognised in the text; None for the source's tag."""
 
     def of(self, text: str, track: Track) -> tuple[str | None, LanguageSource]:
+        """The language (None if unknown) and whether the source or the text gave it."""
         if self.min_text_confidence is None:
             return track.language, "source"
         return recognise_language(text, self.min_text_confidence), "text"

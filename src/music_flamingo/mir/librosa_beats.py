@@ -23,6 +23,8 @@ SHORTER_BAR_WINS = 1.02
 
 @dataclass
 class LibrosaBeatTracker:
+    """Tracks beats, meter and tempo by librosa."""
+
     beats_per_bar: Sequence[int]
     min_bpm: float
     max_bpm: float

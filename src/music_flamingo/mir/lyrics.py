@@ -22,6 +22,7 @@ class SourceLyrics:
     """The words of `Track.lyrics`. They come without times: every line spans the whole recording."""
 
     def read(self, track: Track, signal: Signal, has_voice: bool | None) -> Lyrics:
+        """The track's own lyrics as untimed lines; unavailable where it has none."""
         lines = [line.strip() for line in (track.lyrics or "").splitlines() if line.strip()]
         if not lines or not track.duration_s:
             return UNAVAILABLE

@@ -1,4 +1,4 @@
-"""Key and chords by madmom's convolutional nets, on the spectrum that other tools look at too.
+"""Key and chords by madmom's convolutional networks, on the shared spectrum.
 
 Korzeniowski and Widmer: Genre-Agnostic Key Classification with Convolutional Neural Networks (ISMIR 2018); A Fully
 Convolutional Deep Auditory Model for Musical Chord Recognition (MLSP 2016). The models are CC BY-NC-SA 4.0.
@@ -113,5 +113,6 @@ REACH = 11
 
 
 def require_sound(signal: Signal) -> None:
+    """Raise NothingFoundError where the recording is silent."""
     if float(np.abs(signal.samples).max()) < SILENT_BELOW:
         raise NothingFoundError("the recording is silent")

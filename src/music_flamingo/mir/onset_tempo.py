@@ -1,4 +1,4 @@
-"""A cheap second opinion on the tempo: how the rises of level, measured already for the beats, repeat themselves."""
+"""Secondary tempo estimator: autocorrelation of the onset strength that beat tracking computed."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,13 @@ MIN_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class OnsetTempo:
+    """Estimates the tempo between `min_bpm` and `max_bpm`."""
+
     min_bpm: float
     max_bpm: float
 
     def judge(self, signal: Signal, fact: Tempo) -> Opinion:
+        """Estimate the tempo and compare it with the fact."""
         bpm = self.estimate(signal)
         agrees = tempo_agreement(fact.bpm, bpm)
         return Opinion(tool="onset_autocorrelation", tool_version="1", value=f"{bpm:.1f} BPM", agrees=agrees)

@@ -1,4 +1,4 @@
-"""Second opinions: what another tool says of a fact, how far it agrees, and what disagreement does to the confidence.
+"""Secondary estimates of a fact: their agreement with it, and its effect on the confidence.
 
 The rule: confidence = the tool's own * (1 - doubt * (1 - mean agreement)). With a doubt of 0.5 full disagreement
 halves it, and full agreement leaves it on the tool's own scale.
@@ -30,12 +30,13 @@ MINOR_QUALITIES = ("min", "dim", "hdim")
 class SecondEstimator(Protocol[C]):
     """A tool that says what it makes of a fact. Raises NothingFoundError when it has no opinion."""
 
-    def judge(self, signal: Signal, fact: C) -> Opinion: ...
+    def judge(self, signal: Signal, fact: C) -> Opinion:
+        """Estimate the fact anew and give the agreement (0 to 1)."""
 
 
 @dataclass(frozen=True)
 class SecondOpinions:
-    """Who is asked beside the first tools; None asks nobody."""
+    """Secondary estimators per fact; None disables."""
 
     tempo: SecondEstimator[Tempo] | None
     key: SecondEstimator[Key] | None
@@ -54,17 +55,23 @@ class SecondOpinions:
 
 @dataclass(frozen=True)
 class KeyJudge:
+    """Judges keys by a second key estimator."""
+
     tool: KeyEstimator
 
     def judge(self, signal: Signal, fact: Key) -> Opinion:
+        """Estimate the key anew and compare."""
         return key_opinion(self.tool.estimate(signal), fact)
 
 
 @dataclass(frozen=True)
 class ChordJudge:
+    """Judges chords by a second recogniser."""
+
     tool: ChordRecogniser
 
     def judge(self, signal: Signal, fact: Chords) -> Opinion:
+        """Recognise chords anew; the agreement is the share of time with equal triads."""
         other = self.tool.recognise(signal)
         share = same_triads(fact.segments, other.segments)
         return Opinion(
@@ -89,6 +96,7 @@ def tempo_agreement(bpm: float, other_bpm: float) -> float:
 
 
 def key_opinion(other: Key, key: Key) -> Opinion:
+    """Compare a second estimate of the key with the first."""
     return Opinion(
         tool=other.tool, tool_version=other.tool_version, value=other.label, agrees=key_agreement(key, other)
     )

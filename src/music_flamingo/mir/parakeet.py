@@ -47,6 +47,8 @@ class ParakeetToken:
 
 
 class ParakeetLyrics:
+    """Transcribes lyrics by Parakeet."""
+
     def __init__(
         self,
         folder: Path,
@@ -76,6 +78,7 @@ class ParakeetLyrics:
         self._recogniser = Recogniser(config.model_type, version)
 
     def read(self, track: Track, signal: Signal, has_voice: bool | None) -> Lyrics:
+        """Transcribe lines and words with times (s); no lyrics where there is no voice."""
         if has_voice is False:
             return no_lyrics(self._recogniser, "no_voice")
         words = self.words(signal)

@@ -1,4 +1,4 @@
-"""From tracked beats to the tempo, and to the level of the pulse that the percussion plays.
+"""Tempo from tracked beats, at the metrical level that the percussion plays.
 
 Beat trackers double slow tempi. A drum on every second tracked beat only, or on every third, says that the beat is
 the slower one: of 216 rendered 12 s clips with drums, this mended all 26 doubled or tripled ones.

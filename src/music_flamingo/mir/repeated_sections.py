@@ -1,4 +1,4 @@
-"""Sections by what comes back, and by what changes.
+"""Section segmentation by repetition and novelty.
 
 A section begins where the music of another section's beginning comes again (as in a verse after the chorus), and where
 harmony and timbre of the next seconds differ from those of the last (Foote's novelty, with the kernel as long as a
@@ -35,6 +35,8 @@ SILENT_BELOW = 1e-4
 
 @dataclass(frozen=True)
 class RepeatedSections:
+    """Finds sections by repetition and novelty in chroma and timbre."""
+
     min_section_s: float
     repeat_above: float
     """Correlation of harmony and timbre, over a phrase, above which it is the same music again."""

@@ -73,6 +73,7 @@ def excerpts(samples: np.ndarray) -> list[np.ndarray]:
 
 @lru_cache(maxsize=1)
 def load_model() -> SoundModel:
+    """Load the logistic regressions' coefficients, once a process."""
     stored = json.loads(MODEL.read_text())
     assert tuple(stored["claims"]) == CLAIMS
     return SoundModel(

@@ -1,4 +1,4 @@
-"""Numbers that tell drums from pitched sound, one line from several, and held notes from dying ones.
+"""Features that separate drums from pitched sound, single from several voices, sustained from decaying notes.
 
 Three looks at the same excerpt, each at the frame size that shows it best: short frames for blows, middle ones for the
 course of single partials, long ones for the notes that sound together. Levels are relative to the excerpt's own mean

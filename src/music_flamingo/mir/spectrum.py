@@ -1,4 +1,4 @@
-"""Magnitude spectra in blocks, so that an hour of music needs no more memory than a minute.
+"""Magnitude spectra computed in blocks, in constant memory.
 
 T frames, F bins from 0 Hz, of `frame_size // 2 + 1`.
 """
@@ -11,6 +11,7 @@ BLOCK_FRAMES = 512
 
 
 def num_frames(num_samples: int, hop_size: int) -> int:
+    """Number of frames of `num_samples` samples, the last one partial."""
     return -(-num_samples // hop_size)
 
 

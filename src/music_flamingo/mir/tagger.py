@@ -2,7 +2,7 @@
 an Audio Spectrogram Transformer, Gong et al. 2021), from a local folder.
 
 The recording is heard in windows of `window_s` every `hop_s`. An instrument is as likely as in its clearest window. A
-voice is looked for in every stretch of `hop_s`: its probability there is the mean of the windows over it.
+voice is looked for in every segment of `hop_s`: its probability there is the mean of the windows over it.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,8 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class TagRules:
+    """Window and hop (s), and the least probabilities of instruments and of voice."""
+
     window_s: float
     hop_s: float
     min_probability: float
@@ -35,6 +37,8 @@ class TagRules:
 
 
 class AudioTagger:
+    """Tags instruments and voice by an audio-classification model."""
+
     def __init__(self, folder: Path, rules: TagRules, device: Device) -> None:
         self._version = folder_sha256(folder)[:12]
         from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
@@ -52,6 +56,7 @@ class AudioTagger:
             )
 
     def tag(self, signal: Signal) -> Instruments:
+        """Tag the recording: instruments by their highest probability over all windows."""
         samples = signal.shared(at_model_rate)
         starts_s = window_starts(signal.duration_s, self._rules.window_s, self._rules.hop_s)
         probabilities = self._probabilities(samples, starts_s)

@@ -1,4 +1,4 @@
-"""The spectrum in which notes are told apart, made once for all tools that look at harmony or timbre.
+"""The high-resolution spectrum shared by all tools for harmony and timbre, computed once.
 
 T frames, 10 a second, of 186 ms; F bins of 5.4 Hz up to 5 kHz.
 """

@@ -36,6 +36,8 @@ class TranscriptionFailedError(RuntimeError):
 
 
 class WordReply(BaseModel):
+    """One word of the server's reply, with times (s)."""
+
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
     word: str
     start: float
@@ -44,6 +46,8 @@ class WordReply(BaseModel):
 
 
 class SegmentReply(BaseModel):
+    """One segment of the server's reply, with times (s) and mean log probability."""
+
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
     start: float
     end: float
@@ -77,6 +81,8 @@ class TranscriptionReply(BaseModel):
 
 @dataclass
 class EndpointLyrics:
+    """Transcribes lyrics by an OpenAI-compatible server."""
+
     endpoint: Endpoint
     model: str
     revision: str

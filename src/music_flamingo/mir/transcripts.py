@@ -1,4 +1,4 @@
-"""Heard words and how they become lyrics: windows over a whole song, their seams, lines, and what is believed.
+"""Transcribed words to lyrics: windows over a whole song, merging at seams, lines, thresholds.
 
 A recogniser hears a song in overlapping windows. The rule at a seam: the earlier window's words count up to the middle
 of what both heard, the later window's from where the last of those ends, but for the first quarter of what both heard,
@@ -24,6 +24,8 @@ MIN_WORD_S = 0.02
 
 @dataclass(frozen=True)
 class HeardWord:
+    """A transcribed word with times (s) and probability."""
+
     start_s: float
     end_s: float
     text: str
@@ -32,9 +34,11 @@ class HeardWord:
 
     @property
     def middle_s(self) -> float:
+        """Middle of the word, in seconds."""
         return (self.start_s + self.end_s) / 2
 
     def later(self, by_s: float) -> "HeardWord":
+        """The word moved later by `by_s` seconds."""
         return HeardWord(self.start_s + by_s, self.end_s + by_s, self.text, self.probability)
 
 
@@ -49,6 +53,8 @@ class HeardWindow:
 
 @dataclass(frozen=True)
 class LyricsRules:
+    """The pause that ends a line (s), and the least confidence of lyrics."""
+
     line_pause_s: float
     """A rest this long between two words begins a new line, and so does the end of a sentence."""
     min_confidence: float
@@ -128,6 +134,7 @@ def to_lyrics(
 
 
 def no_lyrics(recogniser: Recogniser, why: WhyNoLyrics, confidence: float = 0.0) -> Lyrics:
+    """Lyrics that are unavailable for this reason."""
     return Lyrics(
         tool=recogniser.tool,
         tool_version=recogniser.version,

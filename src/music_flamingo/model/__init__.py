@@ -1,1 +1,1 @@
-"""MusicFlamingo from transformers: building a tiny one, the words and sounds it is given, listening with it."""
+"""MusicFlamingo from transformers: building a tiny one, its inputs, inference."""

@@ -1,4 +1,4 @@
-"""Words and sounds as the model takes them: conversations to token ids, samples to log-mel windows, both to batches.
+"""Model inputs: conversations to token ids, samples to log-mel windows, and both to batches.
 
 B batch, L tokens, W encoder windows (of all samples of a batch together), M mel bins, T mel frames.
 Text is tokenised with one audio mark, which then grows to as many audio tokens as the sound has: the ids equal the
@@ -152,5 +152,6 @@ def audio_of(sounds: Sequence[EncoderAudio]) -> dict[str, torch.Tensor]:
 
 
 def pad(values: Sequence, length: int, filler, side: str) -> list:
+    """Pad a sequence to `length` with `filler` on the given side ("left" or "right")."""
     padding = [filler] * (length - len(values))
     return padding + list(values) if side == "left" else list(values) + padding

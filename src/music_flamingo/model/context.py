@@ -1,8 +1,8 @@
-"""How much sound and text fit into the model's context: the one place where audio tokens are counted and cut.
+"""Context budget: how much audio and text fit. Audio tokens are counted and truncated here alone.
 
 A frame of the log-mel spectrogram is `hop` samples; four frames make one audio token (stride 2, then average
 pooling by 2). With the published model that is 40 ms a token and 750 tokens a window of 30 s.
-Nothing is cut silently: `window_of` follows a stated rule and gives the stretch that is heard.
+Nothing is cut silently: `window_of` follows a stated rule and gives the window that is heard.
 """
 
 import json
@@ -76,10 +76,12 @@ class Hearing:
 
     @property
     def max_samples(self) -> int:
+        """Longest audio that the model accepts, in samples at its own rate."""
         return int(self.max_audio_s * self.sample_rate_hz)
 
     @property
     def min_samples(self) -> int:
+        """Shortest audio that yields enough log-mel frames, in samples at the model's rate."""
         return (MIN_FRAMES - 1) * self.hop_samples + 1
 
     def audio_tokens(self, num_samples: int) -> int:

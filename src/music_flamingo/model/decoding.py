@@ -1,4 +1,4 @@
-"""Continuous batching: rows join a running batch between two words, and leave it when they end.
+"""Continuous batching: rows join a running batch between two tokens and leave when they end.
 
 B rows, L tokens of a prompt, P tokens in the cache (rows begin where their padding ends), D width, V vocabulary.
 Each row has its own temperature, seed and constraint. What a row says does not depend on who else is in the batch, but
@@ -33,6 +33,7 @@ class DecodingRow:
 
     @classmethod
     def of(cls, temperature: float, seed: int, constraint: Constraint | None = None) -> "DecodingRow":
+        """Start an empty row that samples at `temperature` with a generator seeded by `seed`."""
         return cls(temperature, torch.Generator().manual_seed(seed), constraint, [])
 
 

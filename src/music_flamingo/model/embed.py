@@ -1,4 +1,4 @@
-"""Word and sound embeddings of a batch, each sound encoded once however many rows hear it.
+"""Token and audio embeddings of a batch; each audio is encoded once, however many rows use it.
 
 B rows, L tokens, D width, N audio tokens of all rows together. GRPO asks one question five times over, so that the
 encoder would do its work five times; logits are those of the model's own path (a test holds them together).

@@ -1,4 +1,4 @@
-"""Model folders: `model/` with safetensors weights and the processor. Nothing else is ever loaded as weights."""
+"""Model folders: `model/` with safetensors weights and the processor; no other weight format is loaded."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A model that listens and answers: the one way in which evaluation, reasoning and serving use a trained model."""
+"""Inference wrapper shared by evaluation, reasoning and serving."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ WINDOW_RULE: Rule = "middle"
 
 @dataclass(frozen=True)
 class Ask:
+    """One request: audio (1-D samples at the model's rate), a question, its options, and whether to think first."""
+
     samples: np.ndarray
     """float32 mono at the model's rate, the whole track."""
     question: str
@@ -28,6 +30,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class ListenerOutput:
+    """The generated text, the audio window it was generated from (s), token counts, and whether it ended itself."""
+
     text: str
     window_s: tuple[float, float]
     """What the model listened to."""
@@ -40,6 +44,8 @@ class ListenerOutput:
 
 
 class Listener:
+    """Loads a model folder once and answers requests about audio."""
+
     def __init__(self, model, processor) -> None:
         self.model = model.eval()
         self.processor = processor

@@ -1,6 +1,6 @@
-"""Packing: samples of any length one after another in a single row, none seeing another, without padding.
+"""Sequence packing with block-diagonal attention (no padding).
 
-A batch padded to its longest sample computes mostly padding when songs of 30 s lie beside songs of 15 min (750 against
+A batch padded to its longest sample computes mostly padding when songs of 30 s and of 15 min share it (750 against
 22,500 audio tokens). Here the samples of a batch are one row of N tokens whose positions start anew with each sample,
 and attention runs sample by sample: the cost is the sum of the samples' own, and the logits are those of each alone.
 A sample may also be one sound with several questions that see the sound and not each other: the sound is then worked

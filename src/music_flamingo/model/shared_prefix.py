@@ -1,4 +1,4 @@
-"""Several continuations of one prompt in one row: the prompt, with its sound, is read once however many there are.
+"""Several continuations of one prompt in one row: the prompt and its audio are encoded once.
 
 B continuations of U different prompts, K of them at most of one prompt, P prompt tokens, C tokens of a continuation,
 L = P + K * C, D width. GRPO asks each question G times, and a prompt is mostly sound: in rows of their own G answers

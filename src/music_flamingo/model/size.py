@@ -1,4 +1,4 @@
-"""The dimensions of a tiny MusicFlamingo. Apart from the code that builds it: reading parameters imports no torch."""
+"""Dimensions of a tiny MusicFlamingo, without torch, so that parameters load quickly."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -56,6 +56,7 @@ def build_tokenizer(corpus: Iterable[str], vocabulary: int) -> PreTrainedTokeniz
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast, size: TinySize, sample_rate_hz: int) -> MusicFlamingoProcessor:
+    """Build the processor: a Whisper feature extractor at `sample_rate_hz` joined with the tokenizer."""
     extractor = WhisperFeatureExtractor(
         feature_size=size.mel_bins,
         sampling_rate=sample_rate_hz,

@@ -1,4 +1,4 @@
-"""`mf plan`: what a run will need, before anything runs: teachers' calls; tokens, memory and hours of training.
+"""`mf plan`: estimate teachers' calls and training's tokens, memory and hours before a run.
 
 Formulas and their sources: docs/reference/planning.md. Nothing here is imported by a stage.
 """

@@ -1,4 +1,4 @@
-"""What `mf plan` is told about a run that no stage is told: the section `plan:` of params.yaml and profiles."""
+"""Assumptions of `mf plan` that no stage takes: the section `plan:` of params.yaml and profiles."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,14 @@ from music_flamingo.core.errors import ConfigError
 
 
 class PlanningSettings(BaseModel):
+    """Base of planning's settings: frozen, unknown fields refused."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class Gpu(PlanningSettings):
+    """One kind of GPU: memory (GiB), peak TFLOP/s, utilisation when training and sampling, price per hour."""
+
     name: str
     memory_gib: float
     peak_tflops: float
@@ -41,6 +45,8 @@ class Samples(PlanningSettings):
 
 
 class Assumptions(PlanningSettings):
+    """What a plan assumes of the hardware (GPUs per stage) and of the data (samples per stage)."""
+
     gpus: dict[str, int]
     """Stage (backbone, sft, warmup, grpo) -> GPUs."""
     gpu: Gpu

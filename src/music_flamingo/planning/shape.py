@@ -29,11 +29,14 @@ class Linear:
 
     @property
     def parameters(self) -> int:
+        """Number of parameters: outputs x (inputs + 1 with a bias)."""
         return self.outputs * (self.inputs + self.has_bias)
 
 
 @dataclass(frozen=True)
 class Shape:
+    """Dimensions of the audio encoder, the projector and the language model."""
+
     mel_bins: int
     encoder_layers: int
     encoder_width: int
@@ -97,6 +100,7 @@ class Shape:
         return self.encoder_positions // 2
 
     def audio_tokens(self, audio_s: float) -> int:
+        """Audio tokens that `audio_s` seconds become after the projector."""
         return round(audio_s / self.window_s * self.window_tokens)
 
     def windows(self, audio_s: float) -> int:
@@ -142,11 +146,13 @@ class Shape:
     # --- operations of one forward pass ---
 
     def encoder_operations(self, windows: int) -> float:
+        """Floating-point operations of one forward pass of the encoder over `windows` windows."""
         e, positions = self.encoder_width, self.encoder_positions
         convolutions = 2 * KERNEL * e * (2 * positions * self.mel_bins + positions * e)
         return windows * (convolutions + positions * self._per_token("encoder") + self._encoder_attention())
 
     def projector_operations(self, audio_tokens: int) -> float:
+        """Floating-point operations of one forward pass of the projector."""
         return audio_tokens * self._per_token("projector")
 
     def language_operations(self, tokens: int) -> float:
@@ -159,6 +165,7 @@ class Shape:
         return 4 * pairs * self.heads * self.head_width * self.language_layers
 
     def head_operations(self, tokens: int) -> float:
+        """Floating-point operations of the language-model head over `tokens` tokens."""
         return tokens * self._per_token("head")
 
     def _encoder_attention(self) -> float:

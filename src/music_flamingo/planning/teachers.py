@@ -44,6 +44,7 @@ class PlanRow:
     need: PlannedCalls
 
     def line(self) -> str:
+        """Format the row: stage, calls, tokens, model and cost."""
         need, model, cost = self.need, "scripted", "none"
         if isinstance(self.teacher, OpenAICompatibleConfig):
             model, cost = self.teacher.model, f"{need.cost(self.teacher):,.2f} {self.teacher.prices.currency}"
@@ -63,6 +64,7 @@ class Catalogue:
 
     @property
     def factor(self) -> float:
+        """Factor from the sample to the whole catalogue, in tracks."""
         return len(self.durations_s) / len(self.sample)
 
 
@@ -103,6 +105,7 @@ def plan_captions(config: captions.CaptionsConfig, catalogue: Catalogue) -> tupl
 def plan_synthesize(
     config: synthesize.SynthesizeConfig, catalogue: Catalogue, described: dict[str, list[Caption]]
 ) -> tuple[list[list[Example]], PlanRow]:
+    """Plan the calls of `synthesize`; gives the sample's examples by track, and the row of the plan."""
     planner = Planner(config.teacher)
     written = [
         synthesize.write_track(config, planner, track, facts, described[track.id]) for track, facts in catalogue.sample
@@ -151,6 +154,7 @@ def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, written: list
 
 
 def read_catalogue(data: Path, sample_size: int) -> Catalogue:
+    """Read durations (s) of all good tracks and draw `sample_size` of them with their facts."""
     tracks = Table(data / "tracks", Track, read_manifest(data / "tracks"))
     facts = Table(data / "facts", Facts, read_manifest(data / "facts"))
     known = facts.columns("id", "status").to_pydict()

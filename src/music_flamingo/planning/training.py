@@ -216,6 +216,7 @@ def _longest(run: TrainingRun, shape: Shape, sample: StageSample) -> StageSample
 
 
 def memory_of(run: TrainingRun, cost: Cost, shape: Shape, parallel: Parallel, gpus: int, checkpointing: bool) -> Memory:
+    """Estimate the memory of one training run on one GPU, from its longest sample and its sharding."""
     full = isinstance(run.tuning, FullTuning)
     return memory(
         shape,

@@ -1,4 +1,4 @@
-"""Floating-point operations of training: forward and backward by what is trained, and GRPO's drawing of answers."""
+"""Floating-point operations of training: forward and backward by what is trained, and GRPO's sampling."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,9 +27,11 @@ class StageSample:
     """What is said: answers, chains."""
 
     def audio_tokens(self, shape: Shape) -> int:
+        """Audio tokens of this sample under the given shape."""
         return shape.audio_tokens(self.audio_s)
 
     def length(self, shape: Shape) -> int:
+        """Length of this sample in tokens: audio, prompt and target."""
         return self.audio_tokens(shape) + self.read_tokens + self.taught_tokens
 
 
@@ -104,6 +106,7 @@ class Reinforced:
 
     @property
     def total(self) -> float:
+        """Operations of sampling, reading and training together."""
         return self.drawing + self.reading + self.training
 
 

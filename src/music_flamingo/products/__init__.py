@@ -1,1 +1,1 @@
-"""The data sets as products: their cards, one view for training elsewhere, and how each record came to be."""
+"""The data sets as products: cards, one view for training elsewhere, and the lineage of each record."""

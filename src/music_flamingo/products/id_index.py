@@ -1,6 +1,6 @@
-"""Where a track lies: an index from its id to its shard, so that one record of millions is found without a search.
+"""Index from a track's id to its shard, for look-up without a scan.
 
-The index is made on first use from the `id` column alone and kept beside the ports, in `_index`, under the digest of
+The index is made on first use from the `id` column alone and kept next to the ports, in `_index`, under the digest of
 `tracks`: it enters no digest and may be deleted at any time. It is an Arrow file, ids sorted, read through memory
 mapping; a look-up is a binary search. All other tables keep a track's records in the shard of the same number.
 """
@@ -56,6 +56,7 @@ class IdIndex:
     table: pa.Table
 
     def shard(self, track_id: str) -> int | None:
+        """Number of the shard that holds this track; None where no shard does."""
         ids = _Ids(self.table["id"])
         place = bisect_left(ids, track_id)
         found = place < len(ids) and ids[place] == track_id

@@ -1,4 +1,4 @@
-"""MF-Skills or MF-Think with the audio beside each row, for training elsewhere: columns audio, question, answer.
+"""MF-Skills or MF-Think joined with the audio of each row, for training elsewhere.
 
 The audio of a track lies once in `tracks`, not once for each of its questions; it is joined while reading, shard by
 shard, so that memory holds the audio of one shard. It is decoded by soundfile: the `datasets` library's own decoding

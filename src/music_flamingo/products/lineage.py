@@ -1,4 +1,4 @@
-"""Lineage: every record on the way from a caption, question, chain or prediction back to the source file.
+"""Lineage: every record from a caption, question, chain or prediction back to the source file.
 
 Ids tell the way: a track's id begins the ids of what was made from it (`song-1/key/chain`) and ends those of
 predictions about it (`grpo/audio/key/song-1`). The track's shard is looked up in an index; in every other table its
@@ -80,6 +80,7 @@ class LineagePorts:
         return [record.model_validate({**row, **left}) for row in rows]
 
     def prediction(self, wanted: str) -> Prediction | None:
+        """The prediction with this id; None where there is none."""
         if "predictions" not in self.manifests:
             return None
         for path in shard_paths(self.data / "predictions"):

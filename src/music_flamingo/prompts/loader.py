@@ -32,6 +32,8 @@ _INVISIBLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 
 @dataclass(frozen=True)
 class Prompt:
+    """A prompt's id and the SHA-256 of its template."""
+
     id: str
     sha256: str
 

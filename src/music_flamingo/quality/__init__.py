@@ -1,1 +1,1 @@
-"""What is let through: checks, expectations, duplicates, the choice of questions, the judgement of steps."""
+"""Quality control: checks, expectations, duplicates, selection of questions, verification of steps."""

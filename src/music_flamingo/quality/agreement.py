@@ -1,4 +1,4 @@
-"""Do answers agree with the measured facts? Read anew from the facts, apart from whoever wrote them.
+"""Check answers against the measured facts, independently of whoever wrote them.
 
 Times are compared to a tenth of a second, tempi to one beat a minute, keys and chords by sound (C# is Db).
 """

@@ -76,16 +76,19 @@ Check = Callable[[Example, Song], str | None]
 
 
 def texts_of(example: Example) -> list[str]:
+    """All texts of an example: question, answer, rationale, options, labels and structured values."""
     labels = [r.label for r in example.references if r.label]
     values = [value for category in example.structured for value in category.values]
     return [example.question, example.answer, example.rationale, *example.options, *labels, *values]
 
 
 def check_control_tokens(example: Example, song: Song) -> str | None:
+    """Reject a text that holds a control token of the tokenizer."""
     return "control_tokens" if any(CONTROL_TOKEN.search(text) for text in texts_of(example)) else None
 
 
 def check_length(example: Example, song: Song) -> str | None:
+    """Reject an example with an empty text or more words than the limits allow."""
     limits = song.limits
     if not example.question.strip() or not example.answer.strip():
         return "empty_text"
@@ -130,6 +133,7 @@ def _sounds(label: str | None, start_s: float, end_s: float, facts: Facts) -> bo
 
 
 def check_confidence(example: Example, song: Song) -> str | None:
+    """Reject an example that rests on facts below their minimum confidence."""
     least = song.limits.min_confidence
     found = confidences(example.family, song.facts)
     doubtful = any(c < max(least.get(name, 0.0), least.get(example.family, 0.0)) for name, c in found.items())
@@ -143,6 +147,7 @@ def confidences(family: str, facts: Facts) -> dict[str, float]:
 
 
 def check_answer(example: Example, song: Song) -> str | None:
+    """Reject an answer that contradicts the measured facts."""
     return None if answer_agrees(example, song.facts) else "contradicts_facts"
 
 

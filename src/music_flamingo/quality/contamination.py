@@ -1,4 +1,4 @@
-"""Contamination: what a model is tested on must not be in what it learns from. Both directions use this file.
+"""Contamination: recordings and texts of test sets in the training data, in both directions.
 
 A held-out file lists the recordings of evaluation sets: ids, hashes and fingerprints, no audio. `mf fingerprint` makes
 one from a folder; JSONL with an id and a name of the set alone is one too. ingest refuses a track that is held out,

@@ -1,4 +1,4 @@
-"""What a free text names otherwise than the facts: tempo, key, meter, chords, drums, times.
+"""Find statements of a free text that contradict the facts: tempo, key, meter, chords, drums, times.
 
 Texts of language models are read as such models write: `120 bpm`, `C-sharp minor`, `in 3/4`, `a D minor seventh chord`,
 `without drums`. What is no claim is left alone: a major event, the first half (1/2), a form A B A, a bare letter.
@@ -130,6 +130,7 @@ def _beats_of(upper: str, lower: str) -> tuple[int, ...]:
 
 
 def number(word: str) -> int | None:
+    """Parse a number written in digits or as an English word; None where it is neither."""
     return int(word) if word.isdigit() else NUMBERS.get(word.lower())
 
 

@@ -1,4 +1,4 @@
-"""Which questions are worth a chain of thought: those that the model misses, and those that a teacher finds hard."""
+"""Select the questions that deserve a chain of thought: missed by the model, or rated hard by a teacher."""
 
 import random
 from collections import defaultdict
@@ -27,6 +27,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class DifficultyRule:
+    """How many questions to probe, and which share of misses makes a family hard."""
+
     num_examples: int
     missed_below: float
     max_missed_fraction: float

@@ -1,4 +1,4 @@
-"""Data docs: one HTML page that says what was kept, what was rejected and why, and what the whole set is like.
+"""Data docs: one HTML page with counts of kept and rejected examples, the reasons, and statistics of the set.
 
 The page stands alone (no script, no network) and holds no clock, so that equal data give equal bytes.
 """
@@ -72,6 +72,7 @@ class Rejected(RecordPart):
 
 @cache
 def templates() -> Environment:
+    """The page's Jinja environment: autoescaped, and undefined names are errors."""
     loader = FileSystemLoader(FOLDER)
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 

@@ -1,4 +1,4 @@
-"""Duplicates: the same sound twice in a catalogue would put one recording into two splits.
+"""Find duplicate recordings, which would otherwise put one recording into two splits.
 
 Exact: equal decoded samples, whatever the container. Near: Chromaprint fingerprints that agree bit for bit but for a
 few, at one offset in time: other encoders, levels, trimmed ends, a preview of a longer recording. Performances of one
@@ -41,6 +41,8 @@ class DuplicateLimits(BaseModel):
 
 @dataclass(frozen=True)
 class Duplicate:
+    """The track that this one repeats, how (exact or near), and the bit error rate of the match (0 to 1)."""
+
     of: str
     """The id of the earlier recording."""
     kind: Literal["exact", "near"]

@@ -1,4 +1,4 @@
-"""Great Expectations over MF-Skills as a whole: what no single example can show.
+"""Great Expectations over MF-Skills as a whole: properties that no single example shows.
 
 An expectation that fails with severity `critical` stops the stage; one of severity `warning` is shown in the data
 docs. Great Expectations is imported when it is used: it takes seconds.

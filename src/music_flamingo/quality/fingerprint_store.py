@@ -1,4 +1,4 @@
-"""Fingerprints of many recordings in one flat file: what is searched never lies in memory as a whole.
+"""Memory-mapped store of fingerprints: all recordings in one flat file.
 
 Shapes: words (W,) uint32, all recordings one after another; starts (n + 1,) int64, where each begins.
 """
@@ -61,6 +61,7 @@ class Prints:
         return self.words[self.starts[number] : self.starts[number + 1]]
 
     def num_words(self, number: int) -> int:
+        """Number of 32-bit words in the fingerprint of recording `number`."""
         return int(self.starts[number + 1] - self.starts[number])
 
     def blocks(self, max_words: int) -> Iterable[tuple[int, int]]:

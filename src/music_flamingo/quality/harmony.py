@@ -1,10 +1,11 @@
-"""Chord labels and symbols by sound: C# is Db, and a triad is in its seventh chord."""
+"""Compare chord labels and symbols by pitch class: C# equals Db, and a triad is contained in its seventh chord."""
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.normalise import PITCH_CLASSES
 
 
 def pitch_class(name: str) -> int:
+    """Pitch class of a note name with accidentals, in semitones above C (0 to 11)."""
     return (PITCH_CLASSES[name[0].lower()] + name.count("#") - name.count("b")) % 12
 
 
@@ -20,6 +21,7 @@ def read_label(label: str) -> tuple[int, str] | None:
 
 
 def symbol(root: str, kind: str) -> tuple[int, str]:
+    """A chord's pitch class and its normalised kind."""
     return pitch_class(root), {"sus2": "sus", "sus4": "sus", "min7": "m7"}.get(kind, kind)
 
 
@@ -37,6 +39,7 @@ def triad(label: str) -> tuple[int, str] | None:
 
 
 def heard_labels(facts: Facts) -> list[str]:
+    """Chord labels of the facts, in time order; empty where chords were not measured."""
     return [segment.label for segment in facts.chords.segments] if facts.chords else []
 
 

@@ -1,4 +1,4 @@
-"""Which recordings may be the same: an index of landmark words, and votes for (recording, offset in time).
+"""Candidate duplicates: an index of landmark hashes, with votes for (recording, time offset).
 
 A landmark is a fingerprint word whose hash is 0 modulo `step`: defined by its content, so an excerpt has the landmarks
 of the whole. `step` is 1 (every word counts) until a catalogue has more than MAX_LANDMARKS words, then the least

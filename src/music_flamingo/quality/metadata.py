@@ -1,4 +1,4 @@
-"""Does a chain of thought speak of what cannot be heard: a title, an artist, a file, a data set, given facts?
+"""Detect chains of thought that mention what cannot be heard: title, artist, file, data set, given facts.
 
 The paper's chains never mention metadata: a model that learns to say so learns to guess instead of to listen.
 """

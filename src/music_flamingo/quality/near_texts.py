@@ -1,4 +1,4 @@
-"""Near duplicates of long texts over the whole set: MinHash signatures and banded look-up (LSH), in bounded memory.
+"""Near-duplicate long texts over the whole set: MinHash and LSH, in bounded memory.
 
 A text is its set of word n-grams. `signatures` gives 128 minima of 16 bits each (256 bytes a text); equal minima
 estimate the Jaccard similarity with a standard error below .045, at .9 below .03. Texts whose minima agree over a

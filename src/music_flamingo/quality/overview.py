@@ -1,4 +1,4 @@
-"""The set in numbers: what was kept of each family, why the rest was not, where answers stand, what words give away."""
+"""Summary statistics of the set: kept by family, reject reasons, answer positions, text-only scores."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -44,6 +44,8 @@ class TextOnlyScore:
 
 @dataclass(frozen=True)
 class Overview:
+    """Counts by family (kept, rejected) and reason, answer positions, and text-only accuracy."""
+
     families: dict[str, tuple[int, int]]
     """(kept, rejected) by family."""
     reasons: dict[str, dict[str, int]]
@@ -53,13 +55,16 @@ class Overview:
 
     @property
     def num_kept(self) -> int:
+        """Number of kept examples."""
         return sum(kept for kept, _ in self.families.values())
 
     @property
     def num_rejected(self) -> int:
+        """Number of rejected examples."""
         return sum(rejected for _, rejected in self.families.values())
 
     def count(self, reason: str) -> int:
+        """Number of examples rejected for `reason`, over all families."""
         return sum(self.reasons[reason].values())
 
 

@@ -1,4 +1,4 @@
-"""What is done with a shard of candidates: checked by rules, then judged beside the whole set, then sorted.
+"""Per-shard validation passes: rules, then whole-set checks, then split into kept and rejected.
 
 Between the two passes lie small files in a scratch folder, so that an interrupted run goes on: of each shard its
 reasons and signatures (`checked`), the counts of its words (`words`), what teachers said of it (`reader`, `judge`).
@@ -63,22 +63,28 @@ class ScratchFiles:
     root: Path
 
     def path(self, kind: str, index: int) -> Path:
+        """Path of one intermediate file: JSON for words, Parquet otherwise."""
         return self.root / f"{kind}-{index:05d}.{'json' if kind == 'words' else 'parquet'}"
 
     def has(self, kind: str, index: int) -> bool:
+        """Whether this intermediate file was written already."""
         return self.path(kind, index).exists()
 
     def write(self, kind: str, index: int, table: pa.Table) -> None:
+        """Write one intermediate table atomically."""
         with atomic_path(self.path(kind, index)) as temporary:
             pq.write_table(table, temporary)
 
     def read(self, kind: str, index: int) -> pa.Table:
+        """Read one intermediate table."""
         return pq.read_table(self.path(kind, index))
 
     def read_all(self, kind: str, indices: Sequence[int]) -> pa.Table:
+        """Read and concatenate the tables of several shards; an empty table where there are none."""
         return pa.concat_tables([self.read(kind, i) for i in indices]) if indices else NARROW.empty_table()
 
     def write_asked(self, kind: str, index: int, said: Sequence[TeacherVerdict]) -> None:
+        """Write the teacher's verdicts of a shard: a reject reason and a judge's score per example."""
         columns = [
             pa.array([a.reason for a in said], pa.string()),
             pa.array([a.judge_score for a in said], pa.float64()),

@@ -1,4 +1,4 @@
-"""The folder of data docs: the page, the expectations as JSON, and the sheet to review by ear with its clips."""
+"""Publish data docs: the page, the expectations as JSON, the review sheet with its clips."""
 
 import json
 from collections import Counter
@@ -39,6 +39,7 @@ class ValidationInputs:
 
     @property
     def indices(self) -> list[int]:
+        """Shard numbers of the candidates, in order."""
         return [shard_index(path) for path in self.candidates.shards]
 
 
@@ -51,6 +52,7 @@ def write_docs(
     skills: Writer[Example],
     rejects: Writer[Example],
 ) -> None:
+    """Write data docs into `folder`: page, expectations as JSON, review sheet with audio clips."""
     sample = draw(rows, review)
     quoted = quote(rows, rejects, ports)
     scores = Counter(int(s) for s in skills.columns("judge_score")["judge_score"].drop_null().to_pylist())

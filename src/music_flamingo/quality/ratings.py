@@ -1,4 +1,4 @@
-"""What ratings by ear say of the whole set: error rates by stratum and overall, with 95 % intervals.
+"""Aggregate ratings by ear: error rates by stratum and overall, with 95 % intervals.
 
 By stratum: Wilson's interval of wrong among right and wrong. Overall: the strata's rates weighed by their sizes, the
 variance from each rate with one wrong and one right added (Agresti and Coull), so that four right answers out of four
@@ -31,6 +31,8 @@ class ErrorRate:
 
 @dataclass(frozen=True)
 class StratumRate:
+    """Ratings of one stratum (right, wrong, unsure) and its error rate."""
+
     stratum: Stratum
     right: int
     wrong: int
@@ -40,6 +42,8 @@ class StratumRate:
 
 @dataclass(frozen=True)
 class Review:
+    """Error rates of kept and rejected examples, and the share of the set that the rated strata cover."""
+
     strata: list[StratumRate]
     """Those with ratings."""
     kept: ErrorRate
@@ -52,6 +56,7 @@ class Review:
 
 
 def wilson(wrong: int, judged: int) -> ErrorRate:
+    """Wilson 95 % interval of an error rate; 0 to 1 where nothing was judged."""
     if judged == 0:
         return ErrorRate(None, 0.0, 1.0)
     p, z2 = wrong / judged, Z_95**2
@@ -120,6 +125,7 @@ def _csv(text: str) -> list[dict[str, str]]:
 
 
 def read_strata(path: Path) -> list[Stratum]:
+    """Read the strata of a review; UserError where the file is missing."""
     if not path.is_file():
         raise UserError(f"there is no file {path}. Give the folder of the data docs (--docs), with a review in it.")
     return [Stratum.model_validate(s) for s in json.loads(path.read_bytes())]

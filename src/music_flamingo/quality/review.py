@@ -1,4 +1,4 @@
-"""A sample to review by ear: drawn by strata, so that the rare is heard too, and weighed back in the end.
+"""Draw a stratified sample for review by ear, so that rare families are included, with weights to undo it.
 
 A stratum is what became of an example (kept, or its reason), its skill, type and family. The draw is by hash of seed
 and id: the same set gives the same sample, whatever else is in it.
@@ -18,6 +18,8 @@ KEPT = "kept"
 
 
 class ReviewConfig(BaseModel):
+    """Size of the review sample: in all and per stratum, longest clip (s), and the seed."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     max_examples: int = Field(ge=0)
     """On the sheet; 0 makes none. Every stratum gets one before any gets a second."""
@@ -38,12 +40,15 @@ class Stratum(RecordPart):
 
 @dataclass(frozen=True)
 class ReviewSample:
+    """One drawn example: its row number and its stratum."""
+
     row: int
     """Number among all candidates, in the order of shards."""
     stratum: str
 
 
 def strata(rows: pa.Table) -> list[Stratum]:
+    """All strata of the set with their sizes, in examples."""
     names, codes = _named(rows)
     sizes = np.bincount(codes, minlength=len(names))
     return [Stratum(name=n, kept=n.startswith(f"{KEPT} /"), size=int(k)) for n, k in zip(names, sizes, strict=True)]

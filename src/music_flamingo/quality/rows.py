@@ -1,4 +1,4 @@
-"""Narrow rows: what the whole set is judged by, some 70 bytes an example, whatever the length of its texts.
+"""Narrow rows: the columns that whole-set checks need, some 70 bytes an example, whatever its texts' length.
 
 One row for each candidate in order. Ids are 64-bit hashes: among 100 million, two collide with a probability below
 .0003.
@@ -69,6 +69,7 @@ def narrow(examples: pa.Table, reasons: Sequence[str], guesses: Sequence[Guess |
 
 
 def hashes(texts: Sequence[str]) -> np.ndarray:
+    """64-bit BLAKE2b hash of each text, as an array of shape (len(texts),)."""
     digests = b"".join(hashlib.blake2b(t.encode(), digest_size=8).digest() for t in texts)
     return np.frombuffer(digests, dtype="<u8")
 

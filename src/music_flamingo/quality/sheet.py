@@ -1,4 +1,4 @@
-"""The sheet to review a sample by ear: one page with its clips beside it, no network; ratings leave it as a file."""
+"""Review sheet: one offline page with audio clips; ratings are downloaded as a file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +52,7 @@ class SheetExample(RecordPart):
 
 
 def item(example: Example, stratum: str, facts: Facts | None, clip: str, window_s: tuple[float, float]) -> SheetExample:
+    """Build one entry of the sheet from an example, its stratum, facts, clip file and window (s)."""
     start_s, end_s = window_s
     return SheetExample(
         id=example.id,

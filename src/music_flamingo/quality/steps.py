@@ -1,4 +1,4 @@
-"""Are the steps of a chain right? Judged by what the model after SFT hears (paper, section on MF-Think).
+"""Verify the steps of a chain of thought with the SFT model (paper, section on MF-Think).
 
 A step is checked in one of two ways. Where it names a claim (`drums`: `yes`), its confidence is the model's probability
 of that option in the claim's own question. Where it is in free words and `yes_no` is asked for, it is the model's
@@ -24,6 +24,8 @@ CheckBy = Literal["claims", "yes_no"]
 
 
 class StepLimits(BaseModel):
+    """Probability thresholds and limits by which a step counts as right and a chain as kept."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     right_above: float = Field(ge=0, le=1)
     """A claim is right from this probability on."""
@@ -45,6 +47,7 @@ class OptionProbabilities:
 
     @property
     def best(self) -> str:
+        """The most probable option; ties are broken by name."""
         return max(self.probabilities, key=lambda option: (self.probabilities[option], option))
 
 

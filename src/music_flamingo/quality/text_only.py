@@ -1,4 +1,4 @@
-"""Which questions can be answered without the audio? Two cues that a model of text alone would use, kept apart.
+"""Detect questions answerable without audio, by two cues a text-only model would use, kept apart.
 
 - `words`: how often an option is the answer where it is offered, and how the words of the question shift that: naive
   Bayes with smoothing, a family at a time.
@@ -54,14 +54,17 @@ class BlindQuestion:
 
     @cached_property
     def words(self) -> list[str]:
+        """Content words of the question, sorted."""
         return sorted(content_words(self.question))
 
     @cached_property
     def names(self) -> list[str]:
+        """Normalised name of each option."""
         return [_name(option) for option in self.options]
 
     @cached_property
     def shapes(self) -> list[str]:
+        """Each option's surface form, relative to the question's words."""
         return _shapes(self.options, frozenset(self.words))
 
 
@@ -83,6 +86,7 @@ def _name(option: str) -> str:
 
 @lru_cache(maxsize=4096)
 def fold_of(track_id: str, folds: int) -> int:
+    """Cross-validation fold of a track, from the SHA-256 of its id."""
     return int(sha256_bytes(track_id.encode())[:8], 16) % folds
 
 
@@ -179,6 +183,7 @@ def _shapes(options: Sequence[str], question: frozenset[str]) -> list[str]:
 
 
 def needs_no_audio(guess: Guess, config: PriorConfig) -> bool:
+    """Whether a guess from text alone is confident, and more so than chance by the configured margin."""
     sure = guess.answer_probability >= config.min_probability
     return sure and guess.answer_probability >= guess.chance + config.min_margin
 

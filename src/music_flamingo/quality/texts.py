@@ -1,4 +1,4 @@
-"""When two texts say the same: words that carry meaning in common, and nothing that makes it another question.
+"""Near-duplicate texts: content words in common, and no difference that makes it another question.
 
 A question about bar 4 is not the question about bar 5, and the loudest place is not the quietest: figures, ordinals,
 chord and key names and words of contrast must be equal before words are compared at all.
@@ -90,6 +90,7 @@ class TextsOfTrack:
         return sum(map(len, self._kept.values()))
 
     def add(self, example: Example) -> None:
+        """Remember an example's texts, for later examples of the same track to be compared with."""
         self._kept.setdefault(_key(example), []).append((content_words(_text(example)), example.id))
         if example.family in FAMILIES:
             self._closed.setdefault(example.family, example.id)

@@ -1,1 +1,1 @@
-"""MF-Think's pieces: what the model hears, which questions are chosen, how a chain is written, checked and mended."""
+"""MF-Think: probe the model, select questions, write chains, check and rewrite their steps."""

@@ -1,4 +1,4 @@
-"""Which questions get a chain: rated shard by shard, chosen from columns: no catalogue in memory."""
+"""Select the questions that get a chain of thought, from columns, shard by shard, in bounded memory."""
 
 import random
 from collections.abc import Iterator
@@ -30,6 +30,7 @@ class Wanted:
     trivial: frozenset[str]
 
     def takes(self, family: str) -> bool:
+        """Whether questions of this family are eligible."""
         return family not in self.trivial and (self.families is None or family in self.families)
 
 

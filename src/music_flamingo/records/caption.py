@@ -1,4 +1,4 @@
-"""Caption: a teacher's first description of one stretch of a track."""
+"""Caption: a teacher's first description of one window of a track."""
 
 from pydantic import model_validator
 
@@ -20,6 +20,8 @@ class TeacherStamp(RecordPart):
 
 
 class Caption(Record):
+    """A text about a track from `start_s` to `end_s`, and the teacher that wrote it."""
+
     track_id: str
     start_s: float
     end_s: float

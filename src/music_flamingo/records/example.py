@@ -46,6 +46,8 @@ class Category(RecordPart):
 
 
 class Example(Record):
+    """One question or caption request about a track, with answer, options, references and provenance."""
+
     track_id: str
     work_id: str
     split: Split

@@ -14,6 +14,7 @@ KEY_LABEL = re.compile(r"^[A-G][b#]? (major|minor)$")
 
 
 def require_increasing(times_s: list[float], name: str) -> None:
+    """Raise ValueError unless times (s) strictly increase; `name` stands in the message."""
     for before, after in pairwise(times_s):
         if after <= before:
             raise ValueError(f"{name} must increase: {after} follows {before}")
@@ -34,6 +35,7 @@ class Segment(RecordPart):
 
 
 def require_share(value: float, name: str) -> float:
+    """Return `value` if it lies in 0 to 1; ValueError otherwise, with `name` in the message."""
     if not 0 <= value <= 1:
         raise ValueError(f"{name} lies in 0 to 1, not {value}")
     return value
@@ -72,6 +74,8 @@ class Measured(RecordPart):
 
 
 class Tempo(Measured):
+    """Tempo of the track, in beats per minute."""
+
     bpm: float
 
 
@@ -91,10 +95,13 @@ class Beats(Measured):
 
     @property
     def downbeats_s(self) -> list[float]:
+        """Times (s) of beats at position 1 of their bar."""
         return [t for t, position in zip(self.beats_s, self.positions, strict=True) if position == 1]
 
 
 class Key(Measured):
+    """Global key (tonic and mode), and the segments of local keys."""
+
     tonic: str
     """`C`, `Db`, `F#` ..."""
     mode: Literal["major", "minor"]
@@ -112,6 +119,7 @@ class Key(Measured):
 
     @property
     def label(self) -> str:
+        """The key as "TONIC MODE", for example "Eb minor"."""
         return f"{self.tonic} {self.mode}"
 
 
@@ -136,6 +144,8 @@ class Sections(Measured):
 
 
 class Dynamics(Measured):
+    """Range of loudness (dB) and its trend over the track."""
+
     range_db: float
     """Between the 95th and the 10th percentile of short-term loudness."""
     trend: Literal["steady", "rising", "falling"]
@@ -157,6 +167,8 @@ WhyNoLyrics = Literal["none_in_source", "no_voice", "no_words", "unsure"]
 
 
 class Lyrics(Measured):
+    """Lines and words with times (s), the language and its source, or the reason why there are none."""
+
     available: bool
     lines: list[Segment]
     language: str | None
@@ -168,6 +180,8 @@ class Lyrics(Measured):
 
 
 class Instrument(RecordPart):
+    """One instrument and the probability (0 to 1) that it is present."""
+
     name: str
     """In plain words: `violin`, `drum kit`."""
     probability: float

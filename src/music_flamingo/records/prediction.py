@@ -9,6 +9,8 @@ Condition = Literal["audio", "shuffled", "noise", "none"]
 
 
 class Prediction(Record):
+    """One model's answer to one question under one condition, parsed and graded."""
+
     model: str
     """`sft`, `warmup`, `grpo`."""
     condition: Condition
@@ -29,6 +31,8 @@ class Prediction(Record):
 
 
 class Score(Record):
+    """Accuracy (0 to 1) with its 95 % interval for one model, condition and family."""
+
     model: str
     condition: Condition
     family: str

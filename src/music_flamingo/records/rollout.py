@@ -1,4 +1,4 @@
-"""Rollout: the G answers that were drawn to one prompt at one step of GRPO, what each earned, and its advantage."""
+"""Rollout: the G answers sampled for one prompt at one step of GRPO, with rewards and advantages."""
 
 from music_flamingo.core.record import Record, RecordPart
 
@@ -7,6 +7,8 @@ ROLLOUTS_NAME = "rollouts.jsonl"
 
 
 class SampledAnswer(RecordPart):
+    """One sampled answer: text, length in tokens, reward by part, and advantage."""
+
     text: str
     """The model's words, marks of the chat included; the mark that ends the turn is not."""
     num_tokens: int

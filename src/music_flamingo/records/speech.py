@@ -1,4 +1,4 @@
-"""Utterance: a stretch of speech or singing with its words, from a speech corpus or spoken on the spot."""
+"""Utterance: a segment of speech or singing with its words, from a speech corpus or synthesised."""
 
 from itertools import pairwise
 

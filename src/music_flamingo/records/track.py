@@ -1,4 +1,4 @@
-"""Track: one recording, where it came from, how it sounds in numbers, and its 16 kHz copy for the model."""
+"""Track: one recording, its provenance, its loudness figures, and its 16 kHz copy for the model."""
 
 from typing import Literal
 
@@ -23,6 +23,8 @@ class Tag(RecordPart):
 
 
 class Loudness(RecordPart):
+    """EBU R128 loudness (LUFS) and range (LU), peak (dBFS), and shares of silence and clipping (0 to 1)."""
+
     integrated_lufs: float
     """EBU R128 integrated loudness; -70 where the track is silent."""
     range_lu: float

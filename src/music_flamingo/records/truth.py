@@ -1,4 +1,4 @@
-"""Truth: what the score itself says of a rendered performance. Evaluation alone reads it, never training."""
+"""Truth: annotations of a rendered performance from its score. Read by evaluation alone, never by training."""
 
 from pydantic import model_validator
 

@@ -1,1 +1,1 @@
-"""The site: what a run took in and gave, in pages that open from disk. Templates draw; modules here only compute."""
+"""The report: a static site about a run. Templates draw; the modules here compute."""

@@ -1,4 +1,4 @@
-"""How evenly the recordings cover regions, traditions and languages, as ingest counted them, for the data page."""
+"""Balance of the recordings over regions, traditions and languages, for the data page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

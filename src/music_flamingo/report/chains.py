@@ -1,4 +1,4 @@
-"""What became of the chains of thought: kept as written, kept with steps rewritten, discarded under a reason."""
+"""Outcomes of the chains of thought: kept as written, kept with rewritten steps, or rejected by reason."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from music_flamingo.report.run import ReportInputs, first_of_each
 
 @dataclass(frozen=True)
 class ChainGroup:
+    """A reject reason with its count and some chains."""
+
     reason: ReasonCount
     examples: tuple[Chain, ...]
 
@@ -37,6 +39,7 @@ CHECKED = {"claim": "by its own question", "yes_no": "by yes or no", None: "not 
 
 
 def chains(run: ReportInputs, per_reason: int) -> Chains:
+    """Summarise the chains with up to `per_reason` examples of each reject reason."""
     verdicts: Counter[str] = Counter()
     checked: Counter[str] = Counter()
     ends: Counter[tuple[str, str]] = Counter()

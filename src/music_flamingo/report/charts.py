@@ -17,12 +17,16 @@ SMOOTHING_POINTS = 15
 
 @dataclass(frozen=True)
 class Tick:
+    """A tick of an axis: position (percent) and label."""
+
     at: float
     label: str
 
 
 @dataclass(frozen=True)
 class ChartLine:
+    """One line of a chart: points and SVG path."""
+
     name: str
     tone: str
     """Which colour of the style sheet: `sft`, `warmup`, `grpo`, `a`, `b` ..."""
@@ -33,6 +37,8 @@ class ChartLine:
 
 @dataclass(frozen=True)
 class LineChart:
+    """A line chart with its axes, in percent of the plot area."""
+
     title: str
     unit: str
     """What y is counted in; empty for a plain number."""
@@ -59,6 +65,8 @@ class LineChart:
 
 @dataclass(frozen=True)
 class Bar:
+    """One bar: label, count, share of the largest, and parts."""
+
     label: str
     count: int
     share: float
@@ -80,6 +88,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Histogram:
+    """Columns with their axes, in percent of the plot area."""
+
     columns: tuple[Column, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]

@@ -1,4 +1,4 @@
-"""What the data set holds: traditions, splits, tempi, keys, questions, rejects, chains, and labels against scores."""
+"""Contents of the data set: traditions, splits, tempi, keys, questions, rejects, and label accuracy."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -48,6 +48,8 @@ TYPES = {
 
 @dataclass(frozen=True)
 class KeyColumn:
+    """Counts of one tonic in major and minor, with heights in percent."""
+
     tonic: str
     major: int
     minor: int
@@ -57,6 +59,8 @@ class KeyColumn:
 
 @dataclass(frozen=True)
 class RejectGroup:
+    """A reject reason with its count and some examples."""
+
     reason: ReasonCount
     examples: tuple[Example, ...]
 
@@ -73,11 +77,14 @@ class LabelAgreement:
 
     @property
     def percent(self) -> float | None:
+        """Agreement in percent; None where nothing was compared."""
         return 100 * self.num_equal / self.num_both if self.num_both else None
 
 
 @dataclass(frozen=True)
 class CatalogueCoverage:
+    """All figures of the data page."""
+
     num_tracks: int
     num_works: int
     num_hours: float
@@ -103,6 +110,7 @@ class CatalogueCoverage:
 
 
 def coverage(run: ReportInputs, rows: list[TrackRow], examples_per_reason: int) -> CatalogueCoverage:
+    """Compute the figures of the data page."""
     good = [r for r in rows if r.is_ok]
     traditions: dict[str, Counter[str]] = {}
     for row in good:

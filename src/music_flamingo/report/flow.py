@@ -1,4 +1,4 @@
-"""The pipeline as a flow: each stage with what went in and out, told by the completion manifests alone."""
+"""The pipeline as a flow: each stage's inputs and outputs, from the completion manifests alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,12 +77,16 @@ DIGEST_LETTERS = 10
 
 @dataclass(frozen=True)
 class ReasonCount:
+    """A reject reason and its count."""
+
     name: str
     count: int
 
 
 @dataclass(frozen=True)
 class PortView:
+    """A port: digest, good records, rejects by reason."""
+
     name: str
     label: str
     """`440 tracks`, `model, 4.3 MB`; the name alone when its manifest is not among the report's inputs."""
@@ -92,11 +96,14 @@ class PortView:
 
     @property
     def percent_ok(self) -> float:
+        """Share of good records, in percent."""
         return round(100 * self.num_ok / (self.num_ok + sum(r.count for r in self.reasons)), 1)
 
 
 @dataclass(frozen=True)
 class StageView:
+    """A stage: its text, input and output ports, metrics."""
+
     name: str
     group: str
     title: str
@@ -107,6 +114,7 @@ class StageView:
 
     @property
     def reasons(self) -> tuple[tuple[PortView, ReasonCount], ...]:
+        """Reject reasons with the port that holds them."""
         return tuple((port, reason) for port in self.gives for reason in port.reasons)
 
 

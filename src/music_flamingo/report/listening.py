@@ -1,4 +1,4 @@
-"""Listening pages: which tracks get one, and everything a page tells beside the sound."""
+"""Listening pages: the choice of tracks, and each page's data."""
 
 import json
 import re
@@ -37,6 +37,8 @@ CARD_BINS = 140
 
 @dataclass(frozen=True)
 class FactRow:
+    """One fact of a page: value, tool, confidence, truth, agreement."""
+
     name: str
     value: str
     tool: str
@@ -68,22 +70,27 @@ class Page:
 
     @property
     def name(self) -> str:
+        """The track's title, or its work where it has none."""
         return self.track.title or self.track.work_id
 
     @property
     def tradition(self) -> str:
+        """Name of the track's tradition."""
         return tradition_name(self.track.tradition)
 
     @property
     def asked(self) -> list[ComparedQuestion]:
+        """Questions about the track with every model's answers."""
         return asked(self.predictions)
 
     @property
     def address(self) -> str:
+        """Address of the page within the site."""
         return f"listen/{self.slug}.html"
 
     @property
     def audio_address(self) -> str:
+        """Address of the page's audio file within the site."""
         return f"listen/audio/{self.slug}.flac"
 
 

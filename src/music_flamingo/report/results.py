@@ -1,4 +1,4 @@
-"""The examination: scores by family and model beside their controls, and predictions to look at.
+"""Evaluation results: scores by family, model and condition, and sample predictions.
 
 Accuracies are shown in percent. An interval is the 95 % bootstrap interval over works that evaluation computed.
 """
@@ -35,6 +35,8 @@ CLEAR_LEAD_POINTS = 20.0
 
 @dataclass(frozen=True)
 class Cell:
+    """An accuracy in percent, its 95 % interval, and counts."""
+
     accuracy: float
     low: float
     high: float
@@ -44,10 +46,12 @@ class Cell:
 
     @property
     def text(self) -> str:
+        """The accuracy, in percent."""
         return f"{self.accuracy:.0f}"
 
     @property
     def interval(self) -> str:
+        """The interval, in percent."""
         return f"{self.low:.0f}–{self.high:.0f}"
 
 
@@ -57,6 +61,8 @@ IntervalRow = tuple[str, str, float | None, Cell | None, Cell | None, Cell | Non
 
 @dataclass(frozen=True)
 class FamilyResult:
+    """Cells of one family by model and condition, with its chance level."""
+
     name: str
     title: str
     question: str
@@ -66,6 +72,7 @@ class FamilyResult:
     """(model, condition) -> cell; a pair that was not examined is absent."""
 
     def cell(self, model: str, condition: str) -> Cell | None:
+        """The cell of a model and condition; None where it was not run."""
         return self.cells.get((model, condition))
 
     def lead(self, model: str) -> float | None:
@@ -76,18 +83,22 @@ class FamilyResult:
         return with_audio.accuracy - max(others) if with_audio and others else None
 
     def row(self, name: str, model: str) -> IntervalRow:
+        """The chart row of a model: audio and controls."""
         cells = (self.cell(model, condition) for condition in ("audio", *CONTROLS))
         return (name, model, self.chance, *cells)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
 class Results:
+    """All families, models and conditions of an evaluation."""
+
     families: tuple[FamilyResult, ...]
     models: tuple[str, ...]
     conditions: tuple[str, ...]
 
     @property
     def last_model(self) -> str | None:
+        """The model trained last; None without models."""
         return self.models[-1] if self.models else None
 
     @property
@@ -104,10 +115,12 @@ class Results:
 
     @property
     def num_works(self) -> int:
+        """Largest number of works in a cell."""
         return max((c.num_works for f in self.families for c in f.cells.values()), default=0)
 
     @property
     def num_answers(self) -> int:
+        """Number of graded answers over all families."""
         return sum(c.num_items for f in self.families if f.name != ALL for c in f.cells.values())
 
     @property
@@ -116,6 +129,7 @@ class Results:
         return [f.row(f.title, self.last_model or "") for f in self.families]
 
     def by_model(self, family: FamilyResult) -> list[IntervalRow]:
+        """Chart rows of a family, one a model."""
         return [family.row(MODELS.get(model, model), model) for model in self.models]
 
 
@@ -165,6 +179,7 @@ class ComparedQuestion:
     """model -> its prediction."""
 
     def answer(self, model: str) -> Prediction | None:
+        """The model's prediction; None where it was not asked."""
         return self.answers.get(model)
 
 

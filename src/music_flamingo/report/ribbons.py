@@ -1,4 +1,4 @@
-"""A flow drawn as ribbons: what enters on the left, where it ends on the right, each as high as its count."""
+"""Sankey diagram: flows from left to right, with heights by count."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ LEFT_PX, RIGHT_PX = 190.0, 400.0
 
 @dataclass(frozen=True)
 class Node:
+    """A node: label, count, position and height."""
+
     label: str
     count: int
     tone: str
@@ -22,6 +24,8 @@ class Node:
 
 @dataclass(frozen=True)
 class Ribbon:
+    """A flow between two nodes: count and SVG path."""
+
     count: int
     tone: str
     title: str
@@ -30,6 +34,8 @@ class Ribbon:
 
 @dataclass(frozen=True)
 class Ribbons:
+    """Nodes, ribbons and size of a diagram."""
+
     left: tuple[Node, ...]
     right: tuple[Node, ...]
     ribbons: tuple[Ribbon, ...]

@@ -1,4 +1,4 @@
-"""What GRPO drew, early and late: the best and the worst answer of the groups whose rewards differed most."""
+"""Sample GRPO rollouts, early and late: best and worst answers of the groups with the widest reward range."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,8 @@ LONGEST_TEXT = 600
 
 @dataclass(frozen=True)
 class Shown:
+    """One answer: text, rewards by part, advantage."""
+
     text: str
     parts: str
     """`2.0 = 1.0 format + 1.0 accuracy`."""
@@ -23,6 +25,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class ShownGroup:
+    """A question of a step with its shown answers."""
+
     step: int
     question: str
     reference: str

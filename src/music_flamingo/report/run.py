@@ -1,4 +1,4 @@
-"""A finished run as the report reads it: every port by name, and reading that leaves the audio on disk."""
+"""A finished run's ports by name, read without loading audio."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -72,14 +72,17 @@ class TrackRow:
 
     @property
     def is_ok(self) -> bool:
+        """Whether the track was accepted."""
         return self.status == "ok"
 
     @property
     def name(self) -> str:
+        """The title, or the work where there is none."""
         return self.title or self.work_id
 
     @property
     def tradition_name(self) -> str:
+        """Name of the tradition."""
         return tradition_name(self.tradition)
 
 
@@ -90,6 +93,7 @@ def tradition_name(tradition: str | None) -> str:
 
 
 def track_rows(tracks: Table[Track]) -> list[TrackRow]:
+    """Read the tracks' columns without audio."""
     return [TrackRow(**row) for row in tracks.columns(*TRACK_COLUMNS).to_pylist()]
 
 

@@ -1,4 +1,4 @@
-"""Writing the site: Jinja templates with autoescape on, the style sheet, the scripts, the audio files."""
+"""Write the site: autoescaped Jinja templates, style sheet, scripts, audio files."""
 
 import shutil
 from pathlib import Path
@@ -44,6 +44,7 @@ class Site:
         write_atomic(self.root / address, text)
 
     def file(self, address: str, data: bytes) -> None:
+        """Write a file of the site atomically."""
         write_atomic(self.root / address, data)
 
     def folder(self, address: str, source: Path, skip: tuple[str, ...] = (MANIFEST_NAME,)) -> None:
@@ -115,4 +116,5 @@ def signed(value: float) -> str:
 
 
 def plain_reason(name: str) -> str:
+    """A reject reason with spaces for underscores."""
     return name.replace("_", " ")

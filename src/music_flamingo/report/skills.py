@@ -1,4 +1,4 @@
-"""MF-Skills in tables: how many of each skill and type, how long the texts are, which prompt wrote how many."""
+"""Tables of MF-Skills: counts by skill and type, lengths of texts, counts by prompt."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -11,6 +11,8 @@ from music_flamingo.report.run import ReportInputs
 
 @dataclass(frozen=True)
 class SkillRow:
+    """Counts of one skill by type."""
+
     skill: str
     counts: tuple[int, ...]
     """In the order of the table's types."""
@@ -19,6 +21,8 @@ class SkillRow:
 
 @dataclass(frozen=True)
 class PromptRow:
+    """Kept and rejected examples of one prompt and teacher."""
+
     kind: str
     model: str
     prompt: str
@@ -29,6 +33,8 @@ class PromptRow:
 
 @dataclass(frozen=True)
 class SkillsTables:
+    """All tables of the page on MF-Skills."""
+
     types: tuple[str, ...]
     rows: tuple[SkillRow, ...]
     totals: SkillRow
@@ -37,6 +43,7 @@ class SkillsTables:
 
 
 def skills_tables(run: ReportInputs) -> SkillsTables:
+    """Compute the tables from the kept and rejected examples."""
     kept, rejected = examples(run.skills.shards), examples(run.rejects.shards)
     types = tuple(t for t in get_args(QuestionType) if any(kind == t for _, kind in kept.skill_type))
     rows = tuple(_row(kept, skill, types) for skill in get_args(Skill) if any(s == skill for s, _ in kept.skill_type))

@@ -1,4 +1,4 @@
-"""The time axis of a listening page: waveform outlines, beats, chords and sections as stretches.
+"""Timeline of a listening page: waveform, beats, chords and sections.
 
 Positions are percent of the track's duration; amplitudes are fractions of full scale.
 """
@@ -56,12 +56,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Lane:
+    """A named lane of labelled blocks."""
+
     name: str
     blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
 class BeatTick:
+    """A beat: position (percent), time (s), place in the bar, bar number."""
+
     left: float
     start_s: float
     position: int
@@ -99,6 +103,7 @@ def _outline(heights: list[float], scale: float) -> str:
 
 
 def measured_lanes(facts: Facts | None, duration_s: float) -> Lanes:
+    """Lanes of the measured facts; empty without facts."""
     if facts is None:
         return Lanes("Measured", "measured", (), ())
     rows = []
@@ -114,6 +119,7 @@ def measured_lanes(facts: Facts | None, duration_s: float) -> Lanes:
 
 
 def score_lanes(truth: Truth, duration_s: float) -> Lanes:
+    """Lanes of the score's truth."""
     down_ms = {round(1000 * t) for t in truth.downbeats_s}
     rows = (_chord_lane(truth.chords, duration_s), _plain_lane("Sections", truth.sections, duration_s))
     ticks = _ticks(truth.beats_s, [round(1000 * t) in down_ms for t in truth.beats_s], duration_s)

@@ -51,6 +51,8 @@ SCHEDULED = ("learning_rate",)
 
 @dataclass(frozen=True)
 class Curves:
+    """Charts, constants, results and settings of one model's training."""
+
     model: str
     title: str
     charts: tuple[LineChart, ...]
@@ -64,6 +66,7 @@ class Curves:
 
 
 def curves(model: str, title: str, folder: InputFolder) -> Curves:
+    """Build the charts of a model folder from its log."""
     series = read_log(folder.root / LOG_NAME)
     moving = {name: points for name, points in series.items() if len({y for _, y in points}) > 1}
     still = {name: p[0][1] for name, p in series.items() if name not in moving and not name.endswith(OTHER_AUDIO)}

@@ -1,4 +1,4 @@
-"""All rewards of one output: which parts apply to its task, and their weighted sum.
+"""Total reward of one output: the parts that apply to its task, and their weighted sum.
 
 Questions earn format + accuracy, captions format + structured (paper). A part that does not apply, that has no weight
 or whose reference cannot be compared with is None: it is left out of the sum and of every mean.
@@ -29,12 +29,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Rules:
+    """Weights of the reward's parts by task, the form of structured truth, and the limit of thinking in words."""
+
     weights: dict[str, dict[str, float]]
     """`question` and `caption` -> part -> weight; a part without a weight does not count."""
     structured_form: StructuredForm
     max_think_words: int | None
 
     def weight(self, task: Task, part: str) -> float:
+        """Weight of a reward part for this task; 0.0 where the part does not apply."""
         return self.weights["caption" if task.is_caption else "question"].get(part, 0.0)
 
 

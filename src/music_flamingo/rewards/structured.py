@@ -78,6 +78,7 @@ def counts(caption: str, category: Category) -> bool:
 
 
 def words_of(text: str) -> Words:
+    """Words of a text after normalisation, as they are compared."""
     return _WORD.findall(normalise_answer(text))
 
 

@@ -1,4 +1,4 @@
-"""The rewards as TRL's reward functions: one weighted value an output, None where a part does not apply.
+"""Reward functions for TRL: one weighted value per output, None where a part does not apply.
 
 TRL hands over token ids and the dataset's columns; `row` says which task an output is about. The ids are read here
 and not by TRL, whose text hides chat marks: an answer that goes on into another turn must not look like a clean one.

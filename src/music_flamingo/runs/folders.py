@@ -44,6 +44,7 @@ class RunDescription:
 
     @property
     def digest(self) -> str:
+        """Short digest of profile, source and settings."""
         return sha256_json([self.profile, self.source, sorted(self.settings)])[:DIGEST_CHARS]
 
     def _paths(self) -> list[str]:
@@ -78,6 +79,8 @@ def read_description(folder: Path) -> RunDescription | None:
 
 @dataclass(frozen=True)
 class RunState:
+    """A run's folder: its description, number of ports, last change, and report."""
+
     folder: Path
     description: RunDescription | None
     num_ports: int

@@ -1,6 +1,6 @@
 """How a pipeline run ended, on one page: which stages are done, what they gave, what failed and why.
 
-Told by what lies in the run's folder: completion manifests of finished ports, and the records that failing steps left.
+Read from the run's folder: completion manifests of finished ports, and the records that failing steps left.
 A stage whose ports lie in no folder of this run and were read by a later stage was answered from the cache.
 """
 

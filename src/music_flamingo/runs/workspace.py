@@ -1,5 +1,5 @@
 """Workspaces: where a run of the whole pipeline lives. The default runs in the repository; a profile or one's own
-songs run beside it, in `runs/NAME-DIGEST`, with their own params.yaml, dvc.yaml and data."""
+songs run next to it, in `runs/NAME-DIGEST`, with their own params.yaml, dvc.yaml and data."""
 
 import sys
 import sysconfig

@@ -1,1 +1,1 @@
-"""What an answer says and whether it is right: families of questions, extraction, normalisation, tolerances."""
+"""Scoring: families of questions, answer extraction, normalisation, tolerances."""

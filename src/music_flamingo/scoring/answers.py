@@ -1,4 +1,4 @@
-"""Right answers by their kind: one table of kinds, one rule for each, for rewards and for evaluation alike.
+"""Answer kinds: one table, one comparison rule each, shared by rewards and evaluation.
 
 choice    the option, by its words or by its letter (scoring/normalise)
 tempo     one number, within 4 % (scoring/tempo); half or double the tempo is wrong, for the question asks for the level
@@ -107,6 +107,7 @@ def parse_time_s(text: str) -> float | None:
 
 
 def parse_numeral(text: str) -> str | None:
+    """Parse a roman numeral with accidentals; None where the text is not one."""
     plain = text.translate(ACCIDENTALS).strip(EDGES)
     return plain if _NUMERAL.fullmatch(plain) else None
 

@@ -1,4 +1,4 @@
-"""The strict reading of a multiple-choice answer: which option a model chose, or None. No guess, no chance, no model.
+"""Parse a multiple-choice answer strictly: the chosen option or None, never a guess.
 
 The answer is what stands inside the answer tags, or after the thoughts; an output that breaks off while thinking has
 none. It names an option

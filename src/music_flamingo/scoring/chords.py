@@ -1,4 +1,4 @@
-"""Chord symbols by sound: root and triad, whatever is added above and whichever tone lies below.
+"""Compare chord symbols by root and triad, ignoring extensions and inversions.
 
 `Cm7`, `C:min7/b3`, `C minor` and `B#m` are one triad. Sevenths, inversions and tensions are left aside, as mir_eval's
 `triads` comparison does, because what is measured of them is unsure.

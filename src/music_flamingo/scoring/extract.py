@@ -1,4 +1,4 @@
-"""What a model said: the thinking and the answer inside its words (paper, section on post-training).
+"""Extract thinking and answer from a model's output (paper, section on post-training).
 
 The one full form is `<think>..</think><answer>..</answer>`: both blocks once, in this order, neither empty, nothing
 around them but white space. A plain sentence without any tag is an answer too (a model that was not asked to think).

@@ -1,4 +1,4 @@
-"""When two answers say the same: case, spaces and punctuation aside, numbers in figures, keys by their sound.
+"""Normalise answers: case, spaces, punctuation, numerals, enharmonic keys.
 
 Nothing is searched for inside a longer answer: a model that repeats all the options has not answered.
 """

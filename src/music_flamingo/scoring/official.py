@@ -1,6 +1,6 @@
-"""The published scorers of multiple-choice benchmarks, rule for rule, their slips included.
+"""The published scorers of multiple-choice benchmarks, reproduced exactly, errors included.
 
-Each is written here from the rules of the scorer that its benchmark publishes, so that a number can be put beside
+Each is written here from the rules of the scorer that its benchmark publishes, so that a number can be compared with
 published ones. Where a rule surprises, its docstring says so. The honest twin of each is scoring/choices.
 """
 

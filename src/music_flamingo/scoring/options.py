@@ -1,4 +1,4 @@
-"""Options of a question: those with an order of their own, and those whose order is drawn."""
+"""Order of a question's options: a natural order where there is one, shuffled otherwise."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Error rates of sung words: edits and reference length of one item, by jiwer, so that a corpus rate is a plain sum.
+"""Word error counts of sung text by jiwer: edits and reference length per item, additive over a corpus.
 
 Two stated normalisers for words and two readings of Chinese:
 - `published_words`: lower case, ASCII punctuation removed, spaces collapsed (jiwer's usual transforms);
@@ -23,19 +23,23 @@ Normaliser = Callable[[str], str]
 
 
 def published_words(text: str) -> str:
+    """Normalise as the published scripts do: lower case, punctuation removed, words joined by one space."""
     return " ".join(text.lower().translate(_PUNCTUATION).split())
 
 
 def plain_words(text: str) -> str:
+    """Normalise to case-folded NFKC words, apostrophes unified, joined by one space."""
     plain = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold().replace("_", " ")
     return " ".join(_PLAIN_WORD.findall(plain))
 
 
 def character_words(text: str) -> str:
+    """Normalise to words, each CJK character being a word of its own."""
     return " ".join(_CJK.findall(unicodedata.normalize("NFKC", text).casefold().replace("_", " ")))
 
 
 def characters(text: str) -> str:
+    """Normalise to single letters and digits separated by spaces, for character error rates."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(c for c in plain if c.isalnum())
 

@@ -1,1 +1,1 @@
-"""Answering over HTTP and on the command line: a release is checked, loaded, and asked."""
+"""Serving: verify and load a release, answer over HTTP and on the command line."""

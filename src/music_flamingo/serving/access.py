@@ -1,4 +1,4 @@
-"""Who may ask, and how often: API keys and a limit for each, both optional.
+"""Authentication and rate limits: optional API keys, with a limit for each.
 
 A key travels as `Authorization: Bearer KEY` (as OpenAI's clients send it) or `X-Api-Key`. Only digests of keys are
 kept, and they are compared in constant time. Without keys, limits go by the client's address.

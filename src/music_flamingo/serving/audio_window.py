@@ -1,4 +1,4 @@
-"""The stretch of an upload that the model hears: decoded and cut."""
+"""Decode an upload and cut the audio window that the model receives."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A release on disk: what is in it, how it is sealed, and what is refused.
+"""A release on disk: contents, seal, and the checks at loading.
 
 model/            safetensors weights and the processor (absent from a refused release)
 MODEL_CARD.md     for people
@@ -45,6 +45,8 @@ class TrainedQuestion(RecordPart):
 
 
 class ReleaseInfo(RecordPart):
+    """The release's status, name, prompt, limits and trained questions."""
+
     status: Literal["released", "unevaluated", "refused"]
     """`unevaluated`: the source knew no truth to ask against. `refused`: by the gate, and there are no weights."""
     reasons: list[str]

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, as far as one question about one recording goes: requests parsed, answers shaped.
+"""OpenAI's chat completions for one question about one recording: parse requests, build responses.
 
 What this model cannot honour (a second turn, several answers, an unknown parameter) is refused, never ignored.
 """
@@ -28,6 +28,8 @@ class _Part(BaseModel):
 
 
 class InputAudio(_Part):
+    """Base64 audio and its format."""
+
     data: str
     """Base64."""
     format: Annotated[str, Field(json_schema_extra={"enum": list(SUFFIXES)})]
@@ -41,20 +43,28 @@ class InputAudio(_Part):
 
 
 class AudioUrl(_Part):
+    """Address of audio: http(s) or data URL."""
+
     url: str
 
 
 class TextPart(_Part):
+    """Text of a message."""
+
     type: Literal["text"]
     text: str
 
 
 class InputAudioPart(_Part):
+    """Audio of a message, inline."""
+
     type: Literal["input_audio"]
     input_audio: InputAudio
 
 
 class AudioUrlPart(_Part):
+    """Audio of a message, by address."""
+
     type: Literal["audio_url"]
     audio_url: AudioUrl
 
@@ -63,6 +73,8 @@ ContentPart = Annotated[TextPart | InputAudioPart | AudioUrlPart, Field(discrimi
 
 
 class RequestMessage(_Part):
+    """A message of the user: text and audio parts."""
+
     role: Literal["user"]
     """One question, one recording: the model was trained on single turns."""
     content: list[ContentPart]
@@ -77,10 +89,14 @@ StopWord = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 
 
 class StreamOptions(_Part):
+    """Options of a stream."""
+
     include_usage: bool = False
 
 
 class ChatRequest(_Part):
+    """Body of a chat completion request."""
+
     model: str
     messages: list[RequestMessage] = Field(min_length=1, max_length=1)
     stream: bool = False
@@ -99,6 +115,7 @@ class ChatRequest(_Part):
 
     @property
     def stop_words(self) -> tuple[str, ...]:
+        """Stop strings as a tuple."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
 
@@ -144,6 +161,7 @@ def _upload(part: InputAudioPart | AudioUrlPart, fetch: Callable[[str], bytes] |
 
 
 def require_model(name: str, known: str) -> None:
+    """Raise a 404 ApiError unless the name is that of this server's model."""
     if name != known:
         raise ApiError(404, f"there is no model {echo(name)}; this server has {known!r}.", "model_not_found", "model")
 
@@ -168,6 +186,7 @@ class Head:
     model: str
 
     def of(self, kind: str) -> dict[str, Any]:
+        """Common fields of a response object of this kind."""
         return {"id": self.id, "object": kind, "created": self.created_s, "model": self.model}
 
 

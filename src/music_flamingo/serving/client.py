@@ -18,6 +18,8 @@ MAX_UPLOAD_BYTES = 18 * 2**20
 
 @dataclass(frozen=True)
 class EndpointAnswer:
+    """Text, thinking and answer, the audio window (s), and notes."""
+
     text: str
     """The model's words, untouched."""
     thinking: str | None

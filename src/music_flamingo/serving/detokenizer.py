@@ -1,4 +1,4 @@
-"""Tokens to words as they come: text without cut characters, stop words, thinking apart from the answer.
+"""Incremental detokenizer: text without partial characters, stop strings, thinking separated from the answer.
 
 What a stream has sent can't be taken back, so words that may turn out to be the beginning of a tag or of a stop word
 are held until that is known. Joined, the pieces are what `split` gives for the whole text.
@@ -80,6 +80,7 @@ class Parts:
         return self._told(pieces)
 
     def end(self) -> list[TextDelta]:
+        """Flush what is held back at the end of generation."""
         held, self._held = self._held, ""
         return self._told([TextDelta(self._kind, held)])
 

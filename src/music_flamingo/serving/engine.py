@@ -1,4 +1,4 @@
-"""From a request to the model's words: a place, the recording as it is heard, the prompt, the answer as it comes.
+"""Request lifecycle: admission, audio decode, prompt, token stream.
 
 Decoding runs in processes of its own (`isolation`), log-mel features in threads, the model in its thread
 (`scheduler`): the event loop stays free.
@@ -73,6 +73,7 @@ class Engine:
         return stretch
 
     def listen(self, stretch: AudioWindow) -> CachedWindow:
+        """Compute log-mel features of an audio window, to be encoded by the model's thread."""
         with self._hearing:
             sound = hear(self._ears, np.asarray(stretch.samples, dtype=np.float32))
         model = self.listener.model

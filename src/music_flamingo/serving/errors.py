@@ -1,4 +1,4 @@
-"""What a client did wrong, in the shape OpenAI's clients know: {"error": {"message", "type", "param", "code"}}."""
+"""Client errors in OpenAI's shape: {"error": {"message", "type", "param", "code"}}."""
 
 from dataclasses import dataclass, field
 
@@ -17,11 +17,13 @@ class ApiError(Exception):
 
     @property
     def type(self) -> str:
+        """OpenAI's error type for the status."""
         if self.status == 429:
             return "rate_limit_error"
         return "invalid_request_error" if self.status < 500 else "server_error"
 
     def body(self) -> dict[str, dict[str, str | None]]:
+        """The response's body."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 

@@ -1,4 +1,4 @@
-"""Recordings by address, where that is switched on: public addresses alone, within bounds of size, time and redirects.
+"""Fetch recordings by URL where enabled: public addresses only; size, time and redirects are bounded.
 
 A name is resolved once, every address that it has must be public, and the connection goes to the address that was
 checked: a name that answers otherwise a moment later (rebinding) gains nothing. Each redirect is checked anew.

@@ -1,4 +1,4 @@
-"""`response_format`: answers that are JSON of a given schema, because nothing else can be said.
+"""`response_format`: constrain answers to JSON of a given schema.
 
 llguidance, which vLLM uses too, turns the schema into the tokens that may come next. The words are still the model's:
 a schema gives them form, not truth.
@@ -31,6 +31,8 @@ class _Part(BaseModel):
 
 
 class NamedSchema(_Part):
+    """A JSON schema with its name."""
+
     name: str = Field(max_length=64)
     json_schema: dict[str, Any] = Field(alias="schema")
     description: str | None = None
@@ -39,14 +41,20 @@ class NamedSchema(_Part):
 
 
 class TextFormat(_Part):
+    """Plain text, the default."""
+
     type: Literal["text"]
 
 
 class JsonFormat(_Part):
+    """Any JSON object."""
+
     type: Literal["json_object"]
 
 
 class SchemaFormat(_Part):
+    """JSON of a given schema."""
+
     type: Literal["json_schema"]
     json_schema: NamedSchema
 

@@ -1,4 +1,4 @@
-"""Work on what strangers send, in processes of its own, each with a limit of memory and time.
+"""Decode untrusted input in sandboxed worker processes (memory and time limits).
 
 A decoder is the part of a server that strangers feed. What goes wrong in there, down to a crash of FFmpeg, costs one
 request its answer and the server a process, which another replaces. Each process has a pipe of its own: one that is
@@ -59,6 +59,7 @@ class Isolated:
         self._idle.put(self._idle.get() or _Worker(self._function))
 
     def close(self) -> None:
+        """End all idle workers."""
         while not self._idle.empty():
             if worker := self._idle.get():
                 worker.end()

@@ -1,4 +1,4 @@
-"""The size of a request's body, held for every route: beyond it 413, too slow 408, and nothing is parsed."""
+"""Limits of request bodies on every route: 413 above the size, 408 if too slow, before parsing."""
 
 import asyncio
 from typing import Any

@@ -21,12 +21,15 @@ from music_flamingo.serving.uploads import Upload
 
 
 class AudioBody(BaseModel):
+    """A recording, base64-encoded."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     audio: EncodedAudio
 
 
 def listening_router(engine: Engine, measurer: Measurer | None) -> APIRouter:
+    """Routes for facts and descriptions; 501 without measuring tools."""
     router = APIRouter(prefix="/v1/music", tags=["Listening"])
 
     described: dict[str, Any] = {

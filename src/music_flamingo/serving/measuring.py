@@ -1,7 +1,7 @@
-"""The listening tools: what MIR tools measure of an upload, and a caption whose numbers come from there.
+"""Measure facts of an upload by MIR tools, and describe it with numbers from those facts.
 
 Numbers in a language model's captions cannot be trusted. Here tempo, key and meter are measured, and say by which tool
-and how surely; what the model itself thinks stands beside them, marked as such.
+and how surely; what the model itself thinks is listed with them, marked as such.
 """
 
 import hashlib
@@ -50,6 +50,7 @@ class Measurer:
         return facts
 
     def close(self) -> None:
+        """End the worker processes."""
         self._measured.close()
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads at `/metrics`, beside KServe's own."""
+"""Prometheus metrics at `/metrics`, in addition to KServe's own."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

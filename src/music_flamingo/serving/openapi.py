@@ -1,6 +1,4 @@
-"""What the server says of itself at `/openapi.json`: bodies that routes read themselves, every status, and no route
-that is closed.
-"""
+"""OpenAPI schema for routes that parse their own bodies, with every status and without closed routes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -42,6 +40,8 @@ class _Part(BaseModel):
 
 
 class ErrorDetail(_Part):
+    """Fields of an error."""
+
     message: str
     type: str
     param: str | None
@@ -55,6 +55,8 @@ class Error(_Part):
 
 
 class MessageSchema(_Part):
+    """The assistant's message."""
+
     role: str
     content: str
     """The answer alone."""
@@ -63,6 +65,8 @@ class MessageSchema(_Part):
 
 
 class ChoiceSchema(_Part):
+    """One choice of a completion."""
+
     index: int
     message: MessageSchema
     finish_reason: str
@@ -70,10 +74,14 @@ class ChoiceSchema(_Part):
 
 
 class PromptDetails(_Part):
+    """Details of the prompt's tokens."""
+
     audio_tokens: int
 
 
 class UsageSchema(_Part):
+    """Token counts and seconds of audio."""
+
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
@@ -82,6 +90,8 @@ class UsageSchema(_Part):
 
 
 class Listened(_Part):
+    """The answer and the audio window (s) it rests on."""
+
     text: str
     """All that the model said, tags and all."""
     answer: str | None
@@ -91,6 +101,8 @@ class Listened(_Part):
 
 
 class CompletionSchema(_Part):
+    """A chat completion."""
+
     id: str
     object: str
     created: int
@@ -101,12 +113,16 @@ class CompletionSchema(_Part):
 
 
 class ModelExtension(_Part):
+    """Status, limits and trained questions of the model."""
+
     status: str
     max_audio_s: float
     questions: list[TrainedQuestion]
 
 
 class ServedModel(_Part):
+    """The served model."""
+
     id: str
     object: str
     created: int
@@ -115,19 +131,27 @@ class ServedModel(_Part):
 
 
 class ModelList(_Part):
+    """List of served models."""
+
     object: str
     data: list[ServedModel]
 
 
 class PredictionSchema(Listened):
+    """One prediction of the v1 protocol."""
+
     thinking: str | None
 
 
 class Predictions(_Part):
+    """Response of the v1 protocol."""
+
     predictions: list[PredictionSchema]
 
 
 class OutputTensor(_Part):
+    """One output of the v2 protocol."""
+
     name: str
     datatype: str
     shape: list[int]
@@ -135,6 +159,8 @@ class OutputTensor(_Part):
 
 
 class TensorResponse(_Part):
+    """Response of the v2 protocol."""
+
     model_name: str
     outputs: list[OutputTensor]
     id: str | None = None

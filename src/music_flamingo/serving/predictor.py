@@ -1,4 +1,4 @@
-"""The KServe model: its v1 `predict`, for callers that speak KServe rather than OpenAI.
+"""The KServe model: v1 `predict`, for clients that use KServe's protocol instead of OpenAI's.
 
 {"instances": [{"question": "Are drums heard?", "audio": {"b64": "..."}}]}
 -> {"predictions": [{"text", "thinking", "answer", "listened_s", "duration_s", "window_rule"}]}
@@ -29,19 +29,27 @@ class _Part(BaseModel):
 
 
 class EncodedAudio(_Part):
+    """Audio, base64-encoded."""
+
     b64: str
 
 
 class Instance(_Part):
+    """One question about one recording."""
+
     question: str
     audio: EncodedAudio
 
 
 class Instances(_Part):
+    """Body of a v1 request."""
+
     instances: list[Instance] = Field(min_length=1, max_length=MAX_INSTANCES)
 
 
 class Predictor(Model):  # type: ignore[misc]
+    """Serves the release by KServe's protocols."""
+
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine.info.name)
         self.answering = engine
@@ -73,6 +81,7 @@ async def _predict(engine: Engine, instance: Instance) -> dict[str, Any]:
 
 
 def parse_instances(payload: object) -> Instances:
+    """Parse a v1 request's body; ApiError 400 names the first wrong field."""
     try:
         return Instances.model_validate(payload)
     except ValidationError as error:

@@ -1,6 +1,6 @@
-"""Recordings as the model hears them, kept by the content of the upload while they fit.
+"""Cache of encoded recordings, keyed by the upload's content, in bounded memory.
 
-Several questions about one song decode, measure and encode it once: what is kept is the stretch that the model hears,
+Several questions about one song decode, measure and encode it once: what is kept is the window that the model hears,
 as embeddings of its audio tokens, not the audio.
 """
 
@@ -31,17 +31,21 @@ class CachedWindow:
 
     @property
     def is_encoded(self) -> bool:
+        """Whether the audio embedding was computed."""
         return self._embedding_ND is not None
 
     def sound(self) -> EncoderAudio:
+        """Log-mel features, before encoding."""
         assert self._sound is not None
         return self._sound
 
     def embedding(self) -> torch.Tensor:
+        """The audio embedding of shape (N audio tokens, D model width)."""
         assert self._embedding_ND is not None
         return self._embedding_ND
 
     def encoded(self, embedding_ND: torch.Tensor) -> None:
+        """Keep the embedding and drop the features."""
         # a copy: a view would hold the embeddings of all that were encoded together
         self._embedding_ND, self._sound = embedding_ND.clone(), None
 

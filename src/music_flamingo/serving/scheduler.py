@@ -1,4 +1,4 @@
-"""The model's own thread: requests join a running batch as they come, and get their words as the model says them.
+"""The model's thread: requests join a running batch and receive their text as it is generated.
 
 Prompts of different lengths, settings and seeds share a batch (`model.decoding`). A new request waits for one step at
 most, unless the batch is full.
@@ -46,6 +46,8 @@ class AdmittedRequest:
 
 @dataclass
 class GenerationJob:
+    """One request in the batch, and the callback that receives its events."""
+
     request: AdmittedRequest
     tell: Callable[[Event], None]
     """Called on the model's thread."""
@@ -57,13 +59,16 @@ class GenerationJob:
     _begun: bool = False
 
     def begin(self, tokenizer) -> tuple[DecodingRow, Detokenizer]:
+        """Make the request's decoding row and its detokenizer."""
         row = DecodingRow.of(self.request.temperature, self.request.seed, self.request.constraint)
         return row, Detokenizer(tokenizer, self.request.stop)
 
     def say(self, text: str) -> None:
+        """Send new text, split into thinking and answer."""
         self._tell_all(self._parts.add(text))
 
     def finish(self, row: DecodingRow, words: Detokenizer, ended: bool) -> None:
+        """Flush the text and send the final output."""
         self.say(words.end())
         self._tell_all(self._parts.end())
         recording = self.request.recording
@@ -77,6 +82,8 @@ class GenerationJob:
 
 
 class Scheduler:
+    """Runs the model in one thread and batches requests continuously."""
+
     def __init__(self, listener: Listener, max_batch: int = MAX_BATCH, max_tokens: int = MAX_TOKENS) -> None:
         self._model = listener.model
         self._tokenizer = listener.processor.tokenizer
@@ -89,6 +96,7 @@ class Scheduler:
         self._thread: threading.Thread | None = None
 
     def submit(self, job: GenerationJob) -> None:
+        """Queue a request; the thread starts with the first."""
         with self._wake:
             self._waiting.append(job)
             QUEUE.set(len(self._waiting))

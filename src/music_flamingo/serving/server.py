@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Options:
+    """Options of `mf serve`: address, keys, limits, cache (MiB), fetching, measuring."""
+
     host: str = "127.0.0.1"
     port: int = 8080
     api_keys: Path | None = None

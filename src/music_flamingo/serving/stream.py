@@ -1,4 +1,4 @@
-"""An answer on its way to a client: measured, waited for, or begun."""
+"""Async-stream helpers: metrics, collect, peek first token."""
 
 import time
 from collections.abc import AsyncIterator

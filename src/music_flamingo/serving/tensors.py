@@ -19,6 +19,8 @@ class _Part(BaseModel):
 
 
 class Tensor(_Part):
+    """An input tensor of BYTES."""
+
     name: Literal["question", "audio"]
     shape: list[int] = Field(min_length=1, max_length=2)
     datatype: Literal["BYTES"]
@@ -27,11 +29,15 @@ class Tensor(_Part):
 
 
 class WantedOutput(_Part):
+    """An output that the client asks for."""
+
     name: str
     parameters: dict[str, Any] | None = None
 
 
 class TensorRequest(_Part):
+    """Body of a v2 request."""
+
     id: str | None = None
     model_name: str | None = None
     model_version: str | None = None

@@ -1,4 +1,4 @@
-"""Audio as it comes with a request: base64 or a data: URL, decoded under caps.
+"""Audio of a request: base64 or data URL, decoded under limits.
 
 A server that fetches what a stranger names can be made to read its own network (server-side request forgery), so
 `audio_url` takes data: URLs alone, unless a `Fetcher` is given.
@@ -47,6 +47,8 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class Upload:
+    """Audio as sent, still base64."""
+
     base64: bytes
     """As it came. Bytes: they go to another process at a fifth of what text costs."""
 

@@ -1,4 +1,4 @@
-"""Where recordings come from. A source lists its units in a fixed order and turns a unit into recordings.
+"""Sources of recordings: each lists its units in a fixed order and turns a unit into recordings.
 
 A unit is what is prepared at once: a score with all its performances, one file of a folder, one row of a table, one
 object of a bucket.
@@ -48,11 +48,14 @@ class Source(Protocol):
     tool: str
     recordings_per_unit: int
 
-    def tool_version(self) -> str: ...
+    def tool_version(self) -> str:
+        """Versions of the libraries that read the recordings, for provenance."""
 
-    def units(self) -> Sequence[str]: ...
+    def units(self) -> Sequence[str]:
+        """All units of the source, in a fixed order."""
 
-    def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]: ...
+    def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
+        """Read the recordings of one unit; fetched files go below `originals`."""
 
 
 class Listed:
@@ -68,5 +71,6 @@ class Listed:
         return {**self.__dict__, "_listing": None}
 
     def units(self) -> Sequence[str]:
+        """The units, listed when first asked for."""
         assert self._listing is not None, "workers are given units"
         return self._listing()

@@ -1,4 +1,4 @@
-"""What is known of a recording: the row of a table or metadata.csv first, then the file's tags. All untrusted text.
+"""Metadata of a recording: its row in a table or metadata.csv first, then the file's tags. All untrusted.
 
 Recordings whose artist and title are the same are one work, and share a split.
 """
@@ -71,6 +71,7 @@ def name_of(place: str) -> str:
 
 
 def digest(place: str) -> str:
+    """First 8 hex digits of the SHA-256 of a place's path."""
     try:
         data = place.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # a surrogate that stands for no byte

@@ -1,4 +1,4 @@
-"""What can be said of a track only when all are in: is it held out or a duplicate, which split and weight has it.
+"""Admission of tracks once the catalogue is complete: held out, duplicate, split and sampling weight.
 
 Columns are read shard by shard; of each track an id, and small numbers, stay in memory, never its fingerprint.
 """
@@ -48,6 +48,7 @@ class Verdicts:
     weights: dict[str, float] = field(default_factory=dict)
 
     def finished(self, track: Track) -> Track:
+        """A copy of the track with its status, split and weight."""
         split = self.splits[self.root(group_of(self.by, track.work_id, track.artist, track.album))]
         weight = self.weights.get(getattr(track, self.balance_by) or UNKNOWN, 1.0) if split == "train" else 1.0
         status = self.statuses.get(track.id, track.status)
@@ -56,6 +57,7 @@ class Verdicts:
         )
 
     def root(self, group: str) -> str:
+        """The group that this one was joined to; itself where it was not."""
         while group in self.joined:
             group = self.joined[group]
         return group

@@ -1,4 +1,4 @@
-"""The `audio_folder` source: a person's own songs, in folders of any depth. Nothing is copied; no truth is known.
+"""The `audio_folder` source: a user's own songs, in folders of any depth, read in place and without truth.
 
 Every entry becomes a track: what is no recording is quarantined with its reason, and the others go on. Which files hold
 sound their content says, not their suffix.
@@ -52,6 +52,8 @@ METADATA = "metadata.csv"
 
 
 class AudioFolderConfig(BaseModel):
+    """Songs below a folder."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     kind: Literal["audio_folder"]
@@ -59,6 +61,7 @@ class AudioFolderConfig(BaseModel):
     """A folder of wav, flac, mp3, m4a, ogg or opus files, at any depth."""
 
     def open(self, limits: DecodeLimits) -> "AudioFolderSource":
+        """Make the source."""
         return AudioFolderSource(Path(self.path), limits)
 
     def listing_sha256(self) -> str:
@@ -83,12 +86,15 @@ class AudioFolderSource:
         self._metadata = read_metadata(self.root)
 
     def tool_version(self) -> str:
+        """Version of PyAV."""
         return f"av {version('av')}"
 
     def units(self) -> Sequence[str]:
+        """Paths of all audio files, relative to the folder."""
         return [f"{e.name}\0{e.problem}" if e.problem else e.name for e in list_entries(self.root, self.limits)]
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
+        """The recording of one file, with its metadata."""
         name, _, problem = unit.partition("\0")
         path = self.root / name
         about = ListingRow(0, self._metadata.get(name, {}))

@@ -1,4 +1,4 @@
-"""How evenly a catalogue covers regions, traditions and languages, and the weights that correct it in training.
+"""Balance of a catalogue over regions, traditions and languages, and sampling weights that correct it.
 
 Effective number of groups: exp of the entropy of their shares, the number of equally large groups that would be as
 even. Weights: a group's share p becomes p ** (1 - exponent) before normalisation, as languages are sampled in
@@ -48,6 +48,8 @@ class BalanceConfig(BaseModel):
 
 @dataclass(slots=True)
 class BalanceCell:
+    """Number of tracks and hours of one group."""
+
     tracks: int = 0
     hours: float = 0.0
 
@@ -59,6 +61,7 @@ class Coverage:
     groups: dict[str, dict[str, BalanceCell]] = field(default_factory=lambda: {name: {} for name in DIMENSIONS})
 
     def add(self, values: Mapping[str, str | None], duration_s: float) -> None:
+        """Count a track of `duration_s` seconds in every grouping."""
         for name, groups in self.groups.items():
             group = groups.setdefault(values.get(name) or UNKNOWN, BalanceCell())
             group.tracks += 1
@@ -110,8 +113,10 @@ class Weighing:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, group: str | None, split: Split) -> None:
+        """Count a track of the train split."""
         if split == "train":
             self.counts[group or UNKNOWN] = self.counts.get(group or UNKNOWN, 0) + 1
 
     def weights(self) -> dict[str, float]:
+        """Sampling weight of each group."""
         return sampling_weights(self.counts, self.config)

@@ -1,4 +1,4 @@
-"""`mf fingerprint`: what a folder of recordings holds, as ids, hashes and fingerprints without audio."""
+"""`mf fingerprint`: list a folder's recordings by id, hash and fingerprint, without audio."""
 
 import logging
 from collections.abc import Iterator
@@ -32,6 +32,7 @@ def fingerprint_folder(
 
 
 def fingerprint_file(relative: str, root: Path, set_name: str, limits: DecodeLimits, kind: FingerprintKind) -> HeldOut:
+    """Fingerprint one file; an undecodable one is listed by id and hash alone."""
     path = root / relative
     held = HeldOut(id=path.stem, set_name=set_name, source_sha256=sha256_file(path))
     try:

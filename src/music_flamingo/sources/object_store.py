@@ -154,6 +154,7 @@ def upload(access: S3Access, bucket: str, key: str, path: Path) -> None:
 
 
 def remove(access: S3Access, bucket: str, key: str) -> None:
+    """Delete an object; UserError where the store refuses."""
     with _stopping(access, bucket):
         client_of(access).remove_object(bucket_name=bucket, object_name=key)
 

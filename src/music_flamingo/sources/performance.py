@@ -1,4 +1,4 @@
-"""How a score is played: who plays, how fast, in which key, with or without drums, from where on."""
+"""Performance parameters of a score: instruments, tempo, key, drums, start."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The pieces of music21's corpus that the `scores` source performs: an explicit list, by tradition (pieces.yaml)."""
+"""The pieces of music21's corpus that `scores` performs: an explicit list by tradition (pieces.yaml)."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A performance laid out in time: which keys are pressed when. Seconds from the recording's start."""
+"""A performance as timed note events, in seconds from the recording's start."""
 
 import random
 from collections.abc import Iterator
@@ -54,6 +54,7 @@ def skyline(notes: tuple[Note, ...]) -> tuple[Note, ...]:
 
 
 def lead_part(notes: tuple[Note, ...]) -> int:
+    """Number of the leading part: the lowest one."""
     return min(n.part for n in notes)
 
 
@@ -69,6 +70,7 @@ class PerformancePlan:
         self.soundings = list(self._melodic()) + list(self._comping())
 
     def seconds(self, position_q: float) -> float:
+        """Time (s) in the recording of a position in quarter notes."""
         return self.performance.lead_in_s + (position_q - self.performance.start_q) * self.quarter_s
 
     def events(self) -> list[Event]:

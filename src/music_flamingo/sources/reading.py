@@ -1,6 +1,6 @@
-"""From a file of music21's corpus to a Score: notes, meter, key, harmony, form and words, in quarter notes.
+"""Parse a file of music21's corpus into notes, meter, key, harmony, form and words, in quarter notes.
 
-Positions are quarter notes from the start of the piece (`_q`). What is kept is the stretch in one meter whose bars
+Positions are quarter notes from the start of the piece (`_q`). What is kept is the segment in one meter whose bars
 are regular, at most MAX_QUARTERS long and a whole number of bars: it can be repeated without breaking the beat.
 """
 
@@ -22,6 +22,8 @@ MIN_NOTES = 16
 
 @dataclass(frozen=True)
 class Note:
+    """A note: part, start and end in quarter notes, MIDI pitch."""
+
     part: int
     start_q: float
     end_q: float
@@ -31,6 +33,8 @@ class Note:
 
 @dataclass(frozen=True)
 class Word:
+    """A sung word and its position in quarter notes."""
+
     start_q: float
     text: str
 
@@ -63,6 +67,7 @@ class NotatedScore:
 
     @property
     def is_polyphonic(self) -> bool:
+        """Whether more than one part has notes."""
         return len({n.part for n in self.notes}) > 1
 
 

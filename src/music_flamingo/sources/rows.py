@@ -1,4 +1,4 @@
-"""Rows of a CSV, JSONL or Parquet file about recordings, each with the line it stands in.
+"""Rows about recordings from a CSV, JSONL or Parquet file, with line numbers.
 
 A row that cannot be used is kept with what is wrong with it: its track is quarantined, and the others go on. All text
 is untrusted.
@@ -30,6 +30,8 @@ SPLITS: tuple[str, ...] = get_args(Split)
 
 @dataclass(frozen=True)
 class ListingRow:
+    """A row with its line number, values, and problem if it has one."""
+
     line: int
     """From 1 on; of a Parquet file the number of the row."""
     values: Mapping[str, str]

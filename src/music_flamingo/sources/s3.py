@@ -1,4 +1,4 @@
-"""The `s3` source: the audio objects under a prefix of a bucket. Each is copied, verified, into the originals port."""
+"""The `s3` source: audio objects under a prefix of a bucket, copied and verified into the originals port."""
 
 import json
 import logging
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 
 class S3Config(BaseModel):
+    """Audio objects below a prefix of a bucket."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     uses: ClassVar = (OWN_RECORDINGS,)
@@ -55,6 +57,7 @@ class S3Config(BaseModel):
         return sorted(found)
 
     def open(self, limits: DecodeLimits) -> "S3Source":
+        """Make the source."""
         return S3Source(self, limits)
 
     def listing_sha256(self) -> str:
@@ -72,9 +75,11 @@ class S3Source(Listed):
         super().__init__(lambda: config.listing)
 
     def tool_version(self) -> str:
+        """Version of the minio client."""
         return f"minio {version('minio')}"
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
+        """Fetch one object and verify its size and ETag."""
         key, size, etag = json.loads(unit)
         uri = f"s3://{self._bucket}/{key}"
         yield fetched(

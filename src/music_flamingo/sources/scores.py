@@ -1,4 +1,4 @@
-"""The `scores` source: pieces of music21's corpus, each performed several times, rendered to FLAC, with their truth.
+"""The `scores` source: pieces of music21's corpus, performed several times, rendered to FLAC, with truth.
 
 Performances differ in tempo, key, instruments, drums and texture. Over four performances of a work, drums, texture
 and the lead's envelope come in balanced combinations, and every tempo class occurs; the seed decides which goes where.
@@ -60,6 +60,7 @@ class ScoresConfig(BaseModel):
     drum_level: tuple[float, float]
 
     def open(self, limits: DecodeLimits) -> "ScoresSource":
+        """Make the source."""
         return ScoresSource(self)
 
 
@@ -73,9 +74,11 @@ class ScoresSource:
         self.recordings_per_unit = config.performances
 
     def tool_version(self) -> str:
+        """Versions of music21, the synthesiser and its soundfont's package."""
         return ", ".join(f"{name} {version(name)}" for name in ("music21", "tinysoundfont", "pretty_midi"))
 
     def units(self) -> Sequence[str]:
+        """Ids of the works, one unit each."""
         return [piece.work_id for piece in choose_pieces(self.config.num_works)]
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:

@@ -34,6 +34,8 @@ class SplitConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class MusicalWork:
+    """A work with its tradition, whether it is usable, and its given split if it has one."""
+
     work_id: str
     tradition: str | None
     is_usable: bool

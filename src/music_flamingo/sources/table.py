@@ -1,4 +1,4 @@
-"""The `table` source: a CSV, JSONL or Parquet listing of recordings (paths, file: and s3: uris), with what is known.
+"""The `table` source: a CSV, JSONL or Parquet listing of recordings (paths, file: and s3: URIs).
 
 Rows that cannot be used become quarantined tracks that name file and line. Two rows with one id stop the stage. The
 listing lies in Arrow columns: a million rows take some hundred megabytes.
@@ -44,6 +44,8 @@ SCHEMA = pa.schema([("line", pa.int64()), ("problem", pa.string()), *((f, pa.lar
 
 
 class TableConfig(BaseModel):
+    """A listing: path, columns, access to S3."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     uses: ClassVar = (LISTED_RECORDINGS,)
@@ -57,9 +59,11 @@ class TableConfig(BaseModel):
 
     @cached_property
     def listing(self) -> "TableListing":
+        """The parsed listing."""
         return read_listing(Path(self.path), self.columns, has_s3=self.s3 is not None)
 
     def open(self, limits: DecodeLimits) -> "TableSource":
+        """Make the source."""
         return TableSource(self, limits)
 
     def listing_sha256(self) -> str:
@@ -194,9 +198,11 @@ class TableSource(Listed):
         super().__init__(lambda: config.listing)
 
     def tool_version(self) -> str:
+        """Version of PyAV."""
         return f"av {version('av')}"
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
+        """The recording of one row; rejected where the row has a problem."""
         values: dict[str, Any] = json.loads(unit)
         line, problem = values.pop("line"), values.pop("problem", None)
         row, track_id = ListingRow(line, values), values["id"]

@@ -1,4 +1,4 @@
-"""What a planned performance amounts to: the truth that evaluation grades against. Times in seconds."""
+"""Truth of a planned performance, which evaluation grades against; times in seconds."""
 
 from itertools import pairwise
 

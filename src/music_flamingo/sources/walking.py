@@ -20,6 +20,8 @@ SYSTEM_NAMES = frozenset(
 
 @dataclass(frozen=True)
 class FolderEntry:
+    """A file's name, size (bytes), modification time (ns), and problem if it has one."""
+
     name: str
     """The path below the folder. Bytes that are no UTF-8 are surrogates in it."""
     num_bytes: int = 0

@@ -25,6 +25,8 @@ from music_flamingo.training.settings import Hardware, Tracking
 
 
 class FromScratch(BaseModel):
+    """A tiny model with random weights."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["scratch"]
     seed: Seed
@@ -33,6 +35,8 @@ class FromScratch(BaseModel):
 
 
 class Pretrained(BaseModel):
+    """A model folder on disk."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     kind: Literal["pretrained"]
     path: str
@@ -45,6 +49,8 @@ class Pretrained(BaseModel):
 
 
 class BackboneConfig(StageConfig):
+    """Parameters of `backbone`."""
+
     model: Annotated[FromScratch | Pretrained, Field(discriminator="kind")]
     seed: Seed
     """Of the lessons' order and of adapters; the weights of `scratch` have their own."""
@@ -73,6 +79,7 @@ def corpus(skills: Table[Example], utterances: Sequence[Utterance]) -> Iterator[
 
 
 def build(config: FromScratch, skills: Table[Example], utterances: Sequence[Utterance], folder: Path) -> Metrics:
+    """Build a tiny model with a tokenizer trained on the data set's texts."""
     from music_flamingo.model.files import save_model
     from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 
@@ -110,6 +117,7 @@ def adopt(config: Pretrained, work: Path, folder: Path) -> Metrics:
 def run(
     config: BackboneConfig, skills: Table[Example], speech: Table[Utterance], backbone_model: OutputFolder
 ) -> Metrics:
+    """Build or load the model, and train it on speech where phases are configured."""
     from music_flamingo.core.ranks import is_first
 
     utterances = list(speech.ok())

@@ -38,6 +38,8 @@ PROMPT = "initial_caption"
 
 
 class CaptionsConfig(StageConfig):
+    """Parameters of `captions`."""
+
     teacher: TeacherConfig
     window_s: float = Field(gt=0)
     """Length of a described stretch (paper: 30 s, what an audio-language model hears at once)."""
@@ -101,6 +103,7 @@ def describe(config: CaptionsConfig, teacher: Teacher, window: CaptionWindow) ->
 
 
 def run(config: CaptionsConfig, tracks: Table[Track], facts: Table[Facts], captions: Writer[Caption]) -> Metrics:
+    """Caption every window of each track by the teacher, shard by shard."""
     pending = [i for i in map(shard_index, tracks.shards) if not is_settled(captions, i)]
     shards = ((i, windows_of(config, tracks.read_shard(i), facts.read_shard(i))) for i in pending)
     with (

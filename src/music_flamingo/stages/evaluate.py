@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 
 
 class EvaluateConfig(StageConfig):
+    """Parameters of `evaluate`."""
+
     families: FamilyNames
     """Families of scoring/families that are asked about."""
     caption_request: str | None
@@ -83,6 +85,7 @@ def run(
     predictions: Writer[Prediction],
     scores: Writer[Score],
 ) -> Metrics:
+    """Ask every model about held-out pieces with audio and both controls, and score the answers."""
     corpus, test_ids = _corpus(tracks)
     items = _items(config, [t for t in truth.ok() if t.id in test_ids])
     if not items:

@@ -214,6 +214,7 @@ def _nothing(track: Track, problem: str) -> Facts:
 
 
 def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts: Writer[Facts]) -> Metrics:
+    """Measure facts of each track's original recording, shard by shard."""
     work = MeasureTrack(config.model_dump_json(), originals.root)
     map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks")
     _require_originals(facts)

@@ -39,6 +39,7 @@ def run(
     warmup_model: InputFolder,
     grpo_model: OutputFolder,
 ) -> Metrics:
+    """Train by GRPO, starting from the warmed-up model."""
     from music_flamingo.training.grpo.run import reinforce
 
     questions = prepare(config, skills, think, tracks, warmup_model)

@@ -51,6 +51,8 @@ DECODING_BYTES = 2 * 2**30
 
 
 class IngestConfig(StageConfig):
+    """Parameters of `ingest`."""
+
     source: ScoresConfig | AudioFolderConfig | TableConfig | S3Config = Field(discriminator="kind")
     limits: DecodeLimits
     fingerprint: FingerprintChoice
@@ -143,11 +145,13 @@ def _check(recording: SourceRecording, limits: DecodeLimits) -> None:
 def take_in_unit(
     unit: str, source: Source, limits: DecodeLimits, kind: FingerprintKind, originals: Path
 ) -> list[tuple[Track, Truth | None]]:
+    """Decode and measure all recordings of one unit; gives tracks with their truth."""
     provenance = Provenance(made_by="ingest", tool=source.tool, tool_version=source.tool_version())
     return [(take_in(r, limits, kind, provenance), r.truth) for r in source.recordings(unit, originals)]
 
 
 def run(config: IngestConfig, tracks: Writer[Track], truth: Writer[Truth], originals: OutputFolder) -> Metrics:
+    """Read the source, then decide duplicates, splits and weights over the whole catalogue."""
     source = config.source.open(config.limits)
     units = source.units()
     per_shard = max(1, config.shard_size // source.recordings_per_unit)
@@ -173,20 +177,25 @@ class Taken:
         self._truth = Writer(work / "truth", Truth)
 
     def has(self, index: int) -> bool:
+        """Whether this shard was written."""
         return self._tracks.has(index)
 
     def write(self, index: int, made: Sequence[tuple[Track, Truth | None]]) -> None:
+        """Write the shard's tracks and truth."""
         self._truth.write(index, [t for _, t in made if t is not None])
         self._tracks.write(index, [t for t, _ in made])
 
     def tracks(self, index: int) -> Iterator[Track]:
+        """Read the shard's tracks."""
         yield from read_parquet(shard_path(self._tracks.root, index), Track)
 
     def truth(self, index: int) -> Iterator[Truth]:
+        """Read the shard's truth."""
         yield from read_parquet(shard_path(self._truth.root, index), Truth)
 
     @property
     def shards(self) -> list[Path]:
+        """Paths of the written shards of tracks."""
         return shard_paths(self._tracks.root)
 
 

@@ -41,6 +41,8 @@ REMEMBERED_TRACKS = 64
 
 
 class ReasonConfig(StageConfig):
+    """Parameters of `reason`."""
+
     teacher: TeacherConfig
     families: FamilyNames | None
     """Which questions may get a chain; null: all, where skills and not families share the number."""
@@ -67,14 +69,17 @@ class ReasonConfig(StageConfig):
 
     @property
     def wanted(self) -> Wanted:
+        """Families of questions that may get a chain."""
         return Wanted(None if self.families is None else frozenset(self.families), frozenset(self.trivial))
 
     @property
     def choice(self) -> DifficultyRule:
+        """Rule by which questions count as hard."""
         return DifficultyRule(self.num_examples, self.missed_below, self.max_missed_fraction)
 
     @property
     def manner(self) -> Manner:
+        """How chains are written and checked."""
         return Manner(self.style, self.limits, self.seed)
 
 
@@ -87,6 +92,7 @@ def run(
     think: Writer[Chain],
     think_rejects: Writer[Chain],
 ) -> Metrics:
+    """Probe the model, select hard questions, write chains, check their steps."""
     _listen_to_all(config, skills, tracks, sft_model, think)
     with teaching(config.teacher, "reason", think.root) as teacher:
         rate_all(teacher, skills, facts, config.wanted, think.work, config.seed)

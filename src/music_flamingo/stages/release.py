@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 
 class ReleaseConfig(StageConfig):
+    """Parameters of `release`."""
+
     name: str
     """The model's name in requests and on its card."""
     gate: ReleaseGate
@@ -70,6 +72,7 @@ class ReleasedScores(RecordPart):
 
 
 def run(config: ReleaseConfig, scores: Table[Score], grpo_model: InputFolder, release: OutputFolder) -> Metrics:
+    """Apply the gate, write the model card, and seal the release."""
     rows, evaluation = list(scores.ok()), read_evaluation(scores.root)
     reasons = reasons_against(rows, evaluation, config.gate) if rows else []
     status: Status = "unevaluated" if not rows else "refused" if reasons else "released"

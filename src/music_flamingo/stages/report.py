@@ -1,7 +1,7 @@
 """report: one site that shows a run to people: counts, rejects, curves, scores, and tracks to listen to.
 
 The site opens from disk: every address is relative, nothing is fetched, titles and lyrics are escaped. It reads what
-the other stages gave and judges nothing itself; the truth of the scores is shown beside the facts and trains nothing.
+the other stages gave and judges nothing itself; the truth of the scores is shown next to the facts and trains nothing.
 Units: seconds, beats a minute, percent.
 """
 
@@ -32,6 +32,8 @@ PX_PER_MARK = 110.0
 
 
 class ReportConfig(StageConfig):
+    """Parameters of `report`."""
+
     num_listening_pages: CountOrNone
     """Tracks with a page of their own, in turn from every split and tradition."""
     max_audio_mb: NonNegative
@@ -48,6 +50,7 @@ class ReportConfig(StageConfig):
 
 
 def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
+    """Compute and write all pages of the site."""
     made, out = ReportInputs(**ports), Site(site)
     rows = track_rows(made.tracks)
     chosen = choose(rows, _tracks_with_chain(made), config.num_listening_pages, config.seed)

@@ -49,6 +49,7 @@ def run(
     backbone_model: InputFolder,
     sft_model: OutputFolder,
 ) -> Metrics:
+    """Fine-tune the backbone on MF-Skills."""
     from music_flamingo.training.supervised import teach
 
     prepared = prepare(config, skills, tracks, speech, backbone_model)

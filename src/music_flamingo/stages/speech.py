@@ -48,6 +48,8 @@ AnySpeechConfig = Annotated[
 
 
 class SpeechConfig(StageConfig):
+    """Parameters of `speech`."""
+
     sources: dict[str, AnySpeechConfig | None]
     """Corpus -> where it comes from, by `kind`; null leaves out what the parameters below a profile name. The name
     begins the ids of its utterances, and training's weights go by it."""
@@ -63,10 +65,12 @@ class SpeechConfig(StageConfig):
 
     @property
     def chosen(self) -> dict[str, AnySpeechConfig]:
+        """Configured corpora by name, in order."""
         return {name: source for name, source in sorted(self.sources.items()) if source is not None}
 
 
 def take_in_unit(named: tuple[str, str], sources: Mapping[str, SpeechSource], limits: DecodeLimits) -> list[Utterance]:
+    """Decode all utterances of one unit of a corpus."""
     corpus, unit = named
     source = sources[corpus]
     provenance = Provenance(made_by="speech", tool=source.tool, tool_version=source.tool_version())
@@ -74,6 +78,7 @@ def take_in_unit(named: tuple[str, str], sources: Mapping[str, SpeechSource], li
 
 
 def run(config: SpeechConfig, speech: Writer[Utterance]) -> Metrics:
+    """Read utterances of all configured corpora into shards."""
     sources = {name: source.open(config.limits) for name, source in config.chosen.items()}
     units = [(name, unit) for name, source in sources.items() for unit in source.units()]
     num_shards = max(1, -(-len(units) // config.shard_size))

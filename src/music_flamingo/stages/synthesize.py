@@ -55,6 +55,8 @@ RICH_REQUEST = "Describe this music in full: sound, instruments, words, form, th
 
 
 class SynthesizeConfig(StageConfig):
+    """Parameters of `synthesize`."""
+
     teacher: TeacherConfig
     min_questions: int = Field(ge=1)
     """Tracks with fewer are counted (paper: 12): their facts allow no more."""
@@ -248,6 +250,7 @@ def run(
     captions: Table[Caption],
     candidates: Writer[Example],
 ) -> Metrics:
+    """Write rich captions and questions by the teacher, shard by shard."""
     pending = [i for i in map(shard_index, tracks.shards) if not is_settled(candidates, i)]
     shards = ((i, _songs(tracks.read_shard(i), facts.read_shard(i), captions.read_shard(i))) for i in pending)
     with (

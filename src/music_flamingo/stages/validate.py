@@ -49,6 +49,8 @@ Job = TypeVar("Job")
 
 
 class ValidateConfig(StageConfig):
+    """Parameters of `validate`."""
+
     limits: Limits
     over_tracks: TextLimits | None
     """When long texts of different tracks are the same; null compares within a track alone."""
@@ -86,6 +88,7 @@ def read_without_audio(config: TextOnlyConfig, teacher: Teacher, heard: Heard) -
 
 
 def judge(config: JudgeConfig, teacher: Teacher, heard: Heard) -> TeacherVerdict:
+    """Ask the teacher to rate an example; unchanged where it is rejected already or not drawn."""
     example, reason, track, facts = heard
     if reason or track is None or facts is None or not is_drawn(config, example):
         return TeacherVerdict(reason, None)
@@ -108,6 +111,7 @@ class Round:
     """The round whose reasons stand already."""
 
     def ask(self, config: TeacherConfig, work: Callable[[Teacher, Heard], TeacherVerdict], beside: Path) -> None:
+        """Ask the teacher about every shard that has no verdicts yet."""
         scratch = self.decide.scratch
         pending = [i for i in self.ports.indices if not scratch.is_settled(self.kind, i)]
         shards = ((i, list(self._heard(i))) for i in pending)
@@ -155,6 +159,7 @@ def run(
     rejects: Writer[Example],
     data_docs: OutputFolder,
 ) -> Metrics:
+    """Check all candidates, split them into kept and rejected, write data docs."""
     ports, scratch = ValidationInputs(candidates, facts, tracks), ScratchFiles(skills.work)
     prior = config.text_only if isinstance(config.text_only, PriorConfig) else None
     check = Check(config.limits, config.over_tracks, prior, candidates, facts, tracks, scratch)

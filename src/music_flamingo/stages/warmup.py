@@ -56,6 +56,7 @@ def run(
     sft_model: InputFolder,
     warmup_model: OutputFolder,
 ) -> Metrics:
+    """Fine-tune on chains of thought before GRPO."""
     from music_flamingo.training.supervised import teach
 
     prepared = prepare(config, think, tracks, speech, sft_model)

@@ -54,7 +54,8 @@ class Teacher(Protocol):
         """Called when all is asked: raises TeacherUnusableError where nothing succeeded."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Write the usage and release connections; call it once, after the last request."""
 
 
 def open_teacher(config: TeacherConfig, stage: str = "by hand", data: Path | None = None) -> Teacher:

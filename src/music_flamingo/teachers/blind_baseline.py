@@ -1,4 +1,4 @@
-"""A question put to a teacher without its audio: what is answered rightly all the same needs no ears."""
+"""Blind baseline: a teacher answers without audio; questions it gets right need no listening."""
 
 import random
 from typing import Literal

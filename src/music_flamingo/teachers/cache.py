@@ -1,4 +1,4 @@
-"""Finished calls, kept: what was answered and paid once is never asked again, whoever asks and whatever was killed.
+"""Cache of finished calls, by content: a paid call is never made twice, across runs and kills.
 
 One SQLite file in WAL mode, shared by threads and by the processes of one machine. A call is committed before its
 reply is used, in one write that outlives a kill -9 of the process (a power cut may take the last few, and tears
@@ -67,6 +67,7 @@ class CallCache:
             ) from error
 
     def get(self, key: str) -> Finished | None:
+        """Look a finished call up by its key (SHA-256 in hex); None where it is not cached."""
         query = "SELECT content, reasoning, prompt_tokens, completion_tokens FROM calls WHERE key = ?"
         with self._lock:
             row = self._connection.execute(query, (bytes.fromhex(key),)).fetchone()
@@ -93,5 +94,6 @@ class CallCache:
             return int(self._connection.execute("SELECT count(*) FROM calls").fetchone()[0])
 
     def close(self) -> None:
+        """Close the database."""
         with self._lock:
             self._connection.close()

@@ -1,4 +1,4 @@
-"""Many calls at once, in bounded number, with their results in the order of the items."""
+"""Call a teacher concurrently with bounded parallelism; results keep the order of the items."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

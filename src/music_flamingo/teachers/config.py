@@ -1,4 +1,4 @@
-"""How a teacher is chosen and reached. What changes its words is identity of a stage; where it runs is not."""
+"""Choice and endpoint of a teacher. What changes replies is part of a stage's identity; where it runs is not."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Failures in bounds: a call that fails is one record's matter until too many do; then the stage stops."""
+"""Bounded failures: a failed call rejects its record, too many recent failures stop the stage."""
 
 import threading
 from collections import Counter, deque
@@ -34,6 +34,7 @@ class FailureWatch:
             raise TeacherAwayError(self._message(reasons, num_calls, allowed))
 
     def succeeded(self) -> None:
+        """Count a call that succeeded."""
         with self._lock:
             self._last.append(None)
             self._num_good += 1

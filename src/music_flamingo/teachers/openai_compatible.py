@@ -1,4 +1,4 @@
-"""A teacher behind OpenAI's chat completions: a text model (gpt-oss on vLLM) or one that hears (Music Flamingo).
+"""Teacher over OpenAI's chat completions: a text model (gpt-oss on vLLM) or an audio model (Music Flamingo).
 
 A call is answered by the cache or asked of the server, at most `max_tries` times in all: busy and broken servers are
 waited for, a reply of the wrong shape is asked for again under the next seed. A call that fails for good is a
@@ -44,6 +44,7 @@ class OpenAICompatibleTeacher:
         self.meter = Meter(stage, config.model, config.prices, new_path(data, stage) if data else None)
 
     def ask(self, request: TeacherRequest[Reply]) -> Reply:
+        """Answer from the cache or by the server; raises the failure of the call after its retries."""
         key = call_key(self._config, request)
         kept = self._kept(key, request)
         return self._asked(key, request) if kept is None else kept
@@ -53,6 +54,7 @@ class OpenAICompatibleTeacher:
         self._watch.end()
 
     def close(self) -> None:
+        """Write the usage, and close the client and the cache."""
         self.meter.close()
         self._client.close()
         if self._cache is not None:

@@ -1,4 +1,4 @@
-"""How many calls and tokens, and how much money, a stage will need: counted before anything is asked.
+"""Count the calls, tokens and cost that a stage will need, before any request is sent.
 
 A planner stands where the teacher would, over a sample of tracks. Each call is rendered as it will be sent. Its tokens
 are estimated by rule: a quarter of the characters of prompt and schema-held reply, 25 for each second of sound. What
@@ -34,6 +34,7 @@ class PlannedCalls:
     completion_tokens: float = 0.0
 
     def times(self, factor: float) -> "PlannedCalls":
+        """Scale all counts by `factor`."""
         return PlannedCalls(
             self.calls * factor,
             self.cached * factor,
@@ -50,6 +51,7 @@ class PlannedCalls:
         )
 
     def cost(self, config: TeacherConfig) -> float:
+        """Cost of the calls that are not cached, in the currency of the teacher's prices; 0.0 if scripted."""
         if not isinstance(config, OpenAICompatibleConfig):
             return 0.0
         prices = config.prices
@@ -80,6 +82,7 @@ class Planner:
                 self._means = self._cache.mean_completion_tokens(config.model)
 
     def ask(self, request: TeacherRequest[Reply]) -> Reply:
+        """Answer from the cache or by the scripted teacher, and count what the real call would take."""
         kept = self._kept(request)
         reply = self._scripted.ask(request) if kept is None else kept
         self._count(request, reply, is_cached=kept is not None)
@@ -89,6 +92,7 @@ class Planner:
         """Nothing can have failed."""
 
     def close(self) -> None:
+        """Close the cache."""
         if self._cache is not None:
             self._cache.close()
 
@@ -112,6 +116,7 @@ class Planner:
 
 
 def audio_tokens(audio: bytes | None) -> float:
+    """Prompt tokens that an encoded clip stands for; 0.0 without audio."""
     if audio is None:
         return 0.0
     import soundfile

@@ -1,8 +1,8 @@
 """The JSON schema of a reply, in the part of JSON Schema that constrained decoding knows.
 
 OpenAI's strict mode wants every property required and no others, and refuses `allOf`, `oneOf`, `not`, defaults and
-anything beside a `$ref`; vLLM's grammar backends lack more. So a schema keeps the keywords below; whatever else a
-reply must be (lengths of texts, an answer among the options) is told in the prompt and checked by the reply's model.
+anything next to a `$ref`; vLLM's grammar backends lack more. So a schema keeps the keywords below; whatever else a
+reply must be (lengths of texts, an answer among the options) is stated in the prompt and checked by the reply's model.
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""The scripted teacher behind OpenAI's chat completions: to try the protocol, the cache and a profile without a model.
+"""The scripted teacher as a chat-completions server: exercises protocol, cache and profile without a model.
 
 A prompt says in plain text what is asked, and its payload stands in it as JSON. The server reads both back: the
 prompt is the one that, rendered with that payload, gives the very text. The model is named `scripted`, and what it
@@ -59,6 +59,7 @@ class ScriptedServer(ThreadingHTTPServer):
 
     @property
     def base_url(self) -> str:
+        """Base URL of the API, ending in /v1."""
         return f"http://{self.server_address[0]!s}:{self.server_address[1]}/v1"
 
     def __enter__(self) -> "ScriptedServer":
@@ -70,6 +71,7 @@ class ScriptedServer(ThreadingHTTPServer):
         self.server_close()
 
     def may(self, authorization: str | None) -> bool:
+        """Whether the Authorization header carries the server's key; True where it has none."""
         if self._key_digest is None:
             return True
         given = hashlib.sha256((authorization or "").removeprefix("Bearer ").encode()).digest()

@@ -80,6 +80,8 @@ def enharmonic(one: str, other: str) -> bool:
 
 @dataclass(frozen=True)
 class KeyName:
+    """A key: tonic and mode."""
+
     tonic: str
     mode: Mode
 
@@ -96,13 +98,16 @@ class KeyName:
 
     @property
     def pitch_class(self) -> int:
+        """Pitch class of the tonic, in semitones above C (0 to 11)."""
         return pitch_class(self.tonic)
 
     @property
     def label(self) -> str:
+        """The key as "TONIC MODE"."""
         return f"{self.tonic} {self.mode}"
 
     def same(self, other: "KeyName") -> bool:
+        """Whether both keys have the same mode and enharmonically equal tonics."""
         return self.mode == other.mode and enharmonic(self.tonic, other.tonic)
 
 
@@ -212,6 +217,8 @@ def is_borrowed(chord: Chord, key: KeyName) -> bool:
 
 @dataclass(frozen=True)
 class ChordSpan:
+    """A chord with its label from `start_s` to `end_s`."""
+
     chord: Chord
     start_s: float
     end_s: float

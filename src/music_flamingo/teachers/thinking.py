@@ -1,4 +1,4 @@
-"""How a chain of thought comes about: written, split into steps, and mended where a step was not heard."""
+"""Chains of thought: write, split into steps, rewrite the steps that the probe rejects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,6 +98,7 @@ def mend(
 
 
 def unchecked(step: PlainStep, rewritten_from: str | None) -> Step:
+    """Make a record of a step that was not probed yet."""
     return Step(
         text=step.text,
         family=step.family,

@@ -1,5 +1,4 @@
-"""What a stage asked of its teacher: calls, tokens, cost. Kept beside the ports, never inside: results do not depend
-on what was already paid.
+"""Record a stage's teacher usage (calls, tokens, cost) outside the ports: results must not depend on it.
 
 Every run of a stage writes a file of its own, `<data>/_usage/<stage>.<run>.json`, again every few seconds, so that a
 kill loses the last seconds of the count and no call. `mf usage` adds them up.
@@ -59,16 +58,19 @@ class Meter:
         self._reasons: Counter[str] = Counter()
 
     def cost(self, tokens: CallTokens) -> float:
+        """Price of these tokens, in the currency of the configured prices."""
         prices = self._prices
         return (tokens.prompt * prices.input_per_million + tokens.completion * prices.output_per_million) / 1e6
 
     def answered(self, prompt_id: str, tries: int, spent: CallTokens) -> None:
+        """Count a call that the server answered after `tries` tries."""
         with self._lock:
             self.usage.calls += 1
             self._prompts[prompt_id] += 1
             self._spend(tries, spent)
 
     def from_cache(self, prompt_id: str, tokens: CallTokens) -> None:
+        """Count a call that the cache answered, and what it would have cost."""
         with self._lock:
             self.usage.cached += 1
             self.usage.cached_cost += self.cost(tokens)
@@ -76,12 +78,14 @@ class Meter:
             self._write_sometimes()
 
     def failed(self, reason: str, tries: int, spent: CallTokens) -> None:
+        """Count a call that failed for `reason` after `tries` tries."""
         with self._lock:
             self.usage.failed += 1
             self._reasons[reason] += 1
             self._spend(tries, spent)
 
     def close(self) -> None:
+        """Write the usage file for the last time."""
         with self._lock:
             self._write()
 

@@ -1,4 +1,4 @@
-"""The log of a training run: one JSON object a step, without clocks, so that equal runs write equal bytes."""
+"""Training log: one JSON object per step, without clocks, so that equal runs write equal bytes."""
 
 import json
 import math
@@ -54,6 +54,7 @@ def log_lines(history: Sequence[Line]) -> list[Line]:
 
 
 def write_log(folder: Path, lines: Sequence[Line]) -> None:
+    """Write the log lines as JSON lines, atomically."""
     write_atomic(folder / LOG_NAME, "".join(json.dumps(line) + "\n" for line in lines))
 
 
@@ -76,14 +77,17 @@ class ShowProgress(TrainerCallback):
         self.progress: Progress | None = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Begin the progress display at the resumed step."""
         # after an interruption only what remains is counted, else the rate would be too good
         self.progress = Progress(self.label, state.max_steps - state.global_step, "steps")
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Advance the progress display by one step."""
         assert self.progress is not None
         self.progress.advance()
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Close the progress display."""
         assert self.progress is not None
         with self.progress:
             pass  # the last line

@@ -24,6 +24,8 @@ OnOverflow = Literal["window_by_references", "quarantine"]
 
 
 class TrainingSettings(BaseModel):
+    """Base of training's settings: frozen, unknown fields refused."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
@@ -118,7 +120,7 @@ class Context(TrainingSettings):
     """`window_by_references`: a window of its own that holds the seconds which the question's references name, short
     enough for the context; set aside, with the reason, where there is none. `quarantine`: set aside."""
     whole_above: Fraction
-    """A reference that spans this part of a recording speaks of the whole, and any stretch will do for it."""
+    """A reference that spans this part of a recording speaks of the whole, and any window will do for it."""
 
 
 class Filling(TrainingSettings):
@@ -235,11 +237,15 @@ class SupervisedConfig(StageConfig):
 
 
 class QuestionWeights(TrainingSettings):
+    """Weights of the reward's parts for questions: format and accuracy."""
+
     format: NonNegative
     accuracy: NonNegative
 
 
 class CaptionWeights(TrainingSettings):
+    """Weights of the reward's parts for captions: format and structured truth."""
+
     format: NonNegative
     structured: NonNegative
 

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning by TRL's SFTTrainer, with the audio it would drop and a weight for each token.
+"""Supervised fine-tuning by TRL's SFTTrainer, extended by audio inputs and a loss weight per token.
 
 B lessons, L tokens, D width. TRL 1.16 knows images, not sounds: the collator gives the features, and `compute_loss`
 passes them on. Only the assistant's words are trained on.
@@ -75,6 +75,7 @@ class AudioSFTTrainer(WholeCheckpoints, SFTTrainer):
         return (losses * weights).sum() / total * (num_ranks() if num_items_in_batch else 1)
 
     def log(self, logs: Line, start_time: float | None = None) -> None:
+        """Log a line; one with a loss also gets accuracy and the digest of the samples, over all ranks."""
         if "loss" in logs:
             right, asked = self.summed(self._right, self._asked)
             logs["accuracy"] = right / asked

@@ -1,4 +1,4 @@
-"""One supervised run from tables to a model folder: what the stages `sft` and `warmup` share."""
+"""Run supervised training once, from tables to a model folder; shared by the stages `sft` and `warmup`."""
 
 import logging
 import random

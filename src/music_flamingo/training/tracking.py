@@ -1,8 +1,8 @@
-"""TensorBoard and MLflow as onlookers: they are told what `log.jsonl` will say of a step, under the same names.
+"""Log metrics to TensorBoard and MLflow (side effects only), under the names that `log.jsonl` uses.
 
 transformers' own callbacks would tell more (clocks, folders, every raw name) and begin a second run after an
 interruption. Here an interrupted run goes on in the same places: TensorBoard drops the steps that come again, MLflow's
-run is found by the number kept beside the checkpoints, which go once the stage is done.
+run is found by the number kept next to the checkpoints, which go once the stage is done.
 """
 
 import logging
@@ -28,12 +28,16 @@ BATCH = 1000
 
 
 class Onlooker(Protocol):
-    def tell(self, step: int, numbers: dict[str, float]) -> None: ...
+    """A receiver of metrics."""
+
+    def tell(self, step: int, numbers: dict[str, float]) -> None:
+        """Receive the numbers of one step, by name."""
 
     def keep(self) -> None:
         """Leave nothing unwritten: the process may end after this."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Flush and end."""
 
 
 class TrackingCallback(TrainerCallback):
@@ -46,6 +50,7 @@ class TrackingCallback(TrainerCallback):
         self._onlookers: list[Onlooker] = []
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Open the configured receivers, in the first rank only."""
         if not state.is_world_process_zero:
             return
         if self.tracking.tensorboard is not None:
@@ -56,16 +61,19 @@ class TrackingCallback(TrainerCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Line | None = None, **_: Any
     ) -> None:
+        """Send a step's numbers to every receiver."""
         for line in log_lines([{**(logs or {}), "step": state.global_step}]):
             numbers = {name: float(value) for name, value in line.items() if isinstance(value, float)}
             for onlooker in self._onlookers:
                 onlooker.tell(line["step"], numbers)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Flush the receivers with each checkpoint."""
         for onlooker in self._onlookers:
             onlooker.keep()
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Close the receivers."""
         for onlooker in self._onlookers:
             onlooker.close()
         self._onlookers = []
@@ -80,13 +88,16 @@ class EventFiles:
         self._writer = SummaryWriter(str(folder), purge_step=from_step + 1 if from_step else None)
 
     def tell(self, step: int, numbers: dict[str, float]) -> None:
+        """Add the numbers of one step to the event file."""
         for name, value in numbers.items():
             self._writer.add_scalar(name, value, step)
 
     def keep(self) -> None:
+        """Flush the event file."""
         self._writer.flush()
 
     def close(self) -> None:
+        """Close the event file."""
         self._writer.close()
 
 
@@ -121,6 +132,7 @@ class MLflowRun:
         return str(self._client.create_run(at, run_name=stage).info.run_id)
 
     def tell(self, step: int, numbers: dict[str, float]) -> None:
+        """Queue the numbers of one step, and send them where the server is reached."""
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)
@@ -129,9 +141,11 @@ class MLflowRun:
             self._send()
 
     def keep(self) -> None:
+        """Send what is queued."""
         self._send()
 
     def close(self) -> None:
+        """Send what is queued and mark the run as finished."""
         self._send()
         if self._reached:
             self._client.set_terminated(self._run_id)

@@ -1,6 +1,6 @@
 """What a benchmark is: where it comes from, how its files are read, how it asks, and how an answer is graded.
 
-A benchmark is data and plain functions. Each lives in one file beside this one and reads the original files as they
+A benchmark is data and plain functions. Each lives in one file of this folder and reads the original files as they
 are distributed. It grades every answer twice: `official`, as the published scorer does, slips included, and `strict`,
 deterministic, where what cannot be parsed is wrong and every item stays in the denominator.
 """
@@ -78,6 +78,8 @@ Scorer = Callable[[BenchmarkItem, str, Replies], Grade | None]
 
 @dataclass(frozen=True)
 class BenchmarkMetric:
+    """One score of a benchmark: how it is computed, its rule in words, its scale and direction."""
+
     name: str
     kind: Literal["official", "strict"]
     score: Scorer
@@ -90,6 +92,8 @@ class BenchmarkMetric:
 
 @dataclass(frozen=True)
 class Benchmark:
+    """A benchmark: source, licence, reader of its files, prompt, and scores."""
+
     name: str
     title: str
     task: Literal["choice", "open", "caption", "transcript"]
@@ -122,6 +126,7 @@ class Benchmark:
         return final_answer(output)
 
     def measure(self, name: str) -> BenchmarkMetric:
+        """The metric of this name; StopIteration where there is none."""
         return next(m for m in self.measures if m.name == name)
 
 
@@ -129,6 +134,8 @@ class Benchmark:
 
 
 def strict_choice(aliases: Mapping[str, str] | None = None) -> BenchmarkMetric:
+    """The strict score of multiple choice: exactly one option must be named."""
+
     def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
         if item.answer_index is None:
             return None
@@ -157,6 +164,7 @@ def plain_match(aliases: Mapping[str, str]) -> BenchmarkMetric:
 
 
 def label_words(text: str) -> str:
+    """Normalise a label: lower case, no dashes or underscores, single spaces."""
     return " ".join(text.lower().replace("_", " ").replace("-", " ").strip(" .!?\"'\n\t").split())
 
 
@@ -171,6 +179,7 @@ class AudioIndex:
 
     @cached_property
     def by_stem(self) -> dict[str, str]:
+        """Paths of audio files below the folder, relative to it, by file stem."""
         found: dict[str, str] = {}
         for path in sorted(self.folder.rglob("*")):
             if path.suffix.lower() in AUDIO_SUFFIXES:
@@ -203,6 +212,7 @@ def require_file(folder: Path, *names: str) -> Path:
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file; UserError where it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -210,6 +220,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_json_lines(path: Path) -> list[Any]:
+    """Read a file of one JSON value a line; UserError where a line is not JSON."""
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except ValueError as error:
@@ -217,11 +228,13 @@ def read_json_lines(path: Path) -> list[Any]:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file with a header into one mapping a row."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def require_fields(row: Mapping[str, Any], names: Iterable[str], path: Path) -> None:
+    """Raise UserError unless the row has all fields."""
     missing = [name for name in names if name not in row]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)} (it has {', '.join(row)}): is it the published file?")
@@ -235,6 +248,7 @@ def index_of(reference: str, options: Sequence[str], item_id: str) -> int:
 
 
 def is_true(text: str) -> bool:
+    """Whether a text means true ("true" or "1")."""
     return str(text).strip().lower() in ("true", "1")
 
 

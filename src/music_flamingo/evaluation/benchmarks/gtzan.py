@@ -1,5 +1,5 @@
 """GTZAN genres: 1,000 clips of 30 s in 10 genres; known for faults, so a list of the 290 filtered test clips is used
-where it lies beside them (`test_filtered.txt`, Kereliuk et al. 2015: one `genre/genre.NNNNN.wav` a line)."""
+where it lies next to them (`test_filtered.txt`, Kereliuk et al. 2015: one `genre/genre.NNNNN.wav` a line)."""
 
 from pathlib import Path
 
@@ -20,6 +20,7 @@ QUESTION = "Which genre is this music?"
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the clips with their genres; the filtered list of test clips is used where it exists."""
     names = _listed(folder) if (folder / FILTERED).is_file() else _found(folder)
     if not names:
         raise MissingInputError(f"{folder} holds no genres/<genre>/<genre>.NNNNN.wav: --data is GTZAN's folder.")

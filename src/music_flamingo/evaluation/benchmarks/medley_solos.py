@@ -31,6 +31,7 @@ QUESTION = "Which instrument plays alone here?"
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the test subset with its instruments."""
     path = require_file(folder, "Medley-solos-DB_metadata.csv")
     audio = AudioIndex(folder)
     items = []

@@ -22,6 +22,7 @@ _FIELDS = ("id", "audio_path", "question", "choices", "answer", "modality", "cat
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the questions about music."""
     path = require_file(folder, "MMAR-meta.jsonl")
     audio = AudioIndex(folder)
     items = []

@@ -28,6 +28,7 @@ _FIELDS = ("id", "audio_id", "question", "choices", "task", "category", "sub-cat
 
 
 def read(folder: Path, part: str) -> list[BenchmarkItem]:
+    """Read the music questions of one part of MMAU."""
     path = require_file(folder, FILES[part])
     audio = AudioIndex(folder)
     return [_item(row, audio, path) for row in read_json(path) if row.get("task") == "music"]
@@ -53,6 +54,7 @@ def _item(row: dict[str, Any], audio: AudioIndex, path: Path) -> BenchmarkItem:
 
 
 def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
+    """Grade by MMAU's published rule; None where the answer is not public."""
     if item.reference is None:
         return None
     return Grade(float(mmau_right(output, item.reference, item.options)))

@@ -34,6 +34,7 @@ _FIELDS = ("id", "audio_path", "question", "answer", "choices", "category")
 
 
 def read(folder: Path, category: str) -> list[BenchmarkItem]:
+    """Read the questions of one category."""
     path = require_file(folder, "test.parquet")
     table = pq.read_table(path)
     require_fields(dict.fromkeys(table.column_names), _FIELDS, path)
@@ -68,12 +69,14 @@ _GROUPS = (("category", "category"), ("skill", "sub-cat"), ("length", "length_ty
 
 
 def closed_official(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
+    """Grade a closed question by the option nearest to the output in embedding space."""
     if EMBEDDING not in replies:
         return None
     return Grade(float(item.options[mmau_pro_nearest(json.loads(replies[EMBEDDING]))] == item.reference))
 
 
 def open_official(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
+    """Grade an open question by the judge's overall rating; None without a reply."""
     return Grade(mmau_pro_judged(replies[JUDGE.name])["overall"]) if JUDGE.name in replies else None
 
 

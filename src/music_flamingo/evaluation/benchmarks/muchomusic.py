@@ -30,6 +30,7 @@ _FIELDS = ("question", *_OPTIONS, "dataset", "dataset_identifier", "genre", "mus
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the questions; recordings come from MusicCaps and the Song Describer Dataset."""
     path = require_file(folder, "muchomusic.csv")
     audio, describer = AudioIndex(folder), _song_describer(folder)
     items = []
@@ -87,6 +88,7 @@ def _audio(dataset: str, recording: str, audio: AudioIndex, describer: Mapping[s
 
 
 def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
+    """Grade by MuChoMusic's published rule."""
     return Grade(float(muchomusic_choice(output, item.options) == item.order.index(0)))
 
 

@@ -1,6 +1,6 @@
 """MUSDB18 with its lyrics extension, test songs in English (Schulze-Forster et al. 2021): corpus WER over whole songs.
 
-A lyrics file has a line `start end kind words` for each stretch, times in seconds or m:ss; kind a (solo), b (several
+A lyrics file has a line `start end kind words` for each segment, times in seconds or m:ss; kind a (solo), b (several
 voices), c (several, different words) or d (no words). `*` stands for a word that could not be made out, `?` after one
 marks doubt: both marks are dropped from the reference.
 """
@@ -23,6 +23,7 @@ _LINE = re.compile(r"(?P<start>[\d:.]+)\s+(?P<end>[\d:.]+)\s+(?P<kind>[abcd])(?:
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the English test songs with their lyrics."""
     lyrics = next((folder / name for name in LYRICS if (folder / name).is_dir()), None)
     if lyrics is None:
         raise MissingInputError(f"{folder} holds none of the folders {', '.join(LYRICS)} with a .txt a song.")

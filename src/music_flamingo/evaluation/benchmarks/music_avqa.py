@@ -39,6 +39,7 @@ _FIELDS = ("video_id", "question_id", "type", "question_content", "templ_values"
 
 
 def read(folder: Path, audio_only: bool) -> list[BenchmarkItem]:
+    """Read the test questions, all of them or those of type Audio."""
     path = require_file(folder, "avqa-test.json", "data/json/avqa-test.json")
     audio = AudioIndex(folder)
     items = [_item(row, audio, path) for row in read_json(path)]
@@ -68,6 +69,7 @@ def fill(question: str, values: list[str], path: Path) -> str:
 
 
 def strict(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
+    """Grade strictly: exactly one of the 42 answers must be named."""
     chosen = parse_choice(output, [a.replace("_", " ") for a in ANSWERS])
     return Grade(float(chosen is not None and ANSWERS[chosen] == item.reference))
 

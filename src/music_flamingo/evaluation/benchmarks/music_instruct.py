@@ -26,6 +26,7 @@ JUDGE_1_5 = JudgeTask("gpt_1_5", "judge_gpt_1_5", 1, 5)
 
 
 def read(folder: Path, length: str) -> list[BenchmarkItem]:
+    """Read the questions with short or long answers."""
     name = f"music_instruct_{length}.json"
     path = require_file(folder, name, f"MusicInstruct/{name}")
     told = read_json(path)

@@ -18,6 +18,7 @@ QUESTION = "Describe this music in detail: genre, instruments, voices, tempo, mo
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the clips of the evaluation part with their captions."""
     path = require_file(folder, "musiccaps-public.csv", "musiccaps.csv")
     audio, items = AudioIndex(folder), []
     for row in read_csv(path):

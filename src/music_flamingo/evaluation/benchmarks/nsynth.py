@@ -35,6 +35,7 @@ ALIASES = {
 
 
 def read(folder: Path, what: str) -> list[BenchmarkItem]:
+    """Read the notes with one label each: source or instrument family."""
     path = require_file(folder, "examples.json", "nsynth-test/examples.json")
     audio = AudioIndex(path.parent)
     prefix = path.parent.relative_to(folder)

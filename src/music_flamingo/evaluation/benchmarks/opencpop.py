@@ -21,6 +21,7 @@ NUM_FIELDS = 7
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the utterances of the test set with their text."""
     path = require_file(folder, "segments/test.txt", "test.txt")
     audio, items = AudioIndex(folder), []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

@@ -1,6 +1,6 @@
 """RUL-MuchoMusic: MuChoMusic's questions with distractors that text alone cannot rule out (Zang et al. 2025).
 
-Five options, the one-shot form. The authors ask for a noise control beside every score.
+Five options, the one-shot form. The authors ask for a noise control with every score.
 """
 
 from pathlib import Path
@@ -24,6 +24,7 @@ ORDER_SEED = 0
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the questions with their distractors."""
     path = require_file(folder, "RUL-MuchoMusic.json")
     audio = AudioIndex(folder)
     items = []
@@ -43,6 +44,7 @@ def read(folder: Path) -> list[BenchmarkItem]:
 
 
 def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
+    """Grade by RUL-MuchoMusic's published rule."""
     return Grade(float(rul_right(output, item.reference or "", item.options)))
 
 

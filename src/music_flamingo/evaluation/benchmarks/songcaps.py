@@ -26,6 +26,7 @@ CORRECTNESS = JudgeTask("correctness", "judge_correctness", 1, 10)
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the songs with their reference captions."""
     path = require_file(folder, "songcaps.jsonl")
     audio, items = AudioIndex(folder), []
     for row in read_json_lines(path):

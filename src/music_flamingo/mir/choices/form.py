@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from music_flamingo.core.ranges import Fraction, Positive
 from music_flamingo.mir import DynamicsMeter, SectionFinder
 from music_flamingo.mir.choices.base import ToolChoice

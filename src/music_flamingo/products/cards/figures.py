@@ -1,4 +1,4 @@
-"""What the cards count, shard by shard, without reading more columns than they need."""
+"""Counts for the cards, shard by shard, reading only the columns needed."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -105,6 +105,7 @@ class TrackFigures:
 
 
 def tracks(shards: Iterable[Path]) -> TrackFigures:
+    """Count tracks by status, split, work, duration (s), place and tool."""
     found = TrackFigures()
     made = ["provenance.tool", "provenance.tool_version"]
     for path in shards:

@@ -1,4 +1,4 @@
-"""Sections that several cards share: words, teachers, tools, places, rejects, configurations, licences."""
+"""Sections shared by several cards: words, teachers, tools, places, rejects, configurations, licences."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ PRIVATE = ("source", "teacher", "teachers", "judge", "listener", "transcriber")
 
 
 def words_section(words: Mapping[str, Counter[int]]) -> list[str]:
+    """Section on the lengths of texts, in words."""
     rows = [(name, *Spread.of(counts).cells) for name, counts in sorted(words.items())]
     return ["## Lengths in words", "", *table(["text", "number", "least", "median", "mean", "most"], rows), ""]
 
@@ -30,6 +31,7 @@ def reasons_section(reasons: Counter[str], number: int, where: str) -> list[str]
 
 
 def teachers_section(teachers: Counter[tuple[str, ...]]) -> list[str]:
+    """Section on the teachers that wrote the texts."""
     rows = [(*stamp, n) for stamp, n in sorted(teachers.items())]
     lines = ["## Who wrote the words", ""]
     if any(stamp[0] == "scripted" for stamp in teachers):
@@ -57,11 +59,13 @@ def _bin(index: int) -> str:
 
 
 def tools_section(tools: Counter[tuple[str, str, str]]) -> list[str]:
+    """Section on the tools that measured the facts, with versions."""
     rows = [(*key, n) for key, n in sorted(tools.items())]
     return ["## Tools that measured the facts", "", *table(["fact", "tool", "version", "recordings"], rows), ""]
 
 
 def licences_section(licences: Sequence[Licence]) -> list[str]:
+    """Section on the licences of tools and collections."""
     told = "The audio keeps its own rights; a recording's `uri` says where it comes from. Labels were made with:"
     return ["## Licences", "", told, "", *listed(licences), ""]
 

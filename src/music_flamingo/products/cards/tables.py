@@ -45,6 +45,7 @@ class Spread:
 
     @property
     def cells(self) -> tuple[str, ...]:
+        """The numbers as table cells."""
         return (f"{self.number}", f"{self.least}", f"{self.median:g}", f"{self.mean:.1f}", f"{self.greatest}")
 
 

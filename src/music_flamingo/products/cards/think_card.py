@@ -1,4 +1,4 @@
-"""The card of MF-Think: chains of thought, why each was chosen, what the step checks made of them."""
+"""The card of MF-Think: chains of thought, why each was chosen, results of the step checks."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +43,8 @@ LIMITS = (
 
 @dataclass
 class ChainFigures:
+    """Counts of the chains by family, difficulty, verdict, teacher and length."""
+
     rows: int = 0
     family_split: Counter[tuple[str, str]] = field(default_factory=Counter)
     difficulty: Counter[str] = field(default_factory=Counter)
@@ -55,6 +57,7 @@ class ChainFigures:
 
 
 def count_chains(shards: Iterable[Path]) -> ChainFigures:
+    """Count chains over shards, by columns."""
     found = ChainFigures()
     names = ["status", "family", "split", "difficulty", "thinking", "answer", "steps", "teacher"]
     for path in shards:

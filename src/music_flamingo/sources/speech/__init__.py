@@ -1,4 +1,4 @@
-"""Where speech comes from: one file for each corpus's own layout on disk, and speech made on the spot.
+"""Sources of speech: one file per corpus layout, and synthesised speech.
 
 A source lists its units in a fixed order and turns a unit into utterances. A unit is what is read at once: a clip, a
 talk, a session; a text that says all a worker needs. Words of a corpus are untrusted text.
@@ -65,17 +65,21 @@ class SpeechSource(Protocol):
 
     tool: str
 
-    def tool_version(self) -> str: ...
+    def tool_version(self) -> str:
+        """Version of what decodes or synthesises the speech."""
 
-    def units(self) -> Sequence[str]: ...
+    def units(self) -> Sequence[str]:
+        """All units of the corpus, in a fixed order."""
 
-    def utterances(self, unit: str) -> Iterator[SpokenUtterance]: ...
+    def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """Read the utterances of one unit."""
 
 
 class SpeechSourceConfig(Protocol):
     """What the parameters of each kind of source can do."""
 
-    def open(self, limits: DecodeLimits) -> SpeechSource: ...
+    def open(self, limits: DecodeLimits) -> SpeechSource:
+        """Make the source; raises where its folder is missing."""
 
     def listing_sha256(self) -> str | None:
         """Stands for the files of the corpus; None where there are none."""

@@ -1,6 +1,6 @@
 """AliMeeting: Mandarin meetings, an eight-channel array on the table, a Praat TextGrid with a tier for each speaker.
 
-`.../{Train,Eval,Test}_Ali*/.../textgrid_dir/<session>.TextGrid` and, beside it, `audio_dir/<session>_*.wav`.
+`.../{Train,Eval,Test}_Ali*/.../textgrid_dir/<session>.TextGrid` and, next to it, `audio_dir/<session>_*.wav`.
 """
 
 import re
@@ -24,6 +24,8 @@ _SPLIT = re.compile(r"^(train|eval|test)_ali", re.IGNORECASE)
 
 
 class AliMeetingConfig(SpeechSettings):
+    """AliMeeting on disk: folder, array channel, longest utterance (s)."""
+
     kind: Literal["alimeeting"]
     path: str
     """A folder with `Train_Ali_far/`, `Eval_Ali/Eval_Ali_far/` ... at any depth."""
@@ -33,9 +35,11 @@ class AliMeetingConfig(SpeechSettings):
     """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "AliMeetingSource":
+        """Make the source."""
         return AliMeetingSource(self, require_folder(self.path, self.kind))
 
     def listing_sha256(self) -> str:
+        """SHA-256 over all TextGrids."""
         return files_sha256(_grids(require_folder(self.path, self.kind)))
 
 
@@ -60,15 +64,18 @@ class AliMeetingSource:
         self.root = root
 
     def tool_version(self) -> str:
+        """Version of libsndfile."""
         import soundfile
 
         return f"libsndfile {soundfile.__libsndfile_version__}"
 
     def units(self) -> Sequence[str]:
+        """Paths of the TextGrids, one a meeting."""
         found = [str(path.relative_to(self.root)) for path in _grids(self.root)]
         return require_found(found, self.root, "Train_Ali_far/textgrid_dir/*.TextGrid")
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """Utterances of one meeting."""
         grid = self.root / unit
         split = _split(grid, self.root)
         assert split is not None, "only folders of a split are listed"

@@ -25,6 +25,8 @@ _MARK = re.compile(r"\[[^\]]*\]")
 
 
 class ChimeConfig(SpeechSettings):
+    """CHiME on disk: folder, recording device, longest utterance (s)."""
+
     kind: Literal["chime"]
     path: str
     """The corpus's folder, with `transcriptions/` and `audio/`."""
@@ -34,9 +36,11 @@ class ChimeConfig(SpeechSettings):
     """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "ChimeSource":
+        """Make the source."""
         return ChimeSource(self, require_folder(self.path, self.kind))
 
     def listing_sha256(self) -> str:
+        """SHA-256 over all transcripts."""
         return files_sha256(_transcripts(require_folder(self.path, self.kind)))
 
 
@@ -54,15 +58,18 @@ class ChimeSource:
         self.root = root
 
     def tool_version(self) -> str:
+        """Version of libsndfile."""
         import soundfile
 
         return f"libsndfile {soundfile.__libsndfile_version__}"
 
     def units(self) -> Sequence[str]:
+        """Paths of the transcripts, one a session."""
         found = [str(path.relative_to(self.root / "transcriptions")) for path in _transcripts(self.root)]
         return require_found(found, self.root, "transcriptions/train/*.json")
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """Utterances of one session."""
         split, session = Path(unit).parts[0], Path(unit).stem
         audio = self.root / "audio" / split / f"{session}_{self.config.device}.wav"
         about = Session(session, "en", SPLITS[split], LICENCE, partial(_read, audio))

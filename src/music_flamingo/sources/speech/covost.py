@@ -1,4 +1,4 @@
-"""Common Voice and CoVoST 2: tables of clips (TSV) beside a folder `clips/`, a folder for each language.
+"""Common Voice and CoVoST 2: a folder per language, with tables of clips (TSV) and a folder `clips/`.
 
 `<path>/<language>/{train,dev,test}.tsv` with `client_id`, `path`, `sentence` is Common Voice's own layout. CoVoST 2
 adds `covost_v2.<language>_<target>.{train,dev,test}.tsv` (`path`, `sentence`, `translation`, `client_id`); where such
@@ -27,14 +27,18 @@ COLUMNS = ("client_id", "path", "sentence")
 
 
 class CovostConfig(SpeechSettings):
+    """Common Voice or CoVoST 2 on disk."""
+
     kind: Literal["covost"]
     path: str
     """A folder with a folder for each language, which holds tables and `clips/`."""
 
     def open(self, limits: DecodeLimits) -> "CovostSource":
+        """Make the source."""
         return CovostSource(require_folder(self.path, self.kind), limits)
 
     def listing_sha256(self) -> str:
+        """SHA-256 over all tables."""
         root = require_folder(self.path, self.kind)
         return files_sha256(table for _, _, table in _tables(root))
 
@@ -60,9 +64,11 @@ class CovostSource:
         self.limits = limits
 
     def tool_version(self) -> str:
+        """Version of PyAV."""
         return f"av {version('av')}"
 
     def units(self) -> Sequence[str]:
+        """Rows of the tables as JSON, one a clip."""
         rows: dict[tuple[str, str], str] = {}
         for language, split, table in _tables(self.root):
             for row in _rows(table):
@@ -71,6 +77,7 @@ class CovostSource:
         return require_found([*rows.values()], self.root, "LANGUAGE/clips with a tsv beside it")
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """The utterance of one clip."""
         row = json.loads(unit)
         yield SpokenUtterance(
             id=f"{row['language']}-{Path(row['path']).stem}",

@@ -1,4 +1,4 @@
-"""Emilia: clips of in-the-wild speech in six languages, as tars of `ID.json` and `ID.mp3` or as JSON lines beside mp3s.
+"""Emilia: in-the-wild speech in six languages, as tars of `ID.json` and `ID.mp3`, or as JSON lines with mp3s.
 
 Each entry has `id`, `wav` (the clip's path), `text`, `duration`, `speaker`, `language`, `dnsmos` (He et al. 2024).
 The tars name a pair by its stem, the JSON lines by `wav` relative to their folder.
@@ -23,6 +23,8 @@ AUDIO = (".mp3", ".wav", ".flac")
 
 
 class EmiliaConfig(SpeechSettings):
+    """Emilia on disk: folder, split, licence."""
+
     kind: Literal["emilia"]
     path: str
     """A folder with `*.tar`, or `*.jsonl` and the clips they name, at any depth."""
@@ -32,9 +34,11 @@ class EmiliaConfig(SpeechSettings):
     """CC-BY-NC-4.0 for Emilia, CC-BY-4.0 for its part Emilia-YODAS."""
 
     def open(self, limits: DecodeLimits) -> "EmiliaSource":
+        """Make the source."""
         return EmiliaSource(self, require_folder(self.path, self.kind), limits)
 
     def listing_sha256(self) -> str:
+        """SHA-256 over all tars and listings."""
         return files_sha256(_files(require_folder(self.path, self.kind)))
 
 
@@ -53,9 +57,11 @@ class EmiliaSource:
         self.limits = limits
 
     def tool_version(self) -> str:
+        """Version of PyAV."""
         return f"av {version('av')}"
 
     def units(self) -> Sequence[str]:
+        """Entries as JSON, one a clip."""
         return require_found([u for file in _files(self.root) for u in self._listed(file)], self.root, "tar or jsonl")
 
     def _listed(self, file: Path) -> Iterator[str]:
@@ -65,6 +71,7 @@ class EmiliaSource:
             yield json.dumps({"file": name, **entry}, ensure_ascii=False)
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """The utterance of one clip; raises where text, speaker or language is missing."""
         entry: dict[str, Any] = json.loads(unit)
         about = entry["about"]
         fields = {"id": entry["key"], "split": self.config.split, "licence": self.config.licence}

@@ -43,6 +43,8 @@ class Voice:
 
 @dataclass(frozen=True)
 class Speech:
+    """Samples and their phonemes."""
+
     samples: np.ndarray
     """Mono float32 at `RATE_HZ`."""
     phonemes: str

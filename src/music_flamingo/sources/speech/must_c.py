@@ -1,4 +1,4 @@
-"""MuST-C: TED talks as whole WAVs, with a YAML that says where each line of a text lies in them.
+"""MuST-C: TED talks as whole WAVs, with a YAML that gives the time of each line of text.
 
 `<path>/data/<split>/wav/*.wav`, `txt/<split>.yaml` (a list of `{duration, offset, speaker_id, wav}`), and
 `txt/<split>.<language>`, whose n-th line is what is said in the n-th segment.
@@ -26,6 +26,8 @@ SPLITS: dict[str, Split] = {"train": "train", "dev": "dev", "tst-COMMON": "test"
 
 
 class MustCConfig(SpeechSettings):
+    """MuST-C on disk: folder and language."""
+
     kind: Literal["must_c"]
     path: str
     """The folder of a language pair, which holds `data/`."""
@@ -33,9 +35,11 @@ class MustCConfig(SpeechSettings):
     """Of what is said: `en`."""
 
     def open(self, limits: DecodeLimits) -> "MustCSource":
+        """Make the source."""
         return MustCSource(self, require_folder(self.path, self.kind))
 
     def listing_sha256(self) -> str:
+        """SHA-256 over all tables."""
         return files_sha256(_tables(require_folder(self.path, self.kind)))
 
 
@@ -55,11 +59,13 @@ class MustCSource:
         self.root = root
 
     def tool_version(self) -> str:
+        """Version of libsndfile."""
         import soundfile
 
         return f"libsndfile {soundfile.__libsndfile_version__}"
 
     def units(self) -> Sequence[str]:
+        """Talks with their segments, as JSON."""
         talks = [talk for table in _tables(self.root) for talk in self._talks(table)]
         return require_found(talks, self.root, "data/train/txt/train.yaml")
 
@@ -79,6 +85,7 @@ class MustCSource:
             yield json.dumps({"split": table.stem, "wav": wav, "segments": segments}, ensure_ascii=False)
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """Utterances of one talk, one a segment."""
         talk = json.loads(unit)
         for number, segment in enumerate(talk["segments"]):
             yield self._said(talk, f"{Path(talk['wav']).stem}-{number:04d}", segment)

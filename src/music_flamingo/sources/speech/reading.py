@@ -1,7 +1,7 @@
-"""What the loaders of speech corpora share: stretches of long recordings, files of a listing, safe names.
+"""Shared readers of speech corpora: segments of long recordings, listed files, safe names.
 
 Sessions last hours and the model hears seconds. `stretches` cuts them at pauses, where nobody speaks: no word and no
-overlap is cut. What cannot be cut so short is one stretch, too long, and quarantined as such.
+overlap is cut. What cannot be cut so short is one segment, too long, and quarantined as such.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
-"""Long recordings with several speakers: what CHiME, Switchboard and AliMeeting share.
+"""Long recordings with several speakers: shared by CHiME, Switchboard and AliMeeting.
 
-A session becomes stretches that are cut where nobody speaks (`reading.stretches`). What is wrong with it is kept under
-its reason: a transcript that cannot be read, a segment whose times run backwards, a stretch that is too long.
+A session becomes segments that are cut where nobody speaks (`reading.stretches`). What is wrong with it is kept under
+its reason: a transcript that cannot be read, a segment whose times run backwards, a segment that is too long.
 """
 
 import logging
@@ -34,6 +34,8 @@ class TranscriptLine:
 
 @dataclass(frozen=True)
 class Session:
+    """A long recording: id, language, split, licence, reader by seconds."""
+
     id: str
     language: str
     split: Split

@@ -27,6 +27,8 @@ NOT_ONE_RECORDING = "not_one_recording"
 
 
 class SiftConfig(SpeechSettings):
+    """SIFT-50M on disk: folder of tables, folder of clips."""
+
     kind: Literal["sift"]
     path: str
     """The corpus's folder, with `train/`, `dev/` and `EvalSIFT/`."""
@@ -34,10 +36,12 @@ class SiftConfig(SpeechSettings):
     """A folder with the clips, by their names, at any depth."""
 
     def open(self, limits: DecodeLimits) -> "SiftSource":
+        """Make the source."""
         root, audio = require_folder(self.path, self.kind), require_folder(self.audio, self.kind)
         return SiftSource(root, audio, limits)
 
     def listing_sha256(self) -> str:
+        """SHA-256 over all tables."""
         return files_sha256(_tables(require_folder(self.path, self.kind)))
 
 
@@ -56,9 +60,11 @@ class SiftSource:
         self.limits = limits
 
     def tool_version(self) -> str:
+        """Version of PyAV."""
         return f"av {version('av')}"
 
     def units(self) -> Sequence[str]:
+        """Rows with an existing clip, as JSON."""
         clips = {
             path.name: str(path.relative_to(self.audio)) for path in sorted(self.audio.rglob("*")) if path.is_file()
         }
@@ -73,6 +79,7 @@ class SiftSource:
         return require_found(units, self.root, "train/**/*.jsonl")
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """The request and answer of one row."""
         row = json.loads(unit)
         table, asked = Path(row["table"]), row["asked"]
         yield SpokenUtterance(

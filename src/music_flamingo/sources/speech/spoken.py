@@ -1,4 +1,4 @@
-"""The `spoken` source: speech made on the spot by espeak-ng, in several languages and voices.
+"""The `spoken` source: speech synthesised by espeak-ng, in several languages and voices.
 
 Sentences have one word of each slot of a language's table, so that their words are few and their number is not: a
 share of the sentences, and some voices, are kept from training, so that what is recognised was not learned by heart.
@@ -49,6 +49,8 @@ class Counts(BaseModel):
 
 
 class SpokenConfig(SpeechSettings):
+    """Synthesised speech: languages, voices, counts, rates and what is held out."""
+
     uses: ClassVar = (ESPEAK,)
     kind: Literal["spoken"]
     seed: Seed
@@ -82,10 +84,12 @@ class SpokenConfig(SpeechSettings):
         return self
 
     def open(self, limits: DecodeLimits) -> "SpokenSource":
+        """Make the source."""
         return SpokenSource(self)
 
     def listing_sha256(self) -> None:
-        return None
+        """None: nothing is read from disk."""
+        return None  # noqa: RET501
 
 
 @cache
@@ -96,15 +100,19 @@ def phrases() -> dict[str, dict]:
 
 
 class SpokenSource:
+    """Synthesises utterances from a seed."""
+
     tool = "espeak-ng"
 
     def __init__(self, config: SpokenConfig) -> None:
         self.config = config
 
     def tool_version(self) -> str:
+        """Version of espeak-ng."""
         return version()
 
     def units(self) -> Sequence[str]:
+        """Units as SPLIT/FORM/INDEX."""
         counts = {"train": self.config.train, "dev": self.config.dev}
         return [
             f"{split}/{form}/{i}"
@@ -114,6 +122,7 @@ class SpokenSource:
         ]
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """Synthesise the utterance of one unit."""
         split, form, index = unit.split("/")
         rng = random.Random(f"{self.config.seed}/{unit}")
         language = self.config.languages[int(index) % len(self.config.languages)]
@@ -148,6 +157,7 @@ class Draw:
                 return words
 
     def voice(self, *, other_than: str = "") -> Voice:
+        """Draw a voice of the split, its rate (words per minute) and pitch."""
         variants = self.config.voices if self.split == "train" else self.config.held_out_voices
         variant = self.rng.choice([v for v in variants if v != other_than] or variants)
         words_per_minute, pitch = self.rng.randint(*self.config.words_per_minute), self.rng.randint(*self.config.pitch)
@@ -155,6 +165,7 @@ class Draw:
 
 
 def is_held_out(words: Sequence[str], config: SpokenConfig) -> bool:
+    """Whether a sentence belongs to the held-out share, by its hash."""
     digest = hashlib.sha256(f"{config.seed}/{' '.join(words)}".encode()).digest()
     return int.from_bytes(digest[:4], "little") / 2**32 < config.held_out_sentences
 

@@ -34,6 +34,8 @@ _REWRITES = (
 
 
 class SwitchboardConfig(SpeechSettings):
+    """Switchboard on disk: folder, split, longest utterance (s)."""
+
     kind: Literal["switchboard"]
     path: str
     """A folder with recordings and transcripts, at any depth."""
@@ -43,9 +45,11 @@ class SwitchboardConfig(SpeechSettings):
     """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "SwitchboardSource":
+        """Make the source."""
         return SwitchboardSource(self, require_folder(self.path, self.kind))
 
     def listing_sha256(self) -> str:
+        """SHA-256 over all transcripts."""
         return files_sha256(p for pair in _transcripts(require_folder(self.path, self.kind)).values() for p in pair)
 
 
@@ -70,14 +74,17 @@ class SwitchboardSource:
         self._recordings = {path.stem.removeprefix("sw").lstrip("0"): path for path in sorted(_recordings(root))}
 
     def tool_version(self) -> str:
+        """Version of libsndfile."""
         import soundfile
 
         return f"libsndfile {soundfile.__libsndfile_version__}"
 
     def units(self) -> Sequence[str]:
+        """Numbers of the calls."""
         return require_found(sorted(self._calls), self.root, "sw2001A-ms98-a-trans.text")
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
+        """Utterances of one call, both channels."""
         session = Session(f"sw{unit}", "en", self.config.split, LICENCE, partial(self._read, unit))
         return cut(session, partial(_lines, self._calls[unit]), self.config.max_stretch_s)
 

@@ -1,4 +1,4 @@
-"""Praat's TextGrid, long form: tiers of intervals. A reader of what AliMeeting holds, and strict about it."""
+"""Parse Praat's TextGrid, long form: tiers of intervals, as AliMeeting writes them; strict."""
 
 import re
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ _INTERVAL = re.compile(rf"intervals \[\d+\]:\s*xmin = {_NUMBER}\s*xmax = {_NUMBE
 
 @dataclass(frozen=True)
 class TextGridInterval:
+    """A labelled interval, in seconds."""
+
     start_s: float
     end_s: float
     text: str

@@ -54,6 +54,7 @@ class ScriptedTeacher:
     audio: AudioFormat | None = None
 
     def ask(self, request: TeacherRequest[Reply]) -> Reply:
+        """Write the reply by the prompt's writer, with a random generator of the request's seed."""
         reply = WRITERS[request.prompt_id](request.payload, random.Random(request.seed))
         assert isinstance(reply, request.reply), f"{request.prompt_id} wrote a {type(reply).__name__}"
         return reply

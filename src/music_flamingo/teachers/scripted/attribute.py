@@ -1,4 +1,4 @@
-"""Questions on what sounds: drums, texture, how notes begin and end, dynamics."""
+"""Questions about sound: drums, texture, articulation, dynamics."""
 
 import random
 
@@ -8,6 +8,7 @@ from music_flamingo.teachers.scripted.words import whole
 
 
 def write_attribute(payload: SongPayload, rng: random.Random) -> QuestionsReply:
+    """Write questions about drums, texture, articulation and dynamics."""
     facts = payload.facts
     shown = [whole(facts)]
     return QuestionsReply(

@@ -18,6 +18,7 @@ MOST_SECTIONS = 10
 
 
 def write_comparative(payload: SongPayload, rng: random.Random) -> QuestionsReply:
+    """Write questions that compare halves, sections, outer chords and outer keys."""
     facts = payload.facts
     questions = [*_louder_half(facts), *_busier_half(facts), *_outer_chords(facts), *_outer_keys(facts)]
     if facts.sections:

@@ -14,6 +14,7 @@ MANY_CHORDS = 5
 
 
 def rate_difficulty(payload: DifficultyPayload, rng: random.Random) -> DifficultyReply:
+    """Rate a question from 1 to 5: its family's usual difficulty, raised near borders of the facts."""
     facts = payload.facts
     family = FAMILIES.get(payload.family)
     difficulty, reasons = _usual(payload.family), [f"{payload.family} has its usual difficulty"]

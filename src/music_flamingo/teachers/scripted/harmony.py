@@ -22,6 +22,7 @@ MOST_TRIADS = 8
 
 
 def write_harmony(payload: SongPayload, rng: random.Random) -> QuestionsReply:
+    """Write questions about mode, key, chords, roman numerals, cadences and harmonic rhythm."""
     facts, key = payload.facts, payload.facts.key_name
     questions = []
     if key:

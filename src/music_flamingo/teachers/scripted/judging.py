@@ -22,4 +22,5 @@ def judge_example(payload: JudgePayload, rng: random.Random) -> JudgeReply:
 
 
 def guess_answer(payload: GuessPayload, rng: random.Random) -> GuessReply:
+    """Guess an option at random."""
     return GuessReply(answer=rng.choice(payload.options))

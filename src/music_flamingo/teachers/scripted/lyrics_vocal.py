@@ -1,4 +1,4 @@
-"""Questions on words and voice: on words where they are known, on times where those are, on how the lead sings."""
+"""Questions about lyrics and voice: on words and times where they are known, on how the lead sings."""
 
 import random
 import re
@@ -14,6 +14,7 @@ NEED_THE_END = ("lyrics_last_word", "lyrics_line_count")
 
 
 def write_lyrics_vocal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
+    """Write questions about the lyrics, their times and the singing."""
     facts = payload.facts
     sung = [line for line in facts.lyrics if _bare(line.label)]
     questions = _cantabile(facts)

@@ -45,6 +45,7 @@ MOODS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
 
 
 def write_rich_caption(payload: SongPayload, rng: random.Random) -> TextReply:
+    """Write the rich caption: paragraphs on sound, instruments, words, form, theory and mood."""
     facts = payload.facts
     paragraphs = (
         _low_level(facts, rng),

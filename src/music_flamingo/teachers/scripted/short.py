@@ -1,4 +1,4 @@
-"""Short descriptions: the first caption of a stretch, the one-sentence caption, and the structured truth behind it."""
+"""Short descriptions: the caption of one window, the one-sentence caption, and its structured truth."""
 
 import random
 

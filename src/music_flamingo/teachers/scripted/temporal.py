@@ -1,4 +1,4 @@
-"""Questions on time: tempo, meter, bars, when sections and chords set in."""
+"""Questions about time: tempo, meter, bars, when sections and chords begin."""
 
 import random
 
@@ -16,6 +16,7 @@ MOST_BARS_COUNTED, LAST_BAR_ASKED = 32, 16
 
 
 def write_temporal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
+    """Write questions about tempo, meter, bars, and the times of sections and chords."""
     facts = payload.facts
     questions = [*_tempo(payload, rng), *_meter(payload), *_bars(facts, rng), *_sections(facts), *_chords(facts, rng)]
     questions += audible_of("temporal", payload, [whole(facts)], but=("tempo_class", "meter"))

@@ -1,4 +1,4 @@
-"""Small things that all scripted writers say alike: times, lists, numbers, references."""
+"""Phrases shared by all scripted writers: times, lists, numbers, references."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,12 @@ def seconds(time_s: float) -> str:
 
 
 def number(value: int) -> str:
+    """A number as an English word where it is small, otherwise in digits."""
     return NUMBERS[value] if 0 < value < len(NUMBERS) else str(value)
 
 
 def plural(count: int, noun: str) -> str:
+    """A count with its noun, in the plural unless the count is one."""
     return f"{number(count)} {noun}" + ("" if count == 1 else "s")
 
 
@@ -28,18 +30,22 @@ def listed(items: Sequence[str], last: str = "and") -> str:
 
 
 def first_words(text: str, count: int) -> str:
+    """The first `count` words of a text."""
     return " ".join(text.split()[:count])
 
 
 def sentence(text: str) -> str:
+    """Capitalise the first letter and end with a full stop."""
     return text[0].upper() + text[1:] + "."
 
 
 def stretch(start_s: float, end_s: float, label: str | None = None) -> Reference:
+    """A reference to the audio from `start_s` to `end_s`, rounded to 10 ms."""
     return Reference(kind="seconds", start_s=round(start_s, 2), end_s=round(end_s, 2), label=label)
 
 
 def whole(facts: SongFacts) -> Reference:
+    """A reference to the whole track."""
     return stretch(0.0, facts.duration_s)
 
 

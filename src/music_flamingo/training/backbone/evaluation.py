@@ -92,6 +92,7 @@ def _normaliser(task: SpeechTask, language: str) -> Normaliser:
 
 
 def phoneme_units(text: str) -> str:
+    """Normalise a phoneme transcript to units joined by one space."""
     return " ".join(text.split())
 
 

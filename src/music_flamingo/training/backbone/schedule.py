@@ -1,7 +1,7 @@
-"""The plan of a phase: which utterance is heard at which step, with which tasks, fixed by a seed.
+"""Schedule of a phase: which utterance is trained at which step, with which tasks, fixed by a seed.
 
 An utterance is heard whole or not at all: words whose sound was cut off would be taught as invention. Corpora come by
-their shares in every stretch of the plan, and each runs through all of its utterances before any comes again.
+their shares in every part of the plan, and each runs through all of its utterances before any comes again.
 """
 
 import random
@@ -28,6 +28,8 @@ NO_SHARE = "its corpus has no share"
 
 @dataclass(frozen=True)
 class SpeechPlan:
+    """The scheduled samples, the number of items by task, and what was left out by reason."""
+
     lessons: list[Lesson]
     items: Counter[str]
     """Task -> lessons in which it is asked."""
@@ -35,6 +37,7 @@ class SpeechPlan:
     """Why utterances of the training split are not heard -> how many."""
 
     def described(self) -> dict[str, object]:
+        """Counts for the log: samples, utterances, items by task, left out by reason."""
         return {
             "lessons": len(self.lessons),
             "utterances": len({lesson.window.track_id for lesson in self.lessons}),
@@ -52,6 +55,7 @@ def heard_whole(utterance: Utterance, hearing: Hearing) -> TrainingWindow | None
 
 
 def num_samples_of(utterance: Utterance) -> int:
+    """Length of an utterance in audio samples at 16 kHz."""
     assert utterance.duration_s is not None, "good utterances have a duration"
     return round(utterance.duration_s * MODEL_RATE_HZ)
 

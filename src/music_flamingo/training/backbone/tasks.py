@@ -1,6 +1,6 @@
-"""What is taught about an utterance: tasks with their requests and their targets.
+"""Training tasks on an utterance: each gives a request and its target.
 
-Speakers in a target are numbered as they are first heard, and each stretch of one speaker's words is a turn under its
+Speakers in a target are numbered as they are first heard, and each segment of one speaker's words is a turn under its
 number, turns by their start: `[1] two red birds sing [2] zehn alte Hunde laufen`. An overlap is thus written out one
 voice after the other (serialised output; Kanda et al. 2020).
 """
@@ -49,6 +49,7 @@ def request(task: SpeechTask, utterance: Utterance) -> str:
 
 
 def speech_item(utterance: Utterance, task: SpeechTask, weight: float) -> TrainingItem:
+    """Make the training item of one utterance and task, with its weight in the loss."""
     words = target(task, utterance)
     asked = request(task, utterance)
     return TrainingItem(

@@ -1,4 +1,4 @@
-"""The sounds of training: recordings read from their shards when asked for, windows of them as log-mel features.
+"""Audio of training: recordings read lazily from their shards, windows of them as log-mel features.
 
 Anything with an `id`, its `audio` and `duration_s` is a recording: a track, an utterance.
 """
@@ -54,9 +54,12 @@ class LoadedRecording(Protocol):
     """A recording in memory."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Id of the recording."""
+
     @property
-    def audio(self) -> Audio | None: ...
+    def audio(self) -> Audio | None:
+        """Where its audio is stored; None without one."""
 
 
 class Kept(Generic[K, V]):
@@ -68,12 +71,14 @@ class Kept(Generic[K, V]):
         self.held = 0
 
     def get(self, key: K) -> V | None:
+        """The cached value, or None; marks it as recently used."""
         if key not in self._values:
             return None
         self._values.move_to_end(key)
         return self._values[key][0]
 
     def put(self, key: K, value: V, size: int) -> V:
+        """Cache a value of `size` and drop the least recently used until all fit; returns the value."""
         self._values[key] = (value, size)
         self.held += size
         while self.held > self.room and len(self._values) > 1:

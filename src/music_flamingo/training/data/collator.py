@@ -1,4 +1,4 @@
-"""Lessons to batches: token ids, sounds, and a weight for each token (0 where nothing is to be learned).
+"""Collate samples into batches: token ids, log-mel features, and a loss weight per token (0: not trained).
 
 B lessons, L tokens.
 """
@@ -35,6 +35,7 @@ class Branches:
                 self._next[family, ids[:at]].add(token)
 
     def weights(self, family: str, target_ids: tuple[int, ...]) -> list[float]:
+        """Loss weight of each target token: raised where answers of the family diverge, 1.0 elsewhere."""
         return [
             self.weight if len(self._next.get((family, target_ids[:at]), ())) > 1 else 1.0
             for at in range(len(target_ids))

@@ -1,4 +1,4 @@
-"""The items of a run on disk: written once to an Arrow file, mapped into memory, read row by row when asked for.
+"""Arrow-backed item store: written once, memory-mapped, read row by row.
 
 Millions of questions with their texts do not fit into memory; what planning needs of each (its recording, family,
 seconds, size) does, as columns of numbers.
@@ -128,6 +128,7 @@ class Shelf(Sequence[TrainingItem]):
         return order.to_numpy()
 
     def column(self, name: str) -> np.ndarray:
+        """One column of the store, as a numpy array of one value per item."""
         return self.table[name].to_numpy()
 
     def spans(self) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What is taught: items (a question with its target) out of MF-Skills and MF-Think, the families that can be taught.
+"""Training items (a question with its target) from MF-Skills and MF-Think, and which families are trainable.
 
 Only split `train` is taught. A family whose answers are all the same in the training split teaches nothing but a
 habit, so it is left out and named.
@@ -65,6 +65,7 @@ class Tally:
     """Answer -> items; empty for open families."""
 
     def add(self, item: TrainingItem) -> None:
+        """Count one item of the family."""
         if not self.num_items:
             self.is_caption, self.first = item.is_caption, item.reference
         self.num_items += 1
@@ -76,6 +77,7 @@ class Tally:
             self.counts[item.reference] += 1
 
     def why_not(self, min_answers: int) -> str | None:
+        """Why the family cannot be trained with fewer than `min_answers` different answers; None if it can."""
         if not self.num_items:
             return "no example"
         if 1 + self.differ < min_answers and not self.is_caption:
@@ -91,6 +93,7 @@ class Tally:
 
     @property
     def by_answer(self) -> dict[str, int]:
+        """Number of items by answer; open answers and captions in one count."""
         if self.is_open:
             return {"caption" if self.is_caption else "open": self.num_items}
         return dict(sorted(self.counts.items()))
@@ -148,6 +151,7 @@ def _spans(references: Iterable[Reference]) -> tuple[tuple[float, float], ...]:
 
 
 def names_a_time(*texts: str) -> bool:
+    """Whether any of the texts names a time like 1:23."""
     return any(CLOCK.search(text) for text in texts)
 
 
@@ -185,4 +189,5 @@ def why_left_out(tallies: Mapping[str, Tally], stage: str, min_answers: int) -> 
 
 
 def counts_of(tallies: Mapping[str, Tally], left_out: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Items by answer for each family that is not left out, in order of names."""
     return {name: tallies[name].by_answer for name in sorted(tallies) if name not in left_out}

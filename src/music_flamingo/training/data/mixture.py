@@ -1,7 +1,7 @@
-"""Sources of samples, mixed: how much of each, and in which order.
+"""Mix several sources of samples: the share of each, and the order.
 
 A source's share of the lessons is p_i ~ (w_i * n_i) ** (1 / T), with its weight w_i, its number of samples n_i and the
-temperature T: 1 draws sources by their size, a large one all alike. Every stretch of the plan holds the shares, to
+temperature T: 1 draws sources by their size, a large one all alike. Every part of the plan holds the shares, to
 within one lesson; each source runs through its own epochs. The order of the whole does not know how many ranks there
 are: they take turns at the lessons of a step.
 """
@@ -91,11 +91,14 @@ class TokenCounts:
         return sum(map(self, rows)) - (self.shared_tokens * (len(rows) - 1) if apart else 0)
 
     def bounds(self) -> np.ndarray:
+        """Upper bounds of the items' text tokens, from their bytes."""
         # a token of a byte-level vocabulary has at least one byte
         return self.shelf.column("num_bytes") + self.template_tokens
 
 
 def words_of(processor, shelf: Shelf) -> TokenCounts:
+    """Count text tokens of stored items by the processor's tokenizer."""
+
     def tokens(prompt: str, target: str) -> tuple[int, ...]:
         return tokenise(processor, (Turn(prompt, target),), 0).ids
 

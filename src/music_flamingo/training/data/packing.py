@@ -1,4 +1,4 @@
-"""Rows filled with lessons up to a number of tokens, from a window that moves along the plan.
+"""Pack samples into rows of a token budget, from a lookahead window over the schedule.
 
 A row takes the lesson that has waited longest, and with it those of the next `look_ahead` that fill it best: which
 sums can be reached is worked out for all of them at once, as bits of one number (subset sums), so that no fuller row
@@ -57,6 +57,7 @@ class Rows(Sequence[tuple[Lesson, ...]]):
     num_tokens: int = 0
 
     def add(self, lessons: Sequence[int], num_tokens: int) -> None:
+        """Append a row of these samples with `num_tokens` tokens in all."""
         self.lessons.extend(lessons)
         self.lesson_from.append(len(self.lessons))
         self.num_tokens += num_tokens
@@ -77,6 +78,7 @@ class Rows(Sequence[tuple[Lesson, ...]]):
 
     @property
     def lessons_per_row(self) -> float:
+        """Mean number of samples per row."""
         return len(self.lessons) / len(self)
 
     @property

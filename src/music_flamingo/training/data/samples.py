@@ -1,7 +1,7 @@
-"""What of a recording is asked in one stretch of sound: units, made under the rules of hearing and of the context.
+"""Group a track's questions into (window, questions) training samples, within the context's limits.
 
 A question that names seconds must be asked where they are heard. A reference that spans almost all of the recording
-speaks of the whole (its tempo, its texture) and may be asked of any stretch; every other one names seconds that
+speaks of the whole (its tempo, its texture) and may be asked of any window; every other one names seconds that
 belong to the window. Sound, its marks and the words of a question together stay within the context. What keeps to
 neither is set aside, and counted by its reason.
 """
@@ -79,6 +79,7 @@ class Units:
     def add(
         self, name: str, windows: Sequence[tuple[int, int]], needs: Sequence[RequiredSpan], turns: int, weight: float
     ):
+        """Append one recording's unit: its windows (samples), its questions by row, their turns and weight."""
         self.ids.append(name)
         for window in windows:
             self.windows.extend(window)
@@ -89,17 +90,21 @@ class Units:
         self.weights.append(weight)
 
     def window(self, unit: int, number: int) -> TrainingWindow:
+        """Window `number` of a unit."""
         at = 2 * (self.window_from[unit] + number)
         return TrainingWindow(self.ids[unit], self.windows[at], self.windows[at + 1])
 
     def num_windows(self, unit: int) -> int:
+        """Number of candidate windows of a unit."""
         return self.window_from[unit + 1] - self.window_from[unit]
 
     def rows_of(self, unit: int) -> array:
+        """Row numbers of a unit's questions in the item store."""
         return self.rows[self.row_from[unit] : self.row_from[unit + 1]]
 
     @property
     def num_samples(self) -> int:
+        """Number of questions over all units."""
         return len(self.rows)
 
 

@@ -1,4 +1,4 @@
-"""The plan of samples: which window of which recording is heard at which step, with which questions, fixed by a seed.
+"""Sample schedule: which window is trained at which step, with which questions, fixed by a seed.
 
 A lesson is one window of audio and several questions with their answers, in random order: the sound is encoded once
 and supervises them all. An epoch asks every question once. A plan holds numbers; a lesson is made when it is asked for.
@@ -21,6 +21,8 @@ from music_flamingo.training.data.samples import Units
 
 @dataclass(frozen=True)
 class Lesson:
+    """One training sample: an audio window and the items asked about it."""
+
     window: TrainingWindow
     items: tuple[TrainingItem, ...]
 
@@ -76,6 +78,7 @@ class TrainingSchedule(Sequence[Lesson]):
     row_from: array = field(default_factory=lambda: array("q", [0]))
 
     def add(self, source: int, drawn: Drawn) -> None:
+        """Append a drawn sample of the source with this number."""
         unit, window, rows = drawn
         self.source.append(source)
         self.unit.append(unit)
@@ -98,13 +101,16 @@ class TrainingSchedule(Sequence[Lesson]):
         return Lesson(self.window_of(number), tuple(self.items[row] for row in self.rows_of(number)))
 
     def window_of(self, number: int) -> TrainingWindow:
+        """Audio window of the sample with this number."""
         return self.units[self.source[number]].window(self.unit[number], self.window[number])
 
     def rows_of(self, number: int) -> array:
+        """Row numbers of the sample's items in its source's item store."""
         return self.rows[self.row_from[number] : self.row_from[number + 1]]
 
     @property
     def num_lessons_by_source(self) -> Counter[int]:
+        """Number of scheduled samples by source number."""
         return Counter(self.source)
 
     @property

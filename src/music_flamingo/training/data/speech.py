@@ -1,4 +1,4 @@
-"""Speech beside music: utterances as a source of lessons in fine-tuning.
+"""Utterances as a second source of samples in fine-tuning.
 
 An utterance is heard whole or not at all. Its questions are those of the backbone (`backbone_items`); every token of a
 target weighs the same.

@@ -1,4 +1,4 @@
-"""Which questions GRPO asks: drawn by seed, even over families and answers, the doubtful ones preferred.
+"""Choose GRPO's prompts by seed: balanced over families and answers, uncertain ones preferred.
 
 A group of answers that all earn the same teaches nothing. So more candidates are drawn than needed, the model says how
 sure it is of the options of each, and the least sure ones are kept.
@@ -84,7 +84,7 @@ def within_reach(
     windows: WindowRule,
     room: Callable[[TrainingItem], int],
 ) -> tuple[list[TrainingItem], dict[str, tuple[int, int]], Counter[str]]:
-    """The items that can be asked; what they must hear, by id, where not any stretch will do; why others are not asked.
+    """The items that can be asked; required audio spans by question id; why others are not asked.
 
     `room`: samples of sound that fit into the context beside an item's words and the answer to come.
     """

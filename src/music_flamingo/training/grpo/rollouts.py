@@ -1,4 +1,4 @@
-"""What a draw of answers tells: means by part and family for the log, and the answers themselves for reading.
+"""Rollout statistics: mean rewards by part and family for the log, and the answers for reading.
 
 The records of a step are one file in the trainer's folder, so that an interrupted run writes each again or keeps it.
 """
@@ -78,6 +78,7 @@ def is_kept(step: int, every: int) -> bool:
 
 
 def keep(work: Path, step: int, rollouts: Iterable[Rollout]) -> None:
+    """Write the rollouts of one step as JSON lines into the trainer's folder, atomically."""
     folder = work / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / f"step-{step:06d}.jsonl", "".join(r.model_dump_json() + "\n" for r in rollouts))

@@ -1,4 +1,4 @@
-"""One GRPO run from tables to a model folder."""
+"""Run GRPO once, from tables to a model folder."""
 
 import logging
 import math
@@ -62,6 +62,7 @@ def prepare(
     tracks: Table[Track],
     start: InputFolder,
 ) -> Questions:
+    """Select and order the questions that GRPO asks, with audio and prompts; unscorable ones are dropped."""
     model_config, processor = load_processor(start.root)
     items = [item_of_example(e, think=True) for e in examples]
     scorable = [item for item in items if can_be_scored(task_of(item), rules_of(config))]

@@ -1,7 +1,7 @@
-"""Draws answers from the policy by transformers: each prompt is read once, and its cache serves all answers to it.
+"""Sample answers from the policy by transformers: one prefill per prompt, its KV cache shared by its answers.
 
 B answers, U prompts, P prompt tokens, C answer tokens, D width, V vocabulary. An answer's chance is its own: it hangs
-neither on the answers drawn beside it, nor on the rank that draws it, nor on an interruption before it.
+neither on the answers drawn with it, nor on the rank that draws it, nor on an interruption before it.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +18,8 @@ from music_flamingo.training.scale.distributed import reached, within
 
 @dataclass(frozen=True)
 class Sampling:
+    """Options of sampling: temperature, length limit, special token ids, and ids that are never drawn."""
+
     temperature: float
     max_new_tokens: int
     pad_id: int
@@ -94,4 +96,5 @@ def draw(
 
 
 def until_end(ids: list[int], end_id: int) -> list[int]:
+    """Cut token ids after the first end token; unchanged without one."""
     return ids[: ids.index(end_id) + 1] if end_id in ids else ids

@@ -1,4 +1,4 @@
-"""Group relative policy optimisation by TRL's GRPOTrainer, with the audio it would leave out.
+"""Group relative policy optimisation by TRL's GRPOTrainer, extended by audio inputs.
 
 B rows (G for each prompt), P prompt tokens, C completion tokens, V vocabulary.
 TRL 1.16 knows images, not sounds: its roll-outs and its training forward would both be deaf. The roll-outs come in by
@@ -54,10 +54,12 @@ def prompt_tokens(processor, prompt: GrpoPrompt, bank: SoundBank) -> ChatTokens:
 
 
 def task_of(item: TrainingItem) -> Task:
+    """The reward's view of an item: family, kind, reference and options."""
     return Task(item.family, item.is_caption, item.kind, item.reference, item.options, item.structured)
 
 
 def rules_of(config: GrpoConfig) -> Rules:
+    """Reward rules from the configuration."""
     return Rules(config.reward_weights.model_dump(), config.structured_form, config.max_think_words)
 
 
@@ -181,9 +183,11 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         return [seed_of(self._config.seed, row, (first + i) % self.num_generations) for i, row in enumerate(self._rows)]
 
     def prompt_ids(self, row: int) -> list[int]:
+        """Token ids of the prompt in this row, audio tokens included."""
         return list(prompt_tokens(self._processor, self._prompts[row], self._bank).ids)
 
     def read(self, ids: Sequence[int]) -> str:
+        """Decode generated token ids into text."""
         return read(self._processor.tokenizer, ids)
 
     def _embed(self, model, ids: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
@@ -236,6 +240,7 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         return logps_NV.gather(-1, said_N[:, None])[:, 0], surprise_N
 
     def log(self, logs: Line, start_time: float | None = None) -> None:
+        """Log a line; one with a loss also gets the digest of the samples since the line before."""
         if "loss" in logs:
             logs["samples"] = samples_digest(self._samples)
             self._samples = []

@@ -1,4 +1,4 @@
-"""Draws answers by vLLM on the GPUs that train: its inputs with sound, its options, and weights under its names.
+"""Sample answers by vLLM on the training GPUs: inputs with audio, sampling options, weight names.
 
 TRL starts vLLM in the training processes, gives it the new weights before each draw, and weighs each answer by how
 likely the trained model itself finds it. TRL hands no sounds over: the draw is made here, from the same prompts.

@@ -1,4 +1,4 @@
-"""Checkpoints beside the disk: each is copied to an object store, and a run whose disk is gone goes on from there.
+"""Replicate checkpoints to S3 in the background; restore when the local disk is lost.
 
 CHECKPOINT_STORE (`s3://bucket/prefix`) switches it on, and the variables of `sources.object_store` say how the store is
 reached: neither is part of a result. Below the prefix lies a folder for each piece of work, under the key of its

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or passed over, and a stop on SIGTERM that leaves one behind.
+"""Checkpoints that are complete or ignored, and a stop on SIGTERM that saves one first.
 
 A checkpoint holds whole tensors of the weights that learn and of the optimiser (safetensors, each rank writes its
 share), the step, the log and the random state. `complete.json`, written last and atomically with every file's
@@ -44,6 +44,7 @@ def mark_complete(checkpoint: Path, written: list[Path]) -> None:
 
 
 def is_whole(checkpoint: Path) -> bool:
+    """Whether every file of the checkpoint is there with its digest."""
     try:
         files = json.loads((checkpoint / COMPLETE).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -140,18 +141,22 @@ class StopOnSigterm(TrainerCallback):
         self._previous = signal.getsignal(signal.SIGTERM)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Install the signal handler."""
         self._previous = signal.signal(signal.SIGTERM, self._ask)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Share the request among ranks, and save where one of them was asked to stop."""
         self.asked = any(gathered(self.asked))
         if self.asked and state.global_step % self.every == 0:
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Exit with the status of SIGTERM once the checkpoint is saved."""
         if self.asked:
             raise SystemExit(128 + signal.SIGTERM)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Restore the previous signal handler."""
         signal.signal(signal.SIGTERM, self._previous)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:

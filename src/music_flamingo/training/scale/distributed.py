@@ -1,4 +1,4 @@
-"""Training in several equal processes: how they come together, share a batch, and reach weights that lie in pieces.
+"""Distributed setup, per-rank batch size, and gathering of sharded weights.
 
 torchrun starts the ranks. DeepSpeed (ZeRO-2, ZeRO-3) comes in by transformers' and Accelerate's own integration; FSDP2
 by torch's `fully_shard`, because Accelerate's way to it silently becomes plain data parallelism without a GPU.
@@ -135,7 +135,7 @@ def reached(model: Any) -> Any:
 
 
 def within(model: Any, work: Callable[[Any], T]) -> T:
-    """`work(the model itself)`, done inside the forward pass of whatever hull is around it.
+    """Run `work` on the unwrapped model inside the wrapper's forward (FSDP, DeepSpeed, DDP).
 
     Sharded weights are there only while the hull's own forward runs, and so is autocast. A model that no trainer
     has opened has no such hull.

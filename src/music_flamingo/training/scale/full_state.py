@@ -1,4 +1,4 @@
-"""Whole tensors out of a sharded run, and back into it: weights and the optimiser's state by the names of weights.
+"""Gather sharded weights and optimiser state into full tensors by name, and scatter them back.
 
 A checkpoint holds whole tensors, whatever the sharding that made them, so that another number of ranks, or another
 way of sharding, goes on from it. Each rank holds every n-th tensor: none needs the memory of the whole model.
@@ -97,6 +97,7 @@ def put_back(trainer: Any, saved: Mapping[str, torch.Tensor]) -> None:
 
 
 def put_weight(trainer: Any, parameter: torch.nn.Parameter, value: torch.Tensor) -> None:
+    """Write a full tensor into a parameter, sharded or not, and into its master copy."""
     value = value.to(trainer.args.device)
     if trainer.is_deepspeed_enabled:
         import deepspeed
