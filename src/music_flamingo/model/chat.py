@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from transformers import MusicFlamingoProcessor
 
+from music_flamingo.model.answering import asks_to_think
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' }}"
@@ -84,9 +86,14 @@ def messages_of(turns: Sequence[Turn], samples: np.ndarray | None = None) -> lis
     return messages
 
 
-def tokenise(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int) -> ChatTokens:
-    """Token ids of a conversation; with a last turn that lacks its answer, up to where the model goes on."""
-    ids, is_answer = _tokenise_text(processor, tuple(turns))
+def tokenise(
+    processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int, think: bool = False
+) -> ChatTokens:
+    """Token ids of a conversation; with a last turn that lacks its answer, up to where the model goes on.
+
+    `think`: ask for thinking by the template of a release (`model.answering`); other templates do not know how.
+    """
+    ids, is_answer = _tokenise_text(processor, tuple(turns), think)
     at = ids.index(processor.audio_token_id)
     sound = (
         processor.audio_bos_token_id,
@@ -114,12 +121,13 @@ def tokenise_apart(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num
 
 @lru_cache(maxsize=4096)
 def _tokenise_text(
-    processor: MusicFlamingoProcessor, turns: tuple[Turn, ...]
+    processor: MusicFlamingoProcessor, turns: tuple[Turn, ...], think: bool
 ) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     open_turn = turns[-1].answer is None
     encoded = processor.tokenizer.apply_chat_template(
         messages_of(turns),
         chat_template=processor.chat_template,
+        **({"enable_thinking": think} if asks_to_think(processor.chat_template or "") else {}),
         add_generation_prompt=open_turn,
         tokenize=True,
         return_dict=True,

@@ -82,16 +82,24 @@ class RunningBatch:
         self._merge(cache, mask_BL, logits_BV)
 
     @torch.inference_mode()
-    def choose(self) -> list[int]:
-        """The next token of each row, written into `row.ids`."""
+    def choose(self) -> list[int | Exception]:
+        """The next token of each row, written into `row.ids`; or why this row, and no other, has none."""
         self._logits_BV[:, self._suppressed] = -torch.inf
-        likeliest = self._logits_BV.argmax(-1).tolist()
-        for index, row in enumerate(self.rows):
-            token = likeliest[index]
-            if row.constraint is not None or row.temperature:
-                token = _draw(self._logits_BV[index], row)
+        highest_B, likeliest_B = self._logits_BV.max(-1)
+        is_number = highest_B.isfinite().tolist()
+        chosen: list[int | Exception] = []
+        for index, (row, token) in enumerate(zip(self.rows, likeliest_B.tolist(), strict=True)):
+            try:
+                if not is_number[index]:
+                    raise FloatingPointError("the model's logits are no numbers")
+                if row.constraint is not None or row.temperature:
+                    token = _draw(self._logits_BV[index], row)
+            except Exception as error:  # what one row asks for fails that row alone
+                chosen.append(error)
+                continue
             row.ids.append(token)
-        return [row.ids[-1] for row in self.rows]
+            chosen.append(token)
+        return chosen
 
     @torch.inference_mode()
     def go_on(self, keep: Sequence[int]) -> None:
@@ -165,5 +173,7 @@ def _draw(logits_V: torch.Tensor, row: DecodingRow) -> int:
         logits_V = row.constraint(logits_V, row.ids)
     if not row.temperature:
         return int(logits_V.argmax())
-    probabilities = (logits_V.cpu() / row.temperature).softmax(-1)
+    logits_V = logits_V.cpu().double()
+    # from the highest down: the smallest temperature that is a number gives the likeliest token, and never NaN
+    probabilities = ((logits_V - logits_V.max()) / row.temperature).softmax(-1)
     return int(torch.multinomial(probabilities, 1, generator=row.generator))

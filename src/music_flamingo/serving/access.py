@@ -45,7 +45,9 @@ class Access:
 def _read_keys(path: Path) -> tuple[bytes, ...]:
     if not path.is_file():
         raise UserError(f"{path} is not a file: give one with an API key a line.")
-    keys = [line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    # utf-8-sig: a mark at the beginning, as some editors write it, is no part of the first key
+    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    keys = [line for line in lines if line and not line.startswith("#")]
     if not keys or any(len(key) < MIN_KEY_CHARS for key in keys):
         raise UserError(
             f"{path}: give at least one key, each of {MIN_KEY_CHARS} characters or more "

@@ -12,7 +12,7 @@ Nothing here is ever loaded as a pickle, and no code comes with a model: `trust_
 import json
 import struct
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -137,7 +137,8 @@ def require_harmless(path: Path) -> None:
         if start.startswith(_PICKLE_OR_ZIP):
             raise CorruptDataError(f"{path} holds a pickle, which can run code when loaded: delete it.")
         if path.suffix == ".safetensors":
-            _require_safetensors(path, start, file.read(_header_length(start)))
+            header = file.read(_header_length(start))
+            _require_safetensors(path, start, header, path.stat().st_size)
     if path.suffix == ".json":
         _require_json_without_code(path)
 
@@ -147,14 +148,19 @@ def _header_length(start: bytes) -> int:
     return min(struct.unpack("<Q", start)[0], 100_000_000) if len(start) == 8 else 0
 
 
-def _require_safetensors(path: Path, start: bytes, header: bytes) -> None:
+def _require_safetensors(path: Path, start: bytes, header: bytes, num_bytes: int) -> None:
     try:
         whole = len(start) == 8 and struct.unpack("<Q", start)[0] == len(header)
-        if whole and isinstance(json.loads(header), dict):
+        if whole and num_bytes - 8 - len(header) == _data_bytes(json.loads(header)):
             return
-    except ValueError:
+    except (ValueError, TypeError, KeyError, AttributeError):
         pass
     raise CorruptDataError(f"{path} is not a safetensors file. {_REMEDY}")
+
+
+def _data_bytes(header: dict[str, Any]) -> int:
+    """Where the last tensor ends, and so the file."""
+    return max((t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"), default=0)
 
 
 def _require_json_without_code(path: Path) -> None:
@@ -162,8 +168,22 @@ def _require_json_without_code(path: Path) -> None:
         value = json.loads(path.read_text())
     except ValueError as error:
         raise CorruptDataError(f"{path} is not JSON: {error}. {_REMEDY}") from error
-    if isinstance(value, dict) and "auto_map" in value:
+    if _names_code(value):
         raise CorruptDataError(f"{path} names Python code to be run with the model (`auto_map`): it is not loaded.")
+
+
+def _names_code(value: object) -> bool:
+    """An `auto_map` at any depth: configurations hold those of their parts."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if "auto_map" in part:
+                return True
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return False
 
 
 def _files(folder: Path) -> list[Path]:

@@ -94,6 +94,14 @@ class StreamOptions(_Part):
     include_usage: bool = False
 
 
+class TemplateOptions(_Part):
+    enable_thinking: bool = True
+    """False: a plain answer, as a vLLM that serves the release takes it."""
+
+
+Neutral = Annotated[float, Field(ge=0, le=0)]
+
+
 class ChatRequest(_Part):
     """Body of a chat completion request."""
 
@@ -111,7 +119,23 @@ class ChatRequest(_Part):
     response_format: ResponseFormat | None = None
     """With a schema the words are held to it, and there is no thinking."""
     n: Literal[1] | None = None
+    chat_template_kwargs: TemplateOptions | None = None
+    top_p: Annotated[float, Field(ge=1, le=1)] | None = None
+    """This and what follows: OpenAI's clients send them at the value that changes nothing, and no other is taken."""
+    frequency_penalty: Neutral | None = None
+    presence_penalty: Neutral | None = None
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
+    logprobs: Literal[False] | None = None
+    tools: Annotated[list[dict[str, Any]], Field(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    store: Literal[False] | None = None
     user: str | None = None
+
+    @property
+    def think(self) -> bool:
+        """Whether thinking is wanted, where the release thinks."""
+        return self.chat_template_kwargs is None or self.chat_template_kwargs.enable_thinking
 
     @property
     def stop_words(self) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from music_flamingo.model.answering import answering_template
 from music_flamingo.model.chat import ChatTokens, Turn, hear, tokenise
 from music_flamingo.model.listener import WINDOW_RULE, Listener, ListenerOutput
-from music_flamingo.prompts import render_question
 from music_flamingo.serving.audio_window import DECODERS, DECODING_S, AudioWindow, stretch_of
 from music_flamingo.serving.bundle import ReleaseInfo
 from music_flamingo.serving.detokenizer import TextDelta
@@ -37,6 +37,8 @@ class Engine:
 
     def __init__(self, listener: Listener, info: ReleaseInfo, cache_mib: int = CACHE_MIB) -> None:
         self.listener = listener
+        if info.think:  # a release made before its template stated the rule
+            listener.processor.chat_template = answering_template(listener.processor.chat_template)
         self.hearing = listener.hearing.for_answers(info.max_new_tokens)
         self.info = info
         self.recordings = RecordingCache(cache_mib * 2**20)
@@ -89,12 +91,13 @@ class Engine:
         seed: int = 0,
         stop: Sequence[str] = (),
         form: ResponseFormat | None = None,
+        think: bool = True,
     ) -> AdmittedRequest:
         """Raises ApiError when the words are too many, imitate the model's own marks, or leave no room."""
         _require_plain_words(question, self.listener.processor.tokenizer.all_special_tokens)
         limit = self.info.max_new_tokens if max_new_tokens is None else max_new_tokens
         constraint = self.grammars.constraint(form)
-        prompt = self._prompt(recording, question, think=self.info.think and constraint is None)
+        prompt = self._prompt(recording, question, think=think and self.info.think and constraint is None)
         room = self.hearing.context_tokens - len(prompt.ids)
         if limit > room:
             message = f"sound and question leave room for {max(room, 0)} new tokens, not {limit}."
@@ -142,11 +145,11 @@ class Engine:
         recording = self.listen(AudioWindow(noise, (0.0, 1.0), 1.0))
         self.answer_now([self.prepare(recording, "Are drums heard in this music, yes or no?", 8)])
         self.decoder.start()
+        self.grammars.start()
 
     def _prompt(self, recording: CachedWindow, question: str, think: bool) -> ChatTokens:
-        words = render_question(question, (), think)
         with self._tokenising:
-            return tokenise(self.listener.processor, (Turn(words, None),), recording.num_tokens)
+            return tokenise(self.listener.processor, (Turn(question.strip(), None),), recording.num_tokens, think)
 
 
 def _require_plain_words(question: str, marks: Sequence[str]) -> None:

@@ -21,6 +21,17 @@ TIMEOUT_S = 20.0
 PORTS = {"http": 80, "https": 443}
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Fetch = Callable[[str], bytes]
+
+FETCHERS = 4
+"""Addresses that are read at once, each in a process of its own."""
+FETCHING_S = 30.0
+"""For one address with its redirects, from its name to its last byte, however slowly its headers come."""
+NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in ("fec0::/10", "168.63.129.16/32", "192.0.0.0/24", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+"""Counted as global by Python: old site-local addresses, a cloud's metadata services, what translates to IPv4."""
 
 
 def is_public(address: Address) -> bool:
@@ -29,6 +40,8 @@ def is_public(address: Address) -> bool:
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if inner is not None:
             return is_public(inner)
+    if any(address.version == network.version and address in network for network in NOT_PUBLIC):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
@@ -61,7 +74,7 @@ class Fetcher:
         address = self._resolve(url, parts.hostname, port)
         host = f"[{address}]" if ":" in address else address
         pinned = parts._replace(netloc=f"{host}:{port}", fragment="").geturl()
-        headers = {"Host": parts.netloc.rpartition("@")[2], "Accept": "audio/*"}
+        headers = {"Host": parts.netloc.rpartition("@")[2], "Accept": "audio/*", "Accept-Encoding": "identity"}
         try:
             with (
                 httpx.Client(trust_env=False, timeout=self.timeout_s) as client,
@@ -71,6 +84,8 @@ class Fetcher:
                     return b"", answer.headers.get("location", "")
                 if answer.status_code != 200:
                     raise _refused(url, f"it answers {answer.status_code}")
+                if answer.headers.get("content-encoding", "identity").lower() != "identity":
+                    raise _refused(url, "it is compressed")
                 return self._read(url, answer), None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _refused(url, "it cannot be read") from error
@@ -86,7 +101,7 @@ class Fetcher:
 
     def _read(self, url: str, answer: httpx.Response) -> bytes:
         content, started_s = bytearray(), time.monotonic()
-        for part in answer.iter_bytes():
+        for part in answer.iter_raw():
             content += part
             if time.monotonic() - started_s > self.timeout_s:
                 raise _refused(url, f"it takes more than {self.timeout_s:.0f} s")

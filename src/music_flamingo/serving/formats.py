@@ -4,6 +4,7 @@ llguidance, which vLLM uses too, turns the schema into the tokens that may come 
 a schema gives them form, not truth.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -11,9 +12,19 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from music_flamingo.core.hashing import sha256_json
 from music_flamingo.model.decoding import Constraint
 from music_flamingo.records.example import CATEGORIES
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.isolation import Isolated
+from music_flamingo.serving.schema_check import (
+    LIMITS,
+    SCHEMA_BYTES,
+    SCHEMA_S,
+    SCHEMA_WORKERS,
+    grammar_of,
+    schema_fault,
+)
 
 CAPTION_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -24,6 +35,8 @@ CAPTION_SCHEMA: dict[str, Any] = {
 """A structured caption: the eleven categories of the paper."""
 
 MAX_ERROR_CHARS = 200
+KNOWN_SCHEMAS = 256
+"""Whose faults are remembered."""
 
 
 class _Part(BaseModel):
@@ -62,6 +75,11 @@ class SchemaFormat(_Part):
 ResponseFormat = Annotated[TextFormat | JsonFormat | SchemaFormat, Field(discriminator="type")]
 
 
+def bad_schema(reason: str) -> ApiError:
+    """What a schema that cannot be used is answered with."""
+    return ApiError(400, f"the schema cannot be used: {reason[:MAX_ERROR_CHARS]}", "bad_schema", "response_format")
+
+
 class Grammars:
     """Constraints by schema, for one tokenizer."""
 
@@ -70,21 +88,43 @@ class Grammars:
 
         self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocabulary)
         self._vocabulary = vocabulary
+        self._check = Isolated(schema_fault, SCHEMA_WORKERS, SCHEMA_S, SCHEMA_BYTES)
+        self._faults: OrderedDict[str, str] = OrderedDict()
+
+    def start(self) -> None:
+        """Have a process ready before the first schema comes."""
+        self._check.start()
+
+    def close(self) -> None:
+        self._check.close()
 
     def constraint(self, form: TextFormat | JsonFormat | SchemaFormat | None) -> Constraint | None:
         """For one answer. Raises ApiError for a schema that cannot be used."""
-        from llguidance import LLMatcher
+        from llguidance import LLMatcher, LLParserLimits
 
         if form is None or isinstance(form, TextFormat):
             return None
         schema = form.json_schema.json_schema if isinstance(form, SchemaFormat) else {"type": "object"}
-        # a small model left free to add white space adds nothing else
-        grammar = LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": False})
-        matcher = LLMatcher(self._tokenizer, grammar)
+        self._require_buildable(schema)
+        matcher = LLMatcher(self._tokenizer, grammar_of(schema), log_level=0, limits=LLParserLimits(**LIMITS))
         if matcher.is_error():
-            told = matcher.get_error()[:MAX_ERROR_CHARS]
-            raise ApiError(400, f"the schema cannot be used: {told}", "bad_schema", "response_format")
+            raise bad_schema(matcher.get_error())
         return _Held(matcher, self._vocabulary)
+
+    def _require_buildable(self, schema: dict[str, Any]) -> None:
+        key = sha256_json(schema)
+        if key not in self._faults:
+            self._faults[key] = self._fault(schema)
+            if len(self._faults) > KNOWN_SCHEMAS:
+                self._faults.popitem(last=False)
+        if fault := self._faults[key]:
+            raise bad_schema(fault)
+
+    def _fault(self, schema: dict[str, Any]) -> str:
+        try:
+            return str(self._check(schema))
+        except ApiError:
+            return f"its patterns take more than {SCHEMA_S:g} s or too much memory"
 
 
 class _Held:
@@ -99,6 +139,9 @@ class _Held:
         for token in said[self._num_told :]:
             self._matcher.consume_token(token)
         self._num_told = len(said)
-        bits = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), np.uint8), bitorder="little")
+        mask = self._matcher.compute_bitmask()
+        if self._matcher.is_error():
+            raise bad_schema(self._matcher.get_error())
+        bits = np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little")
         allowed_V = torch.from_numpy(bits[: self._vocabulary].astype(bool)).to(logits_V.device)
         return logits_V.masked_fill(~allowed_V, -torch.inf)

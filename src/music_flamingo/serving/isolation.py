@@ -24,7 +24,10 @@ STARTING_S = 120.0
 class Isolated:
     """A few processes that call one function. The function is a module's own; it may raise ApiError."""
 
-    def __init__(self, function: Callable[..., Any], workers: int, time_s: float) -> None:
+    def __init__(
+        self, function: Callable[..., Any], workers: int, time_s: float, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
+        self._memory_bytes = memory_bytes
         self.time_s = time_s
         self._function = function
         # the latest first: on a quiet server one process is warm, and the others never start
@@ -38,7 +41,7 @@ class Isolated:
             worker = self._idle.get()
             try:
                 if worker is None or not worker.process.is_alive():
-                    worker = _Worker(self._function)
+                    worker = _Worker(self._function, self._memory_bytes)
                 found = worker.call(arguments, self.time_s)
             except (EOFError, OSError) as error:
                 if worker is not None:
@@ -56,7 +59,7 @@ class Isolated:
 
     def start(self) -> None:
         """Have a process ready before the first recording comes."""
-        self._idle.put(self._idle.get() or _Worker(self._function))
+        self._idle.put(self._idle.get() or _Worker(self._function, self._memory_bytes))
 
     def close(self) -> None:
         """End all idle workers."""
@@ -66,11 +69,11 @@ class Isolated:
 
 
 class _Worker:
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], memory_bytes: int) -> None:
         # spawned: a fork of a process with the model's threads may hang
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self.process = context.Process(target=_work, args=(other, function), daemon=True)
+        self.process = context.Process(target=_work, args=(other, function, memory_bytes), daemon=True)
         self.process.start()
         other.close()
         self._receive(STARTING_S)
@@ -91,9 +94,9 @@ class _Worker:
         return self._pipe.recv()
 
 
-def _work(pipe: Connection, function: Callable[..., Any]) -> None:
+def _work(pipe: Connection, function: Callable[..., Any], memory_bytes: int) -> None:
     """Until the server's end of the pipe is closed. Errors are given back: they travel as values."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Ctrl-C goes to the server, which ends its processes when it is done
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -22,12 +22,13 @@ from music_flamingo.serving.access import Access, Guard
 from music_flamingo.serving.chat import ChatRequest, Head, chunks, completion, parse_chat, question_of, require_model
 from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
-from music_flamingo.serving.fetching import Fetcher
+from music_flamingo.serving.fetching import Fetch
 from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.listening_routes import AudioBody, listening_router
 from music_flamingo.serving.measuring import Measurer
 from music_flamingo.serving.metrics import ERRORS
 from music_flamingo.serving.openapi import CompletionSchema, ModelList, TensorResponse, answers, describe, reads
+from music_flamingo.serving.page_guard import PageGuard
 from music_flamingo.serving.predictor import Instances, predictions
 from music_flamingo.serving.scheduler import AdmittedRequest as Prepared
 from music_flamingo.serving.stream import first_then_rest, last, measured
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 def install_routes(
-    app: FastAPI, engine: Engine, access: Access, fetch: Fetcher | None, measurer: Measurer | None
+    app: FastAPI, engine: Engine, access: Access, fetch: Fetch | None, measurer: Measurer | None
 ) -> None:
     """Before KServe adds its own: the first route that matches answers."""
     app.include_router(_router(engine, fetch))
@@ -57,6 +58,7 @@ def install_routes(
     app.add_api_route("/v2/{path:path}", _no_management, methods=["POST"], include_in_schema=False)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, access=access)
+    app.add_middleware(PageGuard)
 
 
 def install_errors(app: FastAPI, served: str) -> None:
@@ -69,7 +71,7 @@ def install_errors(app: FastAPI, served: str) -> None:
         app.add_exception_handler(kind, partial(_kserve_error, status))
 
 
-def _router(engine: Engine, fetch: Fetcher | None) -> APIRouter:
+def _router(engine: Engine, fetch: Fetch | None) -> APIRouter:
     router = APIRouter(prefix=PREFIX, tags=["OpenAI"])
 
     @router.get("/models", responses=answers(ModelList))
@@ -95,7 +97,7 @@ def _router(engine: Engine, fetch: Fetcher | None) -> APIRouter:
     return router
 
 
-async def _chat(engine: Engine, fetch: Fetcher | None, sent: Request) -> Response:
+async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
     body = await sent.body()
     started_s = time.monotonic()
     # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
@@ -116,7 +118,7 @@ async def _chat(engine: Engine, fetch: Fetcher | None, sent: Request) -> Respons
         return _HeldStream(events, held.pop_all())
 
 
-def _request_of(engine: Engine, fetch: Fetcher | None, asked: ChatRequest) -> Prepared:
+def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -> Prepared:
     question = question_of(asked, fetch)
     return engine.prepare(
         engine.hear(question.audio),
@@ -126,6 +128,7 @@ def _request_of(engine: Engine, fetch: Fetcher | None, asked: ChatRequest) -> Pr
         random_seed() if asked.seed is None else asked.seed,
         asked.stop_words,
         asked.response_format,
+        asked.think,
     )
 
 

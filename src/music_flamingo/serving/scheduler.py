@@ -168,6 +168,9 @@ class Scheduler:
         end = self._tokenizer.eos_token_id
         keep = []
         for index, ((job, words), row, token) in enumerate(zip(self._running, self._batch.rows, tokens, strict=True)):
+            if isinstance(token, Exception):
+                job.tell(token)
+                continue
             ended = token == end
             if not ended:
                 job.say(words.add(token))

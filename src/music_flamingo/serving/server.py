@@ -5,6 +5,7 @@ inference is the project's own (`tensors`), and what would load or unload models
 """
 
 import logging
+import os
 import socket
 import sys
 import warnings
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 GRACE_S = 10
 """How long a request in flight may take to end after SIGTERM."""
+MAX_HEADER_BYTES = 64 * 2**10
+"""Of one request, all its headers together."""
 SMALL_MODEL = 100_000_000
 """Parameters."""
 
@@ -90,11 +93,12 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
     from kserve import Model, ModelServer, model_server
     from kserve.protocol.rest.server import RESTServer
 
-    from music_flamingo.serving.fetching import Fetcher
+    from music_flamingo.serving.fetching import FETCHERS, FETCHING_S, Fetcher
+    from music_flamingo.serving.isolation import Isolated
     from music_flamingo.serving.measuring import Measurer
     from music_flamingo.serving.routes import install_errors, install_routes
 
-    fetch = Fetcher() if options.fetch_urls else None
+    fetch = Isolated(Fetcher(), FETCHERS, FETCHING_S) if options.fetch_urls else None
     measurer = Measurer(options.measure) if options.measure else None
 
     class OneAddressServer(ModelServer):  # type: ignore[misc]
@@ -108,6 +112,7 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
                 grace_period=GRACE_S,
             )
             rest.config.host = options.host
+            _bound(rest.config)
             install_routes(model_server.app, engine, access, fetch, measurer)
             rest.create_application()
             install_errors(model_server.app, engine.info.name)
@@ -116,6 +121,16 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             rest._server.run()  # on uvloop, as uvicorn chooses
 
     return OneAddressServer(http_port=options.port, enable_grpc=False, workers=1, grace_period=GRACE_S)
+
+
+def _bound(config: Any) -> None:
+    """Headers within a limit (httptools has none), and a client's address is that of its connection.
+
+    X-Forwarded-For is believed only of the proxies that FORWARDED_ALLOW_IPS names, uvicorn's own setting.
+    """
+    config.http = "h11"
+    config.h11_max_incomplete_event_size = MAX_HEADER_BYTES
+    config.proxy_headers = bool(os.environ.get("FORWARDED_ALLOW_IPS"))
 
 
 @contextmanager

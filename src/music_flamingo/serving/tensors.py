@@ -4,6 +4,7 @@ inputs: `question` BYTES [N], `audio` BYTES [N] (base64) -> outputs: `text`, `th
 `listened_s` FP64 [N, 2], `duration_s` FP64 [N]. The binary extension is refused: a recording is base64 in JSON.
 """
 
+from math import prod
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -62,6 +63,10 @@ def parse_tensors(body: bytes, *, binary: bool) -> tuple[str | None, list[Instan
     by_name = {tensor.name: tensor.data for tensor in asked.inputs}
     if len(by_name) != 2 or len(by_name["question"]) != len(by_name["audio"]):
         raise ApiError(400, "give `question` and `audio` with as many entries each.", "invalid_request", "inputs")
+    for tensor in asked.inputs:
+        if prod(tensor.shape) != len(tensor.data):
+            message = f"`{tensor.name}` has the shape {tensor.shape} and {len(tensor.data)} entries."
+            raise ApiError(400, message, "invalid_request", "inputs")
     rows = zip(by_name["question"], by_name["audio"], strict=True)
     return asked.id, [Instance(question=question, audio=EncodedAudio(b64=audio)) for question, audio in rows]
 

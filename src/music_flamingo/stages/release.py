@@ -25,7 +25,9 @@ from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.evaluation.card import model_card
 from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
+from music_flamingo.model.answering import write_rules
 from music_flamingo.model.context import Hearing
+from music_flamingo.model.files import load_processor
 from music_flamingo.prompts import load as load_prompt
 from music_flamingo.records import Score
 from music_flamingo.scoring.families import FAMILIES, FamilyNames
@@ -79,6 +81,7 @@ def run(config: ReleaseConfig, scores: Table[Score], grpo_model: InputFolder, re
     info = _info(config, status, reasons, scores, grpo_model)
     if status != "refused":
         _copy_model(grpo_model.root / MODEL_FOLDER, release.root / MODEL_FOLDER)
+        _write_rules(release.root, info)
     _write(release.root / RELEASE_FILE, info)
     _write(release.root / EVALUATION_FILE, ReleasedScores(evaluation=evaluation, scores=rows))
     write_atomic(
@@ -129,6 +132,13 @@ def _copy_model(source: Path, target: Path) -> None:
         require_harmless(path)
         with atomic_path(target / path.relative_to(source)) as temporary:
             shutil.copyfile(path, temporary)
+
+
+def _write_rules(release: Path, info: ReleaseInfo) -> None:
+    """How answers are asked for and generated, for any server that reads the model's files."""
+    _, processor = load_processor(release)
+    never = processor.audio_token_ids
+    write_rules(release / MODEL_FOLDER, think=info.think, max_new_tokens=info.max_new_tokens, never=never)
 
 
 def _card(
