@@ -17,6 +17,7 @@ import numpy as np
 
 from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_json
+from music_flamingo.core.lines import lines_of, well_formed
 from music_flamingo.prompts import render
 from music_flamingo.scoring.choices import final_answer, parse_choice
 
@@ -204,14 +205,16 @@ def require_file(folder: Path, *names: str) -> Path:
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return well_formed(json.loads(path.read_text(encoding="utf-8-sig")))
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}. Fetch it again.") from error
 
 
 def read_json_lines(path: Path) -> list[Any]:
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [
+            well_formed(json.loads(line)) for line in lines_of(path.read_text(encoding="utf-8-sig")) if line.strip()
+        ]
     except ValueError as error:
         raise UserError(f"{path} is not JSON, one object a line: {error}. Fetch it again.") from error
 
