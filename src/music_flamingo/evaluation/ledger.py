@@ -30,6 +30,10 @@ class LedgerEntry(Entry):
     output: str
     problem: str = ""
     """Why the recording could not be heard; the output is empty then, and counts as unparsed."""
+    thoughts: str = ""
+    """What a server split off from the output."""
+    finish_reason: str = ""
+    """`length`: the output was cut at the limit of new tokens."""
 
 
 class Judgement(Entry):

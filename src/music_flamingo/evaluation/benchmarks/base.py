@@ -1,8 +1,9 @@
 """What a benchmark is: where it comes from, how its files are read, how it asks, and how an answer is graded.
 
 A benchmark is data and plain functions. Each lives in one file beside this one and reads the original files as they
-are distributed. It grades every answer twice: `official`, as the published scorer does, slips included, and `strict`,
-deterministic, where what cannot be parsed is wrong and every item stays in the denominator.
+are distributed. It grades every answer twice: `official`, as the published scorer does, slips included (`exact`
+where none is published), and `strict`, deterministic, where what cannot be parsed is wrong and every item stays in the
+denominator.
 """
 
 import csv
@@ -19,7 +20,8 @@ from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.lines import lines_of, well_formed
 from music_flamingo.prompts import render
-from music_flamingo.scoring.choices import final_answer, parse_choice
+from music_flamingo.scoring.choices import parse_choice
+from music_flamingo.scoring.wrappings import final_answer, without_thoughts
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".au", ".aiff")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -77,10 +79,14 @@ Scorer = Callable[[BenchmarkItem, str, Replies], Grade | None]
 """None: not graded here (no judge, no embeddings, no reference)."""
 
 
+MetricKind = Literal["official", "strict", "own"]
+"""`official`: a published scorer, rule for rule. `own`: a rule of this project where none is published."""
+
+
 @dataclass(frozen=True)
 class BenchmarkMetric:
     name: str
-    kind: Literal["official", "strict"]
+    kind: MetricKind
     score: Scorer
     rule: str
     """One sentence: how an output becomes a grade."""
@@ -149,11 +155,11 @@ def plain_match(aliases: Mapping[str, str]) -> BenchmarkMetric:
     """The rule of papers that publish no scorer: the whole output, in lower case without marks, is the label."""
 
     def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
-        said = label_words(output)
+        said = label_words(without_thoughts(output))
         return Grade(float(aliases.get(said, said) == label_words(item.reference or "")))
 
     return BenchmarkMetric(
-        "official", "official", score, "no scorer is published: exact match of the label in lower case"
+        "exact", "own", score, "this project's own, for none is published: the whole answer is the label, in lower case"
     )
 
 
