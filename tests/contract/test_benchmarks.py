@@ -10,6 +10,10 @@ from music_flamingo.evaluation.benchmarks import BENCHMARKS, find
 from music_flamingo.evaluation.benchmarks.base import permuted
 from music_flamingo.prompts import load
 
+WITHOUT_A_PUBLISHED_SCORER = {
+    *("nsynth_source", "nsynth_instrument", "gtzan", "medley_solos_db", "music_avqa", "music_avqa_all"),
+}
+
 each = pytest.mark.parametrize("name", BENCHMARKS)
 
 
@@ -38,7 +42,9 @@ def test_it_says_where_it_comes_from_and_how_it_scores(name):
         assert len(text) > 3
     assert all(len(m.rule) > 20 for m in benchmark.measures)
     assert any(m.kind == "strict" for m in benchmark.measures)
-    assert benchmark.judges or {"official", "strict"} == {m.kind for m in benchmark.measures}
+    kinds = {m.kind for m in benchmark.measures}
+    assert benchmark.judges or kinds == {"strict", "own" if name in WITHOUT_A_PUBLISHED_SCORER else "official"}
+    assert all((m.name == "official") == (m.kind == "official") for m in benchmark.measures)
     load(benchmark.prompt_id)
     for judge in benchmark.judges:
         load(judge.prompt_id)
@@ -126,7 +132,7 @@ def test_a_benchmark_with_judges_grades_by_their_replies_alone(name, folders):
     unreadable = {judge.name: "I would rather not say." for judge in benchmark.judges}
     for measure in benchmark.measures:
         graded = measure.score(item, "words", unreadable)
-        assert graded.weight == (1.0 if measure.kind == "official" else 0.0)
+        assert graded.weight == (1.0 if measure.name == "overall" else 0.0)
 
 
 def test_an_unknown_benchmark_is_answered_with_the_list():
@@ -148,3 +154,36 @@ def test_muchomusic_writes_the_file_that_its_scorer_reads(folders):
     rows = benchmark.submission(folder, items, {item.id: "A" for item in items})
     assert {"id", "prompt", "answers", "answer_orders", "model_output"} <= set(rows[0])
     assert all(row["answers"][row["answer_orders"].index(0)] == "Four on the floor" for row in rows)
+    skills = [(row["knowledge"], row["reasoning"]) for row in rows]
+    assert skills == [(["metre and rhythm"], []), ([], ["genre and style", "mood and expression"])]
+    assert benchmark.submission(folder, items, {i.id: "<think>B</think>A" for i in items})[0]["model_output"] == "A"
+
+
+@each
+def test_no_score_reads_the_thoughts(name, folders):
+    benchmark = BENCHMARKS[name]
+    for item in _answerable(benchmark.items(folders[name])):
+        thoughts = "Is it " + " or ".join(item.options or ("something else",)) + "?"
+        for measure in benchmark.measures:
+            for answer in (item.reference or "", "no such thing"):
+                plain = measure.score(item, answer, {})
+                for form in (
+                    f"<think>{thoughts}</think>{answer}",
+                    f"<think>{thoughts}</think><answer>{answer}</answer>",
+                ):
+                    assert measure.score(item, form, {}) == plain
+
+
+FORMS = (
+    *("{w}", "{w}.", "({l}) {w}", "{l}", "{l}. {w}", "The answer is {w}.", "**{l}) {w}**", "Answer: {l}"),
+    *("<think>{o}?</think>{w}", "\\boxed{{{l}}}"),
+)
+
+
+@each
+def test_a_perfect_model_is_strictly_perfect_in_ten_common_forms(name, folders):
+    benchmark = BENCHMARKS[name]
+    for item in _answerable(benchmark.items(folders[name])):
+        for form in FORMS if item.options and item.reference else ():
+            said = form.format(w=item.reference, l="ABCDEFGHIJK"[item.answer_index], o=" or ".join(item.options))
+            assert benchmark.measure("strict").score(item, said, {}).value == 1.0, said

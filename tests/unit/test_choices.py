@@ -55,8 +55,9 @@ OPTIONS = ("Violin", "Piano", "Classical Guitar", "Guitar")
         ("<answer>Piano", None),
         ("<think>Piano</think>", None),
         ("pianos", None),
-        ("钢琴", None),
-        ("Das ist ein Klavier.", None),
+        ("钢琴", 1),  # the option in another language
+        ("Das ist ein Klavier.", 1),
+        ("我听不出来。", None),
         ("x" * 20_000 + " piano", None),
     ],
 )

@@ -4,6 +4,8 @@ import base64
 
 from pydantic import BaseModel, Field, field_validator
 
+from music_flamingo.core.lines import well_formed
+
 MOST_TOKENS = 10**9
 """A count beyond this is no count."""
 
@@ -16,6 +18,11 @@ class ChatMessage(BaseModel):
     reasoning: str | None = None
     reasoning_content: str | None = None
     """The name of `reasoning` in vLLM before 0.11, and elsewhere still."""
+
+    @field_validator("content", "reasoning", "reasoning_content", mode="before")
+    @classmethod
+    def _can_be_written(cls, text: object) -> object:
+        return well_formed(text)
 
     @property
     def thoughts(self) -> str:

@@ -101,6 +101,8 @@ def _answer_batch(
                 condition=question.condition,
                 output=words.text,
                 problem=words.problem,
+                thoughts=words.thoughts,
+                finish_reason=words.finish_reason,
             )
         )
     if answers:

@@ -221,7 +221,7 @@ def _graded(
     questions = questions_of(benchmark, request.data, items, run.conditions, run.seed)
     answers = answer_all(model, questions, Ledger(folder / ANSWERS, LedgerEntry), request.batch_size)
     answered = [
-        ItemAnswer(q.item, q.condition, answer.output, answer.problem)
+        ItemAnswer(q.item, q.condition, answer.output, answer.problem, answer.thoughts, answer.finish_reason)
         for q in questions
         for answer in (answers[q.condition, q.item.id],)
     ]

@@ -16,6 +16,7 @@ from music_flamingo.audio.fingerprint import FingerprintKind, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.audio.measure import samples_sha256
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.lines import lines_of
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.progress import Progress
@@ -66,7 +67,9 @@ def training_of(tracks: Path | None, ids: Path | None) -> Training | None:
                 names.update(dict.fromkeys(_names_of(row["id"], row["uri"], row["title"]), row["id"]))
         recordings = list(held_out_of_tracks(table.shards, "training", split="train"))
     if ids is not None:
-        names.update({name: name for line in ids.read_text().splitlines() for name in telling([line.strip()])})
+        names.update(
+            {name: name for line in lines_of(ids.read_text(encoding="utf-8")) for name in telling([line.strip()])}
+        )
     return Training(names, tuple(recordings))
 
 

@@ -5,11 +5,10 @@ Nothing here asks a model: scoring again after a change of rules costs seconds.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from music_flamingo.core.record import RecordPart
 from music_flamingo.evaluation import rates
-from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, Grade, Replies
+from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, Grade, MetricKind, Replies
 from music_flamingo.evaluation.paper import published
 
 ALL = "all"
@@ -33,6 +32,8 @@ class Graded(RecordPart):
     """Measure -> (value, weight); a measure that could not be taken here is absent."""
     groups: list[tuple[str, str]]
     cluster: str
+    thoughts: str = ""
+    finish_reason: str = ""
 
 
 class RateRow(RecordPart):
@@ -41,7 +42,7 @@ class RateRow(RecordPart):
     benchmark: str
     title: str
     measure: str
-    kind: Literal["official", "strict"]
+    kind: MetricKind
     condition: str
     group: str
     """`all`, or `category: Reasoning`."""
@@ -77,6 +78,8 @@ class ItemAnswer:
     condition: str
     output: str
     problem: str = ""
+    thoughts: str = ""
+    finish_reason: str = ""
 
 
 def grade(benchmark: Benchmark, answered: ItemAnswer, replies: Replies) -> Graded:
@@ -94,6 +97,8 @@ def grade(benchmark: Benchmark, answered: ItemAnswer, replies: Replies) -> Grade
         answer_index=item.answer_index,
         output=output,
         problem=answered.problem,
+        thoughts=answered.thoughts,
+        finish_reason=answered.finish_reason,
         parsed=parsed,
         chosen_index=list(item.options).index(parsed) if parsed in item.options else None,
         grades={name: (g.value, g.weight) for name, g in found.items() if isinstance(g, Grade)},
@@ -140,7 +145,7 @@ def _row(
     interval = rates.rate_interval(parts_of(graded, name), resamples, seed)
     if interval is None:
         return None
-    paper = published(benchmark.name, name) if group == ALL and condition == "audio" else None
+    paper = published(benchmark.name, name) if measure.kind != "own" and group == ALL and condition == "audio" else None
     unparsed = None if benchmark.judges else 100 * sum(g.parsed is None for g in graded) / len(graded)
     return RateRow(
         benchmark=benchmark.name,

@@ -21,7 +21,7 @@ from music_flamingo.evaluation.benchmarks.mmau_pro import EMBEDDING
 from music_flamingo.evaluation.ledger import Judgement, Ledger
 from music_flamingo.evaluation.models import chat_body, chat_words, endpoint_of
 from music_flamingo.prompts import load, render
-from music_flamingo.scoring.choices import final_answer
+from music_flamingo.scoring.wrappings import final_answer, without_thoughts
 
 MAX_JUDGE_TOKENS = 512
 
@@ -78,7 +78,11 @@ def calls_for(benchmark: Benchmark, item: BenchmarkItem, condition: str, output:
         for task in benchmark.judges
     ]
     if benchmark.embeds_answers:
-        calls.append(JudgeCall(item.id, condition, EMBEDDING, json.dumps([output, *item.options], ensure_ascii=False)))
+        calls.append(
+            JudgeCall(
+                item.id, condition, EMBEDDING, json.dumps([without_thoughts(output), *item.options], ensure_ascii=False)
+            )
+        )
     return calls
 
 

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from music_flamingo.core.errors import CorruptDataError
+from music_flamingo.core.lines import well_formed
 from music_flamingo.core.record import RecordPart
 
 
@@ -31,6 +32,10 @@ class LedgerEntry(Entry):
     output: str
     problem: str = ""
     """Why the recording could not be heard; the output is empty then, and counts as unparsed."""
+    thoughts: str = ""
+    """What a server split off from the output."""
+    finish_reason: str = ""
+    """`length`: the output was cut at the limit of new tokens."""
 
 
 class Judgement(Entry):
@@ -74,9 +79,9 @@ def _read(path: Path, kind: type[E]) -> list[E]:
         with path.open("r+b") as file:
             file.truncate(whole)
     entries = []
-    for number, line in enumerate(data[:whole].decode("utf-8").splitlines(), 1):
+    for number, line in enumerate(data[:whole].split(b"\n")[:-1], 1):
         try:
-            entries.append(kind.model_validate(json.loads(line)))
+            entries.append(kind.model_validate(well_formed(json.loads(line))))
         except (ValueError, ValidationError) as error:
             message = f"{path}, line {number} is damaged ({error}): delete the line or the file."
             raise CorruptDataError(message) from error

@@ -38,6 +38,10 @@ class ModelOutput:
 
     text: str
     problem: str = ""
+    thoughts: str = ""
+    """What the server split off from the words: kept, and never part of the answer."""
+    finish_reason: str = ""
+    """`stop`, `length` (cut at the limit of new tokens), or what else a server says."""
 
 
 class Model(Protocol):
@@ -138,8 +142,8 @@ class EndpointModel:
             content.append(audio_part(*sent))
         body = chat_body(self.name, [{"role": "user", "content": content}], self.max_new_tokens)
         call = sha256_bytes(prompt.encode())
-        outcome = self._client.post("/chat/completions", lambda _: Content(json=body), chat_words, call=call)
-        return outcome if isinstance(outcome, Failed) else ModelOutput(outcome.value)
+        outcome = self._client.post("/chat/completions", lambda _: Content(json=body), chat_output, call=call)
+        return outcome if isinstance(outcome, Failed) else outcome.value
 
 
 def endpoint_of(url: str, api_key_env: str | None) -> Endpoint:
@@ -163,10 +167,12 @@ def chat_body(model: str, messages: list[dict[str, object]], max_tokens: int) ->
 
 
 def chat_words(reply: Any) -> str:
-    """The words of a chat completion; thoughts that the server split off are put back in front.
+    """The words of a chat completion, without thoughts split off by the server. Raises ValueError for another shape."""
+    return chat_output(reply).text
 
-    Raises ValueError for another shape.
-    """
-    message = ChatCompletion.model_validate(reply).choices[0].message
-    words = message.content or ""
-    return words if not message.thoughts or "<think>" in words else f"<think>{message.thoughts}</think>{words}"
+
+def chat_output(reply: Any) -> ModelOutput:
+    """The words of a chat completion, its thoughts apart, and why it ended. Raises ValueError for another shape."""
+    choice = ChatCompletion.model_validate(reply).choices[0]
+    words = choice.message.content or ""
+    return ModelOutput(words, thoughts=choice.message.thoughts, finish_reason=choice.finish_reason or "")

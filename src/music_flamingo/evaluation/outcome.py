@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from music_flamingo.core.errors import MissingInputError
+from music_flamingo.core.lines import lines_of
 from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation import rates
@@ -143,7 +144,7 @@ def read_items(folder: Path) -> list[Graded]:
     path = folder / ITEMS
     if not path.is_file():
         raise MissingInputError(f"{folder} holds no {ITEMS}: evaluate there first.")
-    return [Graded.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Graded.model_validate_json(line) for line in lines_of(path.read_text(encoding="utf-8"))]
 
 
 def outcomes_below(folder: Path) -> list[Outcome]:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from music_flamingo.audio.fingerprint import WORDS_PER_S, FingerprintKind
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file
+from music_flamingo.core.lines import lines_of
 from music_flamingo.core.record import OK, Record, arrow_schema, read_parquet, write_parquet
 from music_flamingo.quality.duplicates import DuplicateLimits, find_repeats
 from music_flamingo.quality.fingerprint_store import Fingerprinted, Prints, gather
@@ -127,7 +128,7 @@ def _check_there(path: Path) -> None:
 
 
 def _read_lines(path: Path) -> Iterator[HeldOut]:
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
         if not line.strip():
             continue
         try:

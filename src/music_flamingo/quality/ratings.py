@@ -6,6 +6,7 @@ do not count as certainty. `unsure` is counted and enters no rate.
 """
 
 import csv
+import io
 import json
 import math
 from collections import Counter
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.lines import lines_of
 from music_flamingo.quality.review import Stratum
 
 Z_95 = 1.959964
@@ -108,7 +110,7 @@ def read_ratings(path: Path) -> dict[str, tuple[str, str]]:
     if not path.is_file():
         raise UserError(f"there is no file {path}. Export it from the sheet: data/data_docs/review/index.html.")
     text = path.read_text(encoding="utf-8-sig")
-    rows = [json.loads(line) for line in text.splitlines() if line] if path.suffix == ".jsonl" else _csv(text)
+    rows = [json.loads(line) for line in lines_of(text) if line] if path.suffix == ".jsonl" else _csv(text)
     found = {}
     for number, row in enumerate(rows, start=1):
         if not {"id", "stratum", "rating"} <= set(row):
@@ -121,7 +123,7 @@ def read_ratings(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def _csv(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(text.splitlines(keepends=True)))
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def read_strata(path: Path) -> list[Stratum]:

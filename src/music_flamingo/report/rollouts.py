@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from music_flamingo.core.errors import CorruptDataError
+from music_flamingo.core.lines import lines_of
 from music_flamingo.records.rollout import Rollout, SampledAnswer
 
 GROUPS_PER_STEP = 3
@@ -46,7 +47,7 @@ def drawn(path: Path) -> list[ShownGroup]:
 
 def read(path: Path) -> Iterator[Rollout]:
     """Raises CorruptDataError naming the line that is no roll-out."""
-    lines: Sequence[str] = path.read_text().splitlines() if path.is_file() else []
+    lines: Sequence[str] = lines_of(path.read_text(encoding="utf-8")) if path.is_file() else []
     for number, line in enumerate(lines, start=1):
         try:
             yield Rollout.model_validate_json(line)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from music_flamingo.core.errors import CorruptDataError
+from music_flamingo.core.lines import lines_of
 from music_flamingo.core.ports import InputFolder
 from music_flamingo.report.charts import LineChart, Point, line_chart
 from music_flamingo.report.flow import flat
@@ -92,7 +93,7 @@ def read_log(path: Path) -> dict[str, list[Point]]:
     Raises CorruptDataError naming the line that is not a JSON object with a step.
     """
     series: dict[str, list[Point]] = {}
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = lines_of(path.read_text(encoding="utf-8")) if path.is_file() else []
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)

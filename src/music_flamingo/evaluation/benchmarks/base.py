@@ -1,8 +1,9 @@
 """What a benchmark is: where it comes from, how its files are read, how it asks, and how an answer is graded.
 
-A benchmark is data and plain functions. Each lives in one file of this folder and reads the original files as they
-are distributed. It grades every answer twice: `official`, as the published scorer does, slips included, and `strict`,
-deterministic, where what cannot be parsed is wrong and every item stays in the denominator.
+A benchmark is data and plain functions. Each lives in one file beside this one and reads the original files as they
+are distributed. It grades every answer twice: `official`, as the published scorer does, slips included (`exact`
+where none is published), and `strict`, deterministic, where what cannot be parsed is wrong and every item stays in the
+denominator.
 """
 
 import csv
@@ -17,8 +18,10 @@ import numpy as np
 
 from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_json
+from music_flamingo.core.lines import lines_of, well_formed
 from music_flamingo.prompts import render
-from music_flamingo.scoring.choices import final_answer, parse_choice
+from music_flamingo.scoring.choices import parse_choice
+from music_flamingo.scoring.wrappings import final_answer, without_thoughts
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".au", ".aiff")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -76,12 +79,16 @@ Scorer = Callable[[BenchmarkItem, str, Replies], Grade | None]
 """None: not graded here (no judge, no embeddings, no reference)."""
 
 
+MetricKind = Literal["official", "strict", "own"]
+"""`official`: a published scorer, rule for rule. `own`: a rule of this project where none is published."""
+
+
 @dataclass(frozen=True)
 class BenchmarkMetric:
     """One score of a benchmark: how it is computed, its rule in words, its scale and direction."""
 
     name: str
-    kind: Literal["official", "strict"]
+    kind: MetricKind
     score: Scorer
     rule: str
     """One sentence: how an output becomes a grade."""
@@ -155,11 +162,11 @@ def plain_match(aliases: Mapping[str, str]) -> BenchmarkMetric:
     """The rule of papers that publish no scorer: the whole output, in lower case without marks, is the label."""
 
     def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
-        said = label_words(output)
+        said = label_words(without_thoughts(output))
         return Grade(float(aliases.get(said, said) == label_words(item.reference or "")))
 
     return BenchmarkMetric(
-        "official", "official", score, "no scorer is published: exact match of the label in lower case"
+        "exact", "own", score, "this project's own, for none is published: the whole answer is the label, in lower case"
     )
 
 
@@ -214,7 +221,7 @@ def require_file(folder: Path, *names: str) -> Path:
 def read_json(path: Path) -> Any:
     """Read a JSON file; UserError where it is not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return well_formed(json.loads(path.read_text(encoding="utf-8-sig")))
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}. Fetch it again.") from error
 
@@ -222,7 +229,9 @@ def read_json(path: Path) -> Any:
 def read_json_lines(path: Path) -> list[Any]:
     """Read a file of one JSON value a line; UserError where a line is not JSON."""
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [
+            well_formed(json.loads(line)) for line in lines_of(path.read_text(encoding="utf-8-sig")) if line.strip()
+        ]
     except ValueError as error:
         raise UserError(f"{path} is not JSON, one object a line: {error}. Fetch it again.") from error
 

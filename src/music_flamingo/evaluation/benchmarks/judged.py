@@ -4,13 +4,14 @@ import json
 import re
 
 from music_flamingo.evaluation.benchmarks.base import BenchmarkItem, BenchmarkMetric, Grade, JudgeTask, Replies
+from music_flamingo.scoring.wrappings import without_thoughts
 
 _NUMBER = re.compile(r"\W*(?:score\W*)?(\d+(?:\.\d+)?)(?:\s*/\s*\d+)?\W*", re.IGNORECASE)
 
 
 def read_points(reply: str, task: JudgeTask) -> float | None:
     """A judge's points: `{"score": 7}`, `Score: 7`, `7/10` or `7` and nothing else; None for anything else."""
-    text = reply.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
+    text = without_thoughts(reply).removeprefix("```json").removeprefix("```").removesuffix("```").strip()
     try:
         told = json.loads(text)
     except ValueError:

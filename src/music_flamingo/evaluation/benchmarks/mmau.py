@@ -22,6 +22,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     strict_choice,
 )
 from music_flamingo.scoring.official import mmau_right
+from music_flamingo.scoring.wrappings import without_thoughts
 
 FILES = {"mini": "mmau-test-mini.json", "full": "mmau-test.json"}
 _FIELDS = ("id", "audio_id", "question", "choices", "task", "category", "sub-category", "difficulty")
@@ -57,7 +58,7 @@ def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None
     """Grade by MMAU's published rule; None where the answer is not public."""
     if item.reference is None:
         return None
-    return Grade(float(mmau_right(output, item.reference, item.options)))
+    return Grade(float(mmau_right(without_thoughts(output), item.reference, item.options)))
 
 
 OFFICIAL = BenchmarkMetric(
@@ -72,7 +73,14 @@ def submission(folder: Path, items: Sequence[BenchmarkItem], outputs: Mapping[st
     """The published file's music questions with the model's words, under the name that the scorer's code reads
     (`model_output`) and the one that its README gives (`model_prediction`)."""
     rows = [row for row in read_json(require_file(folder, FILES["full"])) if row["id"] in outputs]
-    return [{**row, "model_output": outputs[row["id"]], "model_prediction": outputs[row["id"]]} for row in rows]
+    return [
+        {
+            **row,
+            "model_output": without_thoughts(outputs[row["id"]]),
+            "model_prediction": without_thoughts(outputs[row["id"]]),
+        }
+        for row in rows
+    ]
 
 
 def _benchmark(part: str, title: str, counts: tuple[int, ...]) -> Benchmark:

@@ -1,8 +1,9 @@
 """MMAU-Pro (Kumar et al. 2025): closed questions about music, and the open questions of all its domains.
 
 Closed, officially: the option whose NV-Embed-v2 embedding is nearest to the output's, so an embeddings endpoint is
-needed; without one the official score is left out and says so. Open: a judge with four criteria, 1 to 5; officially
-what the judge does not name counts 3, strictly a reply that is not whole is counted as unjudged.
+needed; without one the official score is left out and says so. Open: a judge with four criteria, 1 to 5.
+`overall` reads its reply as published, where what is not named counts 3; the prompt is this project's, so it is not
+official. `strict` counts a reply that is not whole as unjudged.
 """
 
 import json
@@ -75,7 +76,7 @@ def closed_official(item: BenchmarkItem, output: str, replies: Replies) -> Grade
     return Grade(float(item.options[mmau_pro_nearest(json.loads(replies[EMBEDDING]))] == item.reference))
 
 
-def open_official(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
+def open_overall(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
     """Grade an open question by the judge's overall rating; None without a reply."""
     return Grade(mmau_pro_judged(replies[JUDGE.name])["overall"]) if JUDGE.name in replies else None
 
@@ -127,7 +128,11 @@ OPEN = Benchmark(
     prompt_id="benchmark_open",
     measures=(
         BenchmarkMetric(
-            "official", "official", open_official, "a judge's overall, 1 to 5; what it leaves out counts 3", 1.0
+            "overall",
+            "own",
+            open_overall,
+            "a judge's overall, 1 to 5, read as published (what it leaves out counts 3); our prompt, so not official",
+            1.0,
         ),
         BenchmarkMetric(
             "strict", "strict", open_strict, "mean of the judge's four criteria, all of which must be read", 1.0

@@ -23,6 +23,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     strict_choice,
 )
 from music_flamingo.scoring.official import muchomusic_choice
+from music_flamingo.scoring.wrappings import without_thoughts
 
 ORDER_SEED = 0
 _OPTIONS = ("correct_answer", "distractor_1_answer", "distractor_2_answer", "distractor_3_answer")
@@ -89,7 +90,18 @@ def _audio(dataset: str, recording: str, audio: AudioIndex, describer: Mapping[s
 
 def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
     """Grade by MuChoMusic's published rule."""
-    return Grade(float(muchomusic_choice(output, item.options) == item.order.index(0)))
+    return Grade(float(muchomusic_choice(without_thoughts(output), item.options) == item.order.index(0)))
+
+
+def _skills(item: BenchmarkItem, kind: str) -> list[str]:
+    """The names of one kind: those after its category, up to the next one. The published evaluate.py averages them."""
+    names: list[str] = []
+    current = ""
+    for group, name in item.groups:
+        current = name if group == "category" else current
+        if group == "skill" and current == kind:
+            names.append(name)
+    return names
 
 
 def submission(folder: Path, items: Sequence[BenchmarkItem], outputs: Mapping[str, str]) -> object:
@@ -102,9 +114,9 @@ def submission(folder: Path, items: Sequence[BenchmarkItem], outputs: Mapping[st
             "answer_orders": list(item.order),
             "dataset": "sdd" if item.source_ids[0].isdigit() else "musiccaps",
             "genre": next((name for kind, name in item.groups if kind == "genre"), ""),
-            "reasoning": [],
-            "knowledge": [],
-            "model_output": outputs[item.id],
+            "reasoning": _skills(item, "reasoning"),
+            "knowledge": _skills(item, "knowledge"),
+            "model_output": without_thoughts(outputs[item.id]),
         }
         for item in items
     ]

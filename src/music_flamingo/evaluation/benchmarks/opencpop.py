@@ -7,6 +7,7 @@ error rate over letters and digits alone. Both are corpus rates by jiwer; an ans
 from pathlib import Path
 
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.lines import lines_of
 from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
@@ -24,7 +25,7 @@ def read(folder: Path) -> list[BenchmarkItem]:
     """Read the utterances of the test set with their text."""
     path = require_file(folder, "segments/test.txt", "test.txt")
     audio, items = AudioIndex(folder), []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8-sig")), 1):
         fields = line.split("|")
         if len(fields) != NUM_FIELDS:
             raise UserError(f"{path}, line {number}: {len(fields)} fields between `|`, not {NUM_FIELDS}.")

@@ -19,6 +19,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     strict_choice,
 )
 from music_flamingo.scoring.official import rul_right
+from music_flamingo.scoring.wrappings import without_thoughts
 
 ORDER_SEED = 0
 
@@ -45,7 +46,7 @@ def read(folder: Path) -> list[BenchmarkItem]:
 
 def official(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
     """Grade by RUL-MuchoMusic's published rule."""
-    return Grade(float(rul_right(output, item.reference or "", item.options)))
+    return Grade(float(rul_right(without_thoughts(output), item.reference or "", item.options)))
 
 
 BENCHMARK = Benchmark(

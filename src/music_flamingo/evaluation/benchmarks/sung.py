@@ -1,8 +1,8 @@
 """What the lyrics benchmarks share: error rates over a whole corpus, of all that was said and of the answer alone."""
 
 from music_flamingo.evaluation.benchmarks.base import BenchmarkItem, BenchmarkMetric, Grade, Replies
-from music_flamingo.scoring.choices import final_answer
 from music_flamingo.scoring.transcripts import Normaliser, word_errors
+from music_flamingo.scoring.wrappings import final_answer, without_thoughts
 
 
 def error_rates(
@@ -11,7 +11,7 @@ def error_rates(
     """`official` reads the whole output, `strict` the answer after the thoughts; a missing one misses every word."""
 
     def of_output(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
-        return Grade(*word_errors(item.reference or "", output, official))
+        return Grade(*word_errors(item.reference or "", without_thoughts(output), official))
 
     def of_answer(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
         return Grade(*word_errors(item.reference or "", final_answer(output) or "", strict))

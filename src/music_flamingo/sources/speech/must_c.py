@@ -16,6 +16,7 @@ import yaml
 
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.lines import lines_of
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import BAD_TIMES, SpeechSettings, SpokenUtterance
@@ -72,7 +73,7 @@ class MustCSource:
     def _talks(self, table: Path) -> Iterator[str]:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         entries = yaml.load(table.read_text(), Loader=loader)
-        lines = table.with_suffix(f".{self.config.language}").read_text().splitlines()
+        lines = lines_of(table.with_suffix(f".{self.config.language}").read_text())
         if len(entries) != len(lines):
             raise UserError(
                 f"{table} has {len(entries)} segments, its text {len(lines)} lines. Take both of one release."

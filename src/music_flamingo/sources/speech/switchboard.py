@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
+from music_flamingo.core.lines import lines_of
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
@@ -102,7 +103,7 @@ def _lines(transcripts: Sequence[Path]) -> list[TranscriptLine]:
     lines = []
     for path in transcripts:
         speaker = path.name[:7]
-        for row in path.read_text().splitlines():
+        for row in lines_of(path.read_text()):
             _, start_s, end_s, text = row.split(maxsplit=3)
             lines.append(TranscriptLine(speaker, float(start_s), float(end_s), words(text)))
     return lines

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from music_flamingo.core.lines import lines_of
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.records.rollout import ROLLOUTS_NAME, Rollout, SampledAnswer
 from music_flamingo.training.data.items import TrainingItem
@@ -86,6 +87,7 @@ def keep(work: Path, step: int, rollouts: Iterable[Rollout]) -> None:
 
 def collect(work: Path, out: Path) -> int:
     """All kept steps in one file; gives the number of roll-outs."""
-    lines = [line for path in sorted((work / FOLDER).glob("step-*.jsonl")) for line in path.read_text().splitlines()]
+    steps = sorted((work / FOLDER).glob("step-*.jsonl"))
+    lines = [line for path in steps for line in lines_of(path.read_text(encoding="utf-8"))]
     write_atomic(out / ROLLOUTS_NAME, "".join(line + "\n" for line in lines))
     return len(lines)
