@@ -93,7 +93,9 @@ def test_hostile_text_stays_inside_a_json_field_of_the_prompt():
     content = TeacherRequest("rich_caption", song(facts, title=HOSTILE), TextReply, 0).text
     assert "<|im_start|>" not in content and "</think>" not in content
     line = next(line for line in content.splitlines() if line.startswith("{"))
-    assert json.loads(line)["title"] == HOSTILE
+    sent = json.loads(line)
+    assert sent["facts"]["lyrics"][0]["label"] == HOSTILE[:300]
+    assert sent["title"] is None, "a title is no teacher's business"
 
 
 def test_every_text_is_stamped_scripted_with_its_prompt():

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from music_flamingo.audio.clips import cut
 from music_flamingo.audio.windows import tile
@@ -46,6 +46,12 @@ class CaptionsConfig(StageConfig):
     shortest_s: float = Field(gt=0)
     """A rest shorter than this is described together with the window before it."""
     seed: Seed
+
+    @model_validator(mode="after")
+    def _hears(self) -> "CaptionsConfig":
+        if self.teacher.kind == "openai_compatible" and self.teacher.audio is None:
+            raise ValueError("a captions teacher hears: name a model that takes audio, with `audio` wav or flac")
+        return self
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,8 @@ def write_track(
             examples.append(_failed(teacher, track, skill, f"qa_{skill}", error.reason))
         else:
             asked += [(skill, question) for question in reply.questions]
+            malformed = _failed(teacher, track, skill, f"qa_{skill}", "malformed_question")
+            examples += [malformed] * reply.num_malformed
     chosen = choose(asked, config.max_questions, random.Random(request_seed(config.seed, "choose", [track.id])))
     examples += [_question(config, teacher, track, payload, skill, question) for skill, question in chosen]
     return _with_own_ids(examples)

@@ -19,6 +19,8 @@ from music_flamingo.teachers.cache import CallCache, CallTokens, Finished
 from music_flamingo.teachers.calling import TeacherFailedError
 from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig
 from music_flamingo.teachers.failures import FailureWatch, TeacherUnusableError
+from music_flamingo.teachers.payloads import QuestionsReply
+from music_flamingo.teachers.replies import finished_items, found_json
 from music_flamingo.teachers.requests import Reply, TeacherRequest
 from music_flamingo.teachers.schema import strict_schema
 from music_flamingo.teachers.usage import Meter, new_path
@@ -106,7 +108,9 @@ class _Call(Generic[Reply]):
 
     def __init__(self, config: OpenAICompatibleConfig, request: TeacherRequest[Reply], watch: FailureWatch) -> None:
         self._request, self._body, self._watch = request, body(config, request), watch
+        self._config_tokens = config.max_tokens
         self._num_bad = 0
+        self._more_room = 1
         self.trouble = "wrong_shape"
         """What was wrong with the last reply that came."""
         self.spent = CallTokens()
@@ -118,7 +122,8 @@ class _Call(Generic[Reply]):
         """
         del attempt
         self._watch.check()
-        return Content(json={**self._body, "seed": self._request.seed + self._num_bad})
+        room = {"max_tokens": self._config_tokens * self._more_room}
+        return Content(json={**self._body, **room, "seed": self._request.seed + self._num_bad})
 
     def read(self, answer: Any) -> tuple[Reply, Finished]:
         """The reply in a chat completion. Raises ValueError, KeyError, IndexError or TypeError for a bad one."""
@@ -130,31 +135,33 @@ class _Call(Generic[Reply]):
         text, reasoning = self._words(completion.choices[0])
         return self._request.reply.model_validate_json(text), Finished(text, reasoning, tokens)
 
+    def _finished_items(self, text: str) -> str:
+        """The finished questions of a reply that was cut; raises ValueError where there are none."""
+        items = finished_items(text, "questions") if self._request.reply is QuestionsReply else None
+        if items is None:
+            self._more_room = 2
+            raise ValueError("the reply is longer than max_tokens")
+        return items
+
     def _words(self, choice: ChatChoice) -> tuple[str, str]:
         """(reply, reasoning) of a choice; raises ValueError where the model did not come to an end."""
         message = choice.message
         if choice.finish_reason == "length":
             self.trouble = "truncated"
-            raise ValueError("the reply is longer than max_tokens")
+            return self._finished_items(message.content or ""), ""
+        if not message.content and message.thoughts and "{" in message.thoughts:
+            return found_json(message.thoughts), ""  # some servers file the whole reply under reasoning
         if message.refusal or not message.content:
             self.trouble = "refused" if message.refusal else "empty"
             raise ValueError(f"the model gave no reply: {(message.refusal or '')[:200]}")
         thought, closed, text = message.content.rpartition(THOUGHT_ENDS)
         reasoning = message.thoughts or (thought.removeprefix("<think>").strip() if closed else "")
-        return unfenced(text), storable(reasoning)
+        return found_json(text), storable(reasoning)
 
 
 def storable(text: str) -> str:
     """Without halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def unfenced(text: str) -> str:
-    """JSON without the Markdown fence that models like to put around it."""
-    stripped = text.strip()
-    if stripped.startswith("```") and stripped.endswith("```") and "\n" in stripped:
-        return stripped.partition("\n")[2].removesuffix("```").strip()
-    return stripped
 
 
 def body(config: OpenAICompatibleConfig, request: TeacherRequest[Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from music_flamingo.core.record import RecordPart
 from music_flamingo.records import Category, Facts, Reference, Segment, Sound
@@ -217,7 +218,26 @@ class WrittenQuestion(RecordPart):
 
 
 class QuestionsReply(RecordPart):
+    """The questions of one skill. A bad one is left out and counted; the reply fails where none is good."""
+
     questions: list[WrittenQuestion]
+    num_malformed: SkipJsonSchema[int] = Field(default=0, exclude=True)
+    """Questions left out, because they did not fit: an answer that is none of the options, a field without words."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_for_itself(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not isinstance(value.get("questions"), list):
+            return value
+        good, errors = [], []
+        for item in value["questions"]:
+            try:
+                good.append(WrittenQuestion.model_validate(item))
+            except ValidationError as error:
+                errors.append(str(error))
+        if errors and not good:
+            raise ValueError(f"none of {len(errors)} questions fits: {errors[0][:300]}")
+        return {**value, "questions": good, "num_malformed": value.get("num_malformed", 0) + len(errors)}
 
 
 class DistractorsPayload(TrackPayload):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.record import RecordPart
@@ -27,7 +27,20 @@ class TeacherRequest(Generic[Reply]):
     @cached_property
     def text(self) -> str:
         """The message; all that came from outside is inside the payload's JSON."""
-        return render(self.prompt_id, payload=self.payload.model_dump(mode="json"))
+        return render(self.prompt_id, payload=anonymous(self.payload))
+
+
+def anonymous(payload: TrackPayload) -> dict[str, Any]:
+    """Give a payload as it is sent: a pseudonym in place of the track's id, which is its file's name, and no title.
+
+    A teacher that reads `played by the Ryans` writes about them. The pseudonym keeps two songs apart.
+    """
+    sent = payload.model_dump(mode="json")
+    if payload.track_id:
+        sent["track_id"] = sha256_bytes(f"track {payload.track_id}".encode())[:16]
+    if "title" in sent:
+        sent["title"] = None
+    return sent
 
 
 def request_seed(seed: int, prompt_id: str, parts: Sequence[str]) -> int:
