@@ -165,9 +165,8 @@ def table(counts: dict[tuple[str, str], Count]) -> list[str]:
     for (fact, half), one in sorted(counts.items()):
         share = f"{one.right / one.answered:.2f}" if one.answered else "-"
         error = "-" if one.calibration_error is None else f"{one.calibration_error:.2f}"
-        lines.append(
-            f"| {fact} | {half} | {one.known} | {one.answered} | {one.right} ({share}) | {error} | {', '.join(one.wrong)} |"
-        )
+        right, wrong = f"{one.right} ({share})", ", ".join(one.wrong)
+        lines.append(f"| {fact} | {half} | {one.known} | {one.answered} | {right} | {error} | {wrong} |")
     return lines
 
 
