@@ -114,7 +114,7 @@ def _moments(frames: np.ndarray) -> np.ndarray:
     return np.asarray(frames[: len(frames) // size * size].reshape(-1, size, frames.shape[1]).mean(axis=1))
 
 
-def unit(vectors: np.ndarray, least: float) -> np.ndarray:
+def unit(vectors: np.ndarray, least: float = 1e-9) -> np.ndarray:
     """Rows of length 1; rows shorter than `least` stay below it, so that what is next to nothing is not blown up."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), least))
 
