@@ -19,7 +19,7 @@ TEXTURES = {"melody": "one melody", "chords": "chords"}
 DRUMS = {True: "drums", False: "no drums"}
 DRUM_PHRASES = {True: ("a drum kit plays along", "drums mark the beat"), False: ("there are no drums",)}
 TRENDS = {"steady": "steady in level", "rising": "growing louder", "falling": "growing softer"}
-NOT_MUSIC = {"speech": "Someone speaks; no music is heard.", "neither": "Neither music nor speech is heard."}
+NOT_MUSIC = {"speech": "Someone speaks; no music is heard.", "neither": "No music is heard."}
 LONGEST_PROGRESSION = 8
 """A progression is quoted by its first chords; more numerals in a row are not read by anyone."""
 
