@@ -15,6 +15,7 @@ from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.records import (
     Beats,
     Chords,
+    Content,
     Dynamics,
     Instruments,
     Key,
@@ -85,6 +86,10 @@ class Rhythm:
 
     beats: Beats
     tempo: Tempo
+
+
+class ContentDetector(Protocol):
+    def detect(self, signal: Signal) -> Content: ...
 
 
 class BeatTracker(Protocol):

@@ -28,6 +28,8 @@ BEFORE_AND_AFTER = 16 * MOMENTS_PER_S
 """Novelty compares the last 16 s with the next 16 s."""
 AUDIBLE_DB = -40.0
 """Relative to the loudest moment: the first section begins with the first sound."""
+STEADY_CHROMA, STEADY_DB = 0.02, 3.0
+"""Harmony (shares of 12 pitch classes) and timbre (24 bands) that move less than this are one steady sound."""
 SHIFTS = range(-3, 4)
 """Sections are laid upon each other within 0.6 s."""
 SILENT_BELOW = 1e-4
@@ -75,7 +77,9 @@ class RepeatedSections:
         change, waiting = novelty(features), [first]
         while waiting:
             again = repeats(features, waiting.pop(), least, self.repeat_above)
-            found |= {t: clear for t, clear in again.items() if all(abs(t - other) >= least for other in found)}
+            for t, clear in sorted(again.items(), key=lambda one: (-one[1], one[0])):
+                if all(abs(t - other) >= least for other in found):
+                    found[t] = clear
             if not waiting and (split := self._split(change, sorted(found), least)):
                 found[split] = min(1.0, float(change[split]))
                 waiting = [split]
@@ -100,9 +104,9 @@ def look(signal: Signal) -> tuple[np.ndarray, np.ndarray, int]:
     chroma, colour_db = (_moments(values) for values in (heard.chroma, heard.colour_db))
     level_db = colour_db.max(axis=1)
     chroma = chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9)
-    harmony = unit(chroma - chroma.mean(axis=0))
+    harmony = unit(chroma - chroma.mean(axis=0), STEADY_CHROMA)
     colour_db = np.maximum(colour_db, colour_db.max() - COLOUR_RANGE_DB)
-    timbre = unit(colour_db - colour_db.mean(axis=0))
+    timbre = unit(colour_db - colour_db.mean(axis=0), STEADY_DB)
     features = np.hstack([np.sqrt(1 - TIMBRE_WEIGHT) * harmony, np.sqrt(TIMBRE_WEIGHT) * timbre])
     return harmony, features, int((level_db > level_db.max() + AUDIBLE_DB).argmax())
 
@@ -112,9 +116,9 @@ def _moments(frames: np.ndarray) -> np.ndarray:
     return np.asarray(frames[: len(frames) // size * size].reshape(-1, size, frames.shape[1]).mean(axis=1))
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+def unit(vectors: np.ndarray, least: float = 1e-9) -> np.ndarray:
+    """Rows of length 1; rows shorter than `least` stay below it, so that what is next to nothing is not blown up."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), least))
 
 
 def novelty(features: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Stage, StageConfig, parse_config
 from music_flamingo.reasoning.writing import Topic, write_chain
-from music_flamingo.records import Caption, Example, Facts, Track
+from music_flamingo.records import Caption, Example, Facts, Track, trusted
 from music_flamingo.stages import captions, reason, synthesize, validate
 from music_flamingo.teachers.blind_baseline import TextOnlyConfig
 from music_flamingo.teachers.config import OpenAICompatibleConfig, TeacherConfig
@@ -174,7 +174,7 @@ def _draw(tracks: Table[Track], facts: Table[Facts], sample_size: int) -> list[t
     each = -(-sample_size // len(indices))
     drawn: list[tuple[Track, Facts]] = []
     for index in indices:
-        known = {f.id: f for f in facts.read_shard(index) if f.is_ok}
+        known = {f.id: trusted(f) for f in facts.read_shard(index) if f.is_ok}
         found = [(t, known[t.id]) for t in tracks.read_shard(index) if t.is_ok and t.id in known]
         drawn += found[:: max(1, len(found) // each)][:each]
     return drawn

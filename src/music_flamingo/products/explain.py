@@ -158,7 +158,8 @@ def _facts(facts: Facts) -> Iterator[tuple[str, str]]:
         if isinstance(fact, Measured):
             tool = f"{fact.tool} {fact.tool_version}, confidence {fact.confidence:.2f}"
             others = (f"{o.tool} {o.tool_version} says {o.value}" for o in fact.opinions)
-            tool = "; ".join([tool, *map(_quoted, others)])
+            kept_back = (f"WITHHELD: {e.reason} ({e.fact})" for e in facts.withheld if e.fact.partition(".")[0] == name)
+            tool = "; ".join([tool, *map(_quoted, others), *kept_back])
             yield name, f"{_quoted(_value(fact))}   {tool}"
     for problem in facts.problems:
         yield "problem", _quoted(problem)

@@ -38,7 +38,7 @@ from music_flamingo.quality.text_only import (
     fold_of,
     needs_no_audio,
 )
-from music_flamingo.records import Example, Facts, Track
+from music_flamingo.records import Example, Facts, Track, trusted
 from music_flamingo.records.caption import TEACHER_FAILED
 from music_flamingo.scoring.options import are_drawn
 
@@ -129,7 +129,7 @@ class Check:
         names = dict(zip(columns["id"], named, strict=True))
         durations_s = dict(zip(columns["id"], columns["duration_s"], strict=True))
         known = [f for f in self.facts.read_shard(index) if durations_s.get(f.id) is not None]
-        return {f.id: Song(f, durations_s[f.id], self.limits, names[f.id]) for f in known}
+        return {f.id: Song(trusted(f), durations_s[f.id], self.limits, names[f.id]) for f in known}
 
     def _signatures(self, examples: Sequence[Example], reasons: Sequence[str]) -> pa.Array:
         found: list[bytes | None] = [None] * len(examples)

@@ -15,7 +15,7 @@ from music_flamingo.core.shards import shard_index, shard_path, shard_paths
 from music_flamingo.quality.difficulty import Candidate, Difficulty, DifficultyRule, choose
 from music_flamingo.quality.steps import OptionProbabilities
 from music_flamingo.reasoning.probing import ProbedQuestion
-from music_flamingo.records import Example, Facts
+from music_flamingo.records import Example, Facts, trusted
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.teachers import Teacher, TeacherFailedError, over_shards, request_seed
 from music_flamingo.teachers.thinking import rate
@@ -76,7 +76,7 @@ def rate_all(
 
     def items(index: int) -> Iterator[tuple[Example, Facts, float]]:
         heard = heard_in(work, index)
-        known = {f.id: f for f in facts.read_shard(index)}
+        known = {f.id: trusted(f) for f in facts.read_shard(index)}
         for e in skills.read_shard(index):
             if e.id in heard and wanted.takes(e.family):
                 yield e, known[e.track_id], heard[e.id].probabilities[e.answer]

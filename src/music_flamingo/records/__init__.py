@@ -7,6 +7,7 @@ from music_flamingo.records.facts import (
     MEASURED,
     Beats,
     Chords,
+    Content,
     Dynamics,
     Facts,
     Instrument,
@@ -19,6 +20,8 @@ from music_flamingo.records.facts import (
     Segment,
     Sound,
     Tempo,
+    Withheld,
+    trusted,
 )
 from music_flamingo.records.prediction import Prediction, Score
 from music_flamingo.records.rollout import Rollout, SampledAnswer
@@ -34,6 +37,7 @@ __all__ = [
     "Category",
     "Chain",
     "Chords",
+    "Content",
     "Dynamics",
     "Example",
     "Facts",
@@ -59,4 +63,6 @@ __all__ = [
     "Track",
     "Truth",
     "Utterance",
+    "Withheld",
+    "trusted",
 ]

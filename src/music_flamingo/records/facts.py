@@ -73,6 +73,31 @@ class Measured(RecordPart):
         return require_share(value, "confidence")
 
 
+class Content(Measured):
+    """What a recording is of: looked for before all other facts, which mean something in music alone."""
+
+    kind: Literal["music", "speech", "neither"]
+    music_share: float
+    """Of the audible time: music or singing."""
+    singing_share: float
+    speech_share: float
+    num_partials: float
+    """Partials that hold their pitch for .3 s, a moment's mean: where there are hardly any, nothing has a pitch ..."""
+    partials_share: float
+    """... unless they make up much of the sound, as in a pure tone: their share of the power."""
+    heard: list[Segment]
+    """Labelled `music`, `singing` or `speech`, by their beginnings; they may overlap."""
+
+    @field_validator("music_share", "singing_share", "speech_share", "partials_share")
+    @classmethod
+    def _share(cls, value: float) -> float:
+        return require_share(value, "a share")
+
+    @property
+    def singing(self) -> list[Segment]:
+        return [segment for segment in self.heard if segment.label == "singing"]
+
+
 class Tempo(Measured):
     """Tempo of the track, in beats per minute."""
 
@@ -152,12 +177,12 @@ class Dynamics(Measured):
 
 
 class Sound(Measured):
-    """What is heard of the players: by signal analysis, so coarse."""
+    """What is heard of the players: by signal analysis, so coarse. A claim is None where it is not trusted."""
 
-    has_drums: bool
-    texture: Literal["melody", "chords"]
+    has_drums: bool | None
+    texture: Literal["melody", "chords"] | None
     """One line alone, or several notes together."""
-    lead_envelope: Literal["decaying", "sustained"]
+    lead_envelope: Literal["decaying", "sustained"] | None
     """Struck and plucked notes die away; bowed, blown and organ notes are held."""
 
 
@@ -212,8 +237,22 @@ class Instruments(Measured):
         return self
 
 
+WhyWithheld = Literal["not_music", "no_pitch", "unsure", "sung"]
+
+
+class Withheld(RecordPart):
+    """A fact that was measured and is not trusted: it stays on record, and no consumer is handed it."""
+
+    fact: str
+    """`key`, or one claim of a fact: `sound.texture`."""
+    reason: WhyWithheld
+
+
 class Facts(Record):
-    """`id` is the track's id. A fact is None when its tool could not give one; `problems` says why."""
+    """`id` is the track's id. A fact is None when its tool could not give one; `problems` says why.
+
+    What is written from facts is written from `trusted(facts)`.
+    """
 
     work_id: str
     duration_s: float | None
@@ -227,6 +266,18 @@ class Facts(Record):
     lyrics: Lyrics | None
     problems: list[str]
     instruments: Instruments | None = None
+    content: Content | None = None
+    withheld: list[Withheld] = Field(default_factory=list)
+    """What is not trusted, by the rules of the facts stage (music_flamingo.mir.trust)."""
+
+
+def trusted(facts: Facts) -> Facts:
+    """Give the facts without what is withheld: all that captions, questions, chains and answers are made of."""
+    changes: dict[str, Any] = {}
+    for fact, _, claim in (entry.fact.partition(".") for entry in facts.withheld):
+        held = changes.get(fact, getattr(facts, fact))
+        changes[fact] = held.model_copy(update={claim: None}) if claim and held is not None else None
+    return facts.model_copy(update=changes)
 
 
 def _is_measured(annotation: Any) -> bool:

@@ -212,6 +212,8 @@ def _page(track: Track, facts: Facts | None, truth: Truth | None, bins_per_s: fl
 
 def fact_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
     """What was measured and by which tool, beside what the score says of it where there is one."""
+    if facts.content:
+        yield _row("Heard", facts.content.kind, facts.content)
     if facts.tempo:
         told = f"{truth.tempo_bpm:.0f} bpm" if truth else None
         agrees = same_tempo(facts.tempo.bpm, truth.tempo_bpm) if truth else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from music_flamingo.audio.decode import DecodeLimits
-from music_flamingo.records import Facts
+from music_flamingo.records import Facts, trusted
 from music_flamingo.records.example import CATEGORIES
 from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION
 from music_flamingo.serving.isolation import Isolated
@@ -70,13 +70,14 @@ def facts_json(facts: Facts) -> dict[str, Any]:
 def description(facts: Facts, opinions: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
     """A structured caption. `opinions`: (family, the model's answer) of the questions that it was trained on.
 
-    Each category has a value with its source (`measured`, `model` or null) and, apart, what the model says.
+    Each category has a value with its source (`measured`, `model` or null) and, apart, what the model says. Only
+    trusted facts are values; `withheld` names the others, each with its reason, and `content` what is heard at all.
     """
     said: dict[str, str] = {}
     for family, answer in opinions:
         if answer and family in FAMILIES:
             said[FAMILIES[family].category] = answer
-    measured = _measured_values(facts)
+    measured = _measured_values(trusted(facts))
     categories: dict[str, Any] = {}
     for name in CATEGORIES:
         own = said.get(name)
@@ -85,7 +86,15 @@ def description(facts: Facts, opinions: Sequence[tuple[str, str | None]]) -> dic
         else:
             categories[name] = {"value": own, "source": "model" if own else None, "model": own}
     caption = next((answer for family, answer in opinions if family == SHORT_CAPTION), None)
-    return {"duration_s": facts.duration_s, "categories": categories, "model_caption": caption}
+    withheld = {entry.fact: entry.reason for entry in facts.withheld}
+    content = facts.content.kind if facts.content else None
+    return {
+        "duration_s": facts.duration_s,
+        "content": content,
+        "withheld": withheld,
+        "categories": categories,
+        "model_caption": caption,
+    }
 
 
 def _measured_values(facts: Facts) -> dict[str, dict[str, Any]]:
@@ -112,6 +121,6 @@ def _measured_values(facts: Facts) -> dict[str, dict[str, Any]]:
         tell("dynamics", facts.dynamics, f"{facts.dynamics.range_db:.0f} dB, {facts.dynamics.trend}")
     if facts.instruments is not None:
         tell("instruments", facts.instruments, ", ".join(label.name for label in facts.instruments.labels))
-    elif facts.sound is not None:
+    elif facts.sound is not None and facts.sound.has_drums is not None:
         tell("instruments", facts.sound, "with drums" if facts.sound.has_drums else "without drums")
     return values

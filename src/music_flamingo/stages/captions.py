@@ -19,7 +19,7 @@ from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
-from music_flamingo.records import Caption, Facts, Track
+from music_flamingo.records import Caption, Facts, Track, trusted
 from music_flamingo.teachers import (
     Teacher,
     TeacherConfig,
@@ -67,7 +67,7 @@ class CaptionWindow:
 
 def windows_of(config: CaptionsConfig, tracks: Iterable[Track], facts: Iterable[Facts]) -> list[CaptionWindow]:
     """The windows of the tracks that have facts, in order."""
-    known = {f.id: f for f in facts if f.is_ok}
+    known = {f.id: trusted(f) for f in facts if f.is_ok}
     found = []
     for track in (t for t in tracks if t.is_ok and t.id in known):
         assert track.duration_s is not None, "a track that is ok has a duration"
@@ -85,6 +85,7 @@ def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | N
         end_s=round(window.end_s, 2),
         **WindowPayload.fields_of(facts.sound),
         dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
+        content=facts.content.kind if facts.content else None,
     )
     seed = request_seed(config.seed, PROMPT, [track.id, str(window.index)])
     sound = cut(track.audio.bytes, window.start_s, window.end_s, form) if form and track.audio else None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.mir import (
     BeatTracker,
     ChordRecogniser,
+    ContentDetector,
     DynamicsMeter,
     InstrumentTagger,
     KeyEstimator,
@@ -39,6 +40,7 @@ from music_flamingo.mir import (
 from music_flamingo.mir.choices import (
     BeatsChoice,
     ChordsChoice,
+    ContentChoice,
     DynamicsChoice,
     InstrumentsChoice,
     KeyChangesChoice,
@@ -52,7 +54,8 @@ from music_flamingo.mir.choices import (
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
-from music_flamingo.records import MEASURED, Facts, Track
+from music_flamingo.mir.trust import TrustRules, withheld
+from music_flamingo.records import MEASURED, Content, Facts, Instruments, Track
 
 T = TypeVar("T")
 Tool = TypeVar("Tool")
@@ -81,6 +84,12 @@ class FactsConfig(StageConfig):
     lyrics: LyricsChoice | None
     instruments: InstrumentsChoice | None
     """Also says whether there is a voice: without one no lyrics are looked for."""
+    content: ContentChoice | None
+    """What the recording is of; null takes everything for music."""
+    trust: TrustRules
+    """Which facts are handed on."""
+    not_music: Literal["caption", "quarantine"]
+    """What becomes of a recording that is no music: a plain caption, or its facts go into quarantine."""
     opinions: OpinionsChoice | None
     """Other tools that are asked, and what their disagreement costs."""
     limits: DecodeLimits
@@ -105,6 +114,7 @@ class Toolbox:
     sound: SoundDescriber | None
     lyrics: LyricsSource | None
     instruments: InstrumentTagger | None
+    content: ContentDetector | None
     opinions: SecondOpinions | None
 
 
@@ -122,6 +132,7 @@ def open_toolbox(config_json: str) -> Toolbox:
         sound=opened(config.sound),
         lyrics=opened(config.lyrics),
         instruments=opened(config.instruments),
+        content=opened(config.content),
         opinions=opened(config.opinions),
     )
 
@@ -150,7 +161,7 @@ class MeasureTrack:
             return [_nothing(track, f"decoding: {error}").quarantined(error.reason)]
         # one thread: two processes share two cores, and sums keep their order
         with threadpool_limits(limits=1):
-            return [measure(track, signal, open_toolbox(self.config_json))]
+            return [judged(measure(track, signal, open_toolbox(self.config_json)), config)]
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,19 @@ class MeasureUpload:
         config = FactsConfig.model_validate_json(self.config_json).model_copy(update={"lyrics": None})
         signal = to_signal(*decode_original(content, limits))
         with threadpool_limits(limits=1):
-            return measure(None, signal, open_toolbox(config.model_dump_json()))
+            return gated(measure(None, signal, open_toolbox(config.model_dump_json())), config.trust)
+
+
+def gated(facts: Facts, rules: TrustRules) -> Facts:
+    """The facts with what of them is withheld."""
+    return facts.model_copy(update={"withheld": withheld(facts, rules)})
+
+
+def judged(facts: Facts, config: FactsConfig) -> Facts:
+    """The facts gated; in quarantine where the recording is no music and the configuration wants it so."""
+    facts = gated(facts, config.trust)
+    is_music = facts.content is None or facts.content.kind == "music"
+    return facts if is_music or config.not_music == "caption" else facts.quarantined("not_music")
 
 
 def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
@@ -183,6 +206,7 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
             problems.append(f"{name}: {type(error).__name__}: {error}")
             return None
 
+    content = ask("content", tools.content, lambda tool: tool.detect(signal))
     rhythm = ask("beats", tools.beats, lambda tool: tool.track(signal))
     key = ask("key", tools.key, lambda tool: tool.estimate(signal))
     if key and (changes := ask("key_changes", tools.key_changes, lambda tool: tool.follow(signal))):
@@ -190,7 +214,7 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
     others = tools.opinions or NOBODY
     instruments = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
-    has_voice = instruments.has_voice if instruments else None
+    has_voice = _has_voice(content, instruments)
     return Facts(
         id=track.id if track else NO_TRACK,
         work_id=track.work_id if track else NO_TRACK,
@@ -204,8 +228,16 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         sound=ask("sound", tools.sound, lambda tool: tool.describe(signal)),
         lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)) if track else None,
         instruments=instruments,
+        content=content,
         problems=problems,
     )
+
+
+def _has_voice(content: Content | None, instruments: Instruments | None) -> bool | None:
+    """Whether anybody sings or speaks, by the tagger if there is one; None where nobody looked."""
+    if instruments is not None:
+        return instruments.has_voice
+    return bool(content.singing) if content is not None else None
 
 
 def _nothing(track: Track, problem: str) -> Facts:
@@ -235,12 +267,14 @@ def _require_originals(facts: Writer[Facts]) -> None:
 
 def _count(facts: Writer[Facts]) -> Metrics:
     """How many tracks each fact was found for, and which tools had problems how often."""
-    table = facts.columns("duration_s", "problems", *MEASURED)
+    table = facts.columns("duration_s", "problems", "withheld", *MEASURED)
     seconds = sum(s for s in table["duration_s"].to_pylist() if s is not None)
+    kept_back = Counter(w["reason"] for track in table["withheld"].to_pylist() for w in track or ())
     problems = Counter(p.partition(":")[0] for track in table["problems"].to_pylist() for p in track)
     return {
         "audio_minutes": round(seconds / 60, 2),
         "found": {name: len(table) - table[name].null_count for name in MEASURED},
+        "withheld": dict(sorted(kept_back.items())),
         "problems": dict(sorted(problems.items())),
     }
 

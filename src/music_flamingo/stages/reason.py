@@ -31,7 +31,7 @@ from music_flamingo.reasoning.paths import count_paths
 from music_flamingo.reasoning.probing import Affirmer, ProbedQuestion, ask_questions
 from music_flamingo.reasoning.selection import Wanted, chosen_of, heard_in, num_trivial, rate_all, training_tracks
 from music_flamingo.reasoning.writing import Affirm, Manner, Topic, write_chain
-from music_flamingo.records import Chain, Example, Facts, Track
+from music_flamingo.records import Chain, Example, Facts, Track, trusted
 from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION, FamilyNames, evidence_of
 from music_flamingo.teachers import Teacher, TeacherConfig, is_settled, over_shards, teaching
 from music_flamingo.teachers.payloads import ChainStyle
@@ -182,7 +182,7 @@ def _topics(
 ) -> list[Topic]:
     """The chosen examples of a shard, with their facts, their track's audible questions and its names."""
     examples = skills.read_shard(index)
-    known = {f.id: f for f in facts.read_shard(index)}
+    known = {f.id: trusted(f) for f in facts.read_shard(index)}
     heard, named = heard_in(think.work, index), _names(tracks, index)
     audible: dict[str, list[Example]] = {}
     for example in examples:

@@ -17,7 +17,7 @@ from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
-from music_flamingo.records import Caption, Example, Facts, Track
+from music_flamingo.records import Caption, Example, Facts, Track, trusted
 from music_flamingo.records.example import Skill
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.scoring.options import are_drawn
@@ -273,7 +273,7 @@ def _songs(
     tracks: list[Track], facts: list[Facts], captions: list[Caption]
 ) -> list[tuple[Track, Facts, list[Caption]]]:
     """The tracks of a shard that have facts, each with its first descriptions."""
-    known = {f.id: f for f in facts if f.is_ok}
+    known = {f.id: trusted(f) for f in facts if f.is_ok}
     described: dict[str, list[Caption]] = {}
     for caption in captions:
         described.setdefault(caption.track_id, []).append(caption)

@@ -39,7 +39,7 @@ from music_flamingo.quality.passes import (
 from music_flamingo.quality.publish import PAGE_NAME, ValidationInputs, write_docs
 from music_flamingo.quality.review import ReviewConfig
 from music_flamingo.quality.text_only import PriorConfig, right_beyond_chance
-from music_flamingo.records import Example, Facts, Track
+from music_flamingo.records import Example, Facts, Track, trusted
 from music_flamingo.scoring.options import are_drawn
 from music_flamingo.teachers import Teacher, TeacherConfig, TeacherFailedError, over_shards, teaching
 from music_flamingo.teachers.audio_judge import JudgeConfig, is_drawn, judge_example
@@ -129,7 +129,7 @@ class Round:
         else:
             reasons, _ = self.decide(index, self.repeats.get(index, {}))
         tracks = {t.id: t for t in self.ports.tracks.read_shard(index) if t.is_ok}
-        facts = {f.id: f for f in self.ports.facts.read_shard(index)}
+        facts = {f.id: trusted(f) for f in self.ports.facts.read_shard(index)}
         for example, reason in zip(self.ports.candidates.read_shard(index), reasons, strict=True):
             yield example, reason, tracks.get(example.track_id), facts.get(example.track_id)
 

@@ -167,6 +167,8 @@ class WindowPayload(TrackPayload, SoundClasses):
     start_s: float
     end_s: float
     dynamics_trend: Literal["steady", "rising", "falling"] | None
+    content: Literal["music", "speech", "neither"] | None = None
+    """What the recording is of; None where nobody looked."""
 
 
 class TextReply(RecordPart):

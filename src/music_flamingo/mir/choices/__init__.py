@@ -8,6 +8,7 @@ and without the tools.
 from music_flamingo.mir.choices.base import ToolChoice, identity_of, opened
 from music_flamingo.mir.choices.beats import BeatsChoice
 from music_flamingo.mir.choices.chords import ChordsChoice
+from music_flamingo.mir.choices.content import ContentChoice
 from music_flamingo.mir.choices.form import DynamicsChoice, SectionsChoice
 from music_flamingo.mir.choices.keys import KeyChangesChoice, KeyChoice
 from music_flamingo.mir.choices.lyrics import LyricsChoice
@@ -17,6 +18,7 @@ from music_flamingo.mir.choices.sound import InstrumentsChoice, SoundChoice
 __all__ = [
     "BeatsChoice",
     "ChordsChoice",
+    "ContentChoice",
     "DynamicsChoice",
     "InstrumentsChoice",
     "KeyChangesChoice",

@@ -1,6 +1,13 @@
 """Are drums heard?"""
 
+from music_flamingo.records import Facts
 from music_flamingo.scoring.families.base import Claim, Family, yes_no
+
+
+def _from_facts(facts: Facts) -> str | None:
+    heard = facts.sound.has_drums if facts.sound else None
+    return None if heard is None else yes_no(heard)
+
 
 DRUMS = Family(
     name="drums",
@@ -13,7 +20,7 @@ DRUMS = Family(
         "no": Claim("No drums play.", "Only pitched notes sound, and no drum marks the beat."),
     },
     unclear=Claim("Drums are unclear.", "Whether a drum plays cannot be told for sure."),
-    from_facts=lambda facts: yes_no(facts.sound.has_drums) if facts.sound else None,
+    from_facts=_from_facts,
     from_truth=lambda truth: yes_no(truth.has_drums),
     rests_on=("sound",),
     evidence=("texture", "lead_envelope"),

@@ -19,12 +19,15 @@ TEXTURES = {"melody": "one melody", "chords": "chords"}
 DRUMS = {True: "drums", False: "no drums"}
 DRUM_PHRASES = {True: ("a drum kit plays along", "drums mark the beat"), False: ("there are no drums",)}
 TRENDS = {"steady": "steady in level", "rising": "growing louder", "falling": "growing softer"}
+NOT_MUSIC = {"speech": "Someone speaks; no music is heard.", "neither": "No music is heard."}
 LONGEST_PROGRESSION = 8
 """A progression is quoted by its first chords; more numerals in a row are not read by anyone."""
 
 
 def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextReply:
     """What is heard on the surface of one stretch: no key, no tempo, no names."""
+    if payload.content in NOT_MUSIC:
+        return TextReply(text=NOT_MUSIC[payload.content])
     heard = []
     if payload.texture == "melody":
         heard.append(rng.choice(("a single line sounds alone", "one melody is heard by itself")))

@@ -1,0 +1,67 @@
+"""The one gate: which measured facts are trusted. What is not stays on record and is withheld from every consumer.
+
+not_music   the recording is of something else: nothing musical is said of it
+no_pitch    nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody
+sung        a voice leads: whether it is struck or bowed is no question
+unsure      the tool's confidence is below the fact's least
+"""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from music_flamingo.records import MEASURED, Content, Facts, Withheld
+
+MUSICAL = tuple(name for name in MEASURED if name != "content")
+NEEDS_PITCH = ("key", "chords", "sound.texture", "sound.lead_envelope")
+SOUND_CLAIMS = ("has_drums", "texture", "lead_envelope")
+
+
+class TrustRules(BaseModel):
+    """When a fact is trusted."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    least_confidence: dict[str, float]
+    """Fact -> the least confidence of its tool, on the tool's own scale."""
+    min_partials: float = Field(ge=0)
+    """Fewer held partials than this, and nothing has a pitch ..."""
+    min_partials_share: float = Field(ge=0, le=1)
+    """... unless they hold this share of the power."""
+    sung_from_share: float = Field(gt=0, le=1)
+    """Of the audible time: from here on a voice leads."""
+
+    @field_validator("least_confidence")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(set(value) - set(MEASURED)):
+            raise ValueError(f"no facts: {', '.join(unknown)}. Facts: {', '.join(MEASURED)}.")
+        return value
+
+
+def is_pitched(content: Content, rules: TrustRules) -> bool:
+    """Whether something in the recording has a definite pitch."""
+    return content.num_partials >= rules.min_partials or content.partials_share >= rules.min_partials_share
+
+
+def withheld(facts: Facts, rules: TrustRules) -> list[Withheld]:
+    """What of the facts is not to be handed on, each with the first reason against it, in the order of the facts."""
+    found: dict[str, Withheld] = {}
+    for entry in _reasons(facts, rules):
+        whole = entry.fact.partition(".")[0]
+        if getattr(facts, whole) is not None and whole not in found:
+            found.setdefault(entry.fact, entry)
+    return list(found.values())
+
+
+def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
+    content = facts.content
+    if content is not None and content.kind != "music":
+        yield from (Withheld(fact=name, reason="not_music") for name in MUSICAL)
+    for name in MUSICAL:
+        fact = getattr(facts, name)
+        if fact is not None and fact.confidence < rules.least_confidence.get(name, 0.0):
+            yield Withheld(fact=name, reason="unsure")
+    if content is not None and not is_pitched(content, rules):
+        yield from (Withheld(fact=name, reason="no_pitch") for name in NEEDS_PITCH)
+    if content is not None and content.singing_share >= rules.sung_from_share:
+        yield Withheld(fact="sound.lead_envelope", reason="sung")
