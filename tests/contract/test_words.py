@@ -18,8 +18,8 @@ UNCHANGED = {"src/music_flamingo/teachers/payloads.py"}
 under which its paid replies are cached."""
 
 OVERRIDDEN = {"open", "close", "identity"}
-"""Methods that a Protocol or base declares for many classes and whose one word says all: load the tool or source, release
-it, give the fields that results depend on. Each may go without a docstring of its own."""
+"""Methods that a Protocol or base declares for many classes and whose one word says all: load the tool or source,
+release it, give the fields that results depend on. Each may go without a docstring of its own."""
 
 STOP = re.compile(r"\b(told|stretch|stretches|beside)\b", re.IGNORECASE)
 """Words of a private vocabulary: `stated`, `window` or `segment`, `next to` say the same in the field's."""
