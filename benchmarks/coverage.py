@@ -44,6 +44,7 @@ def main() -> None:
 
 def coverage(size: int | str, share: float, correlation: float, draws: int) -> float:
     """Share of draws whose interval holds the true share."""
+    largest = 0 if size == "1 to 20" else int(size)
     rng = np.random.default_rng([draws, round(1000 * share), round(1000 * correlation), largest])
     hits = 0
     for _ in range(draws):

@@ -12,6 +12,7 @@ from kfp.compiler.compiler_utils import KubernetesManifestOptions
 from kfp.dsl.base_component import BaseComponent
 
 from music_flamingo import __version__
+from music_flamingo.cluster.naming import resource_name
 from pipelines.annotation import annotation
 from pipelines.music_flamingo import music_flamingo
 from pipelines.parameters import default_profile
@@ -42,7 +43,7 @@ def compile_resources(pipeline: BaseComponent, path: Path) -> Path:
 
 def _names(pipeline: BaseComponent) -> KubernetesManifestOptions:
     """A version for each release and profile; the namespace is `kubectl`'s to say."""
-    version = f"{pipeline.name}-{__version__.replace('.', '-')}-{default_profile()}"
+    version = resource_name(f"{pipeline.name}-{__version__}-{default_profile()}")
     return KubernetesManifestOptions(
         pipeline_name=pipeline.name, pipeline_version_name=version, include_pipeline_manifest=True
     )

@@ -127,6 +127,8 @@ def place(task: PipelineTask) -> PipelineTask:
         hand_over(task, job)
         wanted = replace(wanted, cpu=LAUNCHES.cpu, memory=LAUNCHES.memory, gpus=0, shm="")
     task.set_cpu_request(wanted.cpu).set_memory_request(wanted.memory).set_memory_limit(wanted.memory)
+    # as jobs have it: Great Expectations asks for a home, and user 1000 has none in the images
+    task.set_env_variable("HOME", "/tmp")
     task.set_caching_options(wanted.is_pure)
     kubernetes.set_timeout(task, wanted.timeout_s)
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)

@@ -8,11 +8,21 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kubernetes import client
+from kubernetes.client.rest import ApiException
 from support.emulated_cluster import NAMESPACE
 from support.rights import granted
 
 from manifests.validation import violations
-from music_flamingo.cluster.deploy import PREVIOUS, CanaryGate, Deployment, RolledBackError, canary, with_release
+from music_flamingo.cluster.deploy import (
+    PREVIOUS,
+    WAITED_AS,
+    CanaryGate,
+    Deployment,
+    RolledBackError,
+    canary,
+    with_release,
+)
 from music_flamingo.cluster.scraping import through_api
 from music_flamingo.cluster.watching import Patience
 from music_flamingo.core.errors import UserError
@@ -128,7 +138,7 @@ def empty(cluster):
 
 
 def deployment(cluster, gate: CanaryGate = GATE) -> Deployment:
-    patience = Patience(watch_s=1, pause_s=0.05)
+    patience = Patience(watch_s=1, pause_s=0.05, forbidden_s=0.3)
     return Deployment(cluster.api, NAMESPACE, "music-flamingo", gate, through_api(cluster.api, NAMESPACE), patience)
 
 
@@ -310,3 +320,58 @@ def test_a_model_of_a_serving_runtime_changes_its_address_and_keeps_its_runtime(
     env = [{"name": "RELEASE_SHA256", "value": SHA}]
     assert changed["model"] == model | {"name": "kserve-container", "storageUri": URI, "env": env}
     assert canary({"minReplicas": 3}, changed, 50)["predictor"]["minReplicas"] == 2
+
+
+def test_metrics_that_cannot_be_read_for_a_moment_roll_nothing_back(cluster, kserve):
+    going, left = deployment(cluster), iter([503, 503])
+    measure = going.measure
+
+    def shaky(service):
+        if next(left, None):
+            raise UserError("the API server does not reach the pods (503: starting).")
+        return measure(service)
+
+    going.measure = shaky
+    going.roll_out(URI, SHA)
+    assert next(left, None) is None
+    assert served(kserve.service()) == SHA
+
+
+def test_a_rollback_is_tried_until_it_is_done_whatever_the_api_answers(cluster, kserve, monkeypatch):
+    """A restart in the middle of a hold: the rollback itself is forbidden at first."""
+    kserve.error_share = 1.0
+    going, patch, tries = deployment(cluster), client.CustomObjectsApi.patch_namespaced_custom_object, []
+
+    def refuse_rollbacks(self, *path_and_body, **options):
+        if path_and_body[-1] == {"spec": {"canary": None}}:
+            tries.append(1)
+            if len(tries) <= 5:
+                raise ApiException(status=403 if len(tries) % 2 else 503, reason="starting")
+        return patch(self, *path_and_body, **options)
+
+    monkeypatch.setattr(client.CustomObjectsApi, "patch_namespaced_custom_object", refuse_rollbacks)
+    with pytest.raises(RolledBackError, match="serves what it served before"):
+        going.roll_out(URI, SHA)
+    assert len(tries) == 6
+    assert not kserve.service()["spec"].get("canary")
+
+
+def test_the_next_deploy_finishes_a_first_release_that_was_killed_before_it_served(cluster, empty):
+    empty.comes_up = False
+    going = deployment(cluster)
+    going._settle = lambda *_: None
+    going.roll_out(URI, SHA)
+    with pytest.raises(RolledBackError, match="waits for a release, as before"):
+        deployment(cluster).roll_out(URI, SHA)
+    service = empty.service()
+    assert service["spec"]["predictor"] == the_service()["spec"]["predictor"]
+    assert WAITED_AS not in service["metadata"]["annotations"]
+
+
+def test_the_next_deploy_takes_away_a_canary_that_nobody_judges_any_more(cluster, kserve):
+    deployment(cluster).roll_out(URI, SHA)
+    left = [canary({}, with_release(the_service()["spec"]["predictor"], URI, OTHER), 10)]
+    cluster.custom.patch_namespaced_custom_object(*PATH, "music-flamingo", {"spec": {"canary": left}})
+    deployment(cluster).roll_out(URI, SHA)
+    assert not kserve.service()["spec"].get("canary")
+    assert served(kserve.service()) == SHA

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from manifests.validation import violations
-from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings, StageJob, kind_of, named
+from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings, StageJob, named
+from music_flamingo.cluster.kinds import kind_of
 from music_flamingo.core.params import load_params
 from music_flamingo.runs.workspace import profile_path
 from pipelines.jobs import BY_JOB

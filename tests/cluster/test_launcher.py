@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from support.emulated_cluster import NAMESPACE, Running, container_status, evict, fail, hang, settings, succeed
@@ -46,7 +47,7 @@ def launch(cluster, tmp_path, shown):
             settings(kind, **changed),
             kept_log=tmp_path / "rank0.log",
             show=shown.append,
-            patience=Patience(watch_s=5, pause_s=0.05, log_rest_s=2),
+            patience=Patience(watch_s=5, pause_s=0.05, log_rest_s=2, forbidden_s=0.3),
         )
 
     return make
@@ -180,7 +181,7 @@ def test_the_same_work_has_one_name_and_other_work_another(launch):
 
 def test_an_expired_watch_is_followed_by_reading_anew(cluster, launch):
     cluster.expire_watches = 3
-    cluster.fates = [succeed("done", lasting_s=0.3)]
+    cluster.fates = [succeed("done", lasting_s=1.0)]
     launch().run(WORK)
     assert cluster.watches > 3
 
@@ -258,7 +259,7 @@ def test_a_job_deleted_from_outside_is_not_waited_for(cluster, launch):
         launcher._delete(name_of(launcher))
 
     threading.Thread(target=delete_later).start()
-    with pytest.raises(JobFailedError, match="deleted from outside"):
+    with pytest.raises(JobFailedError, match=r"deleted from outside\. Its checkpoints stay"):
         launcher.run(WORK)
 
 
@@ -311,8 +312,95 @@ def test_a_missing_right_is_named(cluster, launch):
         return kmock.Response(payload=body, status=403)
 
     cluster.kmock["post"] << forbidden
+    launcher = launch()
+    launcher.patience = replace(launcher.patience, forbidden_s=0)
     with pytest.raises(UserError, match=r"refuses creating .*forbidden Give the service account this right"):
-        launch().run(WORK)
+        launcher.run(WORK)
+
+
+def answers(cluster, method: str, name: str, statuses) -> None:
+    """The API answers so, before it answers as it should again."""
+    import kmock
+
+    left = iter(statuses)
+
+    def shaky(request):
+        status = next(left, None)
+        if status is None:
+            raise kmock.ReactionMismatchError
+        return kmock.Response(payload={"code": status, "message": "no"}, status=status)
+
+    cluster.kmock[method, f"/apis/kubeflow.org/v1/namespaces/{NAMESPACE}/pytorchjobs/{name}"] << shaky
+
+
+def jobs_left(cluster) -> list[str]:
+    return [n for (r, _, n), o in list(cluster.kmock.objects.items()) if r.plural in PLURALS and not o.deleted]
+
+
+def test_refusals_that_pass_within_a_minute_end_nothing(cluster, launch):
+    """As a server gives them while its authorizer fills."""
+    launcher = launch()
+    launcher.patience = replace(launcher.patience, forbidden_s=5)
+    answers(cluster, "get", name_of(launcher), [403, 401, 403])
+    cluster.fates = [succeed(lasting_s=1.0)]
+    launcher.run(WORK)
+    assert len(cluster.starts) == 1
+
+
+def test_a_launcher_that_gives_up_deletes_its_job(cluster, launch):
+    launcher = launch()
+    answers(cluster, "get", name_of(launcher), [403] * 100)
+    with pytest.raises(UserError, match=r"refuses reading pytorchjobs: 403.* was deleted, what it saved stays"):
+        launcher.run(WORK)
+    assert jobs_left(cluster) == []
+
+
+def test_a_launcher_that_may_not_delete_names_what_it_leaves(cluster, launch):
+    launcher = launch()
+    launcher.patience = replace(launcher.patience, forbidden_s=0)
+    for method in ("get", "delete"):
+        answers(cluster, method, name_of(launcher), [403] * 100)
+    with pytest.raises(UserError, match=rf"kubectl delete pytorchjobs.kubeflow.org {name_of(launcher)} -n {NAMESPACE}"):
+        launcher.run(WORK)
+
+
+def test_credentials_that_are_not_known_are_no_missing_right(cluster, launch):
+    launcher = launch()
+    launcher.patience = replace(launcher.patience, forbidden_s=0)
+    answers(cluster, "get", name_of(launcher), [401] * 100)
+    with pytest.raises(UserError, match=r"401.* renew the token"):
+        launcher.run(WORK)
+
+
+def test_a_watch_that_always_expires_is_asked_for_ever_more_rarely(cluster, launch):
+    """For as long as nothing changes a compacted server answers 410: no hot loop."""
+    cluster.expire_watches = 10**6
+    launcher = launch(timeout_s=4)
+    launcher.patience = replace(launcher.patience, pause_s=0.5)
+    with pytest.raises(JobFailedError, match="not done within 4 s"):
+        launcher.run(WORK)
+    # pauses of 0.5, 1, 2 and 4 s; each try is one GET and one WATCH
+    assert cluster.watches <= 4
+
+
+def test_a_trainjob_whose_pods_no_node_takes_waits_and_says_why(cluster, launch):
+    def unschedulable(cluster, running):
+        cluster.tell(running, jobsStatus=[{"name": "node", "active": 1, "ready": 0}])
+        time.sleep(0.3)
+        # after the job's last change, as pods are judged after the job
+        pod = cluster.add_pod(running, 0)
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no GPU"}
+        cluster.core.patch_namespaced_pod(pod, NAMESPACE, {"status": {"phase": "Pending", "conditions": [condition]}})
+
+    cluster.fates = [unschedulable]
+    with pytest.raises(JobFailedError, match=r"It waited: .*Unschedulable: no GPU"):
+        launch("trainjob", timeout_s=2).run(WORK)
+
+
+@each_kind
+def test_the_job_s_own_deadline_comes_after_the_launcher_s(launch, kind):
+    spec = launch(kind).kind.render(settings(kind, timeout_s=30), WORK)["spec"]
+    assert spec.get("runPolicy", spec)["activeDeadlineSeconds"] > 30
 
 
 def test_an_api_that_does_not_answer_for_a_while_is_waited_for(cluster, launch):

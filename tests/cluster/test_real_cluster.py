@@ -17,7 +17,8 @@ from support.emulated_cluster import settings
 
 from manifests.validation.render import OVERLAYS, command
 from music_flamingo.cluster.api import connect
-from music_flamingo.cluster.jobs import StageJob, kind_of, named
+from music_flamingo.cluster.jobs import StageJob, named
+from music_flamingo.cluster.kinds import kind_of
 from music_flamingo.core.errors import UserError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * 3600)]

@@ -6,7 +6,8 @@ import pytest
 from support.emulated_cluster import settings
 
 from manifests.validation import violations
-from music_flamingo.cluster.jobs import StageJob, kind_of, named
+from music_flamingo.cluster.jobs import StageJob, named
+from music_flamingo.cluster.kinds import kind_of
 
 each_kind = pytest.mark.parametrize("kind", ["pytorchjob", "trainjob"])
 WORK = StageJob("grpo", "5c1f", ("-m", "music_flamingo.cli", "run", "grpo"))

@@ -158,7 +158,7 @@ def test_the_dry_run_counts_cost_from_timings(request_, shown, tmp_path):
 def test_quantities_read_as_kubernetes_writes_them(request_, shown):
     submit(replace(request_, dry_run=True), shown.append)
     steps = {s.name: s for s in read_outline(request_.build / "music-flamingo.yaml")}
-    assert (steps["configure"].cpus, steps["configure"].memory_gib) == (0.1, 0.25)
+    assert (steps["configure"].cpus, steps["configure"].memory_gib) == (0.1, 0.5)
     assert all(set(s.after) - {s.name} == set(s.after) for s in steps.values())
 
 

@@ -1,6 +1,8 @@
 """One contract over all: stages, parameters, components, pipelines, dvc.yaml and tests say the same."""
 
 import ast
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,7 @@ from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.core.ports import Folder
 from music_flamingo.core.stage import parse_config
 from music_flamingo.runs.graph import graph_text
-from pipelines.annotation import annotation
-from pipelines.music_flamingo import music_flamingo
 from pipelines.placement import PLACEMENTS
-from pipelines.training import training
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = sorted((ROOT / "pipelines/profiles").glob("*.yaml"))
@@ -204,7 +203,18 @@ class Graph:
         return self._inside(made["producerSubtask"], made["outputArtifactKey"])
 
 
-PIPELINES = pytest.mark.parametrize("pipeline", [annotation, training, music_flamingo], ids=lambda p: p.name)
+@cache
+def compiled(name: str):
+    """A pipeline by its module's name. Kubeflow traces a pipeline when its module is imported, which takes seconds."""
+    return getattr(import_module(f"pipelines.{name}"), name)
+
+
+PIPELINES = pytest.mark.parametrize("pipeline", ["annotation", "training", "music_flamingo"], indirect=True)
+
+
+@pytest.fixture
+def pipeline(request):
+    return compiled(request.param)
 
 
 @PIPELINES
@@ -225,7 +235,7 @@ def test_pipelines_wire_each_port_to_the_stage_that_gives_it(pipeline, tmp_path)
 
 @pytest.mark.parametrize("name", stages.BRANCHED)
 def test_a_branched_stage_runs_once_a_range_and_its_parts_are_put_together(name, tmp_path):
-    graph = Graph(annotation, tmp_path)
+    graph = Graph(compiled("annotation"), tmp_path)
     loop = graph.tasks[graph.above[name]]
     assert graph.origin(name, "parameters", "shards") == (graph.above[name], "item")
     ranges = loop["parameterIterator"]["items"]["inputParameter"]
@@ -235,7 +245,7 @@ def test_a_branched_stage_runs_once_a_range_and_its_parts_are_put_together(name,
 
 
 def test_the_number_of_branches_is_the_runs_to_choose(tmp_path):
-    graph = Graph(music_flamingo, tmp_path)
+    graph = Graph(compiled("music_flamingo"), tmp_path)
     assert graph.origin("divide", "parameters", "branches") == ("pipeline", "branches")
 
 
@@ -250,7 +260,7 @@ def test_every_run_ends_with_a_page_about_it(pipeline, tmp_path):
 
 
 def test_the_whole_pipeline_has_every_stage(tmp_path):
-    graph = Graph(music_flamingo, tmp_path)
+    graph = Graph(compiled("music_flamingo"), tmp_path)
     groups = {above for above in graph.above.values() if above}
     own = {"configure", "divide", "outcome", *(f"collect-{name}" for name in stages.BRANCHED)}
     assert set(graph.tasks) - groups == {*own, *stages.ORDER}

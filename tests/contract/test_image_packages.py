@@ -15,6 +15,7 @@ from music_flamingo.serving.bundle import RELEASE_FILE, ReleaseInfo, seal
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src/music_flamingo"
+OWN = {"music_flamingo", "pipelines"}
 PROMPT = "question"
 OPTIONAL = {"vllm"}
 """Asked for by a parameter, and named with a remedy where it is missing."""
@@ -69,7 +70,7 @@ def test_every_import_in_the_code_is_a_package_of_the_base_image():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
-            for top in {name.partition(".")[0] for name in names} - {"music_flamingo"} - OPTIONAL:
+            for top in {name.partition(".")[0] for name in names} - OWN - OPTIONAL:
                 known = top in sys.stdlib_module_names or {plain(d) for d in where.get(top, ())} & BASE
                 assert known, f"{path}: {top} is not in requirements/base.txt"
 

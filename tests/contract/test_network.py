@@ -11,7 +11,7 @@ from support.emulated_cluster import settings
 from manifests.validation.pods import pods_of
 from manifests.validation.references import matches
 from manifests.validation.render import OVERLAYS, RenderError, command, render
-from music_flamingo.cluster.jobs import kind_of
+from music_flamingo.cluster.kinds import kind_of
 
 HERE = "music-flamingo"
 GATEWAY, KUBEFLOW, MONITORING, NODES = "istio-system", "kubeflow", "monitoring", "kube-system"

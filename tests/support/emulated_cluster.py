@@ -229,7 +229,7 @@ class EmulatedCluster:
         if running.plural == "trainjobs":
             kind = {"Succeeded": "Complete"}.get(kind, kind)
             if kind == "Running":
-                self.tell(running, jobsStatus=[{"name": "node", "active": 1}])
+                self.tell(running, jobsStatus=[{"name": "node", "active": 1, "ready": 1}])
                 return
         condition = {"type": kind, "status": "True", "message": message}
         self.tell(running, conditions=[condition])
@@ -317,7 +317,7 @@ def settings(kind: str = "pytorchjob", **changed: Any) -> JobSettings:
         "node_selector": {"accelerator": "h100"},
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "priority_class": None,
-        "runtime": "torch-distributed",
+        "runtime": "music-flamingo-torch",
         "environment": {"NCCL_DEBUG": "WARN"},
         "secrets": {},
         "timeout_s": 30,

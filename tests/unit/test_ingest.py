@@ -162,7 +162,10 @@ def songs(tmp_path: Path) -> Path:
 
 def test_a_folder_of_songs_becomes_tracks(songs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    tracks = {t.title: t for t in ingest_into(tmp_path / "data", folder_config(songs))}
+    found = list(ingest_into(tmp_path / "data", folder_config(songs)))
+    others = {t.uri.rpartition("/")[2]: t.status for t in found if t.original is None}
+    assert others == {"cover.jpg": "quarantined:not_audio", "._a.mp3": "quarantined:hidden"}
+    tracks = {t.title: t for t in found if t.original is not None}
     assert set(tracks) == {"One", "ONE", "two", "three", "copy of two"}
     one, live = tracks["One"], tracks["ONE"]
     assert (one.artist, one.lyrics, live.tradition) == ("Å", "la\nli", "Raga")
@@ -171,7 +174,7 @@ def test_a_folder_of_songs_becomes_tracks(songs: Path, tmp_path: Path, caplog: p
     assert open_original(live, tmp_path / "data" / "originals") == songs / "deep/er/One (live).FLAC"
     assert not len(Table(tmp_path / "data" / "truth", Truth, read_manifest(tmp_path / "data" / "truth")))
     assert read_manifest(tmp_path / "data" / "originals").files == ()
-    assert "passed over: 1 .jpg, 1 .mp3" in caplog.text
+    assert "looked into for sound: 1 .jpg, 1 hidden" in caplog.text
 
 
 def test_a_copy_in_another_format_is_quarantined_under_what_it_repeats(songs: Path, tmp_path: Path) -> None:
@@ -179,7 +182,11 @@ def test_a_copy_in_another_format_is_quarantined_under_what_it_repeats(songs: Pa
     # files are taken in order of their paths: the copy comes first
     assert tracks["copy of two"].is_ok
     assert tracks["two"].status == f"quarantined:near_duplicate_of:{tracks['copy of two'].id}"
-    assert read_manifest(tmp_path / "data" / "tracks").metrics["reasons"] == {"near_duplicate_of": 1}
+    assert read_manifest(tmp_path / "data" / "tracks").metrics["reasons"] == {
+        "hidden": 1,
+        "near_duplicate_of": 1,
+        "not_audio": 1,
+    }
 
 
 def test_a_new_song_makes_a_new_run_and_an_unchanged_folder_none(songs: Path, tmp_path: Path) -> None:
@@ -188,7 +195,7 @@ def test_a_new_song_makes_a_new_run_and_an_unchanged_folder_none(songs: Path, tm
     assert not execute(STAGE, folder_config(songs), {}, outputs)
     (songs / "four.wav").write_bytes(sounds.encode(sounds.tune(6.0, 5), "wav"))
     assert execute(STAGE, folder_config(songs), {}, outputs)
-    assert read_manifest(outputs["tracks"]).num_records == 6
+    assert read_manifest(outputs["tracks"]).num_records == 8
 
 
 def test_a_folder_without_songs_is_refused_with_the_remedy(tmp_path: Path) -> None:

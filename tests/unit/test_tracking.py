@@ -5,7 +5,6 @@ import logging
 import socket
 
 import pytest
-from mlflow import MlflowClient
 from support import tiny_world as world
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -15,6 +14,13 @@ from music_flamingo.training.settings import MLflow
 from music_flamingo.training.tracking import EventFiles, MLflowRun
 
 STEPS = 3
+
+
+def mlflow():
+    """The library, imported by the tests that need it: it takes over a second."""
+    import mlflow
+
+    return mlflow
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,7 @@ def test_tensorboard_reads_the_numbers_of_the_log(told, stage):
 @pytest.mark.parametrize("stage", ["sft", "warmup", "grpo"])
 def test_mlflow_keeps_a_finished_run_of_each_stage_with_the_numbers_of_the_log(told, stage):
     data, settings, _ = told
-    client = MlflowClient(tracking_uri=settings["mlflow"]["uri"])
+    client = mlflow().MlflowClient(tracking_uri=settings["mlflow"]["uri"])
     experiment = client.get_experiment_by_name("tiny")
     (run,) = [r for r in client.search_runs([experiment.experiment_id]) if r.info.run_name == stage]
     assert run.info.status == "FINISHED"
@@ -87,7 +93,7 @@ def test_after_an_interruption_mlflows_run_goes_on(tmp_path):
         run = MLflowRun(settings, "sft", tmp_path / "number")
         run.tell(step, {"loss": float(step)})
     run.close()
-    client = MlflowClient(tracking_uri=settings.uri)
+    client = mlflow().MlflowClient(tracking_uri=settings.uri)
     (found,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
     assert found.info.status == "FINISHED"
     assert [m.value for m in client.get_metric_history(found.info.run_id, "loss")] == [1.0, 2.0]
@@ -98,7 +104,7 @@ def test_a_server_that_is_lost_stops_nothing_and_is_told_later(tmp_path, monkeyp
     there, run_id = run._client, run._run_id
     with monkeypatch.context() as lost, caplog.at_level(logging.WARNING):
         lost.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        lost.setattr(run, "_client", MlflowClient(tracking_uri=f"http://127.0.0.1:{free_port()}"))
+        lost.setattr(run, "_client", mlflow().MlflowClient(tracking_uri=f"http://127.0.0.1:{free_port()}"))
         run.tell(1, {"loss": 1.0})
         run.tell(2, {"loss": 2.0})
     assert len(caplog.records) == 1, "warned once"

@@ -2,7 +2,7 @@
 
 A small file can hold hours of sound (Opus at 6 kbit/s: 8.7 h in 25 MB) or claim an absurd rate: both are refused
 early, in bounded memory. FFmpeg may open no other file or address on a file's behalf (a playlist named song.mp3),
-and only formats that hold plain audio are tried.
+and only formats that hold plain audio are tried. Pictures are never decoded: a small PNG can fill the memory.
 
 Shapes: block (C, n) float32 with C channels; mono (n,) float32.
 """
@@ -10,25 +10,29 @@ Shapes: block (C, n) float32 with C channels; mono (n,) float32.
 import io
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from music_flamingo.audio.claims import FilePart, claimed_duration_s, flac_rate_hz, sound_parts
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 
-FORMATS = "wav,w64,flac,mp3,aac,mov,mp4,m4a,ogg,matroska,webm,aiff"
+FORMATS = (
+    "wav,w64,flac,mp3,aac,mov,mp4,m4a,ogg,matroska,webm,aiff,"
+    "asf,caf,au,ape,wv,tta,tak,mpc,mpc8,ac3,eac3,dts,amr,amrnb,amrwb,avi,mpegts,mpeg,flv,dsf,voc,xwma,oma,shn,nut"
+)
+"""What FFmpeg reads of plain files that hold sound: no playlists, scripts, devices, addresses, text or pictures."""
 TRUNCATED_BELOW = 0.98
 """A file that gives less than this of what it claims, and lacks half a second, was cut."""
 TRUNCATED_MISSING_S = 0.5
 MAX_DAMAGED = 0.02
 """Of a file's packets."""
-STREAMED_WAV_SIZE = 0xFFFFFF00
-"""Programs that write to a pipe leave about this in the header for `unknown`."""
 BLOCK_S = 1.0
 """Frames are gathered into blocks of about this length: filters run faster on few long blocks."""
 MAX_INT = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
@@ -45,6 +49,7 @@ class QuarantineReason(StrEnum):
     BAD_RATE = "bad_rate"
     TOO_MANY_CHANNELS = "too_many_channels"
     TAGS_TOO_LARGE = "tags_too_large"
+    TOO_COSTLY = "too_costly"
     TRUNCATED = "truncated"
     NOT_A_NUMBER = "not_a_number"
     SILENT = "silent"
@@ -93,8 +98,6 @@ class AudioStream:
         gathered: list[np.ndarray] = []
         num_samples, pending = 0, 0
         for frame in self._frames:
-            if frame.sample_rate != self.rate_hz or frame.layout.nb_channels != self.num_channels:
-                raise BadAudioError(QuarantineReason.BAD_RATE, "rate or channels change within the file")
             num_samples += frame.samples
             if num_samples > self._limits.max_duration_s * self.rate_hz:
                 raise BadAudioError(QuarantineReason.TOO_LONG, f"it goes on after {self._limits.max_duration_s} s")
@@ -123,35 +126,57 @@ class AudioStream:
 @contextmanager
 def open_audio(source: Path | bytes, limits: DecodeLimits) -> Iterator[AudioStream]:
     """Open a recording whose claims are within the limits. Raises BadAudioError otherwise."""
-    import av
-
     num_bytes = len(source) if isinstance(source, bytes) else source.stat().st_size
     if num_bytes == 0:
         raise BadAudioError(QuarantineReason.EMPTY, "the file has no bytes")
     if num_bytes > limits.max_bytes:
         raise BadAudioError(QuarantineReason.TOO_LARGE, f"{num_bytes} bytes; the most is {limits.max_bytes}")
-    with _reading(source) as file, _reading(source) as header:
+    with ExitStack() as opened:
+        header = opened.enter_context(_reading(source))
+        # an Ogg file may be several, one after the other
+        parts = sound_parts(header, num_bytes)
+        containers = (_open_part(opened, source, part, limits) for part in parts)
+        yield _start(next(containers), containers, header, limits, is_chained=len(parts) > 1)
+
+
+def _open_part(opened: ExitStack, source: Path | bytes, part: range, limits: DecodeLimits) -> Any:
+    import av
+
+    file = FilePart(opened.enter_context(_reading(source)), part)
+    options = {"format_whitelist": FORMATS, "codec_whitelist": _audio_decoders()}
+    try:
+        container = av.open(file, container_options=options, metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError, EOFError) as error:
+        raise BadAudioError(QuarantineReason.UNREADABLE, f"no audio format that is known: {error}") from error
+    return opened.enter_context(container)
+
+
+@cache
+def _audio_decoders() -> str:
+    """FFmpeg's decoders of sound: with others it would decode pictures while it opens a file."""
+    import av
+
+    found = []
+    for name in sorted(av.codecs_available):
         try:
-            container = av.open(file, container_options={"format_whitelist": FORMATS}, metadata_errors="replace")
-        except (av.error.FFmpegError, ValueError, EOFError) as error:
-            raise BadAudioError(QuarantineReason.UNREADABLE, f"no audio format that is known: {error}") from error
-        with container:
-            yield _start(container, header, limits)
+            if av.Codec(name, "r").type == "audio":
+                found.append(name)
+        except ValueError:  # an encoder alone
+            continue
+    return ",".join(found)
 
 
 def _reading(source: Path | bytes) -> BinaryIO:
     return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
 
-def _start(container: Any, header: BinaryIO, limits: DecodeLimits) -> AudioStream:
+def _start(
+    container: Any, further: Iterator[Any], header: BinaryIO, limits: DecodeLimits, *, is_chained: bool
+) -> AudioStream:
     """Check what the file claims, then its first frame: what is decoded counts where the two differ (AAC with SBR)."""
-    if not container.streams.audio:
-        raise BadAudioError(QuarantineReason.UNREADABLE, "it has no audio stream")
-    stream = container.streams.audio[0]
-    if stream.codec_context is None:
-        raise BadAudioError(QuarantineReason.UNREADABLE, "its codec is not known")
+    stream = _audio_stream(container)
     _check_form(stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels, limits)
-    claimed_s = _claimed_duration_s(container, header)
+    claimed_s = None if is_chained else claimed_duration_s(container, header)
     if claimed_s is not None and claimed_s > limits.max_duration_s:
         raise BadAudioError(QuarantineReason.TOO_LONG, f"{claimed_s:.0f} s; the longest is {limits.max_duration_s} s")
     tags = {k.casefold(): v for k, v in {**stream.metadata, **container.metadata}.items()}
@@ -164,26 +189,59 @@ def _start(container: Any, header: BinaryIO, limits: DecodeLimits) -> AudioStrea
     first = next(frames, None)
     if first is None:
         raise BadAudioError(QuarantineReason.EMPTY, "it holds no sound")
-    _check_form(first.sample_rate, first.layout.nb_channels, limits)
+    rate_hz, num_channels = first.sample_rate, first.layout.nb_channels
+    _check_form(rate_hz, num_channels, limits)
     stated_hz = flac_rate_hz(header) if container.format.name == "flac" else None
-    if stated_hz not in (None, first.sample_rate):
-        raise BadAudioError(
-            QuarantineReason.BAD_RATE, f"its header says {stated_hz} Hz, its frames {first.sample_rate} Hz"
-        )
-    return AudioStream(
-        first.sample_rate, first.layout.nb_channels, tags, claimed_s, itertools.chain([first], frames), limits
-    )
+    if stated_hz not in (None, rate_hz):
+        raise BadAudioError(QuarantineReason.BAD_RATE, f"its header says {stated_hz} Hz, its frames {rate_hz} Hz")
+    if claimed_s is not None and container.format.name == "ogg" and first.time is not None:
+        # cut out of a longer one: its clock does not start at 0
+        claimed_s -= max(0.0, first.time)
+    rest = itertools.chain(frames, itertools.chain.from_iterable(_decode(c) for c in further))
+    same = _of_one_form(itertools.chain([first], rest), first)
+    return AudioStream(rate_hz, num_channels, tags, claimed_s, same, limits)
+
+
+def _audio_stream(container: Any) -> Any:
+    if not container.streams.audio:
+        raise BadAudioError(QuarantineReason.UNREADABLE, "it has no audio stream")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise BadAudioError(QuarantineReason.UNREADABLE, "its codec is not known")
+    return stream
+
+
+def _of_one_form(frames: Iterator[Any], first: Any) -> Iterator[Any]:
+    """Frames of the first one's rate and channels: where they change within a file, what follows is converted."""
+    import av
+
+    # read now: a frame's buffer is used again
+    rate_hz, layout, sample_format = first.sample_rate, first.layout.name, first.format.name
+    converter, form = None, (rate_hz, layout)
+    for frame in frames:
+        if (frame.sample_rate, frame.layout.name) != form:
+            if converter is not None:
+                yield from converter.resample(None)
+            form = (frame.sample_rate, frame.layout.name)
+            converter = None if form == (rate_hz, layout) else av.AudioResampler(sample_format, layout, rate_hz)
+        if converter is None:
+            yield frame
+        else:
+            frame.pts = None
+            yield from converter.resample(frame)
+    if converter is not None:
+        yield from converter.resample(None)
 
 
 def _check_form(rate_hz: int, num_channels: int, limits: DecodeLimits) -> None:
+    if not 1 <= num_channels <= limits.max_channels:
+        raise BadAudioError(
+            QuarantineReason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}"
+        )
     if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
         raise BadAudioError(
             QuarantineReason.BAD_RATE,
             f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken",
-        )
-    if not 1 <= num_channels <= limits.max_channels:
-        raise BadAudioError(
-            QuarantineReason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}"
         )
 
 
@@ -193,7 +251,7 @@ def _decode(container: Any) -> Iterator[Any]:
 
     num_packets = num_damaged = 0
     try:
-        for packet in container.demux(container.streams.audio[0]):
+        for packet in container.demux(_audio_stream(container)):
             num_packets += 1
             try:
                 frames = packet.decode()
@@ -205,58 +263,6 @@ def _decode(container: Any) -> Iterator[Any]:
         raise BadAudioError(QuarantineReason.UNREADABLE, f"reading stopped: {error}") from error
     if num_damaged > 1 + MAX_DAMAGED * num_packets:
         raise BadAudioError(QuarantineReason.UNREADABLE, f"{num_damaged} of {num_packets} packets are damaged")
-
-
-def _claimed_duration_s(container: Any, header: BinaryIO) -> float | None:
-    """What the header states. None where FFmpeg can only guess: MP3 without a count of its frames, bare AAC."""
-    if container.format.name == "wav":
-        return wav_claim_s(header)
-    if container.format.name == "aac" or (container.format.name == "mp3" and not _counts_frames(header)):
-        return None
-    stream = container.streams.audio[0]
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1e6 if container.duration is not None else None
-
-
-def _after_id3(file: BinaryIO) -> None:
-    """Seek to where the audio begins: after a leading ID3 tag, if there is one."""
-    file.seek(0)
-    head = file.read(10)
-    size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
-    file.seek(10 + size if head[:3] == b"ID3" else 0)
-
-
-def _counts_frames(file: BinaryIO) -> bool:
-    """Whether an MP3's first frame holds an encoder's mark with the number of frames."""
-    _after_id3(file)
-    first_frame = file.read(4096)
-    return any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI"))
-
-
-def flac_rate_hz(file: BinaryIO) -> int | None:
-    """The rate that a FLAC file's header states: FFmpeg goes by the frames, other programs by the header."""
-    _after_id3(file)
-    head = file.read(21)
-    return int.from_bytes(head[18:21], "big") >> 4 if head[:4] == b"fLaC" and head[4] & 0x7F == 0 else None
-
-
-def wav_claim_s(file: BinaryIO) -> float | None:
-    """Duration by the header of a WAV file, whatever of it is there; None for a header that leaves it open.
-
-    FFmpeg goes by the size of the file, and so takes one that was cut for whole.
-    """
-    file.seek(12)
-    byte_rate = 0
-    while len(head := file.read(8)) == 8:
-        name, size = head[:4], int.from_bytes(head[4:], "little")
-        if name == b"fmt " and size >= 16:
-            byte_rate = int.from_bytes(file.read(size)[8:12], "little")
-        elif name == b"data":
-            return size / byte_rate if byte_rate and 0 < size < STREAMED_WAV_SIZE else None
-        else:
-            file.seek(size + size % 2, io.SEEK_CUR)
-    return None
 
 
 def _to_float(samples: np.ndarray, num_channels: int) -> np.ndarray:
@@ -278,17 +284,35 @@ def to_mono(block: np.ndarray) -> np.ndarray:
     return block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32)
 
 
+SILENT_BELOW_DBFS = -60.0
+
+
+def require_audible(mono: np.ndarray) -> None:
+    """Raises BadAudioError for a recording whose mono copy, which is what will be heard, is silent.
+
+    Channels that cancel each other out are loud each and silent together.
+    """
+    peak = float(np.max(np.abs(mono), initial=0.0))
+    if peak < 10 ** (SILENT_BELOW_DBFS / 20):
+        words = f"{20 * np.log10(peak):.0f} dBFS" if peak else "0"
+        raise BadAudioError(QuarantineReason.SILENT, f"the peak of its channels together is {words}")
+
+
 def decode_original(source: Path | bytes, limits: DecodeLimits) -> tuple[np.ndarray, int]:
     """(mono float32 samples, rate in Hz) at the recording's own rate, for MIR tools. Raises BadAudioError."""
     with open_audio(source, limits) as audio:
-        return np.concatenate([to_mono(block) for block in audio.blocks()]), audio.rate_hz
+        samples = np.concatenate([to_mono(block) for block in audio.blocks()])
+    require_audible(samples)
+    return samples, audio.rate_hz
 
 
 def decode_model_copy(source: Path | bytes, limits: DecodeLimits) -> np.ndarray:
     """Mono float32 samples at 16 kHz, as the model hears them. Raises BadAudioError."""
     with open_audio(source, limits) as audio:
         resample = Resampler(audio.rate_hz)
-        return np.concatenate([*(resample.feed(to_mono(block)) for block in audio.blocks()), resample.end()])
+        samples = np.concatenate([*(resample.feed(to_mono(block)) for block in audio.blocks()), resample.end()])
+    require_audible(samples)
+    return samples
 
 
 class Resampler:

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason, Resampler, open_audio, to_mono
+from music_flamingo.audio.decode import DecodeLimits, Resampler, open_audio, require_audible, to_mono
 from music_flamingo.audio.flac import BLOCK_SAMPLES
 from music_flamingo.audio.loudness import LoudnessMeter
 from music_flamingo.records import Loudness
-
-SILENT_BELOW_DBFS = -60.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ def samples_sha256(samples: np.ndarray) -> str:
 
 
 def hear(path: Path, limits: DecodeLimits) -> DecodedRecording:
-    """Decode a recording once, in bounded memory. Raises BadAudioError."""
+    """Decode a recording once, in bounded memory. Raises BadAudioError, for one that will not be heard too."""
     with open_audio(path, limits) as audio:
         meter, resample = LoudnessMeter(audio.rate_hz, audio.num_channels), Resampler(audio.rate_hz)
         pieces, num_samples = [], 0
@@ -45,9 +43,8 @@ def hear(path: Path, limits: DecodeLimits) -> DecodedRecording:
             meter.feed(block)
             pieces.append(resample.feed(to_mono(block)))
     loudness = meter.result()
-    if loudness.peak_dbfs < SILENT_BELOW_DBFS:
-        raise BadAudioError(QuarantineReason.SILENT, f"its peak is {loudness.peak_dbfs} dBFS")
     samples = np.concatenate([*pieces, resample.end()])
+    require_audible(samples)
     return DecodedRecording(
         samples, loudness, audio.rate_hz, audio.num_channels, num_samples / audio.rate_hz, audio.tags
     )

@@ -1,8 +1,9 @@
 """The way back to the original recording: MIR tools read it, not the 16 kHz copy, and first verify that it is the one
 that was taken in."""
 
+import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
 from music_flamingo.core.hashing import sha256_file
@@ -32,5 +33,10 @@ def original_path(track: Track, originals_root: Path) -> Path:
     if track.original is None:
         raise MissingInputError(f"track {track.id} has no original recording ({track.status}).")
     if track.original.startswith("file:"):
-        return Path(unquote(urlsplit(track.original).path))
+        return file_uri_path(track.original)
     return originals_root / track.original
+
+
+def file_uri_path(uri: str) -> Path:
+    """Where a `file:` uri leads. Names need not be UTF-8."""
+    return Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path)))

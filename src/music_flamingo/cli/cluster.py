@@ -86,22 +86,21 @@ def add_to(commands: Commands) -> None:
 
 
 def _submit(arguments: argparse.Namespace) -> int:
-    import importlib
     import sys
 
     from music_flamingo.core.errors import UserError
     from music_flamingo.runs.workspace import repository
 
-    # the pipelines lie beside the package, in the repository: the installed package does not know KFP
+    # the pipelines are no part of the package: they lie in the checkout, or in share/ where pip put them
     home = repository()
     sys.path.insert(0, str(home))
-    pipelines = importlib.import_module("pipelines.submit")
+    from pipelines import outline, submit
+
     if len(arguments.profile) > 1:
         raise UserError("mf submit takes one --profile: a pipeline is compiled for one. Lay others over it with --set.")
     profile = arguments.profile[0] if arguments.profile else None
     name = Path(profile).stem if profile else "default"
-    outline = importlib.import_module("pipelines.outline")
-    request = pipelines.Request(
+    request = submit.Request(
         params=resolved(arguments),
         profile=profile,
         host=arguments.host,
@@ -117,8 +116,8 @@ def _submit(arguments: argparse.Namespace) -> int:
         record=home / "runs" / "submitted" / f"{name}.json",
     )
     if arguments.follow:
-        return 0 if pipelines.follow(pipelines.connect(request), arguments.follow, print) else 1
-    return int(pipelines.submit(request))
+        return 0 if submit.follow(submit.connect(request), arguments.follow, print) else 1
+    return int(submit.submit(request))
 
 
 def _store_options(parser: argparse.ArgumentParser, endpoint: str, required: bool = False) -> None:

@@ -12,6 +12,7 @@ from music_flamingo.core.errors import UserError
 
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 CONFLICT, GONE, NOT_FOUND = 409, 410, 404
+UNAUTHORIZED = 401
 FORBIDDEN = (401, 403)
 
 
@@ -41,7 +42,9 @@ def own_namespace() -> str:
 
 def in_words(error: ApiException, doing: str) -> UserError:
     """A UserError for what the API refuses for good: no right, or a resource that does not fit its schema."""
-    if error.status in FORBIDDEN:
+    if error.status == UNAUTHORIZED:
+        remedy = "The API does not know who asks: renew the token or the credentials of KUBECONFIG."
+    elif error.status in FORBIDDEN:
         remedy = "Give the service account this right (manifests/base has the roles)."
     elif error.status == NOT_FOUND:
         remedy = "Install the operator that defines this kind, or mend the namespace."

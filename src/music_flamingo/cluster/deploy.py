@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubernetes import client
@@ -21,7 +21,7 @@ from kubernetes.client.rest import ApiException
 
 from music_flamingo.cluster.api import in_words
 from music_flamingo.cluster.metrics import Counters, MetricsInterval
-from music_flamingo.cluster.watching import Patience, Place, Resource, follow, insist, read
+from music_flamingo.cluster.watching import Patience, Place, Resource, follow, insist, may, read
 from music_flamingo.core.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ MODE = "serving.kserve.io/deploymentMode"
 STANDARD = ("RawDeployment", "Standard")
 PREVIOUS = "music-flamingo/previous-predictor"
 """Annotation: the predictor before the last promotion, for `mf deploy --rollback`."""
+WAITED_AS = "music-flamingo/waited-as"
+"""Annotation while the first release comes up: the predictor to leave, where it does not."""
 PIN = "RELEASE_SHA256"
 """Variable of the pods: the only release that they serve; any, where it is empty."""
 BEFORE = "before"
@@ -88,7 +90,7 @@ class Deployment:
         """Give the service to the release step by step. Raises RolledBackError when a gate closes."""
         service = self._service()
         if _digest_of(service["spec"]["predictor"]) == sha256:
-            log.info("%s serves this release already", self.name)
+            self._finish(service)
             return
         predictor = with_release(service["spec"]["predictor"], uri, sha256)
         if _never_served(service):
@@ -96,11 +98,20 @@ class Deployment:
         else:
             self._take_over(service, predictor, self.gate.shares)
 
+    def _finish(self, service: Resource) -> None:
+        """What an earlier `mf deploy` of this release left undone when it was killed."""
+        if service["spec"].get("canary"):
+            self._withdraw({"spec": {"canary": None}})
+            log.info("%s: a canary that nobody judges any more was taken away", self.name)
+        if (kept := service["metadata"].get("annotations", {}).get(WAITED_AS)) is not None:
+            self._settle(service["spec"]["predictor"], json.loads(kept))
+        log.info("%s serves this release already", self.name)
+
     def roll_back(self) -> None:
         """Take a canary away, or else bring back the predictor from before the last promotion."""
         service = self._service()
         if service["spec"].get("canary"):
-            self._patch({"spec": {"canary": None}})
+            self._withdraw({"spec": {"canary": None}})
             log.info("%s: the canary is gone; the release before serves alone", self.name)
             return
         kept = service["metadata"].get("annotations", {}).get(PREVIOUS)
@@ -117,7 +128,7 @@ class Deployment:
                     self._hold(predictor, share)
         except (Exception, KeyboardInterrupt) as error:
             # whatever happened, Ctrl-C too: nobody is left with a release that was not judged
-            self._patch({"spec": {"canary": None}})
+            self._withdraw({"spec": {"canary": None}})
             why = str(error) or "Interrupted."
             raise RolledBackError(
                 f"{why} The new release was taken away; {self.name} serves what it served before."
@@ -128,12 +139,19 @@ class Deployment:
         """The first release: in place of a predictor that waits for one."""
         was = service["spec"]["predictor"]
         log.info("%s: nothing serves yet; %s takes the place at once", self.name, predictor["name"])
-        self._patch({"spec": {"predictor": _in_place_of(was, predictor)}})
+        kept = {WAITED_AS: json.dumps(was, sort_keys=True)}
+        self._patch({"metadata": {"annotations": kept}, "spec": {"predictor": _in_place_of(was, predictor)}})
+        self._settle(predictor, was)
+
+    def _settle(self, predictor: Resource, was: Resource) -> None:
+        """Wait until the first release serves, or leave the place as it was."""
+        done: Resource = {"metadata": {"annotations": {WAITED_AS: None}}}
         try:
             self._until_ready()
         except (Exception, KeyboardInterrupt) as error:
-            self._patch({"spec": {"predictor": _in_place_of(predictor, was)}})
+            self._withdraw({**done, "spec": {"predictor": _in_place_of(predictor, was)}})
             raise RolledBackError(f"{error or 'Interrupted.'} {self.name} waits for a release, as before.") from error
+        self._patch(done)
         log.info("%s: %s serves", self.name, predictor["name"])
 
     def _until_ready(self) -> None:
@@ -158,11 +176,11 @@ class Deployment:
     def _hold(self, predictor: Resource, share: int) -> None:
         """Watch the canary at a share. Raises UserError when its gate closes."""
         service = f"{self.name}-{predictor['name']}-predictor"
-        before, start = self.measure(service), self.now()
+        before, start = self._measured(service), self.now()
         while True:
-            self.sleep(min(self.gate.hold_s / 10, 15.0))
-            seen, held_s = self.measure(service).since(before), self.now() - start
-            # a bad release goes as soon as enough is known, not at the end of the stretch
+            self.sleep(self._between_s)
+            seen, held_s = self._measured(service).since(before), self.now() - start
+            # a bad release goes as soon as enough is known, not at the end of the hold
             if seen.requests >= self.gate.min_requests and (reason := self.gate.against(seen)):
                 raise UserError(f"at {share} %, {reason}.")
             if held_s >= self.gate.hold_s and seen.requests >= self.gate.min_requests:
@@ -176,6 +194,22 @@ class Deployment:
                     f"at {share} %, {seen.requests} requests came in {held_s:.0f} s, fewer than the "
                     f"{self.gate.min_requests} that the gate wants: send it traffic, or lower --min-requests."
                 )
+
+    def _measured(self, service: str) -> Counters:
+        """The counters; a reading that fails is tried again for as long as a share is held."""
+        end = self.now() + self.gate.hold_s
+        while True:
+            try:
+                return self.measure(service)
+            except UserError as error:
+                if self.now() > end:
+                    raise
+                log.warning("%s: %s Tried again within the hold.", self.name, error)
+                self.sleep(self._between_s)
+
+    @property
+    def _between_s(self) -> float:
+        return min(self.gate.hold_s / 10, 15.0)
 
     def _promote(self, service: Resource, predictor: Resource) -> None:
         """The canary's pods become the predictor's: same name, same template, so nothing restarts."""
@@ -191,7 +225,8 @@ class Deployment:
 
     def _service(self) -> Resource:
         try:
-            service = read(self.api, self._place, self.name)
+            found = lambda: read(self.api, self._place, self.name)  # noqa: E731
+            service = insist(found, self.patience, self._may("get"))
         except ApiException as error:
             raise in_words(error, f"reading {self.name}") from error
         if service is None:
@@ -211,9 +246,27 @@ class Deployment:
     def _patch(self, body: Mapping[str, Any]) -> None:
         try:
             patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
-            insist(lambda: patch(*self._place.path, self.name, body), self.patience)
+            insist(lambda: patch(*self._place.path, self.name, body), self.patience, self._may("patch"))
         except ApiException as error:
             raise in_words(error, f"changing {self.name}") from error
+
+    def _withdraw(self, body: Mapping[str, Any]) -> None:
+        """Change the service back, tried until it is done: nobody is left with a release that was not judged.
+
+        Raises UserError, with the way, where Ctrl-C ends that or the API refuses the change itself.
+        """
+        patience = replace(self.patience, insist_s=math.inf, forbidden_s=math.inf)
+        patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
+        try:
+            insist(lambda: patch(*self._place.path, self.name, body), patience)
+        except (ApiException, KeyboardInterrupt) as error:
+            why = in_words(error, f"changing {self.name} back") if isinstance(error, ApiException) else "Interrupted:"
+            raise UserError(
+                f"{why} {self.name} still has a release that nobody judged; take it away with `mf deploy --rollback`."
+            ) from error
+
+    def _may(self, verb: str) -> Callable[[str], bool]:
+        return lambda _: may(self.api, self._place, verb)
 
     @property
     def _place(self) -> Place:

@@ -4,13 +4,13 @@ Two kinds do the same: `pytorchjob.py` (training operator v1) and `trainjob.py` 
 `torchrun`, which reads the number of nodes, its own rank and the first pod's address from what the operator sets.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from music_flamingo.cluster.naming import resource_name
 from music_flamingo.core.hashing import sha256_json
 
 SHARED_PATH = "/shared"
@@ -23,6 +23,8 @@ SPEC_HASH = "music-flamingo/spec"
 TERMINATION_LOG = "/dev/termination-log"
 KEPT_FAILED_S = 7 * 24 * 3600
 """A finished job is kept for a week, to be looked at."""
+SPARE_S = 600
+"""The job's own deadline is so much later than the launcher's, which says why it waited."""
 
 Resource = dict[str, Any]
 Phase = Literal["waiting", "running", "succeeded", "failed"]
@@ -106,25 +108,18 @@ class JobKind(Protocol):
         """Label selector of the pod of rank 0."""
 
 
-def kind_of(settings: JobSettings) -> JobKind:
-    from music_flamingo.cluster.pytorchjob import PyTorchJobs
-    from music_flamingo.cluster.trainjob import TrainJobs
-
-    return PyTorchJobs() if settings.kind == "pytorchjob" else TrainJobs()
-
-
 def named(job: Resource, work: StageJob, namespace: str, owner: Mapping[str, str] | None) -> Resource:
     """The job under a name that the same work of the same run gets again, owned by the step's pod if there is one.
 
     The hash is over `spec`: a step that is tried again with another image or size makes another job.
     """
     spec_hash = sha256_json(job["spec"])[:8]
-    prefix = re.sub(r"[^a-z0-9-]+", "-", f"{work.stage}-{work.run_id[:12]}".casefold()).strip("-")
+    # JobSet adds up to 17 characters for a pod's name, which has 63
+    prefix = resource_name(f"{work.stage}-{work.run_id[:12]}", most=34)
     metadata = {
         **job.get("metadata", {}),
         "namespace": namespace,
-        # JobSet adds up to 17 characters for a pod's name, which has 63
-        "name": f"mf-{prefix[:34].strip('-')}-{spec_hash}",
+        "name": f"mf-{prefix}-{spec_hash}",
         "labels": {NAME_LABEL: "music-flamingo", STAGE_LABEL: work.stage},
         "annotations": {RESTARTS: "0", SPEC_HASH: spec_hash},
     }

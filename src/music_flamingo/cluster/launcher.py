@@ -21,11 +21,12 @@ from kubernetes import client
 from kubernetes.client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from music_flamingo.cluster.api import CONFLICT, FORBIDDEN, NOT_FOUND, in_words
-from music_flamingo.cluster.jobs import RESTARTS, JobKind, JobSettings, Resource, StageJob, kind_of, named
+from music_flamingo.cluster.api import CONFLICT, NOT_FOUND, in_words
+from music_flamingo.cluster.jobs import RESTARTS, JobKind, JobSettings, Resource, StageJob, named
+from music_flamingo.cluster.kinds import kind_of
 from music_flamingo.cluster.logs import Follower
 from music_flamingo.cluster.pods import Verdict, verdict, waiting_for
-from music_flamingo.cluster.watching import Patience, Place, follow, insist, read
+from music_flamingo.cluster.watching import Patience, Place, follow, insist, may, read
 from music_flamingo.core.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -69,14 +70,15 @@ class Launcher:
     def run(self, work: StageJob, owner: Mapping[str, str] | None = None) -> str:
         """Do the work by a job and wait for its success; gives the job's name.
 
-        Raises JobFailedError when it failed, Cancelled after SIGTERM; the job is gone then, unless it failed.
+        Raises JobFailedError when it failed, Cancelled after SIGTERM, UserError when the cluster refuses for good; the
+        job is gone then, unless it failed or the error names it as left.
         """
         job = named(self.kind.render(self.settings, work), work, self.namespace, owner)
         name, deadline = job["metadata"]["name"], self.now() + self.settings.timeout_s
         with self._deleted_on_cancel(name):
             restarts = self._submit(job)
             while (ended := self._one_start(name, deadline)) is not None:
-                if ended.kind == "final" or restarts >= MAX_RESTARTS:
+                if ended.kind in ("final", "deleted") or restarts >= MAX_RESTARTS:
                     self._fail(name, ended, restarts)
                 restarts += 1
                 log.warning("%s: %s; start %d of %d anew", name, ended.detail, restarts, MAX_RESTARTS)
@@ -107,7 +109,7 @@ class Launcher:
         except ApiException as error:
             if error.status != CONFLICT:
                 raise in_words(error, f"creating {name}") from error
-        found = read(self.api, self.place, name)
+        found = insist(lambda: read(self.api, self.place, name), self.patience, self._may("get"))
         if found is None or found["metadata"].get("deletionTimestamp"):
             # an earlier step's job is on its way out
             self._replace(job, 0, self.now() + self.settings.timeout_s)
@@ -118,7 +120,7 @@ class Launcher:
 
     def _create(self, job: Resource) -> None:
         create = client.CustomObjectsApi(self.api).create_namespaced_custom_object
-        insist(lambda: create(*self.place.path, job), self.patience)
+        insist(lambda: create(*self.place.path, job), self.patience, self._may("create"))
 
     def _adopt(self, name: str, job: Resource) -> None:
         """The job belongs to this step from now on: it must not go with the pod of the try before."""
@@ -128,7 +130,7 @@ class Launcher:
         body = {"metadata": {"ownerReferences": owners}}
         try:
             patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
-            insist(lambda: patch(*self.place.path, name, body), self.patience)
+            insist(lambda: patch(*self.place.path, name, body), self.patience, self._may("patch"))
         except ApiException as error:
             raise in_words(error, f"adopting {name}") from error
 
@@ -137,7 +139,7 @@ class Launcher:
         phase, reported = "", ""
         for job in follow(self.api, self.place, name, deadline, self.patience, self.now):
             if job is None or job["metadata"].get("deletionTimestamp"):
-                return Verdict("final", "it was deleted from outside")
+                return Verdict("deleted", "it was deleted from outside")
             condition = self.kind.condition(job)
             if condition.phase != phase:
                 phase = condition.phase
@@ -149,6 +151,7 @@ class Launcher:
             if phase == "waiting" and (why := waiting_for(self._pods(name))) and why != reported:
                 reported = why
                 log.warning("%s waits: %s", name, why)
+        reported = (phase != "running" and waiting_for(self._pods(name))) or reported
         self._delete(name)
         waited = f" It waited: {reported}" if reported else ""
         raise JobFailedError(
@@ -163,8 +166,8 @@ class Launcher:
         try:
             found = client.CoreV1Api(self.api).list_namespaced_pod(self.namespace, label_selector=self.kind.pods(name))
         except ApiException as error:
-            if error.status in FORBIDDEN:
-                raise in_words(error, "listing pods") from error
+            # the job itself says whether it ended; its pods only say why
+            log.warning("the pods of %s are not listed: %s %s", name, error.status, error.reason)
             return []
         except HTTPError:
             return []
@@ -189,15 +192,30 @@ class Launcher:
     def _delete(self, name: str) -> None:
         try:
             delete = client.CustomObjectsApi(self.api).delete_namespaced_custom_object
-            insist(lambda: delete(*self.place.path, name, propagation_policy="Foreground"), self.patience)
+            gone = lambda: delete(*self.place.path, name, propagation_policy="Foreground")  # noqa: E731
+            insist(gone, self.patience, self._may("delete"))
         except ApiException as error:
             if error.status != NOT_FOUND:
                 raise in_words(error, f"deleting {name}") from error
+
+    def _leave(self, name: str) -> str:
+        """Delete the job of a launcher that gives up; gives what became of it, in words."""
+        try:
+            self._delete(name)
+        except (UserError, HTTPError) as error:
+            log.warning("%s: not deleted: %s", name, error)
+            way = f"kubectl delete {self.kind.plural}.{self.kind.group} {name} -n {self.namespace}"
+            return f"The job {name} may still be there; delete it with: {way}"
+        return f"The job {name} was deleted, what it saved stays."
+
+    def _may(self, verb: str) -> Callable[[str], bool]:
+        return lambda _: may(self.api, self.place, verb)
 
     def _fail(self, name: str, ended: Verdict, restarts: int) -> NoReturn:
         tries = f" {restarts + 1} times" if restarts else ""
         remedy = {
             "final": "Mend that; the same job would fail again.",
+            "deleted": "Its checkpoints stay: run again to go on from the last, once whoever deleted it agrees.",
             "failed": "Its checkpoints stay: run again to go on from the last.",
             "taken_away": "Its checkpoints stay: run again when the cluster has room, or with a higher priority.",
         }[ended.kind]
@@ -225,6 +243,10 @@ class Launcher:
             log.warning("%s: cancelled; the job is deleted, what it saved stays", name)
             self._delete(name)
             raise
+        except JobFailedError:
+            raise
+        except (UserError, ApiException, HTTPError) as error:
+            raise UserError(f"{error} {self._leave(name)}") from error
         finally:
             if main:
                 signal.signal(signal.SIGTERM, before)

@@ -17,7 +17,7 @@ MF_SAYS = "mf: "
 """How `mf` begins its last words when the user has to mend something (cli leaves them as termination message)."""
 STUCK = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError"})
 
-Kind = Literal["taken_away", "final", "failed"]
+Kind = Literal["taken_away", "final", "failed", "deleted"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Verdict:
     """Why a job ended without success."""
 
     kind: Kind
-    """`taken_away` and `failed` are worth another try; `final` would fail again in the same way."""
+    """`taken_away` and `failed` are worth another try; `final` would fail again in the same way; somebody wanted
+    `deleted`."""
     detail: str
 
 

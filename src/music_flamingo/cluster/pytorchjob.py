@@ -6,6 +6,7 @@ from typing import Any
 from music_flamingo.cluster.jobs import (
     KEPT_FAILED_S,
     POD_SECURITY,
+    SPARE_S,
     Condition,
     JobSettings,
     Resource,
@@ -37,7 +38,7 @@ class PyTorchJobs:
         policy: Resource = {
             "backoffLimit": 0,
             "cleanPodPolicy": "Running",
-            "activeDeadlineSeconds": settings.timeout_s,
+            "activeDeadlineSeconds": settings.timeout_s + SPARE_S,
             "ttlSecondsAfterFinished": KEPT_FAILED_S,
         }
         if settings.priority_class:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from kubernetes import client
 from kubernetes.client.rest import ApiException
+from urllib3.exceptions import HTTPError
 
 from music_flamingo.cluster.api import in_words, message
 from music_flamingo.cluster.metrics import NOTHING, Counters, from_prometheus, parse, prometheus
@@ -32,6 +33,10 @@ def through_api(api: client.ApiClient, namespace: str) -> Callable[[str], Counte
                     "its addresses in the network policy `serve`, or give --prometheus URL."
                 ) from error
             raise in_words(error, f"reading the metrics of {service}") from error
+        except HTTPError as error:
+            raise UserError(
+                f"the API does not answer ({type(error).__name__}); KUBECONFIG says where it is."
+            ) from error
         return total
 
     return measure

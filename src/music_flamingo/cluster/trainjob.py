@@ -9,6 +9,7 @@ from typing import Any
 
 from music_flamingo.cluster.jobs import (
     POD_SECURITY,
+    SPARE_S,
     Condition,
     JobSettings,
     Resource,
@@ -43,7 +44,7 @@ class TrainJobs:
                     "kind": "ClusterTrainingRuntime",
                     "name": settings.runtime,
                 },
-                "activeDeadlineSeconds": settings.timeout_s,
+                "activeDeadlineSeconds": settings.timeout_s + SPARE_S,
                 "trainer": {
                     "image": main["image"],
                     "command": main["command"],
@@ -64,7 +65,8 @@ class TrainJobs:
             return Condition("succeeded", true["Complete"])
         if "Failed" in true:
             return Condition("failed", true["Failed"])
-        if any(part.get("active", 0) for part in status.get("jobsStatus") or []):
+        if any(part.get("ready", 0) for part in status.get("jobsStatus") or []):
+            # not `active`: that counts pods which no node has taken yet
             return Condition("running", "")
         return Condition("waiting", " ".join(true.values()))
 

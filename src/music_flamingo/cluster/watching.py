@@ -1,4 +1,8 @@
-"""A resource, and the same again after each change: read, then watched; read anew when the watch expires (410)."""
+"""A resource, and the same again after each change: read, then watched; read anew when the watch expires (410).
+
+An API server that starts answers 401 and 403 until its authorizer is filled, and watches end early when it stops. So a
+refusal is final only when it lasts, and each try that follows at once on another waits longer than the one before.
+"""
 
 import logging
 import time
@@ -10,13 +14,15 @@ from kubernetes import client, watch
 from kubernetes.client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from music_flamingo.cluster.api import FORBIDDEN, GONE, NOT_FOUND, in_words
+from music_flamingo.cluster.api import FORBIDDEN, GONE, NOT_FOUND, UNAUTHORIZED, in_words
 
 log = logging.getLogger(__name__)
 
 Resource = dict[str, Any]
 T = TypeVar("T")
 IN_TROUBLE = (429, 500, 502, 503, 504)
+GOING_S = 5.0
+"""A resource that is being deleted is looked at again after this time."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,12 @@ class Patience:
     watch_s: float = 60.0
     """A watch is ended and the resource read again after this time, whatever comes."""
     pause_s: float = 2.0
-    """Between two attempts to reach an API that does not answer."""
+    """Before the second attempt to reach an API that does not answer; each further pause is twice as long."""
+    longest_pause_s: float = 30.0
     insist_s: float = 300.0
     """A change that an API in trouble does not take is tried again for so long."""
+    forbidden_s: float = 60.0
+    """401 and 403 are final when they last so long: a server that has just started gives them to everybody."""
     log_rest_s: float = 30.0
     """How long the rest of a log may take to come after the job's end."""
 
@@ -58,20 +67,73 @@ def read(api: client.ApiClient, place: Place, name: str) -> Resource | None:
     return found
 
 
-def insist(change: Callable[[], T], patience: Patience) -> T:
-    """Make a change, again and again while the API is in trouble (429, 5xx, no answer). Raises what it ends with."""
-    end = time.monotonic() + patience.insist_s
+@dataclass
+class Retries:
+    """Pauses that grow from one attempt to the next, and since when the API refuses."""
+
+    patience: Patience
+    now: Callable[[], float] = time.monotonic
+    _pause_s: float = 0.0
+    _refused: tuple[str, float] | None = None
+
+    def succeeded(self, verb: str = "") -> None:
+        """The API took this verb; the next trouble begins with a short pause."""
+        if self._refused and self._refused[0] in ("", verb):
+            self._refused = None
+        self._pause_s = 0.0
+
+    def is_final(self, error: ApiException, verb: str, review: Callable[[str], bool]) -> bool:
+        """Whether a 401 or 403 has lasted, and a review of the right does not say that it is there after all."""
+        if error.status not in FORBIDDEN:
+            self._refused = None
+            return False
+        if self._refused is None or self._refused[0] != verb:
+            self._refused = verb, self.now()
+        if self.now() - self._refused[1] < self.patience.forbidden_s:
+            return False
+        return error.status == UNAUTHORIZED or not review(verb)
+
+    def pause(self, what: str, level: int = logging.WARNING) -> None:
+        """Wait, longer from time to time."""
+        self._pause_s = min(max(self._pause_s * 2, self.patience.pause_s), self.patience.longest_pause_s)
+        log.log(level, "%s; asking again in %g s", what, self._pause_s)
+        time.sleep(self._pause_s)
+
+
+def may(api: client.ApiClient, place: Place, verb: str) -> bool:
+    """Whether the API's own review (SelfSubjectAccessReview) gives us a verb on a kind; False where it does not say."""
+    asked = {"group": place.group, "resource": place.plural, "namespace": place.namespace, "verb": verb}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": asked},
+    }
+    try:
+        answer = client.AuthorizationV1Api(api).create_self_subject_access_review(body)
+    except (ApiException, HTTPError) as error:
+        log.debug("the right to %s %s is not reviewed: %s", verb, place.plural, error)
+        return False
+    return bool(answer.status and answer.status.allowed)
+
+
+def insist(change: Callable[[], T], patience: Patience, review: Callable[[str], bool] = lambda verb: False) -> T:
+    """Make a change, again and again while the API is in trouble (429, 5xx, no answer) or refuses for a moment.
+
+    Raises what it ends with. `review` says whether the right is there, when a refusal lasts.
+    """
+    retries, end = Retries(patience), time.monotonic() + patience.insist_s
     while True:
         try:
             return change()
         except ApiException as error:
-            if error.status not in IN_TROUBLE or time.monotonic() > end:
+            passes = error.status in (*IN_TROUBLE, *FORBIDDEN) and not retries.is_final(error, "change", review)
+            if not passes or time.monotonic() > end:
                 raise
-            _pause(f"the API answers {error.status} {error.reason}", patience)
+            retries.pause(f"the API answers {error.status} {error.reason}")
         except HTTPError as error:
             if time.monotonic() > end:
                 raise
-            _pause(f"the API does not answer ({type(error).__name__})", patience)
+            retries.pause(f"the API does not answer ({type(error).__name__})")
 
 
 def follow(
@@ -79,45 +141,55 @@ def follow(
 ) -> Iterator[Resource | None]:
     """The resource now and after each change, None when it is gone; ends at the deadline.
 
-    An API that does not answer is asked again until the deadline. Raises UserError when reading is not allowed.
+    An API that does not answer is asked again until the deadline. Raises UserError when reading stays forbidden.
     """
+    retries = Retries(patience, now)
     while now() < deadline:
+        verb = "get"
         try:
             found = read(api, place, name)
+            # a watch that may not be kept, or ends at once, is no reason to ask faster: reading alone resets no pause
+            if found is None:
+                retries.succeeded(verb)
             yield found
-            if found is not None:
-                left = min(patience.watch_s, deadline - now())
-                yield from _changes(api, place, found, left)
-            else:
+            if found is None:
                 time.sleep(patience.pause_s)
-        except ApiException as error:
-            if error.status == GONE:
                 continue
-            if error.status in FORBIDDEN:
+            verb, begun = "watch", now()
+            yield from _changes(api, place, found, min(patience.watch_s, deadline - now()))
+            if now() - begun >= patience.pause_s:
+                retries.succeeded(verb)
+            else:
+                retries.pause("the watch ended at once", logging.DEBUG)
+        except ApiException as error:
+            if retries.is_final(error, verb, lambda wanted: may(api, place, wanted)):
                 raise in_words(error, f"reading {place.plural}") from error
-            _pause(f"the API answers {error.status} {error.reason}", patience)
+            level = logging.DEBUG if error.status == GONE else logging.WARNING
+            retries.pause(f"the API answers {error.status} {error.reason}", level)
         except HTTPError as error:
-            if "Read timed out" not in str(error):
-                _pause(f"the API does not answer ({type(error).__name__})", patience)
+            if "Read timed out" in str(error):
+                retries.succeeded(verb)
+            else:
+                retries.pause(f"the API does not answer ({type(error).__name__})")
 
 
 def _changes(api: client.ApiClient, place: Place, found: Resource, left_s: float) -> Iterator[Resource | None]:
+    """The resource as it is now and after each change, as the server's own newest version tells it.
+
+    Not from the object's version: a server that has compacted it away answers 410 for as long as nothing changes.
+    """
     name = found["metadata"]["name"]
-    seconds = max(1, int(left_s))
+    if found["metadata"].get("deletionTimestamp"):
+        # its end may come between reading and watching, and a watch without a version does not tell it
+        left_s = min(left_s, GOING_S)
     events = watch.Watch().stream(
         client.CustomObjectsApi(api).list_namespaced_custom_object,
         *place.path,
         field_selector=f"metadata.name={name}",
-        resource_version=found["metadata"].get("resourceVersion"),
-        timeout_seconds=seconds,
+        timeout_seconds=max(1, int(left_s)),
         # a connection that died without a word must not hold us: the server ends the watch before this
         _request_timeout=(10, left_s + 5),
     )
     for event in events:
         if event["object"].get("metadata", {}).get("name") == name:
             yield None if event["type"] == "DELETED" else event["object"]
-
-
-def _pause(what: str, patience: Patience) -> None:
-    log.warning("%s; asking again in %g s", what, patience.pause_s)
-    time.sleep(patience.pause_s)

@@ -1,18 +1,13 @@
 """Work over many items in a pool of processes, shard by shard, so that a killed run loses one shard at most."""
 
-import ctypes
-import multiprocessing
-import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
 from music_flamingo.core.errors import TransientError
+from music_flamingo.core.pool import WorkerDiedError, WorkerPool
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import Record
@@ -23,7 +18,6 @@ B = TypeVar("B")
 In = TypeVar("In", bound=Record)
 Out = TypeVar("Out", bound=Record)
 
-_PR_SET_PDEATHSIG = 1
 AHEAD = 4
 """Items given out for each worker: so many may overtake a long one."""
 
@@ -34,30 +28,15 @@ def pool_map(workers: int) -> Iterator[Callable[[Callable[[A], B], Iterable[A]],
     if workers <= 1:
         yield map
         return
-    # forkserver: no thread of torch or onnxruntime is alive in the process that forks
-    context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(workers, context, initializer=_die_with_parent, initargs=(os.getpid(),))
-    try:
-        yield partial(_ordered, pool, AHEAD * workers)
-    except BrokenProcessPool as error:
-        # multiprocessing's own Pool would wait for the dead worker's result for ever
-        raise TransientError(
-            "a worker process died: it was killed (out of memory?) or a tool crashed in native code. What is finished "
-            "stays: run the same command again, with `workers: 1` for the stage if it happens again."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _ordered(pool: ProcessPoolExecutor, ahead: int, work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Results in order, with at most `ahead` items given out: `imap` would draw all of them into memory at once."""
-    waiting: deque[Future[B]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    with WorkerPool(workers) as pool:
+        try:
+            yield partial(pool.map, ahead=AHEAD * workers)
+        except WorkerDiedError as error:
+            raise TransientError(
+                "a worker process died: it was killed (out of memory?) or a tool crashed in native code "
+                f"({error}). What is finished stays: run the same command again, with `workers: 1` for the stage if it "
+                "happens again."
+            ) from error
 
 
 def map_shards(
@@ -108,10 +87,3 @@ def _write_finished(writer: Writer[Out], open_shards: deque[tuple[int, int]], re
         index, count = open_shards.popleft()
         writer.write(index, [record for made in results[:count] for record in made])
         del results[:count]
-
-
-def _die_with_parent(parent: int) -> None:
-    """A worker ends when its parent is killed, and leaves Ctrl-C to the parent."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    del parent

@@ -66,7 +66,8 @@ _SCALARS: dict[Any, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
     bool: pa.bool_(),
-    bytes: pa.binary(),
+    # a shard may hold more than 2 GiB of sound, where the offsets of pa.binary() end
+    bytes: pa.large_binary(),
 }
 
 

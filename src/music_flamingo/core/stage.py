@@ -8,6 +8,7 @@ A stage that trains may run in several equal processes (torchrun): each runs the
 and completes the ports. The function must bring the processes together before any of them writes.
 """
 
+import errno
 import fcntl
 import json
 import logging
@@ -38,6 +39,12 @@ log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 """Numbers a stage reports about its result: JSON values, no clocks."""
+
+WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems without flock say: NFS with nolock, Lustre without -o flock."""
+
+ORIGINALS = "originals"
+"""The port of recordings as the source gave them."""
 
 PortType = type[Record] | type[Folder]
 
@@ -198,8 +205,11 @@ def _execute(
     start = Start.of(stage.name, stage.code(), config.identity())
     key = _key(start, digests)
     if all(manifests.finished_key(outputs[name]) == key for name in stage.outputs):
-        log.info("%s: up to date, nothing to do", stage.name)
-        return False
+        if all(manifests.is_whole(outputs[name]) for name in stage.outputs):
+            log.info("%s: up to date, nothing to do", stage.name)
+            return False
+        log.info("%s: files of its outputs are gone or cut; they are made again", stage.name)
+    _verify_inputs(stage, read, inputs)
     continued = [name for name in stage.outputs if manifests.begin(outputs[name], key)]
     if continued:
         log.info("%s: continuing an interrupted run (%s)", stage.name, ", ".join(continued))
@@ -215,6 +225,16 @@ def _execute(
     log.info("%s: done in %s", stage.name, clock(wall_s))
     _write_timing(stage, outputs, wall_s)
     return True
+
+
+def _verify_inputs(stage: Stage, read: Mapping[str, Manifest], inputs: Mapping[str, Path]) -> None:
+    """Raises CorruptDataError for an input whose bytes are not those that were sealed.
+
+    Original recordings are verified one by one, by whoever opens them (audio/originals.py).
+    """
+    for name, manifest in read.items():
+        if name != ORIGINALS:
+            manifests.verify_files(inputs[name], manifest)
 
 
 def _require_unchanged(
@@ -248,6 +268,10 @@ def _alone(stage: Stage, outputs: Mapping[str, Path]) -> Iterator[None]:
         except BlockingIOError:
             log.info("%s: another run is writing here; waiting for it to end", stage.name)
             fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            log.warning("%s: %s has no locks; see to it that no second run writes here", stage.name, folder.parent)
         yield
 
 

@@ -26,11 +26,12 @@ UPLOAD_LIMITS = DecodeLimits(
     max_bytes=25 * 2**20,
     min_duration_s=0.1,
     max_duration_s=20 * 60.0,
-    min_rate_hz=4000,
+    min_rate_hz=16_000,
     max_rate_hz=192_000,
-    max_channels=8,
+    max_channels=2,
     max_tag_chars=1_000_000,
 )
+"""Rates and channels are those of the catalogue (params.yaml): what ingest refuses, the endpoint refuses."""
 FILE_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_bytes": 2 * 2**30})
 """One's own file need not travel."""
 

@@ -71,7 +71,11 @@ def name_of(place: str) -> str:
 
 
 def digest(place: str) -> str:
-    return hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    try:
+        data = place.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        data = place.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()[:8]
 
 
 def slug(text: str) -> str:
@@ -87,7 +91,10 @@ def clean(text: str) -> str:
 
 
 def _stem(uri: str) -> str:
-    return Path(unquote(urlsplit(uri).path if "://" in uri else uri)).stem
+    try:
+        return Path(unquote(urlsplit(uri).path if "://" in uri else uri)).stem
+    except ValueError:  # http://[::1/a
+        return Path(uri).stem
 
 
 def _line(text: str | None) -> str | None:

@@ -1,36 +1,59 @@
 """The `audio_folder` source: a person's own songs, in folders of any depth. Nothing is copied; no truth is known.
 
+Every entry becomes a track: what is no recording is quarantined with its reason, and the others go on. Which files hold
+sound their content says, not their suffix.
+
 A file metadata.csv in the folder may say more, and says it before the tags do: its column `file` is the path below
 the folder, the others are those of a table (title, artist, work, album, region, tradition, language, licence ...).
 """
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from music_flamingo.audio.decode import DecodeLimits
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason, open_audio
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.sources import SourceRecording
 from music_flamingo.sources.about import describe, name_of, read_tags
-from music_flamingo.sources.licences import OWN_RECORDINGS
 from music_flamingo.sources.rows import ListingRow, read_rows
+from music_flamingo.sources.walking import FolderEntry, walk
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus")
+SUFFIXES = (
+    *(
+        ".wav",
+        ".flac",
+        ".mp3",
+        ".m4a",
+        ".ogg",
+        ".opus",
+        ".aiff",
+        ".aif",
+        ".aifc",
+        ".wma",
+        ".m4b",
+        ".aac",
+        ".oga",
+        ".mka",
+    ),
+    *(".webm", ".mp4", ".ape", ".wv", ".caf", ".au", ".w64", ".ac3", ".amr", ".3gp", ".mp2", ".tta", ".dsf"),
+)
+"""Of files that claim to be sound; others are opened too."""
+NOT_AUDIO = "not_audio"
 METADATA = "metadata.csv"
 
 
 class AudioFolderConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    uses: ClassVar = (OWN_RECORDINGS,)
     kind: Literal["audio_folder"]
     path: str
     """A folder of wav, flac, mp3, m4a, ogg or opus files, at any depth."""
@@ -39,15 +62,17 @@ class AudioFolderConfig(BaseModel):
         return AudioFolderSource(Path(self.path), limits)
 
     def listing_sha256(self) -> str:
-        """Stands for what the folder holds: names, sizes and times of change of its audio files and metadata.csv."""
-        root = _checked(Path(self.path))
-        about = [METADATA] if (root / METADATA).is_file() else []
-        stats = [(p, (root / p).stat()) for p in [*_split(root)[0], *about]]
-        return sha256_json([[p, s.st_size, s.st_mtime_ns] for p, s in stats])
+        """Stands for what the folder holds: names, sizes and times of change of its files and metadata.csv."""
+        root = Path(self.path)
+        entries = walk(root, SUFFIXES, METADATA)
+        if (root / METADATA).is_file():
+            about = (root / METADATA).stat()
+            entries.append(FolderEntry(METADATA, about.st_size, about.st_mtime_ns))
+        return sha256_json([[ascii(e.name), e.num_bytes, e.mtime_ns, e.problem] for e in entries])
 
 
 class AudioFolderSource:
-    """Units are paths relative to the folder."""
+    """Units are paths relative to the folder; what is no file follows a zero byte, which no path holds."""
 
     tool = "audio_folder"
     recordings_per_unit = 1
@@ -61,12 +86,19 @@ class AudioFolderSource:
         return f"av {version('av')}"
 
     def units(self) -> Sequence[str]:
-        return list_audio(self.root)
+        return [f"{e.name}\0{e.problem}" if e.problem else e.name for e in list_entries(self.root, self.limits)]
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
-        path = self.root / unit
-        about = ListingRow(0, self._metadata.get(unit, {}))
-        yield describe(about, name_of(unit), path.as_uri(), path.as_uri(), path, read_tags(path, self.limits))
+        name, _, problem = unit.partition("\0")
+        path = self.root / name
+        about = ListingRow(0, self._metadata.get(name, {}))
+        tags: dict[str, str] = {}
+        if not problem and path.suffix.casefold() not in SUFFIXES and not holds_sound(path, self.limits):
+            problem = NOT_AUDIO
+        if not problem:
+            tags = read_tags(path, self.limits)
+        uri = path.as_uri()
+        yield describe(about, name_of(name), uri, None if problem else uri, path, tags, problem or None)
 
 
 def read_metadata(root: Path) -> dict[str, Mapping[str, str]]:
@@ -85,34 +117,44 @@ def read_metadata(root: Path) -> dict[str, Mapping[str, str]]:
 
 
 def list_audio(root: Path) -> list[str]:
-    """Audio files relative to the folder, in order. Raises UserError for a folder that is missing or holds none."""
-    audio, others = _split(_checked(root))
-    if others:
-        kinds = ", ".join(f"{count} {suffix or '(no suffix)'}" for suffix, count in sorted(others.items()))
-        log.info("%s: %d audio files; passed over: %s", root, len(audio), kinds)
+    """Files that claim to be audio, relative to the folder, in order. Raises UserError for a folder without any."""
+    audio = [e.name for e in walk(root, SUFFIXES, METADATA) if _claims_sound(e)]
     if not audio:
-        raise UserError(
-            f"{root} holds no {', '.join(s[1:] for s in SUFFIXES)} file"
-            f" ({others.total()} other files). Give a folder that does."
-        )
+        raise _no_audio(root, Counter())
     return audio
 
 
-def _checked(root: Path) -> Path:
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder. Set ingest.source.path to a folder of audio files.")
-    return root
+def list_entries(root: Path, limits: DecodeLimits) -> list[FolderEntry]:
+    """All that lies in a folder. Raises UserError for one that is missing or holds no sound at all."""
+    entries = walk(root, SUFFIXES, METADATA)
+    others = Counter(e.problem or Path(e.name).suffix.casefold() for e in entries if not _claims_sound(e))
+    if len(entries) == others.total() and not any(
+        e.problem is None and holds_sound(root / e.name, limits) for e in entries
+    ):
+        raise _no_audio(root, others)
+    if others:
+        kinds = ", ".join(f"{count} {suffix or '(no suffix)'}" for suffix, count in sorted(others.items()))
+        log.info(
+            "%s: %d audio files; looked into for sound: %s", ascii(str(root)), len(entries) - others.total(), kinds
+        )
+    return entries
 
 
-def _split(root: Path) -> tuple[list[str], Counter[str]]:
-    """(audio files relative to the folder, in order; how many other files of each suffix)."""
-    audio, others = [], Counter[str]()
-    for path in sorted(root.rglob("*")):
-        if not path.is_file():
-            continue
-        # hidden files are the system's: `._song.mp3` is no song
-        if path.suffix.casefold() in SUFFIXES and not path.name.startswith("."):
-            audio.append(str(path.relative_to(root)))
-        else:
-            others[path.suffix.casefold()] += 1
-    return audio, others
+def holds_sound(path: Path, limits: DecodeLimits) -> bool:
+    """Whether a file is a recording, good or bad: text and pictures are none."""
+    try:
+        with open_audio(path, limits):
+            return True
+    except BadAudioError as error:
+        return error.reason not in (QuarantineReason.UNREADABLE, QuarantineReason.EMPTY)
+    except OSError:
+        return os.access(path, os.F_OK)
+
+
+def _claims_sound(entry: FolderEntry) -> bool:
+    return entry.problem is None and Path(entry.name).suffix.casefold() in SUFFIXES
+
+
+def _no_audio(root: Path, others: Counter[str]) -> UserError:
+    few = ", ".join(s[1:] for s in SUFFIXES[:6])
+    return UserError(f"{root} holds no {few} file ({others.total()} other files). Give a folder that does.")

@@ -6,6 +6,7 @@ is untrusted.
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ FIELDS = (
 )
 """What is read of a row; other columns are passed over."""
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+MAX_CELL_CHARS = 2**20
+"""Of a cell: a longer one is a mistake, such as a quote that is never closed."""
 SPLITS: tuple[str, ...] = get_args(Split)
 
 
@@ -65,6 +68,9 @@ def _row(line: int, found: Mapping[str, object], names: Mapping[str, str], probl
             problem = problem or f"{column} is no text"
             continue
         values[field] = str(value)
+        if len(values[field]) > MAX_CELL_CHARS:
+            problem = problem or f"{column} has {len(values[field])} characters, more than {MAX_CELL_CHARS}"
+            del values[field]
     if "split" in values and values["split"] not in SPLITS:
         problem = problem or f"split is {values['split']!r}, not one of {', '.join(SPLITS)}"
     return ListingRow(line, values, problem)
@@ -74,6 +80,7 @@ Found = tuple[int, Mapping[str, object], str | None]
 
 
 def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[Found]:
+    csv.field_size_limit(sys.maxsize)  # long cells are refused one by one, not with the whole table
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         header = next(reader, [])
@@ -98,6 +105,9 @@ def _json_rows(path: Path, needed: Sequence[str]) -> Iterator[Found]:
                 value = json.loads(text)
             except ValueError as error:
                 yield line, {}, f"no JSON: {error}"
+                continue
+            except RecursionError:
+                yield line, {}, "its JSON is nested too deeply"
                 continue
             yield (line, value, None) if isinstance(value, dict) else (line, {}, "no JSON object")
 

@@ -6,24 +6,27 @@ listing lies in Arrow columns: a million rows take some hundred megabytes.
 
 import json
 import logging
+import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.audio.decode import DecodeLimits
+from music_flamingo.audio.originals import file_uri_path
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file, sha256_json
 from music_flamingo.sources import Listed, SourceRecording
-from music_flamingo.sources.about import describe, name_of, read_tags
+from music_flamingo.sources.about import clean, describe, name_of, read_tags
 from music_flamingo.sources.licences import LISTED_RECORDINGS
 from music_flamingo.sources.object_store import S3Access
 from music_flamingo.sources.rows import FIELDS, ListingRow, read_rows
@@ -35,6 +38,8 @@ SAFE_ID = re.compile(r"\w[\w.\-]{0,127}")
 """Ids name files."""
 ROWS_AT_ONCE = 10_000
 SHOWN_PROBLEMS = 20
+MAX_URI_CHARS = 4096
+"""Of a path on Linux."""
 SCHEMA = pa.schema([("line", pa.int64()), ("problem", pa.string()), *((f, pa.large_string()) for f in FIELDS)])
 
 
@@ -93,8 +98,8 @@ class TableListing(Sequence[str]):
         for batch in self._table.select(["uri"]).to_batches(ROWS_AT_ONCE):
             for uri in batch["uri"].to_pylist():
                 path = local_path(uri, root) if uri else None
-                if path is not None and path.is_file():
-                    state = path.stat()
+                state = _state(path) if path is not None else None
+                if state is not None:
                     found.append([state.st_size, state.st_mtime_ns])
         return sha256_json(found)
 
@@ -122,21 +127,28 @@ def read_listing(path: Path, columns: dict[str, str], *, has_s3: bool) -> TableL
 def _checked(row: ListingRow, path: Path, has_s3: bool) -> dict[str, Any]:
     """A row of SCHEMA, with an id in any case."""
     uri, problem = row.values.get("uri", ""), row.problem or _uri_problem(row.values.get("uri", ""), has_s3)
-    track_id = row.values.get("id") or name_of(uri)
+    track_id = row.values.get("id") or name_of(uri[:MAX_URI_CHARS])
     if not problem and not SAFE_ID.fullmatch(track_id):
         problem = f"the id {track_id[:40]!r} holds other signs than letters, digits, dots and dashes, or too many"
     if problem:
         track_id = name_of(f"{path.name}-line-{row.line}")
         problem = f"bad_row:{path.name}, line {row.line}: {problem}"
-    return {**row.values, "line": row.line, "problem": problem, "id": track_id}
+    values = {name: clean(value) for name, value in row.values.items()}
+    return {**values, "line": row.line, "problem": problem, "id": track_id}
 
 
 def _uri_problem(uri: str, has_s3: bool) -> str | None:
     if not uri:
         return "it has no uri"
-    scheme = urlsplit(uri).scheme if "://" in uri or uri.startswith("file:") else ""
+    if len(uri) > MAX_URI_CHARS or "\0" in uri:
+        return f"its uri has {len(uri)} characters or a zero byte; no place is called so"
+    try:
+        uri.encode()
+        parts = urlsplit(uri if "://" in uri or uri.startswith("file:") else "")
+    except ValueError as error:
+        return f"its uri cannot be read ({error})"
+    scheme = parts.scheme
     if scheme == "s3":
-        parts = urlsplit(uri)
         if not has_s3:
             return "an s3: uri, and ingest.source.s3 says of no store"
         return None if parts.netloc and parts.path.strip("/") else "an s3: uri reads s3://bucket/key"
@@ -159,8 +171,17 @@ def _refuse_repeated(path: Path, table: pa.Table) -> None:
 def local_path(uri: str, root: Path) -> Path | None:
     """Where a path or a file: uri leads; None for other uris."""
     if uri.startswith("file:"):
-        return Path(unquote(urlsplit(uri).path))
+        return file_uri_path(uri)
     return None if "://" in uri else root / uri
+
+
+def _state(path: Path) -> os.stat_result | None:
+    """Of a file; None where there is none, or its name is too long or otherwise none."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return state if stat.S_ISREG(state.st_mode) else None
 
 
 class TableSource(Listed):
@@ -189,7 +210,7 @@ class TableSource(Listed):
             parts = urlsplit(values["uri"])
             key = values["uri"].removeprefix(f"s3://{parts.netloc}/")
             yield fetched(self._access, parts.netloc, key, row, track_id, originals, self._limits)
-        elif path.is_file():
+        elif _state(path) is not None:
             yield describe(row, track_id, path.as_uri(), path.as_uri(), path, read_tags(path, self._limits))
         else:
             yield describe(row, track_id, path.as_uri(), None, path, {}, "missing")

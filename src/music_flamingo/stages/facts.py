@@ -16,9 +16,11 @@ from pydantic import Field
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, decode_original
 from music_flamingo.audio.originals import open_original
-from music_flamingo.core.errors import UserError
+from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
 from music_flamingo.core.parallel import map_shards
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
+from music_flamingo.core.record import QUARANTINED
+from music_flamingo.core.shards import shard_paths
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.mir import (
     BeatTracker,
@@ -55,6 +57,7 @@ Tool = TypeVar("Tool")
 
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
+ORIGINAL_MISSING, ORIGINAL_CHANGED = "original_missing", "original_changed"
 NO_TRACK = "upload"
 """The id of a recording that belongs to no catalogue."""
 
@@ -124,9 +127,15 @@ class MeasureTrack:
         from threadpoolctl import threadpool_limits
 
         config = FactsConfig.model_validate_json(self.config_json)
-        path = open_original(track, self.originals_root)
         try:
+            path = open_original(track, self.originals_root)
             signal = to_signal(*decode_original(path, config.limits))
+        except (MissingInputError, CorruptDataError, OSError) as error:
+            # a song of one's own that was moved or replaced since ingest is that song's affair; a port's file is not
+            if not str(track.original).startswith("file:"):
+                raise
+            reason = ORIGINAL_CHANGED if isinstance(error, CorruptDataError) else ORIGINAL_MISSING
+            return [_nothing(track, f"original: {error}").quarantined(reason)]
         except BadAudioError as error:
             return [_nothing(track, f"decoding: {error}").quarantined(error.reason)]
         # one thread: two processes share two cores, and sums keep their order
@@ -197,7 +206,20 @@ def _nothing(track: Track, problem: str) -> Facts:
 def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts: Writer[Facts]) -> Metrics:
     work = MeasureTrack(config.model_dump_json(), originals.root)
     map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks")
+    _require_originals(facts)
     return _count(facts)
+
+
+def _require_originals(facts: Writer[Facts]) -> None:
+    """Raises MissingInputError where not one original is there: a disk that is away concerns everything."""
+    statuses = facts.columns("status")["status"].to_pylist()
+    if len(statuses) > 1 and all(s == QUARANTINED + ORIGINAL_MISSING for s in statuses):
+        for path in shard_paths(facts.root):
+            path.unlink()
+        raise MissingInputError(
+            f"none of the {len(statuses)} original recordings is where ingest found it: is their disk away? Bring "
+            "them back, or run ingest again."
+        )
 
 
 def _count(facts: Writer[Facts]) -> Metrics:

@@ -22,6 +22,7 @@ from music_flamingo.audio.fingerprint import FingerprintChoice, FingerprintKind,
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
 from music_flamingo.audio.measure import hear, samples_sha256
 from music_flamingo.core.hashing import sha256_file
+from music_flamingo.core.memory import limited_memory
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Writer
 from music_flamingo.core.progress import Progress
@@ -43,6 +44,9 @@ from music_flamingo.sources.splits import SplitConfig
 from music_flamingo.sources.table import TableConfig
 
 log = logging.getLogger(__name__)
+
+DECODING_BYTES = 2 * 2**30
+"""Of memory for one recording: 20 minutes at 192 kHz take a quarter of it."""
 
 
 class IngestConfig(StageConfig):
@@ -71,17 +75,22 @@ class IngestConfig(StageConfig):
 def take_in(recording: SourceRecording, limits: DecodeLimits, kind: FingerprintKind, provenance: Provenance) -> Track:
     """A recording as a track; a bad one quarantined with its reason. The split is dealt later."""
     heard, status, source_sha256 = None, OK, ""
+    uri = clean(recording.uri)
     try:
         _check(recording, limits)
         source_sha256 = sha256_file(recording.path)
-        heard = hear(recording.path, limits)
+        with limited_memory(DECODING_BYTES):
+            heard = hear(recording.path, limits)
     except BadAudioError as error:
-        log.warning("%s is quarantined: %s", recording.uri, error)
+        log.warning("%s is quarantined: %s", uri, error)
         status = QUARANTINED + error.reason
+    except MemoryError:
+        log.warning("%s is quarantined: it takes more than %d MiB to decode", uri, DECODING_BYTES // 2**20)
+        heard, status = None, QUARANTINED + QuarantineReason.TOO_COSTLY
     except Problem as problem:
         status = QUARANTINED + str(problem)
     except OSError as error:
-        log.warning("%s cannot be read: %s", recording.uri, error)
+        log.warning("%s cannot be read: %s", uri, error.strerror)
         status = QUARANTINED + QuarantineReason.UNREADABLE
     flac = encode_flac(heard.model_copy) if heard else None
     return Track(

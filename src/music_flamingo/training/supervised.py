@@ -14,7 +14,7 @@ from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.context import MARKS, Hearing
 from music_flamingo.model.files import load_model, load_processor, save_model
-from music_flamingo.training import sft_trainer as sft
+from music_flamingo.training.backend import supervised_backend
 from music_flamingo.training.data.audio import Recordings, SoundBank
 from music_flamingo.training.data.collator import Branches, LessonCollator
 from music_flamingo.training.data.item_store import Shelf
@@ -125,7 +125,7 @@ def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: InputF
     torch.set_num_threads(config.threads)
     join(config.hardware)
     _, processor = load_processor(start.root)
-    model, history = sft.train(
+    model, history = supervised_backend()(
         lambda: load_model(start.root)[0],
         processor,
         prepared.lessons,

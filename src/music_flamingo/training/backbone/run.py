@@ -20,10 +20,10 @@ from music_flamingo.core.shards import write_atomic
 from music_flamingo.model.context import Hearing
 from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.records import Utterance
-from music_flamingo.training import sft_trainer as sft
 from music_flamingo.training.backbone.evaluation import TranscriptErrorRate, examine, logged
 from music_flamingo.training.backbone.schedule import SpeechPlan, plan_phase
 from music_flamingo.training.backbone.settings import TASKS, Phase, SpeechTask, SpeechTraining
+from music_flamingo.training.backend import supervised_backend
 from music_flamingo.training.data.audio import SoundBank
 from music_flamingo.training.data.collator import Branches, LessonCollator
 from music_flamingo.training.log import Line, log_lines
@@ -123,7 +123,7 @@ def _phase(
     if not from_first(lambda: (folder / DONE).is_file()):
         model_config, processor = load_processor(start)
         plan = plan_phase(phase, _taught(utterances), Hearing.of(processor, model_config), seed)
-        model, history = sft.train(
+        model, history = supervised_backend()(
             lambda: load_model(start)[0],
             processor,
             plan.lessons,

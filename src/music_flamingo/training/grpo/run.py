@@ -18,13 +18,13 @@ from music_flamingo.model.files import load_model, load_processor, save_model
 from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
 from music_flamingo.rewards.judge import can_be_scored
+from music_flamingo.training.backend import grpo_backend
 from music_flamingo.training.data.audio import Recordings, SoundBank
 from music_flamingo.training.data.items import Curriculum, TrainingItem, curriculum, item_of_example
 from music_flamingo.training.data.samples import WindowRule
-from music_flamingo.training.grpo import trainer as grpo
 from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_doubtful, within_reach
 from music_flamingo.training.grpo.rollouts import collect
-from music_flamingo.training.grpo.trainer import GrpoPrompt
+from music_flamingo.training.grpo.trainer import GrpoPrompt, rules_of, task_of
 from music_flamingo.training.log import log_lines, write_log, write_plan
 from music_flamingo.training.scale.distributed import device_of, from_first, join, leave
 from music_flamingo.training.settings import GrpoConfig
@@ -64,7 +64,7 @@ def prepare(
 ) -> Questions:
     model_config, processor = load_processor(start.root)
     items = [item_of_example(e, think=True) for e in examples]
-    scorable = [item for item in items if can_be_scored(grpo.task_of(item), grpo.rules_of(config))]
+    scorable = [item for item in items if can_be_scored(task_of(item), rules_of(config))]
     if unscorable := len(items) - len(scorable):
         log.warning("%s: %d examples are left out: no reward applies to them", stage, unscorable)
     recordings, hearing = Recordings([tracks]), Hearing.of(processor, model_config)
@@ -116,7 +116,7 @@ def reinforce(
     prompts = from_first(lambda: plan_prompts(config, questions, _listener(config, start)))
     work = out.work / "checkpoints"
     processor = questions.processor
-    model, history = grpo.train(
+    model, history = grpo_backend()(
         lambda: load_model(start.root)[0], processor, prompts, questions.bank, config, work=work, label=stage
     )
     leave()

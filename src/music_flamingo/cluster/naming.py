@@ -1,0 +1,19 @@
+"""Names of resources: what a person wrote (a profile, a run, a step) as Kubernetes takes it."""
+
+import re
+
+from music_flamingo.core.errors import UserError
+
+MOST = 63
+"""Characters of a name that may become a label's value or a host's, too."""
+
+
+def resource_name(text: str, most: int = MOST) -> str:
+    """Lower case letters, digits and single hyphens, beginning and ending with a letter or digit, `most` at most.
+
+    Raises UserError where nothing of the text is left.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:most].strip("-")
+    if not name:
+        raise UserError(f"{text!r} gives no name of a resource: it needs a letter a to z or a digit.")
+    return name
