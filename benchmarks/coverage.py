@@ -37,8 +37,8 @@ def main() -> None:
             lines.append(f"| {correlation} | {size} | {' | '.join(f'{100 * c:.1f}' for c in row)} |")
             print(lines[-1], flush=True)
     inside = sum(WANTED[0] <= c <= WANTED[1] for c in cells)
-    lines += ["", f"{inside} of {len(cells)} cells lie within 93 to 97 %; the least is {100 * min(cells):.1f} %, the most "
-              f"{100 * max(cells):.1f} %. {draws} draws a cell."]  # fmt: skip
+    ends = f"the least is {100 * min(cells):.1f} %, the most {100 * max(cells):.1f} %"
+    lines += ["", f"{inside} of {len(cells)} cells lie within 93 to 97 %; {ends}. {draws} draws a cell."]
     publish("coverage", "Coverage of intervals", lines, notes=["one thread"])
 
 
