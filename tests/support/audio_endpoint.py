@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-Reply = Callable[[str, bytes | None], str | None]
-"""(words, audio bytes or None) -> the reply; None is answered with status 400."""
+Reply = Callable[[str, bytes | None], str | int | None]
+"""(words, audio bytes or None) -> the reply; a number is the status of an error, None is status 400."""
 
 
 class AudioEndpoint:
@@ -29,7 +29,7 @@ class AudioEndpoint:
         self._server.shutdown()
         self._server.server_close()
 
-    def chat(self, body: dict) -> dict | None:
+    def chat(self, body: dict) -> dict | int | None:
         content = body["messages"][0]["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         words = "".join(p["text"] for p in parts if p["type"] == "text")
@@ -37,8 +37,8 @@ class AudioEndpoint:
         with self._lock:
             self.calls.append((words, sounds[0] if sounds else None))
         said = self.reply(words, sounds[0] if sounds else None)
-        if said is None:
-            return None
+        if said is None or isinstance(said, int):
+            return said
         return {"choices": [{"index": 0, "message": {"role": "assistant", "content": said}}]}
 
     def embeddings(self, body: dict) -> dict:
@@ -52,8 +52,9 @@ class AudioEndpoint:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 answer = endpoint.embeddings(body) if self.path.endswith("embeddings") else endpoint.chat(body)
-                data = json.dumps(answer if answer is not None else {"error": {"message": "no"}}).encode()
-                self.send_response(200 if answer is not None else 400)
+                status = 400 if answer is None else answer if isinstance(answer, int) else 200
+                data = json.dumps(answer if status == 200 else {"error": {"message": "no"}}).encode()
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

@@ -78,7 +78,7 @@ def test_an_interrupted_evaluation_goes_on_with_what_is_missing(tmp_path):
     alive = [True, True, False]
 
     def reply(words, sound):
-        return "jazz" if not alive or alive.pop(0) else None
+        return "jazz" if not alive or alive.pop(0) else 403
 
     with AudioEndpoint(reply) as server:
         with pytest.raises(UserError, match="1 of 3 questions have no answer yet"):
@@ -120,7 +120,8 @@ def test_a_judges_unreadable_words_are_counted_and_get_no_points(tmp_path):
     with AudioEndpoint(reply) as server:
         outcome = evaluate(replace(request, model=server.url, judge=server.url, judge_model="judge"))
     row = outcome.headline("coverage")
-    assert (row.n, row.value, row.unjudged) == (2, 4.0, 1)
+    assert (row.n, row.value, row.unjudged) == (2, None, 1), "half of the replies are no basis for a figure"
+    assert "no figure: 1 of 2 unjudged" in (tmp_path / "out/songcaps/results.md").read_text()
     assert outcome.run.judge == "judge" and set(outcome.run.prompts) >= {"judge_coverage", "judge_correctness"}
 
 
@@ -220,7 +221,7 @@ def test_the_command_line_asks_an_endpoint_and_shows_the_table(tmp_path, capsys)
         status = main([*arguments, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--conditions"])
         assert status == 0 and all("Think in think tags" in words for words, _ in server.calls)
     shown = capsys.readouterr().out
-    assert "| GTZAN genre | strict | 3 | 33.3" in shown
+    assert "| GTZAN genre | ears | strict | 3 | 33.3" in shown
     assert main(["compare", str(tmp_path / "out"), str(tmp_path / "out")]) == 0
     assert "no clear difference" in capsys.readouterr().out
 

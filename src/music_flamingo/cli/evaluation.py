@@ -32,6 +32,8 @@ def add_to(commands: Commands) -> None:
     ask.add_argument("--think", action=argparse.BooleanOptionalAction, default=None, help="ask for thoughts first")
     ask.add_argument("--max-new-tokens", type=int)
     ask.add_argument("--batch-size", type=int, help="what an interruption may cost (default: 16)")
+    ask.add_argument("--timeout", dest="timeout_s", type=float, metavar="SECONDS",
+                     help="of an endpoint: of one try (default: 180; five tries)")  # fmt: skip
     ask.add_argument("--seed", type=int, help="of controls, orders and resamples")
     ask.add_argument(
         "--silence",
@@ -59,6 +61,9 @@ def add_to(commands: Commands) -> None:
     )
     compare.add_argument("first", type=Path, help="a folder that `mf evaluate` wrote")
     compare.add_argument("second", type=Path)
+    compare.add_argument(
+        "--unlike", action="store_true", help="compare runs with other prompts, limits or versions too"
+    )
 
     ratings = add_command(
         commands,
@@ -107,7 +112,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace) -> int:
     from music_flamingo.evaluation.comparing import compare, comparison_markdown
 
-    print(comparison_markdown(compare(arguments.first, arguments.second)))
+    print(comparison_markdown(compare(arguments.first, arguments.second, allow_unlike=arguments.unlike)))
     return 0
 
 

@@ -56,7 +56,10 @@ def key_of(model: Model, question: BenchmarkQuestion, digests: Digests) -> str:
 def answer_all(
     model: Model, questions: Sequence[BenchmarkQuestion], ledger: Ledger[LedgerEntry], batch_size: int
 ) -> dict[tuple[str, str], LedgerEntry]:
-    """(condition, item id) -> its answer. Raises UserError when some are still missing, after all others are kept."""
+    """(condition, item id) -> its answer. What an endpoint refuses counts as unanswered.
+
+    Raises UserError when some are still missing, after all others are kept, and when every question was refused.
+    """
     digests = Digests()
     keys = [key_of(model, question, digests) for question in questions]
     waiting: dict[str, BenchmarkQuestion] = {}
@@ -64,17 +67,23 @@ def answer_all(
         if key not in ledger.entries:
             waiting.setdefault(key, question)
     failures: list[Failed] = []
+    refused: list[LedgerEntry] = []
     pending = list(waiting.items())
     with Progress("evaluate", len(pending), "answers") as progress:
         silent_batches = 0
         for start in range(0, len(pending), batch_size):
             batch = pending[start : start + batch_size]
-            failed = _answer_batch(model, batch, ledger)
+            failed, not_taken = _answer_batch(model, batch, ledger)
             failures += failed
-            silent_batches = silent_batches + 1 if len(failed) == len(batch) else 0
+            refused += not_taken
+            silent_batches = silent_batches + 1 if len(failed) + len(not_taken) == len(batch) else 0
             progress.advance(len(batch))
             if silent_batches == MAX_FAILED_IN_A_ROW:
                 break
+    if refused and not ledger.entries:
+        raise UserError(f"the endpoint refused all {len(refused)} questions that it was asked: {refused[-1].problem}")
+    if refused:
+        ledger.add(refused)
     missing = sum(key not in ledger.entries for key in keys)
     if missing:
         why = failures[-1].message if failures else "unknown"
@@ -87,14 +96,17 @@ def answer_all(
 
 def _answer_batch(
     model: Model, batch: Sequence[tuple[str, BenchmarkQuestion]], ledger: Ledger[LedgerEntry]
-) -> list[Failed]:
+) -> tuple[list[Failed], list[LedgerEntry]]:
+    """(what is to be asked again, what the endpoint does not take); answers go into the ledger."""
     said = model.answer([ModelInput(question.prompt, question.sound) for _, question in batch])
-    answers, failed = [], []
+    answers: list[LedgerEntry] = []
+    failed: list[Failed] = []
+    refused: list[LedgerEntry] = []
     for (key, question), words in zip(batch, said, strict=True):
         if isinstance(words, Failed):
             failed.append(words)
             continue
-        answers.append(
+        (refused if words.refused else answers).append(
             LedgerEntry(
                 key=key,
                 item_id=question.item.id,
@@ -107,4 +119,4 @@ def _answer_batch(
         )
     if answers:
         ledger.add(answers)
-    return failed
+    return failed, refused

@@ -20,13 +20,13 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.core.http import Failed
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.asking import answer_all, questions_of
-from music_flamingo.evaluation.benchmarks import Benchmark, BenchmarkItem, find
+from music_flamingo.evaluation.benchmarks import Benchmark, BenchmarkItem, find, items_of
 from music_flamingo.evaluation.contamination import contaminated, refuse, training_of
 from music_flamingo.evaluation.grading import Graded, ItemAnswer, grade_all
 from music_flamingo.evaluation.intervals import RESAMPLES
 from music_flamingo.evaluation.judges import Judge, calls_for, judge_all, prompts_of
 from music_flamingo.evaluation.ledger import Judgement, Ledger, LedgerEntry
-from music_flamingo.evaluation.models import EndpointModel, FolderModel, Model, ModelInput, ModelOutput
+from music_flamingo.evaluation.models import TIMEOUT_S, EndpointModel, FolderModel, Model, ModelInput, ModelOutput
 from music_flamingo.evaluation.outcome import (
     RUN,
     EvaluationRun,
@@ -60,6 +60,7 @@ class EvaluationRequest:
     resamples: int = RESAMPLES
     limit: int | None = None
     batch_size: int = 16
+    timeout_s: float = TIMEOUT_S
     think: bool | None = None
     max_new_tokens: int | None = None
     silence_for_none: bool = False
@@ -135,7 +136,7 @@ def evaluate(request: EvaluationRequest) -> Outcome:
 
 def _items(benchmark: Benchmark, request: EvaluationRequest) -> tuple[list[BenchmarkItem], int]:
     """(items to ask about, how many are left out because their recording is missing)."""
-    items = benchmark.items(request.data)
+    items = items_of(benchmark, request.data)
     if benchmark.counts and len(items) not in benchmark.counts:
         log.warning(
             "%s: %d items, published are %s", benchmark.name, len(items), " or ".join(map(str, benchmark.counts))
@@ -205,6 +206,7 @@ def _model(request: EvaluationRequest) -> Model:
         api_key_env=request.api_key_env,
         silence_for_none=request.silence_for_none,
         seed=request.seed,
+        timeout_s=request.timeout_s,
     )
 
 

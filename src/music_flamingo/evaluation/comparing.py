@@ -7,7 +7,7 @@ from music_flamingo.core.record import RecordPart
 from music_flamingo.evaluation import rates
 from music_flamingo.evaluation.benchmarks import find
 from music_flamingo.evaluation.grading import parts_of
-from music_flamingo.evaluation.outcome import RESULTS, read_items, read_run
+from music_flamingo.evaluation.outcome import RESULTS, EvaluationRun, read_items, read_run
 
 
 class Comparison(RecordPart):
@@ -26,15 +26,15 @@ class Comparison(RecordPart):
     verdict: str
 
 
-def compare(first: Path, second: Path) -> list[Comparison]:
+def compare(first: Path, second: Path, allow_unlike: bool = False) -> list[Comparison]:
     """Every benchmark that both folders hold (a folder of one benchmark, or of several).
 
-    Raises UserError when they have none in common.
+    Raises UserError when they have none in common, and when the runs differ in more than the model, unless allowed.
     """
     pairs = _pairs(first, second)
     if not pairs:
         raise UserError(f"{first} and {second} share no evaluated benchmark: run `mf evaluate` with both models.")
-    return [row for a, b in pairs for row in _compare(a, b)]
+    return [row for a, b in pairs for row in _compare(a, b, allow_unlike)]
 
 
 def _pairs(first: Path, second: Path) -> list[tuple[Path, Path]]:
@@ -44,10 +44,30 @@ def _pairs(first: Path, second: Path) -> list[tuple[Path, Path]]:
     return [(first / name, second / name) for name in names if (second / name / RESULTS).is_file()]
 
 
-def _compare(first: Path, second: Path) -> list[Comparison]:
+def unlike(first: EvaluationRun, second: EvaluationRun) -> list[str]:
+    """What two runs of one benchmark differ in besides the model, in words."""
+    names = ("prompts", "limit", "num_items", "num_without_recording", "seed", "judge", "judge_digest", "embedder",
+             "embedder_digest", "package_version")  # fmt: skip
+    pairs = [(name, getattr(first, name), getattr(second, name)) for name in names]
+    return [f"{name} {_short(a)} and {_short(b)}" for name, a, b in pairs if a != b]
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {str(sha)[:8]}" for name, sha in value.items())
+    return str(value)[:16] or "none"
+
+
+def _compare(first: Path, second: Path, allow_unlike: bool) -> list[Comparison]:
     runs = read_run(first), read_run(second)
     if runs[0].benchmark != runs[1].benchmark:
         raise UserError(f"{first} is {runs[0].benchmark}, {second} is {runs[1].benchmark}: compare one benchmark.")
+    differences = unlike(*runs)
+    if differences and not allow_unlike:
+        raise UserError(
+            f"{first} and {second} differ in more than the model: {'; '.join(differences)}. Evaluate both alike, or "
+            "compare them nevertheless with --unlike."
+        )
     benchmark = find(runs[0].benchmark)
     items = [{g.item_id: g for g in read_items(folder) if g.condition == "audio"} for folder in (first, second)]
     compared = []

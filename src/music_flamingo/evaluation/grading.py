@@ -12,6 +12,8 @@ from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, 
 from music_flamingo.evaluation.paper import published
 
 ALL = "all"
+MAX_UNJUDGED = 0.05
+"""Share of answers whose judge cannot be read above which what is left is no sample of the model's answers."""
 
 
 class Graded(RecordPart):
@@ -47,14 +49,14 @@ class RateRow(RecordPart):
     group: str
     """`all`, or `category: Reasoning`."""
     n: int
-    value: float
-    """In the unit of the benchmark: percent, or points."""
-    low: float
-    high: float
+    value: float | None
+    """In the unit of the benchmark: percent, or points. None where too many answers are unjudged for a figure."""
+    low: float | None
+    high: float | None
     unparsed: float | None
     """Percent of the outputs that the strict reading took nothing from; None where a judge reads."""
     unjudged: int
-    """Answers whose judge could not be read: left out of the rate."""
+    """Answers whose judge could not be read: left out of the rate. Above MAX_UNJUDGED there is no rate."""
     lower_is_better: bool
     paper: float | None = None
     """What the paper reports for the whole benchmark with its audio."""
@@ -143,8 +145,13 @@ def _row(
 ) -> RateRow | None:
     measure = benchmark.measure(name)
     interval = rates.rate_interval(parts_of(graded, name), resamples, seed)
-    if interval is None:
+    unjudged = sum(g.grades[name][1] == 0 for g in graded) if benchmark.judges else 0
+    if interval is None and not unjudged:
         return None
+    has_figure = interval is not None and unjudged <= MAX_UNJUDGED * len(graded)
+    ends = (
+        [measure.scale * x for x in (interval.value, interval.low, interval.high)] if interval and has_figure else None
+    )
     paper = published(benchmark.name, name) if measure.kind != "own" and group == ALL and condition == "audio" else None
     unparsed = None if benchmark.judges else 100 * sum(g.parsed is None for g in graded) / len(graded)
     return RateRow(
@@ -155,11 +162,11 @@ def _row(
         condition=condition,
         group=group,
         n=len(graded),
-        value=measure.scale * interval.value,
-        low=measure.scale * interval.low,
-        high=measure.scale * interval.high,
+        value=ends[0] if ends else None,
+        low=ends[1] if ends else None,
+        high=ends[2] if ends else None,
         unparsed=unparsed,
-        unjudged=sum(g.grades[name][1] == 0 for g in graded) if benchmark.judges else 0,
+        unjudged=unjudged,
         lower_is_better=measure.lower_is_better,
         paper=None if paper is None else paper.value,
     )

@@ -21,7 +21,10 @@ from music_flamingo.serving.bundle import CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_
 
 DEFAULT_MAX_NEW_TOKENS = 1024
 """Of an endpoint: room for a chain of thought and its answer."""
-TIMEOUT_S = 600.0
+TIMEOUT_S = 180.0
+"""Of one try, where the user names none."""
+REFUSALS = frozenset({"http_400", "http_413", "http_415", "http_422"})
+"""What a server says to a clip that it does not take (too long, another form): asking again would change nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class ModelOutput:
     """What the server split off from the words: kept, and never part of the answer."""
     finish_reason: str = ""
     """`stop`, `length` (cut at the limit of new tokens), or what else a server says."""
+    refused: bool = False
+    """The endpoint does not take this question; `problem` says why."""
 
 
 class Model(Protocol):
@@ -116,9 +121,10 @@ class EndpointModel:
         api_key_env: str | None = None,
         silence_for_none: bool = False,
         seed: int = 0,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         """`silence_for_none`: for servers that refuse a question without a recording, as `mf serve` does."""
-        endpoint = endpoint_of(url, api_key_env)
+        endpoint = endpoint_of(url, api_key_env, timeout_s)
         self.name, self.think = model, bool(think)
         identity = {"url": endpoint.base_url, "model": model, "revision": revision, "silence": silence_for_none}
         self.digest = sha256_json(identity)
@@ -143,16 +149,18 @@ class EndpointModel:
         body = chat_body(self.name, [{"role": "user", "content": content}], self.max_new_tokens)
         call = sha256_bytes(prompt.encode())
         outcome = self._client.post("/chat/completions", lambda _: Content(json=body), chat_output, call=call)
+        if isinstance(outcome, Failed) and outcome.reason in REFUSALS:
+            return ModelOutput("", f"refused by the endpoint: {outcome.message}", refused=True)
         return outcome if isinstance(outcome, Failed) else outcome.value
 
 
-def endpoint_of(url: str, api_key_env: str | None) -> Endpoint:
+def endpoint_of(url: str, api_key_env: str | None, timeout_s: float = TIMEOUT_S) -> Endpoint:
     """Patience for a server under load. Raises UserError for an address that is none."""
     try:
         return Endpoint(
             base_url=url,
             api_key_env=api_key_env,
-            timeout_s=TIMEOUT_S,
+            timeout_s=timeout_s,
             max_tries=5,
             first_wait_s=1.0,
             max_wait_s=60.0,

@@ -11,6 +11,7 @@ from music_flamingo.evaluation import rates
 from music_flamingo.evaluation.benchmarks.base import Benchmark
 from music_flamingo.evaluation.grading import (
     ALL,
+    MAX_UNJUDGED,
     Graded,
     Position,
     RateRow,
@@ -20,7 +21,6 @@ from music_flamingo.evaluation.grading import (
     positions,
     rows_of,
 )
-from music_flamingo.evaluation.paper import published
 from music_flamingo.evaluation.recordings import TITLES, Condition
 
 RUN, ITEMS, RESULTS, TABLE = "run.json", "items.jsonl", "results.json", "results.md"
@@ -73,7 +73,9 @@ class Outcome(RecordPart):
     position_bias: float | None
     agreement_when_permuted: float | None
     num_unheard: int
-    """Recordings that could not be decoded; they count as unparsed."""
+    """Recordings that could not be heard: they count as unparsed."""
+    num_cut: int = 0
+    """Answers that ended at the limit of new tokens (`finish_reason` length)."""
 
     def headline(self, measure: str) -> RateRow | None:
         """The whole benchmark with its audio."""
@@ -91,6 +93,7 @@ def outcome_of(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded
         position_bias=position_bias(placed),
         agreement_when_permuted=agreement_when_permuted(graded),
         num_unheard=sum(bool(g.problem) for g in graded if g.condition == "audio"),
+        num_cut=sum(g.finish_reason == "length" for g in graded if g.condition == "audio"),
     )
 
 
@@ -104,7 +107,9 @@ def _controls(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded]
             ids = [i for i in heard if control != "audio" and i in by_condition[control]]
             pair = ([heard[i] for i in ids], [by_condition[control][i] for i in ids])
             ours, theirs = (parts_of(graded_items, measure.name) for graded_items in pair)
-            found = rates.paired_interval(ours, theirs, run.resamples, run.seed) if ids else None
+            unread = max((sum(p.weight == 0 for p in parts) for parts in (ours, theirs)), default=0)
+            too_many = bool(benchmark.judges) and unread > MAX_UNJUDGED * len(ids)
+            found = rates.paired_interval(ours, theirs, run.resamples, run.seed) if ids and not too_many else None
             if found is not None:
                 low, value, high = (measure.scale * x for x in (found.low, found.value, found.high))
                 differences.append(
@@ -158,8 +163,9 @@ def outcomes_below(folder: Path) -> list[Outcome]:
 def table_markdown(outcomes: Sequence[Outcome]) -> str:
     """One table over benchmarks: a line for each measure, beside the controls and the paper."""
     lines = [
-        "| benchmark | score | n | value [95 %] | unparsed % | no audio | noise | shuffled | paper | less paper |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| benchmark | model | score | n | value [95 %] | unparsed % | unjudged | no audio | noise | shuffled | paper "
+        "| less paper |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for outcome in outcomes:
         for row in (r for r in outcome.rows if r.group == ALL and r.condition == "audio"):
@@ -167,7 +173,8 @@ def table_markdown(outcomes: Sequence[Outcome]) -> str:
             cells = [_or_dash(controls.get(name)) for name in ("none", "noise", "shuffled")]
             trial = " (trial)" if outcome.run.limit is not None else ""
             lines.append(
-                f"| {row.title}{trial} | {row.measure} | {row.n} | {_value(row)} | {_or_dash(row.unparsed)} | "
+                f"| {row.title}{trial} | {outcome.run.model} | {row.measure} | {row.n} | {_value(row)} | "
+                f"{_or_dash(row.unparsed)} | {unjudged_of(row)} | "
                 f"{' | '.join(cells)} | {_or_dash(row.paper, 2)} | {_against_paper(row)} |"
             )
     return "\n".join(lines) + "\n"
@@ -191,10 +198,10 @@ def outcome_markdown(outcome: Outcome) -> str:
         "",
         "## By group",
         "",
-        "| group | score | n | value [95 %] | unparsed % |",
-        "|---|---|---:|---:|---:|",
+        "| group | score | n | value [95 %] | unparsed % | unjudged |",
+        "|---|---|---:|---:|---:|---:|",
         *(
-            f"| {r.group} | {r.measure} | {r.n} | {_value(r)} | {_or_dash(r.unparsed)} |"
+            f"| {r.group} | {r.measure} | {r.n} | {_value(r)} | {_or_dash(r.unparsed)} | {unjudged_of(r)} |"
             for r in outcome.rows
             if r.condition == "audio" and r.group != ALL
         ),
@@ -209,7 +216,7 @@ def _facts_of(outcome: Outcome) -> list[str]:
     facts = [
         f"- model {run.model}, digest `{run.model_digest[:16]}`, think {run.think}, {run.max_new_tokens} new tokens",
         f"- items {run.num_items} (published: {counts}), without recording {run.num_without_recording}, "
-        f"not decodable {outcome.num_unheard}",
+        f"unheard {outcome.num_unheard}, answers cut at the limit of new tokens {outcome.num_cut}",
         f"- prompts {', '.join(f'`{name}` {sha[:12]}' for name, sha in run.prompts.items())}; seed {run.seed}",
         f"- judge {run.judge or 'none'}; embeddings {run.embedder or 'none'}",
         f"- training data: {run.contamination}",
@@ -224,11 +231,18 @@ def _facts_of(outcome: Outcome) -> list[str]:
 
 
 def _value(row: RateRow) -> str:
+    if row.value is None:
+        return f"no figure: {unjudged_of(row)} unjudged"
     return f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
 
 
+def unjudged_of(row: RateRow) -> str:
+    """`12 of 300`, or a dash where no judge reads, or every reply was read."""
+    return f"{row.unjudged} of {row.n}" if row.unjudged else "-"
+
+
 def _against_paper(row: RateRow) -> str:
-    if row.paper is None or published(row.benchmark, row.measure) is None:
+    if row.paper is None or row.value is None or row.low is None or row.high is None:
         return "-"
     return f"{row.value - row.paper:+.1f} [{row.low - row.paper:+.1f}, {row.high - row.paper:+.1f}]"
 

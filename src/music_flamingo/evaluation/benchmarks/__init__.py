@@ -1,5 +1,8 @@
 """Every benchmark of the paper's table, one file each: BENCHMARKS maps a name to what it is."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from music_flamingo.core.errors import UserError
 from music_flamingo.evaluation.benchmarks import (
     gtzan,
@@ -52,6 +55,26 @@ def find(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
+def items_of(benchmark: Benchmark, folder: Path) -> list[BenchmarkItem]:
+    """The items of the published files, each under an id of its own: one that comes again gets `#2`, `#3`.
+
+    Raises UserError where there are none.
+    """
+    items = benchmark.items(folder)
+    if not items:
+        raise UserError(f"{folder} holds no item of {benchmark.name}: is it the published file? ({benchmark.source})")
+    taken = {item.id for item in items}
+    seen: set[str] = set()
+    named = []
+    for item in items:
+        name, number = item.id, 2
+        while name in seen or (name != item.id and name in taken):
+            name, number = f"{item.id}#{number}", number + 1
+        seen.add(name)
+        named.append(item if name == item.id else replace(item, id=name))
+    return named
+
+
 def listing() -> str:
     """All benchmarks as text: what each is, where its files come from, its licence and its scores."""
     lines = []
@@ -62,4 +85,14 @@ def listing() -> str:
     return "\n".join(lines)
 
 
-__all__ = ["BENCHMARKS", "Benchmark", "BenchmarkItem", "BenchmarkMetric", "Grade", "JudgeTask", "find", "listing"]
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "BenchmarkItem",
+    "BenchmarkMetric",
+    "Grade",
+    "JudgeTask",
+    "find",
+    "items_of",
+    "listing",
+]

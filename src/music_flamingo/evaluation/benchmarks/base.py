@@ -44,13 +44,15 @@ class BenchmarkItem:
     """(kind, name) pairs the score is broken down by: ("category", "Reasoning"), ("skill", "Instrumentation")."""
     source_ids: tuple[str, ...] = ()
     """What the recording is called elsewhere (a YouTube id, a file name): looked for in training data."""
+    unit: str = ""
+    """What answers hang together by, where it is no recording: a song of several clips, a caption, an instrument."""
     order: tuple[int, ...] = ()
     """For each option shown, its place in the file, where the benchmark has them shuffled."""
 
     @property
     def cluster(self) -> str:
-        """Questions about one recording are resampled together."""
-        return "|".join(self.audio) or self.id
+        """Questions about one recording, or of one unit, count together."""
+        return self.unit or "|".join(self.audio) or self.id
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,36 @@ def require_fields(row: Mapping[str, Any], names: Iterable[str], path: Path) -> 
     missing = [name for name in names if name not in row]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)} (it has {', '.join(row)}): is it the published file?")
+
+
+def options_of(value: object, item_id: str, path: Path) -> tuple[str, ...]:
+    """Options from a list, a JSON list in a string, or null. Raises UserError for another shape."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise UserError(
+                f"{path}, item {item_id}: choices {value!r} is no JSON list. Fetch the file again."
+            ) from error
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(option, str | int | float) for option in value):
+        raise UserError(f"{path}, item {item_id}: choices are a list of strings, not {value!r}.")
+    return tuple(str(option) for option in value)
+
+
+def rows_in(value: object, path: Path) -> list[dict[str, Any]]:
+    """Rows of a JSON file: a list, or a dict on top with one list in it (or rows by their ids)."""
+    if isinstance(value, dict):
+        lists = [part for part in value.values() if isinstance(part, list)]
+        value = (
+            lists[0]
+            if len(lists) == 1
+            else [{"id": name, **row} for name, row in value.items() if isinstance(row, dict)]
+        )
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise UserError(f"{path} holds no list of questions: is it the published file?")
+    return value
 
 
 def index_of(reference: str, options: Sequence[str], item_id: str) -> int:

@@ -12,6 +12,7 @@ def label_item(
     labels: Sequence[str],
     label: str,
     source_ids: Sequence[str] = (),
+    unit: str = "",
 ) -> BenchmarkItem:
     """`labels` as they are shown; broken down by the true label."""
     return BenchmarkItem(
@@ -23,4 +24,5 @@ def label_item(
         answer_index=list(labels).index(label),
         groups=(("category", label),),
         source_ids=(item_id, *source_ids),
+        unit=unit,
     )

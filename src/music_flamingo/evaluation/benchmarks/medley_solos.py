@@ -42,7 +42,15 @@ def read(folder: Path) -> list[BenchmarkItem]:
         name = f"Medley-solos-DB_test-{row['instrument_id']}_{row['uuid4']}"
         label = row["instrument"].strip().lower()
         items.append(
-            label_item(row["uuid4"], audio.find(f"{name}.wav", name), QUESTION, INSTRUMENTS, label, (row["song_id"],))
+            label_item(
+                row["uuid4"],
+                audio.find(f"{name}.wav", name),
+                QUESTION,
+                INSTRUMENTS,
+                label,
+                source_ids=(row["song_id"],),
+                unit=f"song {row['song_id']}",
+            )
         )
     return items
 

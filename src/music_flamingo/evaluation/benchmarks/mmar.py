@@ -11,9 +11,12 @@ from music_flamingo.evaluation.benchmarks.base import (
     Benchmark,
     BenchmarkItem,
     index_of,
+    options_of,
+    read_json,
     read_json_lines,
     require_fields,
     require_file,
+    rows_in,
     strict_choice,
 )
 from music_flamingo.evaluation.benchmarks.mmau import OFFICIAL
@@ -22,24 +25,25 @@ _FIELDS = ("id", "audio_path", "question", "choices", "answer", "modality", "cat
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
-    """Read the questions about music."""
-    path = require_file(folder, "MMAR-meta.jsonl")
+    path = require_file(folder, "MMAR-meta.jsonl", "MMAR-meta.json")
     audio = AudioIndex(folder)
     items = []
-    for number, row in enumerate(read_json_lines(path)):
+    rows = read_json_lines(path) if path.suffix == ".jsonl" else rows_in(read_json(path), path)
+    for number, row in enumerate(rows):
         require_fields(row, _FIELDS, path)
         if row["modality"] != "music":
             continue
+        name, options = str(row["id"]), options_of(row["choices"], str(row["id"]), path)
         items.append(
             BenchmarkItem(
-                id=f"{row['id']}#{number}",  # a clip can be asked about twice
-                audio=(audio.find(row["audio_path"], row["id"]),),
+                id=f"{name}#{number}",  # a clip can be asked about twice
+                audio=(audio.find(row["audio_path"], name),),
                 question=row["question"],
-                options=tuple(row["choices"]),
+                options=options,
                 reference=row["answer"],
-                answer_index=index_of(row["answer"], row["choices"], row["id"]),
+                answer_index=index_of(row["answer"], options, name),
                 groups=(("category", row["category"]), ("skill", row["sub-category"])),
-                source_ids=(row["id"], row["id"].split("_00-")[0]),
+                source_ids=(name, name.split("_00-")[0]),
             )
         )
     return items

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from music_flamingo.core.errors import UserError
 from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
@@ -16,9 +17,11 @@ from music_flamingo.evaluation.benchmarks.base import (
     Grade,
     Replies,
     index_of,
+    options_of,
     read_json,
     require_fields,
     require_file,
+    rows_in,
     strict_choice,
 )
 from music_flamingo.scoring.official import mmau_right
@@ -32,25 +35,28 @@ def read(folder: Path, part: str) -> list[BenchmarkItem]:
     """Read the music questions of one part of MMAU."""
     path = require_file(folder, FILES[part])
     audio = AudioIndex(folder)
-    return [_item(row, audio, path) for row in read_json(path) if row.get("task") == "music"]
+    return [_item(row, audio, path) for row in rows_in(read_json(path), path) if row.get("task") == "music"]
 
 
 def _item(row: dict[str, Any], audio: AudioIndex, path: Path) -> BenchmarkItem:
     require_fields(row, _FIELDS, path)
     answer = row.get("answer") or None
+    options = options_of(row["choices"], str(row["id"]), path)
+    if not options:
+        raise UserError(f"{path}, item {row['id']} has no choices: a question of MMAU has some. Fetch the file again.")
     return BenchmarkItem(
-        id=row["id"],
-        audio=(audio.find(row["audio_id"], row["id"]),),
+        id=str(row["id"]),
+        audio=(audio.find(str(row["audio_id"]), str(row["id"])),),
         question=row["question"],
-        options=tuple(row["choices"]),
+        options=options,
         reference=answer,
-        answer_index=None if answer is None else index_of(answer, row["choices"], row["id"]),
+        answer_index=None if answer is None else index_of(answer, options, str(row["id"])),
         groups=(
             ("category", row["category"]),
             ("skill", row["sub-category"]),
             ("difficulty", row["difficulty"]),
         ),
-        source_ids=(row["id"],),
+        source_ids=(str(row["id"]),),
     )
 
 
@@ -72,12 +78,13 @@ OFFICIAL = BenchmarkMetric(
 def submission(folder: Path, items: Sequence[BenchmarkItem], outputs: Mapping[str, str]) -> object:
     """The published file's music questions with the model's words, under the name that the scorer's code reads
     (`model_output`) and the one that its README gives (`model_prediction`)."""
-    rows = [row for row in read_json(require_file(folder, FILES["full"])) if row["id"] in outputs]
+    path = require_file(folder, FILES["full"])
+    rows = [row for row in rows_in(read_json(path), path) if str(row["id"]) in outputs]
     return [
         {
             **row,
-            "model_output": without_thoughts(outputs[row["id"]]),
-            "model_prediction": without_thoughts(outputs[row["id"]]),
+            "model_output": without_thoughts(outputs[str(row["id"])]),
+            "model_prediction": without_thoughts(outputs[str(row["id"])]),
         }
         for row in rows
     ]

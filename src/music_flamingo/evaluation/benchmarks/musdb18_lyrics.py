@@ -1,6 +1,7 @@
 """MUSDB18 with its lyrics extension, test songs in English (Schulze-Forster et al. 2021): corpus WER over whole songs.
 
-A lyrics file has a line `start end kind words` for each segment, times in seconds or m:ss; kind a (solo), b (several
+A lyrics file has a line `start end kind words` for each passage, some begin with `* `; times in seconds or m:ss;
+kind a (solo), b (several
 voices), c (several, different words) or d (no words). `*` stands for a word that could not be made out, `?` after one
 marks doubt: both marks are dropped from the reference.
 """
@@ -9,6 +10,7 @@ import re
 from pathlib import Path
 
 from music_flamingo.core.errors import MissingInputError, UserError
+from music_flamingo.core.lines import lines_of
 from music_flamingo.evaluation.benchmarks.base import (
     AudioIndex,
     Benchmark,
@@ -18,13 +20,13 @@ from music_flamingo.evaluation.benchmarks.sung import error_rates
 from music_flamingo.scoring.transcripts import plain_words, published_words
 
 QUESTION = "Write down the words that are sung, and nothing else."
-LYRICS = ("lyrics/test", "test_lyrics", "lyrics")
-_LINE = re.compile(r"(?P<start>[\d:.]+)\s+(?P<end>[\d:.]+)\s+(?P<kind>[abcd])(?:\s+(?P<words>.*))?")
+LYRICS = ("lyrics/test", "test_lyrics", "lyrics", "musdb_lyrics/test", "musdb18_lyrics/test", "test")
+"""The last as the archive unpacks into MUSDB18's own folder; a folder counts where it has text files."""
+_LINE = re.compile(r"(?:\*\s*)?(?P<start>[\d:.]+)\s+(?P<end>[\d:.]+)\s+(?P<kind>[abcd])(?:\s+(?P<words>.*))?")
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
-    """Read the English test songs with their lyrics."""
-    lyrics = next((folder / name for name in LYRICS if (folder / name).is_dir()), None)
+    lyrics = next((folder / name for name in LYRICS if any((folder / name).glob("*.txt"))), None)
     if lyrics is None:
         raise MissingInputError(f"{folder} holds none of the folders {', '.join(LYRICS)} with a .txt a song.")
     audio, items = AudioIndex(folder), []
@@ -39,10 +41,19 @@ def read(folder: Path) -> list[BenchmarkItem]:
     return items
 
 
+def _text(path: Path) -> str:
+    """UTF-8, else cp1252, which some of the published files are in."""
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
 def song_words(path: Path) -> str:
     """All words of a song in order. Raises UserError for a line of another form."""
     words = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(lines_of(_text(path)), 1):
         if not line.strip():
             continue
         found = _LINE.fullmatch(line.strip())
@@ -60,7 +71,7 @@ BENCHMARK = Benchmark(
     source="MUSDB18 or MUSDB18-HQ in test/, its lyrics extension (Zenodo 3989267) in lyrics/test/*.txt",
     licence="audio non-commercial, by its songs; lyrics extension for research",
     citation="Schulze-Forster et al., Phoneme Level Lyrics Alignment and Text-Informed Singing Voice Separation, 2021",
-    counts=(45,),
+    counts=(45, 46),
     items=read,
     prompt_id="benchmark_open",
     measures=error_rates(

@@ -48,7 +48,7 @@ def _item(note: str, row: dict[str, Any], what: str, audio: str, path: Path) -> 
     label = row[_FIELDS[what]].replace("_", " ")
     if label not in LABELS[what]:
         raise UserError(f"{path}: {note} has {_FIELDS[what]} {label!r}, none of {', '.join(LABELS[what])}.")
-    return label_item(note, audio, QUESTIONS[what], LABELS[what], label)
+    return label_item(note, audio, QUESTIONS[what], LABELS[what], label, unit=note.partition("-")[0])
 
 
 def _benchmark(what: str) -> Benchmark:

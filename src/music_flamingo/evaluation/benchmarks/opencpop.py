@@ -37,6 +37,7 @@ def read(folder: Path) -> list[BenchmarkItem]:
                 question=QUESTION,
                 reference=text,
                 groups=(("song", name[:4]),),
+                unit=name[:4],
                 source_ids=(name,),
             )
         )

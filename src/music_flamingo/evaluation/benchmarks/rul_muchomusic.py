@@ -39,6 +39,7 @@ def read(folder: Path) -> list[BenchmarkItem]:
             reference=row["correct_answer"],
             answer_index=0,
             source_ids=(item_id,),
+            unit=str(row.get("caption") or item_id),
         )
         items.append(permuted(item, ORDER_SEED, "rul_muchomusic"))
     return items
