@@ -12,7 +12,7 @@ from support.misbehaving import Answer, serving
 
 from music_flamingo.core import http
 from music_flamingo.core.errors import ConfigError
-from music_flamingo.core.http import Content, Endpoint, Failed, HttpReply, JsonClient, retry_after_s
+from music_flamingo.core.http import Endpoint, Failed, HttpReply, JsonClient, RequestBody, retry_after_s
 
 GOOD = Answer.of({"value": 7})
 
@@ -31,7 +31,7 @@ def read_value(parsed: Any) -> int:
 
 def ask(config: Endpoint, waits: list[float], seed: int = 0, call: str = "a") -> HttpReply[int] | Failed:
     with JsonClient(config, seed, sleep=waits.append) as client:
-        return client.post("/things", lambda attempt: Content(json={"attempt": attempt}), read_value, call=call)
+        return client.post("/things", lambda attempt: RequestBody(json={"attempt": attempt}), read_value, call=call)
 
 
 def test_a_good_reply_is_taken_at_the_first_try() -> None:
@@ -165,8 +165,8 @@ def test_an_address_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
 
 
 def test_forms_carry_fields_and_files() -> None:
-    form = Content(fields={"kinds[]": ["word", "segment"]}, files={"file": ("a.flac", b"fLaC", "audio/flac")})
-    content: Callable[[int], Content] = lambda _: form  # noqa: E731
+    form = RequestBody(fields={"kinds[]": ["word", "segment"]}, files={"file": ("a.flac", b"fLaC", "audio/flac")})
+    content: Callable[[int], RequestBody] = lambda _: form  # noqa: E731
     with serving([GOOD]) as server, JsonClient(endpoint(server.base_url), 0) as client:
         assert client.post("/audio", content, read_value, call="a") == HttpReply(7, 1)
     body = server.asked[0].body

@@ -61,7 +61,7 @@ class Endpoint(BaseModel):
 
 
 @dataclass(frozen=True)
-class Content:
+class RequestBody:
     """What is sent: `json` alone, or a form of `fields` and `files` (name -> file name, bytes, media type)."""
 
     json: Mapping[str, Any] | None = None
@@ -119,7 +119,7 @@ class JsonClient:
         self._client.close()
 
     def post(
-        self, path: str, content: Callable[[int], Content], read: Callable[[Any], T], *, call: str
+        self, path: str, content: Callable[[int], RequestBody], read: Callable[[Any], T], *, call: str
     ) -> HttpReply[T] | Failed:
         """Post `content(try)` (tries count from 1) to base_url + path until `read` takes the parsed JSON.
 
@@ -139,7 +139,7 @@ class JsonClient:
         said = trouble.message.replace(self._key, "***") if self._key else trouble.message  # some servers repeat it
         return Failed(trouble.reason, f"{self._endpoint.base_url}{path}: {said}", attempt)
 
-    def _try(self, path: str, content: Content, read: Callable[[Any], T]) -> T | _Trouble:
+    def _try(self, path: str, content: RequestBody, read: Callable[[Any], T]) -> T | _Trouble:
         import httpx
 
         ends_at = time.monotonic() + self._endpoint.timeout_s

@@ -14,7 +14,7 @@ import numpy as np
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
-from music_flamingo.core.http import Content, Failed, JsonClient
+from music_flamingo.core.http import Failed, JsonClient, RequestBody
 from music_flamingo.core.progress import Progress
 from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, Replies
 from music_flamingo.evaluation.benchmarks.mmau_pro import EMBEDDING
@@ -50,10 +50,10 @@ class Judge:
         key = sha256_json([self.digest, call.words])
         if call.task == EMBEDDING:
             body: dict[str, object] = {"model": self.name, "input": json.loads(call.words)}
-            found = self._client.post("/embeddings", lambda _: Content(json=body), _cosines, call=key)
+            found = self._client.post("/embeddings", lambda _: RequestBody(json=body), _cosines, call=key)
         else:
             body = chat_body(self.name, [{"role": "user", "content": call.words}], MAX_JUDGE_TOKENS)
-            found = self._client.post("/chat/completions", lambda _: Content(json=body), chat_words, call=key)
+            found = self._client.post("/chat/completions", lambda _: RequestBody(json=body), chat_words, call=key)
         return found if isinstance(found, Failed) else found.value
 
 

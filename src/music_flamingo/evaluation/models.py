@@ -14,7 +14,7 @@ from music_flamingo.audio.decode import BadAudioError
 from music_flamingo.core.chat import ChatCompletion, audio_part
 from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_bytes, sha256_file, sha256_json
-from music_flamingo.core.http import Content, Endpoint, Failed, JsonClient
+from music_flamingo.core.http import Endpoint, Failed, JsonClient, RequestBody
 from music_flamingo.evaluation.recordings import PlayedAudio
 from music_flamingo.prompts import render_question
 from music_flamingo.serving.bundle import CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_FILE, open_release
@@ -148,7 +148,7 @@ class EndpointModel:
             content.append(audio_part(*sent))
         body = chat_body(self.name, [{"role": "user", "content": content}], self.max_new_tokens)
         call = sha256_bytes(prompt.encode())
-        outcome = self._client.post("/chat/completions", lambda _: Content(json=body), chat_output, call=call)
+        outcome = self._client.post("/chat/completions", lambda _: RequestBody(json=body), chat_output, call=call)
         if isinstance(outcome, Failed) and outcome.reason in REFUSALS:
             return ModelOutput("", f"refused by the endpoint: {outcome.message}", refused=True)
         return outcome if isinstance(outcome, Failed) else outcome.value

@@ -89,7 +89,11 @@ class Rhythm:
 
 
 class ContentDetector(Protocol):
-    def detect(self, signal: Signal) -> Content: ...
+    """Says what a recording is of."""
+
+    def detect(self, signal: Signal) -> Content:
+        """Find music, singing and speech over time."""
+        ...
 
 
 class BeatTracker(Protocol):

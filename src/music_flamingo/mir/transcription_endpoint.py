@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.errors import UserError
-from music_flamingo.core.http import Content, Endpoint, Failed, JsonClient
+from music_flamingo.core.http import Endpoint, Failed, JsonClient, RequestBody
 from music_flamingo.mir import Signal
 from music_flamingo.mir.transcripts import (
     HeardWindow,
@@ -119,7 +119,7 @@ class EndpointLyrics:
         return heard, languages
 
     def _ask(self, samples: np.ndarray, call: str) -> TranscriptionReply:
-        form = Content(
+        form = RequestBody(
             fields={
                 "model": self.model,
                 "response_format": "verbose_json",

@@ -95,6 +95,7 @@ class Content(Measured):
 
     @property
     def singing(self) -> list[Segment]:
+        """Give the segments in which somebody sings."""
         return [segment for segment in self.heard if segment.label == "singing"]
 
 

@@ -95,6 +95,8 @@ class StreamOptions(_Part):
 
 
 class TemplateOptions(_Part):
+    """What a request says to the chat template."""
+
     enable_thinking: bool = True
     """False: a plain answer, as a vLLM that serves the release takes it."""
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from music_flamingo.core.chat import ChatChoice, ChatCompletion, audio_part
 from music_flamingo.core.hashing import sha256_bytes, sha256_json
-from music_flamingo.core.http import Content, Failed, JsonClient
+from music_flamingo.core.http import Failed, JsonClient, RequestBody
 from music_flamingo.prompts import load
 from music_flamingo.records.caption import TEACHER_FAILED
 from music_flamingo.teachers.cache import CallCache, CallTokens, Finished
@@ -115,7 +115,7 @@ class _Call(Generic[Reply]):
         """What was wrong with the last reply that came."""
         self.spent = CallTokens()
 
-    def content(self, attempt: int) -> Content:
+    def content(self, attempt: int) -> RequestBody:
         """A reply that was bad is asked for under another seed; after a busy server the call is the same.
 
         Raises TeacherUnusableError where other calls have failed too often meanwhile: no further try is made.
@@ -123,7 +123,7 @@ class _Call(Generic[Reply]):
         del attempt
         self._watch.check()
         room = {"max_tokens": self._config_tokens * self._more_room}
-        return Content(json={**self._body, **room, "seed": self._request.seed + self._num_bad})
+        return RequestBody(json={**self._body, **room, "seed": self._request.seed + self._num_bad})
 
     def read(self, answer: Any) -> tuple[Reply, Finished]:
         """The reply in a chat completion. Raises ValueError, KeyError, IndexError or TypeError for a bad one."""

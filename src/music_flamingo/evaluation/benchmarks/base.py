@@ -1,6 +1,6 @@
 """What a benchmark is: where it comes from, how its files are read, how it asks, and how an answer is graded.
 
-A benchmark is data and plain functions. Each lives in one file beside this one and reads the original files as they
+A benchmark is data and plain functions. Each lives in one file of this folder and reads the original files as they
 are distributed. It grades every answer twice: `official`, as the published scorer does, slips included (`exact`
 where none is published), and `strict`, deterministic, where what cannot be parsed is wrong and every item stays in the
 denominator.

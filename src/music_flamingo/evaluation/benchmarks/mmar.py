@@ -25,6 +25,7 @@ _FIELDS = ("id", "audio_path", "question", "choices", "answer", "modality", "cat
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the questions about music."""
     path = require_file(folder, "MMAR-meta.jsonl", "MMAR-meta.json")
     audio = AudioIndex(folder)
     items = []

@@ -26,6 +26,7 @@ _LINE = re.compile(r"(?:\*\s*)?(?P<start>[\d:.]+)\s+(?P<end>[\d:.]+)\s+(?P<kind>
 
 
 def read(folder: Path) -> list[BenchmarkItem]:
+    """Read the English test songs with their lyrics."""
     lyrics = next((folder / name for name in LYRICS if any((folder / name).glob("*.txt"))), None)
     if lyrics is None:
         raise MissingInputError(f"{folder} holds none of the folders {', '.join(LYRICS)} with a .txt a song.")
