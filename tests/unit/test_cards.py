@@ -13,7 +13,7 @@ from support.songs import make_facts, make_track, params, run_stage, write_port
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.record import arrow_schema, read_parquet
 from music_flamingo.core.shards import shard_paths
-from music_flamingo.mir.licences import CHORDINO
+from music_flamingo.mir.choices.chords import CHORDINO
 from music_flamingo.products.cards.front_matter import features
 from music_flamingo.products.cards.parts import public
 from music_flamingo.products.cards.tables import Spread, table

@@ -15,11 +15,15 @@ Mask = Annotated[torch.Tensor, TensorShape("num_chunks", "frames")]
 
 
 class AnyWindowAudioInputs(audioflamingo3.AudioFlamingo3FeatureInputs):  # type: ignore[misc]
+    """Audio inputs with a window of any size."""
+
     input_features: Features
     feature_attention_mask: Mask
 
 
 class AnyWindowMusicInputs(musicflamingo.MusicFlamingoFeatureInputs):  # type: ignore[misc]
+    """Inputs of Music Flamingo with a window of any size."""
+
     input_features: Features
     feature_attention_mask: Mask
 

@@ -1,4 +1,4 @@
-"""Which tool measures which fact: one file a group of facts, one small configuration a tool, told apart by `kind`.
+"""Which tool measures which fact: one file a group of facts, one small configuration a tool, chosen by `kind`.
 
 A new tool for a known fact is its adapter in mir/, its choice here with its licence and a place in the one union below
 it, a row in docs/reference/mir.md and a test. Nothing is imported before `open()`, so a configuration is read quickly
