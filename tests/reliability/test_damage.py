@@ -1,6 +1,11 @@
 """Damage is noticed: a flipped bit or a lost file in any port. Number 17 of what must hold."""
 
+import errno
+import fcntl
+import os
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -94,3 +99,22 @@ def test_a_shard_of_more_than_two_gib_in_one_column_is_written_and_read(tmp_path
     write_table(tmp_path / "part-00000.parquet", Sound, table)
     del table
     assert sum(len(s.data) for s in read_parquet(tmp_path / "part-00000.parquet", Sound)) == 256 * len(one)
+
+
+def test_a_file_system_without_locks_is_named_and_the_stage_runs(tmp_path, monkeypatch, caplog):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert run(MAKE, tmp_path)
+    assert "has no locks" in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["LC_ALL=C", "LC_ALL=tr_TR.ISO-8859-9"])
+def test_a_command_runs_under_an_odd_locale_and_without_a_home(encoding, tmp_path):
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "PYTHONUTF8": "0"}
+    name, _, value = encoding.partition("=")
+    command = [sys.executable, "-m", "music_flamingo.cli", "params", "ingest"]
+    environment |= {name: value, "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "max_bytes" in done.stdout, done.stderr

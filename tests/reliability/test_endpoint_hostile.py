@@ -40,7 +40,7 @@ def answers_still(server: str) -> None:
 # --- recordings that swell (4) ---------------------------------------------------------------------------------------
 
 
-def silence(hours: float, rate_hz: int = 8000) -> str:
+def silence(hours: float, rate_hz: int = 16_000) -> str:
     buffer = io.BytesIO()
     minute = np.zeros(60 * rate_hz, dtype=np.int16)
     with soundfile.SoundFile(buffer, "w", rate_hz, 1, format="FLAC", subtype="PCM_16") as file:
@@ -51,7 +51,7 @@ def silence(hours: float, rate_hz: int = 8000) -> str:
 
 def test_hours_in_a_small_file_are_refused_before_memory_grows(server):
     bomb = silence(6)
-    assert len(bomb) < 8 * 2**20 < 6 * 3600 * 8000 * 2
+    assert len(bomb) < 8 * 2**20 < 6 * 3600 * 16_000 * 2
     answers_still(server)
     most, over = [0], threading.Event()
 

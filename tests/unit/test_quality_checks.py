@@ -172,7 +172,7 @@ def test_texts_may_not_contradict_the_facts(text, what):
     text = text.replace("A major event", "Its major event")
     assert text_contradicts(text, FACTS_WITH_WORDS, "rich_caption") == what
     caption = change("rich_caption", answer=text)
-    assert reason(caption) == (f"contradicts_{what}" if what else None)
+    assert (reason(caption) or "").partition(":")[0] == (f"contradicts_{what}" if what else "")
 
 
 def test_a_key_or_tempo_out_of_nowhere_contradicts_facts_that_are_missing():

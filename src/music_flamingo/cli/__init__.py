@@ -1,6 +1,7 @@
 """mf: the one command. Every subcommand's help opens with a line that runs."""
 
 import argparse
+import locale
 import logging
 import os
 import select
@@ -31,6 +32,9 @@ QUIET_LIBRARIES = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse and run; gives the exit status. A UserError prints its message alone."""
+    if argv is None and not sys.flags.utf8_mode and locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
+        # names and files are UTF-8 whatever the locale says (Turkish Latin-5): once more, in Python's UTF-8 mode
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "music_flamingo.cli", *sys.argv[1:]])
     arguments = build_parser().parse_args(argv)
     for name, value in QUIET_LIBRARIES.items():
         os.environ.setdefault(name, value)

@@ -8,6 +8,7 @@ A stage that trains may run in several equal processes (torchrun): each runs the
 and completes the ports. The function must bring the processes together before any of them writes.
 """
 
+import errno
 import fcntl
 import json
 import logging
@@ -38,6 +39,9 @@ log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 """Numbers a stage reports about its result: JSON values, no clocks."""
+
+WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems without flock say: NFS with nolock, Lustre without -o flock."""
 
 ORIGINALS = "originals"
 """The port of recordings as the source gave them."""
@@ -264,6 +268,10 @@ def _alone(stage: Stage, outputs: Mapping[str, Path]) -> Iterator[None]:
         except BlockingIOError:
             log.info("%s: another run is writing here; waiting for it to end", stage.name)
             fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            log.warning("%s: %s has no locks; see to it that no second run writes here", stage.name, folder.parent)
         yield
 
 

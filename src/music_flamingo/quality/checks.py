@@ -7,11 +7,13 @@ first reason counts. Reasons are counted, and rejects are kept under them.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from music_flamingo.quality.agreement import OPEN_FAMILIES, answer_agrees, is_covered, rests_on
-from music_flamingo.quality.contradictions import text_contradicts
+from music_flamingo.quality.agreement import OPEN_FAMILIES, answer_agrees, rests_on
+from music_flamingo.quality.claims import check_sense, reason_against_claims
+from music_flamingo.quality.metadata import mentions_metadata
 from music_flamingo.quality.texts import TextsOfTrack
 from music_flamingo.records import MEASURED, Example, Facts
 from music_flamingo.scoring.families import FAMILIES
@@ -41,6 +43,9 @@ class Limits(BaseModel):
     """Paper: 3 to 8. Questions with options of their own (yes, no) are not held to the least."""
     near_duplicate: float = Field(gt=0, le=1)
     """Two examples of a track with equal answers and figures that share this part of their other words say the same."""
+    unmeasured_claims: Literal["reject", "keep_for_judge"]
+    """A claim that no tool measures (a genre, a singer's voice): rejected, or kept for an audio judge that hears it.
+    Figures, keys and chords are rejected without a fact either way."""
     min_confidence: dict[str, float]
     """Fact or family -> the least confidence of the tool, on its own scale. Where both are named the higher counts."""
 
@@ -59,6 +64,8 @@ class Song:
     facts: Facts
     duration_s: float
     limits: Limits
+    names: tuple[str, ...] = ()
+    """The track's title, artist and file name: never to be said."""
     said: TextsOfTrack = field(init=False)
 
     def __post_init__(self) -> None:
@@ -139,14 +146,21 @@ def check_answer(example: Example, song: Song) -> str | None:
     return None if answer_agrees(example, song.facts) else "contradicts_facts"
 
 
-def check_text(example: Example, song: Song) -> str | None:
-    """`contradicts_key`, `contradicts_tempo`, ...: a text names another value than the facts do."""
-    # an answer that a rule of its own was held against need not be read as a text: a relative key is no wrong key
-    texts = [example.rationale] if is_covered(example.family) else [example.answer, example.rationale]
-    for text in texts:
-        if what := text_contradicts(text, song.facts, example.family):
-            return f"contradicts_{what}"
-    return None
+def check_claims(example: Example, song: Song) -> str | None:
+    """`contradicts_tempo:...`, `covered_by_no_rule:...`: a text says what the facts do not bear out."""
+    by_ear = song.limits.unmeasured_claims == "keep_for_judge"
+    return reason_against_claims(example, song.facts, by_ear, agreed=True)
+
+
+def check_senseless(example: Example, song: Song) -> str | None:
+    """`senseless_...`: an answer that answers nothing."""
+    return check_sense(example)
+
+
+def check_metadata(example: Example, song: Song) -> str | None:
+    """`mentions_metadata`: a question or a caption says the track's title, artist or file, or speaks of its sources."""
+    texts = (example.question, example.answer, example.rationale)
+    return "mentions_metadata" if any(mentions_metadata(text, song.names) for text in texts) else None
 
 
 def check_duplicate(example: Example, song: Song) -> str | None:
@@ -160,8 +174,10 @@ CHECKS: tuple[Check, ...] = (
     check_length,
     check_options,
     check_references,
+    check_senseless,
     check_answer,
-    check_text,
+    check_claims,
+    check_metadata,
     check_confidence,
     check_duplicate,
 )

@@ -25,6 +25,12 @@ SHORTEST_NAME = 4
 """Letters of a name in a script with letters like Latin ones; shorter ones (`Air`, `Rag`) are words of music too."""
 
 
+def names_of(title: str | None, artist: str | None, uri: str) -> tuple[str, ...]:
+    """Give a track's title, artist and the stem of its file: `two words.mp3` -> `two words`."""
+    stem = uri.partition("?")[0].rpartition("/")[2].rpartition(".")[0]
+    return tuple(filter(None, (title, artist, stem)))
+
+
 def mentions_metadata(text: str, names: Iterable[str] = ()) -> bool:
     """True for a text that speaks of its sources, or says one of the track's `names` (title, artist, file).
 

@@ -22,6 +22,7 @@ from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.core.shards import atomic_path, shard_path, write_atomic
 from music_flamingo.quality.checks import Limits, Song, reason_against
+from music_flamingo.quality.metadata import names_of
 from music_flamingo.quality.near_texts import TextLimits, count_words, near_duplicates, signatures
 from music_flamingo.quality.rows import SCHEMA as NARROW
 from music_flamingo.quality.rows import narrow
@@ -116,10 +117,13 @@ class Check:
         return len(examples)
 
     def _songs(self, index: int) -> dict[str, Song]:
-        columns = pq.read_table(shard_path(self.tracks.root, index), columns=["id", "duration_s"]).to_pydict()
+        path = shard_path(self.tracks.root, index)
+        columns = pq.read_table(path, columns=["id", "duration_s", "title", "artist", "uri"]).to_pydict()
+        named = map(names_of, columns["title"], columns["artist"], columns["uri"])
+        names = dict(zip(columns["id"], named, strict=True))
         durations_s = dict(zip(columns["id"], columns["duration_s"], strict=True))
         known = [f for f in self.facts.read_shard(index) if durations_s.get(f.id) is not None]
-        return {f.id: Song(f, durations_s[f.id], self.limits) for f in known}
+        return {f.id: Song(f, durations_s[f.id], self.limits, names[f.id]) for f in known}
 
     def _signatures(self, examples: Sequence[Example], reasons: Sequence[str]) -> pa.Array:
         found: list[bytes | None] = [None] * len(examples)

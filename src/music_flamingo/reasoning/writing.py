@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from music_flamingo.quality.checks import confidences
+from music_flamingo.quality.claims import reason_against_steps
 from music_flamingo.quality.difficulty import Difficulty
 from music_flamingo.quality.steps import (
     OptionProbabilities,
@@ -52,6 +53,7 @@ def write_chain(manner: Manner, teacher: Teacher, topic: Topic, affirm: Affirm |
     example = topic.example
     try:
         steps, reason = _checked_steps(manner, teacher, topic, affirm)
+        reason = reason or reason_against_steps(steps, topic.facts)
     except TeacherFailedError as error:
         steps, reason = [], error.reason
     chain = Chain(

@@ -24,6 +24,7 @@ from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.products.cards.think_card import write_think_card
 from music_flamingo.quality.difficulty import Difficulty, DifficultyRule
+from music_flamingo.quality.metadata import names_of
 from music_flamingo.quality.steps import CheckBy, StepLimits
 from music_flamingo.reasoning.paths import count_paths
 from music_flamingo.reasoning.probing import Affirmer, ProbedQuestion, ask_questions
@@ -197,14 +198,7 @@ def _topics(
 def _names(tracks: Table[Track], index: int) -> dict[str, tuple[str, ...]]:
     """Track id -> title, artist and the stem of its file, read without the audio."""
     columns = pq.read_table(shard_path(tracks.root, index), columns=["id", "title", "artist", "uri"])
-    return {
-        row["id"]: tuple(filter(None, (row["title"], row["artist"], _stem(row["uri"])))) for row in columns.to_pylist()
-    }
-
-
-def _stem(uri: str) -> str:
-    """`two words.mp3` -> `two words`."""
-    return uri.partition("?")[0].rpartition("/")[2].rpartition(".")[0]
+    return {row["id"]: names_of(row["title"], row["artist"], row["uri"]) for row in columns.to_pylist()}
 
 
 def _affirmer(config: ReasonConfig, skills: Table[Example], tracks: Table[Track], sft_model: InputFolder) -> Affirm:

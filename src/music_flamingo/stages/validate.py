@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.parallel import pool_map
@@ -59,6 +59,12 @@ class ValidateConfig(StageConfig):
     expected: Expected
     review: ReviewConfig
     workers: int = Field(ge=1, json_schema_extra=NOT_IDENTITY)
+
+    @model_validator(mode="after")
+    def _heard_by_somebody(self) -> "ValidateConfig":
+        if self.limits.unmeasured_claims == "keep_for_judge" and (self.judge is None or self.judge.fraction < 1):
+            raise ValueError("unmeasured_claims: keep_for_judge needs a judge that hears every example (fraction: 1)")
+        return self
 
 
 Heard = tuple[Example, str, Track | None, Facts | None]

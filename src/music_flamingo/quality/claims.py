@@ -1,0 +1,178 @@
+"""Is anything said that the facts do not bear out? Every text of an example and every step of a chain, claim by claim.
+
+A family's name is the teacher's word and decides nothing here: wording says what a question is about, and an answer
+stands only where a fact supports it. Reasons name claim and fact: `contradicts_tempo:"140 bpm" is said, 103.9 BPM
+measured`; what nobody measured is `covered_by_no_rule`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from music_flamingo.records import Example, Facts, Step
+from music_flamingo.records.example import CATEGORIES
+from music_flamingo.scoring.claims import (
+    ClaimJudgement,
+    SpokenClaim,
+    judge,
+    plain,
+    read_answer,
+    read_claims,
+    read_premises,
+)
+from music_flamingo.scoring.claims.base import unmeasured
+from music_flamingo.scoring.families import FAMILIES
+
+NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time"})
+"""Kinds that no judge may confirm: figures, keys and chords need a fact."""
+WORDINGS: dict[str, str] = {
+    "bpm": r"tempo|beats",
+    "tempo_term": r"tempo",
+    "bar_count": r"bars|downbeats|measures",
+    "bar_start": r"\b(bar|measure|downbeat)\b",
+    "second_section_start": r"section",
+    "first_chord_change": r"harmony|chord",
+    "tone_production": r"instrument|lead|tone|notes|sound",
+    "vocal_sustain": r"voice",
+    "dynamics_trend": r"loud|dynamic|level|volume",
+    "dynamic_range": r"dynamic|range|loud",
+    "key": r"\bkey\b",
+    "relative_key": r"relative",
+    "key_relation": r"\bkey\b.*related",
+    "first_chord": r"chord",
+    "last_chord": r"chord",
+    "chord_at_time": r"chord",
+    "num_chords": r"chords|triads",
+    "roman_numeral": r"numeral",
+    "cadence": r"cadence",
+    "modal_mixture": r"borrowed",
+    "harmonic_rhythm": r"harmony change",
+    "lyrics_first_words": r"words|text|begin",
+    "lyrics_line_count": r"lines",
+    "lyrics_line_start": r"line",
+    "lyrics_last_word": r"word",
+    "louder_half": r"loud",
+    "busier_half": r"harmony change",
+    "same_outer_chords": r"chord",
+    "section_count": r"sections",
+    "form": r"form|letters",
+    "opening_returns": r"section|opening|come back|return",
+    "longest_section": r"longest",
+}
+"""Family -> what its questions are worded with: under other words a family's rule says nothing about an answer."""
+_NEEDS_A_CLAIM = frozenset({"genre", "bpm", "key", "meter", "instruments", "lyric_themes", "vocal_character"})
+
+
+def first_reason(judgements: Iterable[ClaimJudgement], by_ear: bool) -> str | None:
+    """Give the reason of the first claim that may not stand; contradictions before what nobody measured."""
+    missing: str | None = None
+    for judged in judgements:
+        kind = judged.claim.kind
+        if judged.verdict == "contradicted":
+            return f"contradicts_{kind}:{judged.reason}"
+        if judged.verdict == "unmeasured" and missing is None and not (by_ear and kind not in NEVER_BY_EAR):
+            missing = f"covered_by_no_rule:{kind}: {judged.reason}"
+    return missing
+
+
+def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: bool) -> str | None:
+    """Hold every text of an example against the facts; None where all of it may stand.
+
+    `by_ear`: an audio judge will hear what nobody measured. `agreed`: a rule of the example's family bore its answer
+    out.
+    """
+    judged = [judge(claim, facts) for _, claim in claims_of(example)]
+    if reason := first_reason(judged, by_ear):
+        return reason
+    if example.type == "caption" or _is_settled(example, agreed) or _is_supported(example, facts, by_ear):
+        return None
+    return f"covered_by_no_rule:answer: {example.answer[:60]!r} names nothing that was measured"
+
+
+def claims_of(example: Example) -> Iterator[tuple[str, SpokenClaim]]:
+    """(where it stands, claim) for question, answer, rationale and structured truth of an example."""
+    yield from (("question", claim) for claim in read_premises(example.question))
+    yield from (("answer", claim) for claim in answer_claims(example))
+    yield from (("rationale", claim) for claim in read_claims(example.rationale))
+    yield from (("structured", claim) for claim in _structured(example))
+
+
+def answer_claims(example: Example) -> tuple[SpokenClaim, ...]:
+    """Read the answer: of a caption as a text, of a closed question of the project not at all (its family judges)."""
+    if example.type == "caption":
+        return read_claims(example.answer)
+    family = FAMILIES.get(example.family)
+    if family is not None and example.question == family.question:
+        return ()
+    return read_answer(example.question, example.answer)
+
+
+def _is_settled(example: Example, agreed: bool) -> bool:
+    family = FAMILIES.get(example.family)
+    if family is not None:
+        return example.question == family.question
+    wording = WORDINGS.get(example.family)
+    return agreed and wording is not None and re.search(wording, example.question, re.IGNORECASE) is not None
+
+
+def _is_supported(example: Example, facts: Facts, by_ear: bool) -> bool:
+    wanted = ("supported", "unmeasured") if by_ear else ("supported",)
+    return any(judge(c, facts).verdict in wanted for c in answer_claims(example) if not c.is_place)
+
+
+def _structured(example: Example) -> Iterator[SpokenClaim]:
+    for category in example.structured:
+        if category.name not in CATEGORIES:
+            yield unmeasured("structured", category.name)
+            continue
+        for value in category.values:
+            found = read_answer(f"What is the {category.name}?", value)
+            yield from found
+            if not found and category.name in _NEEDS_A_CLAIM:
+                yield unmeasured(category.name, value)
+
+
+def reason_against_steps(steps: Sequence[Step], facts: Facts) -> str | None:
+    """Hold the sentences of a chain against the facts, but for those that the listening model put right itself."""
+    texts = (step.text for step in steps if step.rewritten_from is None or step.verdict != "right")
+    return first_reason((judge(c, facts) for text in texts for c in read_claims(text)), by_ear=False)
+
+
+_REFUSAL = re.compile(
+    r"\bas an? (?:ai|artificial|language|large)\b|\bi(?:'m| am) (?:sorry|unable|not able|just|going to)\b|\bi (?:can(?:not|'t)|do not|don't)"
+    r" (?:listen|hear|access|determine|know|have)\b|\bcannot (?:listen|hear|process) (?:to )?(?:the |this )?(?:audio|music)|\bhere(?:'s| is) the\b",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(
+    r"\[(?!\d)[^\]]{2,40}\]|<[a-z][^>]{1,40}>|\{\w+\}|\bTODO\b|\bN/A\b|\b(?:lorem ipsum|your answer here)\b|_{3,}|^\W*\.\.\.\W*$"
+)
+_PROMPT = re.compile(
+    r"short and exact|one of the options where there are options|lead from what is heard to the answer|what is asked for, in a word"
+    r"|questions? about (?:the|a) track in json|respond with json|the measured facts",
+    re.IGNORECASE,
+)
+
+
+def check_sense(example: Example) -> str | None:
+    """`senseless_...`: an answer that answers nothing, whatever the facts are."""
+    answer, question = example.answer.strip(), example.question.strip()
+    for text in (question, answer, example.rationale):
+        if _REFUSAL.search(text):
+            return "senseless_refusal"
+        if _PLACEHOLDER.search(text):
+            return "senseless_placeholder"
+        if _PROMPT.search(text):
+            return "senseless_prompt_words"
+    if not re.search(r"\w", answer) or answer.casefold().strip("?. ") == question.casefold().strip("?. "):
+        return "senseless_echo"
+    if len(example.options) == 1:
+        return "senseless_one_option"
+    figure = re.search(r"\d", plain(answer))
+    if example.type in ("count", "time") and not figure:
+        return "senseless_wrong_type"
+    if example.type == "caption" and len(answer.split()) >= LONG_CAPTION_WORDS * (1 + len(read_claims(answer))):
+        return "senseless_near_empty_caption"
+    return None
+
+
+LONG_CAPTION_WORDS = 45
+"""A caption with fewer than one claim in so many words describes nothing."""

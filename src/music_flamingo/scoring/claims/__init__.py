@@ -1,0 +1,21 @@
+"""Claims about music in free texts, read once for checks, rewards and scoring alike, and held against measured facts.
+
+One file a kind of claim. `read_claims` reads a text; `read_answer` reads an answer in the light of its question, where
+`140` is a tempo and `C` a key; `judge` says supported, contradicted or unmeasured, and names claim and fact.
+"""
+
+from music_flamingo.scoring.claims.base import ClaimJudgement, SpokenClaim, Verdict, judge
+from music_flamingo.scoring.claims.reader import read_answer, read_claims, read_premises, topic_of
+from music_flamingo.scoring.claims.wording import plain
+
+__all__ = [
+    "ClaimJudgement",
+    "SpokenClaim",
+    "Verdict",
+    "judge",
+    "plain",
+    "read_answer",
+    "read_claims",
+    "read_premises",
+    "topic_of",
+]

@@ -1,0 +1,179 @@
+"""Claims about chords and form: chords by symbol and in words, first and last, progressions; letters, names, counts."""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from music_flamingo.records import Facts
+from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.keys import key_of
+from music_flamingo.scoring.claims.wording import is_denied
+
+SHORTEST_CHORD_S = 0.25
+_KIND = r"major seventh|minor seventh|dominant seventh|diminished|augmented|major|minor|maj7|min7|m7b5|dim7|maj|min|m7|m6|dim|aug|sus[24]?|m|7|6"
+_ROOT = r"(?<![\w'#/])([A-G])[ -]?(#|b(?![a-z])|sharp|flat)?"
+_WORDED = re.compile(rf"{_ROOT}[ -]?(?:({_KIND})[ -]?)?(?:chord|triad|harmony|seventh chord)s?\b")
+_SYMBOL = re.compile(r"(?<![\w#/])([A-G])([b#])?(m7b5|maj7|dim7|min7|m7|m6|dim|aug|sus[24]?|m|7)(?![\w#])()")
+_NAMED = re.compile(
+    rf"\b(?:chords?|triads?|harmon(?:y|ies)|opens?|begins?|starts?|ends?|closes?|finishes|rests?)(?: (?:heard|used|first|last|is|are|on|with|upon|a|an|the|of|chord))* {_ROOT}[ -]?({_KIND})?(?![\w#'])(?! (?:section|part))"
+)
+_BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
+_OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
+_PLACE = re.compile(
+    r"\b(first|opens?|opening|begins?|starts?|last|ends?|closes?|closing|final|finishes)\b", re.IGNORECASE
+)
+_NUMERALS = re.compile(
+    r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)"
+)
+_PATTERN = re.compile(
+    r"\b(?:12 bar blues|circle of fifths|andalusian cadence|blues progression|(?:deceptive|plagal|half|authentic|perfect) cadence|modulat(?:es|ion) to)\b",
+    re.IGNORECASE,
+)
+_LETTERS = re.compile(r"(?<![\w'])([A-E](?:[ -]?[A-E]'?){1,})(?![\w'#])(?! (?:major|minor|flat|sharp))")
+_NAMED_FORM = re.compile(
+    r"\b(ternary|binary|rondo|strophic|through composed|sonata|song|bar|verse chorus|aaba|32 bar) form\b|\b(rondo|strophic|through composed)\b",
+    re.IGNORECASE,
+)
+_PART = re.compile(
+    r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE
+)
+_FORMS = {
+    "ternary": "ABA",
+    "binary": "AB",
+    "rondo": "ABACA",
+    "bar": "AAB",
+    "song": "AABA",
+    "aaba": "AABA",
+    "32 bar": "AABA",
+}
+_DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
+
+
+def read_chords(text: str) -> Iterator[SpokenClaim]:
+    """Read every claim about chords in a plain text."""
+    taken: set[int] = set()
+    for pattern in (_WORDED, _SYMBOL, _NAMED):
+        for match in pattern.finditer(text):
+            if pattern is not _WORDED and _OF_A_KEY.search(text, max(0, match.start() - 24), match.start()):
+                continue
+            if match[1] in "A" and not match[2] and not match[3] and pattern is _NAMED:
+                continue  # `ends on A gentle note`
+            if match.start(1) not in taken:
+                taken.add(match.start(1))
+                yield _chord(match, text)
+    for match in _NUMERALS.finditer(text):
+        yield _progression(match, text)
+    for match in _PATTERN.finditer(text):
+        if "cadence" not in match[0].lower() or "andalusian" in match[0].lower():
+            yield unmeasured("chords", match[0], is_denied(text, *match.span()))
+
+
+def answer_chord(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question about a chord: a bare letter is a chord there."""
+    found = list(read_chords(text))
+    yield from found or (_chord(match, text) for match in _BARE.finditer(text))
+
+
+def heard_triads(facts: Facts) -> list[tuple[int, str]]:
+    """Give the triads that sound, one after another, without passing ones; runs of one triad as one."""
+    segments = facts.chords.segments if facts.chords else []
+    triads = [
+        parse_chord(s.label.partition("(")[0])
+        for s in segments
+        if s.end_s - s.start_s >= SHORTEST_CHORD_S and s.label not in "NX"
+    ]
+    return [chord for chord, _ in groupby(c for c in triads if c)]
+
+
+def _chord(match: re.Match[str], text: str) -> SpokenClaim:
+    accidental = {"sharp": "#", "flat": "b"}.get(match[2] or "", match[2] or "")
+    kind = {
+        "major seventh": "maj7",
+        "minor seventh": "m7",
+        "dominant seventh": "7",
+        "diminished": "dim",
+        "augmented": "aug",
+        "major": "",
+        "minor": "m",
+    }.get(match[3] or "", match[3] or "")
+    wanted = parse_chord(f"{match[1]}{accidental}{kind}")
+    place = _PLACE.findall(text[max(0, match.start() - 25) : match.end()])
+
+    def test(facts: Facts) -> Held:
+        heard = heard_triads(facts)
+        if facts.chords is None or wanted is None:
+            return NOT_MEASURED
+        named = ", ".join(dict.fromkeys(s.label for s in facts.chords.segments))
+        if heard and len(place) == 1:
+            is_first = place[0].lower().startswith(("first", "open", "begin", "start"))
+            # passing chords and another root of the same letter are heard at the edges too
+            return wanted in (heard[:2] if is_first else heard[-2:]), f"{named} measured in this order"
+        everything = {parse_chord(s.label) for s in facts.chords.segments if s.label not in "NX"}
+        return wanted in everything, f"{named} measured"
+
+    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
+
+
+def _progression(match: re.Match[str], text: str) -> SpokenClaim:
+    degrees = []
+    for numeral in re.findall(r"([b#]?)([IViv]+)", match[1]):
+        shift = {"b": -1, "#": 1, "": 0}[numeral[0]]
+        degrees.append((_DEGREES[numeral[1].upper()] + shift, numeral[1].isupper()))
+
+    def test(facts: Facts) -> Held:
+        key, heard = key_of(facts), heard_triads(facts)
+        if key is None or not heard:
+            return NOT_MEASURED
+        roots = [(root - key[0]) % 12 for root, _ in heard]
+        said = [degree for degree, _ in groupby(degree for degree, _ in degrees)]
+        # minor lowers its third, sixth and seventh degree, and writers differ in what they call raised
+        room = (-1, 0, 1) if key[1] == "minor" else (0,)
+        ways = [{(d + shift) % 12 for shift in (*room, -1 if d in (4, 9, 11) else 0)} for d in said]
+        either = [root for root, _ in groupby(roots)]
+        found = any(
+            len(either) - i >= len(ways) and all(r in w for r, w in zip(either[i:], ways, strict=False))
+            for i in range(len(either))
+        )
+        return found, "another progression measured"
+
+    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
+
+
+def form_of(facts: Facts) -> str:
+    """Give the sections as letters in order of appearance: `ABA`; empty where nobody measured them."""
+    labels = [s.label for s in facts.sections.segments] if facts.sections else []
+    kinds = list(dict.fromkeys(labels))
+    return "".join(chr(ord("A") + kinds.index(label)) for label in labels)
+
+
+def read_form(text: str) -> Iterator[SpokenClaim]:
+    """Read every claim about the form in a plain text."""
+    for match in _LETTERS.finditer(text):
+        letters = re.sub(r"[^A-E]", "", match[1])
+        if letters.startswith("A") and (len(letters) > 2 or "form" in text.lower()):
+            yield _form(match, text, letters)
+    for match in _NAMED_FORM.finditer(text):
+        yield _form(match, text, _FORMS.get((match[1] or match[2]).lower(), (match[1] or match[2]).lower()))
+    for match in _PART.finditer(text):
+        name = match[1].lower().rstrip("s")
+
+        def test(facts: Facts, name: str = name) -> Held:
+            labels = {s.label.lower() for s in facts.sections.segments} if facts.sections else set()
+            return (True, f"{name} measured") if any(name[:5] in label for label in labels) else NOT_MEASURED
+
+        yield SpokenClaim("form", match[0], test, is_denied(text, *match.span()))
+
+
+def _form(match: re.Match[str], text: str, wanted: str) -> SpokenClaim:
+    def test(facts: Facts) -> Held:
+        form = form_of(facts)
+        if not form or wanted in ("sonata", "verse chorus"):
+            return NOT_MEASURED
+        if wanted == "strophic":
+            return len(form) > 1 and len(set(form)) == 1, f"{form} measured"
+        if wanted == "through composed":
+            return len(form) > 2 and len(set(form)) == len(form), f"{form} measured"
+        return form == wanted, f"{form} measured"
+
+    return SpokenClaim("form", match[0], test, is_denied(text, *match.span()))

@@ -1,0 +1,168 @@
+"""Claims about key and mode, in the words of five languages: `Cm`, `c-Moll`, `Do mineur`, `si bemol mayor`."""
+
+import re
+from collections.abc import Iterator
+
+from music_flamingo.records import Facts
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
+
+KeyValue = tuple[int, str | None]
+"""(pitch class of the tonic, `major`, `minor` or None where only the tonic is named)."""
+_GERMAN = {
+    "c": 0, "cis": 1, "des": 1, "d": 2, "dis": 3, "es": 3, "e": 4, "f": 5, "fis": 6, "ges": 6, "g": 7, "gis": 8, "as": 8,
+    "a": 9, "ais": 10, "b": 10, "h": 11, "ces": 11, "his": 0, "eis": 5, "fes": 4,
+}  # fmt: skip
+_LATIN = {"do": 0, "ut": 0, "re": 2, "mi": 4, "fa": 5, "sol": 7, "la": 9, "si": 11}
+_SHARP, _FLAT = r"diese|sostenido|diesis|sharp|#", r"bemolle|bemol|flat|b"
+_MODE = r"(?:major|minor|maj|min|ionian|aeolian)"
+_MINOR = re.compile(r"min|moll|mineur|menor|m$|aeol|klein", re.IGNORECASE)
+_ENGLISH = re.compile(
+    rf"(?<![\w'#/:])(?:([A-G])|([a-g])(?=[ -]?(?:#|b\b|b |sharp|flat)|[ -]{_MODE}\b[.,;]?$))"
+    rf"[ -]?(#|b(?![a-z])|sharp\b|flat\b)?[ -]?((?i:{_MODE})\b)(?!7|th)"
+)
+_FOREIGN = re.compile(
+    rf"(?<!\w)({'|'.join(sorted(_GERMAN, key=len, reverse=True))})[ -](dur|moll)(?!\w)"
+    rf"|(?<!\w)({'|'.join(_LATIN)})[ -]?(?:({_SHARP})|({_FLAT}))?[ -](majeur|mineur|mayor|menor|maggiore|minore|major|minor)(?!\w)",
+    re.IGNORECASE,
+)
+_SHORT = re.compile(r"(?<![\w'#/])([A-G])(#|b)?m(?![\w#])")
+_IN_A_KEY = re.compile(
+    r"\b(?:[Kk]ey(?: signature)?(?: (?:is|of|here is|seems to be|would be|centre is|center is))+|[Tt]onic(?: note)?(?: is| of|:)|"
+    r"(?<!parallel )(?<!relative )[Kk]ey:|(?:is|plays|played|set|written|song|piece|music|tune|stays|remains|sits|pitched) in(?: the key of)?|[Tt]onal (?:centre|center) (?:is|of)|"
+    r"[Cc]ent(?:re|er)ed on|key of)(?: the note)? ([A-G])(?:[ -]?(#|b\b|sharp|flat))?(m)?(?![\w#/'])"
+    r"(?! ?-?(?:maj|min|Maj|Min|dur|moll|Dur|Moll|chord|triad|section|dorian|lydian))"
+)
+_MODES = re.compile(
+    r"\b(major|minor|moll|dur|mineur|majeur|menor|mayor|minore|maggiore)[ -]?(?:key|mode|tonality|scale|keyed|tonart|sounding)\b"
+    r"|\b(?:mode|modo|tonality|tonart|key|scale)(?: here)? (?:is|was|sounds|feels|seems|of this piece is)(?: (?:a|in|not|clearly|rather))* (major|minor|mineur|majeur|menor|mayor)\b"
+    r"|\b(?:is|set|played|written|stays|remains|music|piece|song|tune) in (?:a |the )?(major|minor)(?= (?:key|mode)|[.,;!?]|$| and| throughout)"
+    r"|\b(?:is|sounds|feels|in)(?: a| clearly| rather| quite)? (major|minor)(?=[.,;!?]|$)"
+    r"|\bthird(?: above (?:it|the tonic))? is (major|minor)\b|\b(?:modo|mode|tonalidad) (mayor|menor|majeur|mineur|maggiore|minore)\b",
+    re.IGNORECASE,
+)
+_WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
+_OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
+_RELATIVE = re.compile(r"\b(relative|parallel)\b[^.;]{0,40}$", re.IGNORECASE)
+_SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
+_MOVES = re.compile(
+    r"\b(?:modulat\w*|tonici\w*|shift\w*|mov\w*|turn\w*|change\w*|ends?|ending|dominant|begins)\b[^.;]{0,40}$",
+    re.IGNORECASE,
+)
+_ARTICLE = re.compile(
+    r"(?:^|[.!?:] )A (?:major|minor) (?!key|scale|tonality|mode|is\b|with\b|and\b|in\b|throughout)[a-z]"
+)
+
+
+def read_keys(text: str) -> Iterator[SpokenClaim]:
+    """Read every claim about the key and the mode in a plain text."""
+    lower = text.lower()
+    spans: list[tuple[int, int]] = []
+    for match, value in _named(text, lower):
+        if any(a < match.end() and match.start() < b for a, b in spans):
+            continue
+        spans.append(match.span())
+        if not _OF_A_CHORD.match(text, match.end()):
+            yield key_claim(match, text, value)
+    for pattern in (_MODES, _WIDE):
+        for match in pattern.finditer(text) if "m" in lower or "third" in lower else ():
+            word = next(group for group in match.groups() if group)
+            is_minor = bool(_MINOR.search(word)) or word.lower() == "narrow"
+            if not any(a < match.end() and match.start() < b for a, b in spans):
+                yield mode_claim(match, text, "minor" if is_minor else "major")
+
+
+def answer_key(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question about the key: `Cm`, `C`, `Eb`, `minor` are claims there."""
+    found = list(read_keys(text))
+    if not found:
+        bare = re.compile(
+            r"(?<![\w'])([A-G]|(?<![\w ])[a-g](?=$|[#b]))[ -]?(#|b\b|sharp\b|flat\b)?(m(?:in)?)?(?![\w'#])"
+        )
+        found = [key_claim(m, text, (_pitch(m[1], m[2]), "minor" if m[3] else None)) for m in bare.finditer(text)]
+    if not found:
+        found = [
+            mode_claim(m, text, "minor" if _MINOR.search(m[0]) else "major")
+            for m in re.finditer(r"\b(?:major|minor|dur|moll|mayor|menor|majeur|mineur)\b", text, re.IGNORECASE)
+        ]
+    if not found:
+        latin = re.fullmatch(rf"\W*({'|'.join(_LATIN)})(?: ({_SHARP})| ({_FLAT}))?\W*", text, re.IGNORECASE)
+        found = (
+            [key_claim(latin, text, (_shifted(_LATIN[latin[1].lower()], latin[2], latin[3]), None))] if latin else []
+        )
+    yield from found
+
+
+def _named(text: str, lower: str) -> Iterator[tuple[re.Match[str], KeyValue]]:
+    if "m" in lower or "dur" in lower or "ionian" in lower:
+        for match in _ENGLISH.finditer(text):
+            articles = _ARTICLE.finditer(text) if match[1] == "A" and not match[3] else ()
+            if not any(m.end() > match.end() >= m.start() for m in articles):
+                yield match, (_pitch(match[1] or match[2], match[3]), _mode(match[4]))
+        for match in _FOREIGN.finditer(text):
+            if match[1]:
+                yield match, (_GERMAN[match[1].lower()], _mode(match[2]))
+            else:
+                yield match, (_shifted(_LATIN[match[3].lower()], match[4], match[5]), _mode(match[6]))
+    for match in _IN_A_KEY.finditer(text):
+        yield match, (_pitch(match[1], match[2]), "minor" if match[3] else None)
+
+
+def _mode(word: str) -> str:
+    return "minor" if _MINOR.search(word) else "major"
+
+
+def _shifted(pitch: int, sharp: str | None, flat: str | None) -> int:
+    return (pitch + bool(sharp) - bool(flat)) % 12
+
+
+def _pitch(letter: str, accidental: str | None) -> int:
+    shift = {"#": 1, "sharp": 1, "b": -1, "flat": -1}.get((accidental or "").lower(), 0)
+    return (PITCH_CLASSES[letter.lower()] + shift) % 12
+
+
+def key_of(facts: Facts) -> tuple[int, str] | None:
+    """Give the measured key, by sound."""
+    return parse_key(facts.key.label) if facts.key else None
+
+
+def relative_of(key: tuple[int, str]) -> tuple[int, str]:
+    """Give the relative key: A minor for C major."""
+    return ((key[0] + 9) % 12, "minor") if key[1] == "major" else ((key[0] + 3) % 12, "major")
+
+
+def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | None = None) -> SpokenClaim:
+    """Claim that the music is in a key, in its relative or parallel, or moves there, as the words before say."""
+    before = text[: match.start()]
+    related = relation or (found.group(1).lower() if (found := _RELATIVE.search(before)) else None)
+    related = "relative" if _SHARES.search(before) else related
+    moves = bool(_MOVES.search(before))
+
+    def test(facts: Facts) -> Held:
+        key = key_of(facts)
+        if key is None or facts.key is None:
+            return NOT_MEASURED
+        fact = f"{facts.key.label} measured"
+        allowed = [key]
+        if related == "relative":
+            allowed = [relative_of(key)]
+        elif related == "parallel":
+            allowed = [(key[0], "minor" if key[1] == "major" else "major")]
+        allowed += [k for s in facts.key.changes if (k := parse_key(s.label))]
+        holds = any(value[0] == k[0] and value[1] in (None, k[1]) for k in allowed)
+        return (None if moves and not holds else holds), fact
+
+    return SpokenClaim("key", match.group(0), test, is_denied(text, *match.span()))
+
+
+def mode_claim(match: re.Match[str], text: str, mode: str) -> SpokenClaim:
+    """Claim that the key is a major or a minor one."""
+
+    def test(facts: Facts) -> Held:
+        if facts.key is None:
+            return NOT_MEASURED
+        also = {s.label.split()[1] for s in facts.key.changes}
+        return mode == facts.key.mode or mode in also, f"{facts.key.label} measured"
+
+    return SpokenClaim("key", match.group(0), test, is_denied(text, *match.span()))

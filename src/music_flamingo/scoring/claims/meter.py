@@ -1,0 +1,103 @@
+"""Claims about meter: signatures, beats to the bar, and their names in several languages."""
+
+import re
+from collections.abc import Iterator
+
+from music_flamingo.records import Facts
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.wording import is_denied
+
+BEATS_OF = {"6/8": (2, 6), "9/8": (3, 9), "12/8": (4, 12), "3/8": (1, 3), "6/4": (2, 6), "2/2": (2, 4)}
+"""Signatures that count otherwise than their upper figure says."""
+_TIME = r"(?:time|met(?:er|re)|signature|rhythm|feel|measure|compas|takt|tempo|mesure|beat)"
+_BAR = r"(?:bars?|measures?|takt|compas|mesure|battuta)"
+_DUPLE, _TRIPLE, _FOUR = (2, 4), (3, 9), (4, 2)
+_NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
+    (rf"(?:duple|binary) {_TIME}", _DUPLE),
+    (rf"(?:triple|ternary) {_TIME}|dreivierteltakt|dreiertakt|trois temps|tres tiempos|tre quarti|compas ternario", _TRIPLE),
+    (rf"quadruple {_TIME}|common {_TIME}|viervierteltakt|quatre temps|cuatro tiempos|quattro quarti", _FOUR),
+    (r"cut (?:time|common)|alla breve", (2, 4)),
+    (rf"(?:a|slow|fast|viennese|is)? ?waltz(?:es)?(?: {_TIME})?|waltz like|walzer|oom pah pah|minuet|mazurka|vals\b|valse|valzer", (3, 6)),
+    (rf"compound {_TIME}", (6, 9, 12)),
+    (rf"(?:odd|irregular|asymmetric\w*) {_TIME}", (5, 7, 11)),
+    (r"four on the floor|4 on the floor", _FOUR),
+    (r"drei viertel(?: takt)?|tres por cuatro|tre quarti|trois quatre", (3,)),
+    (r"vier viertel(?: takt)?|cuatro por cuatro|quattro quarti|quatre quatre", _FOUR),
+    (r"sechs achtel(?: takt)?|seis por ocho|sei ottavi|six huit", (2, 6)),
+)  # fmt: skip
+_NAMES = re.compile("|".join(f"(?P<n{k}>{pattern})" for k, (pattern, _) in enumerate(_NAMED)), re.IGNORECASE)
+_HINT = re.compile(
+    r"\d|meter|metre|time|walz|waltz|vals|takt|compas|temps|tiempos|quarti|minuet|mazurka|breve|oom|ternar|binar|por |viert|acht|ottavi|quatre|signature",
+    re.IGNORECASE,
+)
+_SIGNATURE = re.compile(r"(?<![\w/.])(\d{1,2}) ?/ ?(2|4|8|16)(?![\w/])(?! of\b)")
+_SPOKEN = re.compile(
+    rf"(?<![\d.])(\d{{1,2}})[ -](?:over |by |por )?(2|4|8|16|eighths?|quarters?|halves)(?=[ -]{_TIME}\b|[ -]signature|[.,;!?]?$)"
+    rf"|{_TIME} (?:is|of|signature is) (\d{{1,2}})[ -](?:over |by )?(2|4|8|16|eighths?|quarters?)\b",
+    re.IGNORECASE,
+)
+_BEATS = re.compile(
+    rf"(?<![\d.])(\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?|schlage|temps|tiempos) (?:to|per|in|a|for|within|of|pro|par|por|make)"
+    rf" ?(?:up )?(?:the |a |an |each |every |one )?{_BAR}\b"
+    rf"|{_BAR} (?:has|have|holds?|contains?|consists? of|of|with|counts?|spans?) (\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?)"
+    rf"|(?:accents?|downbeats?) (?:return\w*|come\w*|fall\w*|recur\w*) (?:after |on |every |each )+(?:(\d) or )?(\d) beats?"
+    rf"|groups? of (\d) beats?|with (\d) beats(?=[.,;!?]|$)|to the next there are (\d{{1,2}}) beats?",
+    re.IGNORECASE,
+)
+_IN = re.compile(
+    r"\b(?:(?:is|it's|counted|played|written|set|felt|goes|moves|runs|count(?:ing)?(?: it)?|stands|and|sad|music|piece|song|tune|firmly|clearly) )"
+    r"(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all))",
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"(?<![\d.:/])(\d{1,2})(?! ?(?:bpm|%|s\b|/))(?:[ -](?:over |by )?(2|4|8|16)\b)?", re.IGNORECASE)
+_CLASS = re.compile(
+    r"\b(duple|triple|quadruple|compound|odd|binary|ternary|common time|cut time|march)\b", re.IGNORECASE
+)
+_CLASSES = {
+    "duple": _DUPLE, "binary": _DUPLE, "triple": _TRIPLE, "ternary": _TRIPLE, "quadruple": _FOUR, "compound": (6, 9, 12),
+    "odd": (5, 7, 11), "common time": _FOUR, "cut time": _DUPLE, "march": _DUPLE,
+}  # fmt: skip
+
+
+def read_meter(text: str) -> Iterator[SpokenClaim]:
+    """Read every claim about meter in a plain text."""
+    if not _HINT.search(text):
+        return
+    for match in _NAMES.finditer(text):
+        name = match.lastgroup
+        assert name is not None, "each branch is named"
+        yield _claim(match, text, _NAMED[int(name[1:])][1])
+    for match in _SIGNATURE.finditer(text):
+        yield _claim(match, text, beats_of(match[1], match[2]))
+    for match in _SPOKEN.finditer(text):
+        upper, lower = (match[1], match[2]) if match[1] else (match[3], match[4])
+        yield _claim(match, text, beats_of(upper, lower))
+    for match in _BEATS.finditer(text):
+        yield _claim(match, text, tuple(int(n) for n in match.groups() if n))
+    for match in _IN.finditer(text):
+        yield _claim(match, text, (int(match[1]),))
+
+
+def answer_meter(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question about meter: a bare number or class is a claim there."""
+    found = list(read_meter(text))
+    if not found:
+        found = [_claim(m, text, _CLASSES[m[1].lower()]) for m in _CLASS.finditer(text)]
+    if not found:
+        found = [_claim(m, text, beats_of(m[1], m[2] or "4")) for m in _BARE.finditer(text)]
+    yield from found
+
+
+def beats_of(upper: str, lower: str) -> tuple[int, ...]:
+    """Give the beats a bar that a signature may be counted in."""
+    figure = {"e": "8", "q": "4", "h": "2"}.get(lower[0].lower(), lower)
+    return BEATS_OF.get(f"{upper}/{figure}", (int(upper),))
+
+
+def _claim(match: re.Match[str], text: str, beats: tuple[int, ...]) -> SpokenClaim:
+    def test(facts: Facts) -> Held:
+        if facts.beats is None:
+            return NOT_MEASURED
+        return facts.beats.beats_per_bar in beats, f"{facts.beats.beats_per_bar} beats to the bar measured"
+
+    return SpokenClaim("meter", match.group(0), test, is_denied(text, *match.span()))

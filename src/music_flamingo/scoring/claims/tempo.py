@@ -1,0 +1,131 @@
+"""Claims about tempo: beats a minute in figures, words and ranges, and classes such as fast or Andante."""
+
+import re
+from collections.abc import Iterator
+
+from music_flamingo.records import Facts
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.families.tempo_class import FAST_ABOVE_BPM, SLOW_BELOW_BPM
+from music_flamingo.scoring.tempo import TEMPO_TOLERANCE
+
+BPM_TOLERANCE = 1.0
+BORDER = 0.06
+"""A class holds this part beyond its border: 127 BPM may be called fast."""
+
+_NUMBER = r"\d{2,3}(?:[.,]\d+)?"
+_UNIT = (
+    r"(?:b\.?p\.?m\b\.?|beats? (?:per|a|each|every|in a|to the) (?:minute|min)\b|beats?/min\b|schlage(?:n)? pro minute"
+    r"|battements par minute|pulsaciones por minuto|battiti al minuto|quarter notes? (?:per|a) minute"
+    r"|on the metronome|clicks (?:per|a) minute)"
+)
+_ABOUT = (
+    r"about|around|roughly|approximately|circa|ca\.?|some|nearly|almost|close to|near|just (?:over|under)|etwa|environ"
+)
+_OVER, _UNDER = (
+    r"no (?:fewer|less) than|not (?:under|below)|over|above|more than|faster than|at least|upwards of|exceeds|no slower than|past",
+    (r"no more than|not (?:over|above)|under|below|less than|slower than|at most|up to|no faster than|short of"),
+)
+_HEDGE = rf"(?:(?P<about>{_ABOUT}|~)|(?P<over>{_OVER})|(?P<under>{_UNDER}))"
+_RANGE = rf"(?P<low>{_NUMBER})(?: ?(?:-|to|and|or|through) ?(?P<high>{_NUMBER}))?"
+_AFTER = re.compile(rf"(?:{_HEDGE} ?)?(?:between )?{_RANGE}(?: ?(?:ish|odd))?[ -]?{_UNIT}", re.IGNORECASE)
+_BEFORE = re.compile(
+    rf"(?:\b(?:tempo|bpm|beats per minute|metronome(?: mark(?:ing)?)?|pulse|speed|pace|quarter(?: note)?|tempus)\b(?: of)?"
+    rf"(?: (?:is|was|of|at|runs?|sits?|lies|stands|set|marked|reads?|comes?|measures?|hovers?|equals|in the|be|to|a|steady"
+    rf"|constant))*|[♩=]) ?[=:]? ?(?:{_HEDGE} )?(?:between )?{_RANGE}(?![\d/:]|[ -]?(?:s|sec\w*|bars?|db|%)\b)",
+    re.IGNORECASE,
+)
+_TERMS: dict[str, tuple[float, float]] = {
+    "larghissimo": (0, 40), "largo": (0, 62), "larghetto": (58, 68), "lento": (0, 72), "adagio": (62, 78),
+    "adagietto": (65, 84), "andante": (74, 110), "andantino": (78, 112), "moderato": (106, 122),
+    "allegretto": (106, 128), "allegro": (118, 170), "vivace": (136, 180), "presto": (164, 400),
+    "prestissimo": (180, 400),
+}  # fmt: skip
+_FAST, _SLOW, _MEDIUM = (FAST_ABOVE_BPM, 400.0), (0.0, SLOW_BELOW_BPM), (SLOW_BELOW_BPM, FAST_ABOVE_BPM)
+_CLASSES = {
+    **dict.fromkeys(("fast", "quick", "rapid", "rapidly", "brisk", "swift", "speedy", "up tempo", "uptempo", "racing",
+                     "hurried", "breakneck", "schnell", "rapido", "rapide", "veloce", "fast paced"), _FAST),
+    **dict.fromkeys(("slow", "sluggish", "unhurried", "leisurely", "crawling", "langsam", "lent", "slow paced", "down tempo",
+                     "downtempo", "ballad", "dragging"), _SLOW),
+    **dict.fromkeys(("medium", "moderate", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
+    **_TERMS,
+}  # fmt: skip
+_NAMES = "|".join(sorted(_CLASSES, key=len, reverse=True))
+_THING = (
+    r"(?:tempo|pace|speed|beats?|pulse|piece|song|music|tune|track|recording|waltz|march|dance|rhythm|performance|number"
+    r"|groove|movement|work|excerpt|clip|one|bpm)"
+)
+_CLASS = re.compile(
+    rf"\b(?P<name>{_NAMES})\b(?: and [a-z]+| [a-z]+)? {_THING}\b"
+    rf"|\b{_THING}\b(?: (?:here|itself))? (?:is|was|feels|sounds|moves|runs|goes|seems|proceeds|remains|stays)(?: along)?"
+    rf"(?: (?:not|rather|quite|very|fairly|at an?|an?|in an?|relatively|extremely|somewhat|clearly|really|pretty|too|never|no))*"
+    rf" (?P<after>{_NAMES})(?:ly)?\b"
+    rf"|\bit (?:is|moves|goes|runs|feels|plays)(?: (?:not|rather|quite|very|fairly|at an?|along))* (?P<it>{_NAMES})(?:ly)?\b(?! to| at)"
+    rf"|\b(?P<term>{'|'.join(_TERMS)}|up ?tempo|mid ?tempo|down ?tempo)\b",
+    re.IGNORECASE,
+)
+_BARE_CLASS = re.compile(rf"\b(?P<bare>{_NAMES})(?:ly)?\b", re.IGNORECASE)
+_BARE_NUMBER = re.compile(rf"(?:{_HEDGE} )?(?:between )?(?<![\d.:/]){_RANGE}(?![\d/:%])", re.IGNORECASE)
+_FEEL = re.compile(r"\b(half|double)[ -]?time\b", re.IGNORECASE)
+
+
+def read_tempo(text: str) -> Iterator[SpokenClaim]:
+    """Read every claim about tempo in a plain text."""
+    feel = _FEEL.search(text)
+    taken: list[tuple[int, int]] = []
+    for pattern in (_AFTER, _BEFORE):
+        for match in pattern.finditer(text):
+            if not any(a < match.end() and match.start() < b for a, b in taken):
+                taken.append(match.span())
+                yield _of_numbers(match, text, feel)
+    for match in _CLASS.finditer(text):
+        if not any(a < match.end() and match.start() < b for a, b in taken):
+            yield _of_class(match, text)
+    if feel and not taken:
+        yield unmeasured("tempo", feel.group(0))
+
+
+def answer_tempo(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question about tempo: a bare number or class is a claim there."""
+    found = list(read_tempo(text))
+    if not found:
+        found = [_of_numbers(m, text, None) for m in _BARE_NUMBER.finditer(text)]
+        found += [_of_class(m, text) for m in _BARE_CLASS.finditer(text)]
+    yield from found
+
+
+def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None) -> SpokenClaim:
+    low = float(match["low"].replace(",", "."))
+    high = float(match["high"].replace(",", ".")) if match["high"] else low
+    over, under = match["over"], match["under"]
+    # `140 BPM in half time` may be the double of what is counted
+    factor = {"half": 2.0, "double": 0.5}[feel.group(1).lower()] if feel else 1.0
+
+    def test(facts: Facts) -> Held:
+        if facts.tempo is None:
+            return NOT_MEASURED
+        bpm, fact = facts.tempo.bpm, f"{facts.tempo.bpm:.1f} BPM measured"
+        if over:
+            return bpm > low - BPM_TOLERANCE, fact
+        if under:
+            return bpm < low + BPM_TOLERANCE, fact
+        room = max(BPM_TOLERANCE, TEMPO_TOLERANCE * bpm) if match["about"] else BPM_TOLERANCE
+        levels = {1.0, factor}
+        return any(low * k - room <= bpm <= high * k + room for k in levels), fact
+
+    return SpokenClaim("tempo", match.group(0), test, is_denied(text, *match.span()))
+
+
+def _of_class(match: re.Match[str], text: str) -> SpokenClaim:
+    name = next(value for value in match.groupdict().values() if value)
+    key = " ".join(name.lower().split())
+    low, high = _CLASSES.get(key) or _CLASSES[key.replace("tempo", " tempo").replace("  ", " ")]
+
+    def test(facts: Facts) -> Held:
+        if facts.tempo is None:
+            return NOT_MEASURED
+        bpm = facts.tempo.bpm
+        return low * (1 - BORDER) <= bpm <= high * (1 + BORDER), f"{bpm:.1f} BPM measured"
+
+    start = match.start() + match.group(0).lower().index(name.lower())
+    return SpokenClaim("tempo", match.group(0), test, is_denied(text, start, match.end()))

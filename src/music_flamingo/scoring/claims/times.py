@@ -1,0 +1,149 @@
+"""Claims in figures: how long, when, how many bars, sections, chords and lines, which part in a hundred."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from music_flamingo.records import Facts
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.harmony import SHORTEST_CHORD_S, heard_triads
+from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
+
+TIME_TOLERANCE_S = 0.11
+_N = r"(\d+(?:\.\d+)?)"
+_SPAN = re.compile(
+    r"(?<![\w.:/])(?:(?P<m>\d+(?:\.\d+)?) ?(?:min\b|minutes?\b)(?:(?: and)? (?P<ms>\d+(?:\.\d+)?) ?(?:s\b|sec\w*)|(?P<half> and a half))?"
+    r"|(?P<s>\d+(?:\.\d+)?) ?(?:s\b|secs?\b|seconds?\b)|(?P<clock>\d{1,2}:[0-5]\d)(?![\w:])"
+    r"|(?P<one>a|half a|1 and a half) minutes?(?P<onehalf> and a half)?\b)",
+    re.IGNORECASE,
+)
+_EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart) (?:\w+ )?$", re.IGNORECASE)
+_LASTS = re.compile(
+    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE
+)
+_THING = re.compile(
+    r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length)\b", re.IGNORECASE
+)
+_COUNT = re.compile(
+    r"(?<!last )(?<!first )(?<!next )(?<!these )(?<!other )(?<!final )(?<!outer )(?P<hedge>(?:more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) )?(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
+    r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses|percent)\b(?! of (?:4|the))"
+    r"|(?P<p>\d+(?:\.\d+)?) ?%",
+    re.IGNORECASE,
+)
+_BAR = re.compile(
+    rf"\b(?:bar|measure|downbeat)(?: number)? (?P<n>\d+)\b|\b(?P<o>\d+(?:st|nd|rd|th)|{'|'.join(ORDINALS)}) (?:bar|measure|downbeat)\b",
+    re.IGNORECASE,
+)
+
+
+def read_times(text: str) -> Iterator[SpokenClaim]:
+    """Read every claim about lengths, places in time and counts in a plain text."""
+    for match in _SPAN.finditer(text):
+        time_s = _seconds(match)
+        before, around = (
+            text[max(0, match.start() - 45) : match.start()],
+            text[max(0, match.start() - 45) : match.end() + 14],
+        )
+        denied = is_denied(text, *match.span())
+        of_part = re.search(
+            r"\b(?:section|line|note|word|bar|next longest|chord|longest)\b|\bIt lasts\b.*next",
+            before + text[match.end() :][:40],
+            re.I,
+        )
+        if _LASTS.search(around) and _THING.search(around) and not of_part:
+            yield SpokenClaim("time", around, _lasts(time_s), denied)
+        elif match["clock"] or not _EVERY.search(before) or (match["one"] is None and before.endswith("in ")):
+            yield SpokenClaim("time", match[0], _inside(time_s), denied, is_place=True)
+    for match in _COUNT.finditer(text):
+        if match["p"] or match["what"].lower() == "percent":
+            yield unmeasured("count", match[0], is_denied(text, *match.span()))
+        else:
+            yield count_claim(match[0], match["what"], int(match["n"]), match["hedge"], is_denied(text, *match.span()))
+    for match in _BAR.finditer(text):
+        bar = int(match["n"]) if match["n"] else ORDINALS.get(match["o"].lower()) or int(match["o"][:-2])
+        yield SpokenClaim("count", match[0], _has_bar(bar), is_place=True)
+
+
+def num_of(what: str, facts: Facts) -> int | None:
+    """Count the bars, sections, triads or lines of the facts; None where nobody measured them."""
+    kind = what.lower()
+    if kind.startswith(("bar", "measure", "downbeat", "takte")):
+        return len(facts.beats.downbeats_s) if facts.beats else None
+    if kind.startswith(("section", "part")):
+        return len(facts.sections.segments) if facts.sections else None
+    if kind.startswith(("chord", "triad", "harmon")):
+        return len(set(heard_triads(facts))) if facts.chords else None
+    if kind.startswith("line"):
+        return len(facts.lyrics.lines) if facts.lyrics and facts.lyrics.available else None
+    return None
+
+
+def num_symbols(facts: Facts) -> int:
+    """Count chords as lead sheets write them: sevenths apart, inversions together."""
+    segments = facts.chords.segments if facts.chords else []
+    labels = (s.label.partition("/")[0] for s in segments if s.end_s - s.start_s >= SHORTEST_CHORD_S)
+    return len({label for label in labels if label not in "NX"})
+
+
+def count_claim(said: str, what: str, number: int, hedge: str | None = None, denied: bool = False) -> SpokenClaim:
+    """Claim that there are so many of something."""
+
+    def test(facts: Facts) -> Held:
+        counted = num_of(what, facts)
+        if counted is None:
+            return NOT_MEASURED
+        if what.lower().startswith("chord") and counted < number <= num_symbols(facts):
+            counted = number
+        fact = f"{counted} {what} measured"
+        word = (hedge or "").strip().lower()
+        if word in ("more than", "over", "at least"):
+            return counted >= number, fact
+        if word in ("fewer than", "less than", "up to"):
+            return counted <= number, fact
+        return abs(counted - number) <= (0.1 * counted if word else 0), fact
+
+    kind = "meter" if what.lower().startswith(("bar", "measure", "downbeat")) else "count"
+    return SpokenClaim(kind, said, test, denied)
+
+
+def seconds_in(text: str) -> float | None:
+    """Give the first time that a plain text names, in seconds."""
+    match = _SPAN.search(text)
+    return _seconds(match) if match else None
+
+
+def _seconds(match: re.Match[str]) -> float:
+    if match["clock"]:
+        minutes, seconds = match["clock"].split(":")
+        return 60.0 * int(minutes) + int(seconds)
+    if match["s"]:
+        return float(match["s"])
+    if match["one"]:
+        first = {"a": 60.0, "half a": 30.0, "1 and a half": 90.0}[match["one"].lower()]
+        return first + (30.0 if match["onehalf"] else 0.0)
+    return 60.0 * float(match["m"]) + float(match["ms"] or 0) + (30.0 if match["half"] else 0.0)
+
+
+def _lasts(time_s: float) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        if facts.duration_s is None:
+            return NOT_MEASURED
+        return abs(facts.duration_s - time_s) <= max(1.0, 0.04 * facts.duration_s), f"{facts.duration_s:.1f} s measured"
+
+    return test
+
+
+def _inside(time_s: float) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        if facts.duration_s is None:
+            return NOT_MEASURED
+        return time_s <= facts.duration_s + TIME_TOLERANCE_S, f"the recording ends at {facts.duration_s:.1f} s"
+
+    return test
+
+
+def _has_bar(bar: int) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        bars = num_of("bars", facts)
+        return NOT_MEASURED if bars is None else (bar <= bars, f"{bars} bars measured")
+
+    return test

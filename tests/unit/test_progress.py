@@ -1,0 +1,21 @@
+"""The time that is left, as long work says it."""
+
+import io
+
+from music_flamingo.core import progress
+from music_flamingo.core.progress import Progress
+
+
+def test_the_loading_of_tools_does_not_count_towards_the_time_left(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    work = Progress("facts", 100, "tracks", io.StringIO(), _started=0.0)
+    now[0] = 60.0
+    work.advance()
+    assert work.line() == "facts  1/100 tracks  1:00 so far, ? left"
+    now[0] = 70.0
+    work.advance(10)
+    assert work.line() == "facts  11/100 tracks  1/s  1:29 left"
+    now[0] = 159.0
+    work.advance(89)
+    assert work.line() == "facts  100/100 tracks  0.629/s  2:39 in all"
