@@ -9,12 +9,13 @@ import time
 from dataclasses import replace
 
 import pytest
+from kubernetes.client.rest import ApiException
 from support.emulated_cluster import NAMESPACE, Running, container_status, evict, fail, hang, settings, succeed
 from support.rights import granted
 
 from music_flamingo.cluster.jobs import RESTARTS, StageJob, named
 from music_flamingo.cluster.launcher import MAX_RESTARTS, JobFailedError, Launcher
-from music_flamingo.cluster.watching import Patience
+from music_flamingo.cluster.watching import Patience, Retries
 from music_flamingo.core.errors import UserError
 
 pytest_plugins = ("support.emulated_cluster",)
@@ -345,6 +346,25 @@ def test_refusals_that_pass_within_a_minute_end_nothing(cluster, launch):
     cluster.fates = [succeed(lasting_s=1.0)]
     launcher.run(WORK)
     assert len(cluster.starts) == 1
+
+
+def test_refusals_of_two_restarts_are_not_one_that_lasted():
+    """An hour apart: the second begins a minute of its own."""
+    clock = iter([0.0, 0.0, 3600.0, 3600.0, 3661.0])
+    retries = Retries(Patience(forbidden_s=60), lambda: next(clock))
+    refused = ApiException(status=403, reason="starting")
+    assert not retries.is_final(refused, "get", lambda verb: False)
+    retries.allowed("get")
+    assert not retries.is_final(refused, "get", lambda verb: False)
+    assert retries.is_final(refused, "get", lambda verb: False)
+
+
+def test_a_refusal_that_lasts_is_not_final_while_the_review_gives_the_right():
+    clock = iter([0.0, 0.0, 100.0, 100.0])
+    retries = Retries(Patience(forbidden_s=60), lambda: next(clock))
+    refused = ApiException(status=403, reason="starting")
+    assert not retries.is_final(refused, "get", lambda verb: True)
+    assert not retries.is_final(refused, "get", lambda verb: True)
 
 
 def test_a_launcher_that_gives_up_deletes_its_job(cluster, launch):

@@ -77,10 +77,14 @@ class Retries:
     _pause_s: float = 0.0
     _refused: tuple[str, float] | None = None
 
-    def succeeded(self, verb: str = "") -> None:
-        """The API took this verb; the next trouble begins with a short pause."""
-        if self._refused and self._refused[0] in ("", verb):
+    def allowed(self, verb: str) -> None:
+        """The API took this verb: a refusal of it that comes later is a new one. The pause stays as it is."""
+        if self._refused and self._refused[0] == verb:
             self._refused = None
+
+    def succeeded(self, verb: str) -> None:
+        """The API took this verb and is well; the next trouble begins with a short pause."""
+        self.allowed(verb)
         self._pause_s = 0.0
 
     def is_final(self, error: ApiException, verb: str, review: Callable[[str], bool]) -> bool:
@@ -152,12 +156,14 @@ def follow(
             # a watch that may not be kept, or ends at once, is no reason to ask faster: reading alone resets no pause
             if found is None:
                 retries.succeeded(verb)
+            retries.allowed(verb)
             yield found
             if found is None:
                 time.sleep(patience.pause_s)
                 continue
             verb, begun = "watch", now()
             yield from _changes(api, place, found, min(patience.watch_s, deadline - now()))
+            retries.allowed(verb)
             if now() - begun >= patience.pause_s:
                 retries.succeeded(verb)
             else:
