@@ -85,7 +85,7 @@ def teacher(server: ScriptedServer, cache: Path | None, **changes: Any) -> dict[
         "max_tokens": 4096,
         "reasoning_effort": None,
         "structured": "response_format",
-        "audio": "wav",
+        "audio": None,
         "concurrency": 8,
         "prices": {"input_per_million": 1.0, "output_per_million": 10.0, "currency": "USD"},
         "stop": {"window_calls": 200, "max_failed_fraction": 0.2},
