@@ -46,7 +46,12 @@ def write_songs(data: Path, num_shards: int, per_shard: int) -> None:
 
 
 def run(stage: str, data: Path, asked: dict) -> dict[str, Manifest]:
-    return songs.run_stage(STAGES[stage], {**songs.params(stage), "teacher": asked}, data)
+    return songs.run_stage(STAGES[stage], {**songs.params(stage), "teacher": hearing(stage, asked)}, data)
+
+
+def hearing(stage: str, asked: dict) -> dict:
+    """The teacher as the stage asks for it: one that describes recordings must hear them."""
+    return {**asked, "audio": "wav"} if stage == "captions" else asked
 
 
 def statuses(table: Table) -> Counter[str]:
@@ -142,7 +147,7 @@ def start(stage: str, data: Path, asked: dict, config: dict | None = None) -> su
         "songs.run_stage(stages.load(sys.argv[1]), json.loads(sys.argv[3]), Path(sys.argv[2]))"
     )
     paths = f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    values = json.dumps(config or {**songs.params(stage), "teacher": asked})
+    values = json.dumps(config or {**songs.params(stage), "teacher": hearing(stage, asked)})
     return subprocess.Popen(
         [sys.executable, "-c", code, stage, str(data), values],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},

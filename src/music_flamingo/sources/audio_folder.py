@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +22,7 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.sources import SourceRecording
 from music_flamingo.sources.about import describe, name_of, read_tags
+from music_flamingo.sources.licences import OWN_RECORDINGS
 from music_flamingo.sources.rows import ListingRow, read_rows
 from music_flamingo.sources.walking import FolderEntry, walk
 
@@ -56,6 +57,7 @@ class AudioFolderConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    uses: ClassVar = (OWN_RECORDINGS,)
     kind: Literal["audio_folder"]
     path: str
     """A folder of wav, flac, mp3, m4a, ogg or opus files, at any depth."""
