@@ -27,7 +27,6 @@ from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.model.answering import write_rules
 from music_flamingo.model.context import Hearing
-from music_flamingo.model.files import load_processor
 from music_flamingo.prompts import load as load_prompt
 from music_flamingo.records import Score
 from music_flamingo.scoring.families import FAMILIES, FamilyNames
@@ -136,6 +135,8 @@ def _copy_model(source: Path, target: Path) -> None:
 
 def _write_rules(release: Path, info: ReleaseInfo) -> None:
     """How answers are asked for and generated, for any server that reads the model's files."""
+    from music_flamingo.model.files import load_processor
+
     _, processor = load_processor(release)
     never = processor.audio_token_ids
     write_rules(release / MODEL_FOLDER, think=info.think, max_new_tokens=info.max_new_tokens, never=never)
