@@ -8,9 +8,10 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 NO_HUB  := HF_HUB_OFFLINE=1 GX_ANALYTICS_ENABLED=false DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1
 
-# uv, with pip's index, certificates and places of wheels (PIP_FIND_LINKS: PyTorch's CPU build)
-UV      := requirements/uv.sh $(PYTHON) $(BIN)/uv pip
-INSTALL := $(UV) install --quiet --python $(BIN)/python
+# pip, so that its own configuration holds: index, mirrors, certificates, constraints, places of wheels (PyTorch's CPU build)
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps
+# uv resolves faster; told here alone where wheels lie, as `make lock` is run by hand
+UV      := UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip
 LOCK    := $(UV) compile --quiet --python $(BIN)/python --prerelease=allow --no-header --no-annotate --no-emit-index-url
 
 .PHONY: run test check bench serve compile derive manifests images push lock clean setup help
@@ -26,11 +27,9 @@ $(STAMP): requirements/dev.txt requirements/no-deps.txt requirements/tools.txt p
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "venv is missing: apt-get install -y python3-venv"; exit 1; }
 	@echo "Installing into $(VENV): a few minutes the first time ..."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/installer.txt
-	$(INSTALL) --prerelease=allow --compile-bytecode -r requirements/dev.txt
-	$(INSTALL) --no-deps --no-build-isolation-package vamp --compile-bytecode -r requirements/no-deps.txt
-	$(INSTALL) --no-deps -r requirements/tools.txt
-	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(INSTALL) -r requirements/dev.txt
+	$(INSTALL) --no-build-isolation -r requirements/no-deps.txt -r requirements/tools.txt
+	$(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 # make run SOURCE=path/to/music   your own songs, in runs/music-DIGEST (`mf runs` lists them)
@@ -75,6 +74,7 @@ push:            ## REGISTRY=registry.example/music-flamingo make push
 	@images/build.sh push
 
 lock: setup      ## resolve requirements/*.in again into name==version pins
+	$(INSTALL) -r requirements/installer.txt
 	$(LOCK) requirements/base.in -o requirements/base.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	@# vLLM pins a torch of its own: resolved apart, for the image's platform

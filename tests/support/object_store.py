@@ -147,10 +147,9 @@ def install() -> Path:
     with (HOME / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.is_file() or stamp.read_text() != wanted:
-            uv = Path(sys.executable).parent / "uv"
             python = HOME / "venv" / "bin" / "python"
-            _install_step([str(uv), "venv", "--clear", "--python", sys.executable, str(HOME / "venv")])
-            _install_step([str(uv), "pip", "install", "--python", str(python), "-r", str(PINS)])
+            _install_step([sys.executable, "-m", "venv", "--clear", str(HOME / "venv")])
+            _install_step([str(python), "-m", "pip", "install", "-qq", "-r", str(PINS)])
             stamp.write_text(wanted)
     return HOME / "venv" / "bin"
 
