@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import songs
-from support.teacher_server import TeacherServer, teacher
+from support.teacher_server import TeacherServer, for_stage, teacher, words_of
 from support.untaught import write_model
 
 from music_flamingo.audio.flac import encode_flac
@@ -54,7 +54,8 @@ def annotate(data, asked=None) -> None:
     """captions -> synthesize -> validate -> reason, with the scripted teacher or another."""
     given = {"teacher": asked} if asked else {}
     for stage in (captions.STAGE, synthesize.STAGE):
-        songs.run_stage(stage, songs.params(stage.name) | given, data)
+        heard = {"teacher": for_stage(stage.name, asked)} if asked else {}
+        songs.run_stage(stage, songs.params(stage.name) | heard, data)
     checked = songs.params("validate")
     checked |= {"text_only": None, "workers": 1}
     checked["expected"] |= {"min_kept_fraction": 0.0, "min_rich_words": 0.0, "min_questions": 0.0}
@@ -116,7 +117,7 @@ def test_a_served_teacher_gets_hostile_words_inside_the_json_alone(tmp_path):
     write_world(tmp_path, TEXTS)
     with TeacherServer() as server:
         annotate(tmp_path, teacher(server, tmp_path / "cache", concurrency=2))
-    told = [message["content"] for body in server.bodies for message in body["messages"]]
+    told = [words_of(message) for body in server.bodies for message in body["messages"]]
     assert len(told) > 50
     for text in told:
         assert not any(mark in text for mark in ("</think>", "<|im_start|>", "[INST]", "<<SYS>>", "\u202e", "\u200b"))
@@ -129,7 +130,7 @@ class Possessed(TeacherServer):
 
     def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         status, headers, told = super().answer(body)
-        asked = body["messages"][0]["content"]
+        asked = words_of(body["messages"][0])
         if '"track_id": "w2/0"' in asked and not asked.startswith("Write the thinking"):
             return status, headers, told
         answer = json.loads(told)

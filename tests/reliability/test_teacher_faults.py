@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import songs
 from support import tiny_world as world
-from support.teacher_server import MISDEEDS, TeacherServer, teacher
+from support.teacher_server import MISDEEDS, TeacherServer, for_stage, teacher
 
 from music_flamingo.core.manifest import Manifest, complete, files_digest, list_files, read_manifest
 from music_flamingo.core.ports import Table
@@ -36,7 +36,7 @@ IMPATIENT = {"timeout_s": 4.0}
 
 
 def write_songs(data: Path, num_shards: int, per_shard: int) -> None:
-    """Songs of WINDOWS windows of 30 s each; a teacher of text is sent no sound, so they need none of that length."""
+    """Songs of WINDOWS windows of 30 s each."""
     names = [[(f"w{s}{k:02d}/0", f"w{s}{k:02d}") for k in range(per_shard)] for s in range(num_shards)]
     track = songs.make_track(duration_s=30.0 * WINDOWS)
     tracks = [[track.model_copy(update={"id": t, "work_id": w}) for t, w in shard] for shard in names]
@@ -46,12 +46,7 @@ def write_songs(data: Path, num_shards: int, per_shard: int) -> None:
 
 
 def run(stage: str, data: Path, asked: dict) -> dict[str, Manifest]:
-    return songs.run_stage(STAGES[stage], {**songs.params(stage), "teacher": hearing(stage, asked)}, data)
-
-
-def hearing(stage: str, asked: dict) -> dict:
-    """The teacher as the stage asks for it: one that describes recordings must hear them."""
-    return {**asked, "audio": "wav"} if stage == "captions" else asked
+    return songs.run_stage(STAGES[stage], {**songs.params(stage), "teacher": for_stage(stage, asked)}, data)
 
 
 def statuses(table: Table) -> Counter[str]:
@@ -147,7 +142,7 @@ def start(stage: str, data: Path, asked: dict, config: dict | None = None) -> su
         "songs.run_stage(stages.load(sys.argv[1]), json.loads(sys.argv[3]), Path(sys.argv[2]))"
     )
     paths = f"{TESTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    values = json.dumps(config or {**songs.params(stage), "teacher": hearing(stage, asked)})
+    values = json.dumps(config or {**songs.params(stage), "teacher": for_stage(stage, asked)})
     return subprocess.Popen(
         [sys.executable, "-c", code, stage, str(data), values],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},

@@ -1,5 +1,7 @@
 """Small records, made by hand, that the tests of teachers, checks and their stages share."""
 
+import functools
+
 import numpy as np
 
 from music_flamingo.core.record import Provenance
@@ -62,10 +64,18 @@ def empty_facts(track_id: str = "w1/0") -> Facts:
     return make_facts(track_id, **dict.fromkeys(nothing))
 
 
-def make_track(track_id: str = "w1/0", work_id: str = "w1", split: Split = "train", **changes) -> Track:
+@functools.cache
+def sound_of(duration_s: float) -> bytes:
+    """The 16 kHz copy of a track of that length: a sine of 16 s, then silence, which takes no room."""
     from music_flamingo.audio.flac import encode_flac
 
-    samples = np.sin(np.arange(16 * 16000, dtype=np.float32) / 20) * 0.1
+    samples = np.zeros(round(duration_s * 16000), np.float32)
+    heard = samples[: 16 * 16000]
+    heard[:] = np.sin(np.arange(heard.size, dtype=np.float32) / 20) * 0.1
+    return encode_flac(samples)
+
+
+def make_track(track_id: str = "w1/0", work_id: str = "w1", split: Split = "train", **changes) -> Track:
     values = {
         "id": track_id,
         "work_id": work_id,
@@ -84,7 +94,7 @@ def make_track(track_id: str = "w1/0", work_id: str = "w1", split: Split = "trai
         "num_channels": 1,
         "loudness": None,
         "fingerprint": [],
-        "audio": Audio(bytes=encode_flac(samples), path=f"{track_id}.flac"),
+        "audio": Audio(bytes=sound_of(changes.get("duration_s") or 16.0), path=f"{track_id}.flac"),
         "provenance": Provenance(made_by="test", tool="test", tool_version="1"),
     }
     return Track.model_validate({**values, **changes})

@@ -92,3 +92,14 @@ def teacher(server: ScriptedServer, cache: Path | None, **changes: Any) -> dict[
         "cache": None if cache is None else str(cache),
     }
     return {**values, **changes, "endpoint": {**endpoint, **changes.get("endpoint", {})}}
+
+
+def for_stage(stage: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """The teacher as a stage takes it: one that describes recordings must hear them."""
+    return {**asked, "audio": "wav"} if stage == "captions" else asked
+
+
+def words_of(message: dict[str, Any]) -> str:
+    """The text of a message, beside which there may be sound."""
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(p["text"] for p in content if p["type"] == "text")

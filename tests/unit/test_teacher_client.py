@@ -195,7 +195,7 @@ def test_reasoning_that_utf8_cannot_hold_is_kept_as_far_as_it_can(server, tmp_pa
     server.answer = lambda body: (200, {}, answer)
     asked = config(server, tmp_path)
     assert open_teacher(asked).ask(request()).text == "a\x00" == open_teacher(asked).ask(request()).text
-    assert CallCache(tmp_path).get(call_key(asked, request())).reasoning == "Hm?"
+    assert CallCache(tmp_path).get(call_key(asked, request())).reasoning == "Hm\N{REPLACEMENT CHARACTER}"
 
 
 def test_a_fence_around_the_json_is_taken_off():

@@ -28,6 +28,8 @@ from music_flamingo.teachers.usage import Meter, new_path
 NEVER = ("http_401", "http_403", "http_404")
 """The whole endpoint refuses: a wrong key, a wrong address, a model that it does not serve."""
 THOUGHT_ENDS = "</think>"
+BROKEN = "\N{REPLACEMENT CHARACTER}"
+"""Where a server sent half a character: such a reply is asked for again."""
 
 
 class OpenAICompatibleTeacher:
@@ -154,14 +156,11 @@ class _Call(Generic[Reply]):
         if message.refusal or not message.content:
             self.trouble = "refused" if message.refusal else "empty"
             raise ValueError(f"the model gave no reply: {(message.refusal or '')[:200]}")
+        if BROKEN in message.content:
+            raise ValueError("the reply holds a broken character")
         thought, closed, text = message.content.rpartition(THOUGHT_ENDS)
         reasoning = message.thoughts or (thought.removeprefix("<think>").strip() if closed else "")
-        return found_json(text), storable(reasoning)
-
-
-def storable(text: str) -> str:
-    """Without halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+        return found_json(text), reasoning
 
 
 def body(config: OpenAICompatibleConfig, request: TeacherRequest[Any]) -> dict[str, Any]:
