@@ -16,7 +16,7 @@ from music_flamingo.quality.difficulty import Candidate, Difficulty, DifficultyR
 from music_flamingo.quality.steps import OptionProbabilities
 from music_flamingo.reasoning.probing import ProbedQuestion
 from music_flamingo.records import Example, Facts, trusted
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES
 from music_flamingo.teachers import Teacher, TeacherFailedError, over_shards, request_seed
 from music_flamingo.teachers.thinking import rate
 
@@ -87,7 +87,7 @@ def rate_all(
             id=example.id,
             group=example.skill if wanted.families is None else example.family,
             answer=example.answer,
-            is_closed=example.family in FAMILIES and wanted.families is not None,
+            is_closed=(example.family in FAMILIES or example.family in COMPOSITES) and wanted.families is not None,
             answer_probability=probability,
             rating=_rating(teacher, example, about, seed),
         )
