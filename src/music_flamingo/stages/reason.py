@@ -32,7 +32,7 @@ from music_flamingo.reasoning.probing import Affirmer, ProbedQuestion, ask_quest
 from music_flamingo.reasoning.selection import Wanted, chosen_of, heard_in, num_trivial, rate_all, training_tracks
 from music_flamingo.reasoning.writing import Affirm, Manner, Topic, write_chain
 from music_flamingo.records import Chain, Example, Facts, Track, trusted
-from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION, FamilyNames, evidence_of
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES, SHORT_CAPTION, FamilyNames, evidence_of
 from music_flamingo.teachers import Teacher, TeacherConfig, is_settled, over_shards, teaching
 from music_flamingo.teachers.payloads import ChainStyle
 
@@ -138,7 +138,9 @@ def _listen_to_all(
             examples = [
                 e
                 for e in skills.read_shard(index)
-                if e.track_id in asked_of and (config.wanted.takes(e.family) or e.family in evidence)
+                if e.track_id in asked_of
+                and e.family not in COMPOSITES
+                and (config.wanted.takes(e.family) or e.family in evidence)
             ]
             about = {e.track_id for e in examples}
             samples = {t.id: decode_flac(t.audio.bytes) for t in tracks.read_shard(index) if t.id in about and t.audio}
