@@ -27,6 +27,7 @@ EVALUATE = {
     "batch_size": 8,
     "max_new_tokens": 6,
     "resamples": 200,
+    "thinking": None,
     "seed": 1,
     "workers": 1,
 }

@@ -256,6 +256,7 @@ CONFIGS: dict[str, dict] = {
         **TEACHING,
         "mixture": {"temperature": 1.0, "sources": {"think": 1.0, "speech": 0.0}},
         "caption_families": ["words"],
+        "controls": None,
     },
     "grpo": {
         **SCALE,

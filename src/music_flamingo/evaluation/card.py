@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from music_flamingo.core.licences import Licence, listed
 from music_flamingo.evaluation.summary import Corpus, Evaluation
 from music_flamingo.evaluation.tables import difference_lines, markdown_table
+from music_flamingo.evaluation.thinking_tables import INTRODUCTION, thinking_table
 from music_flamingo.records import Score
 
 
@@ -35,6 +36,7 @@ def model_card(
             "",
             *_results(scores, evaluation),
             "",
+            *_thinking(evaluation),
             "## What it was trained on",
             "",
             *_training(evaluation.corpus, questions, teacher),
@@ -75,6 +77,19 @@ def _results(scores: Sequence[Score], evaluation: Evaluation) -> list[str]:
         *markdown_table(scores, evaluation.chance).splitlines(),
         "",
         *(f"- {line}" for line in difference_lines(evaluation.differences, "grpo")),
+    ]
+
+
+def _thinking(evaluation: Evaluation) -> list[str]:
+    if evaluation.thinking is None:
+        return []
+    return [
+        "## Does thinking pay, does GRPO pay?",
+        "",
+        INTRODUCTION,
+        "",
+        *thinking_table(evaluation.thinking).splitlines(),
+        "",
     ]
 
 

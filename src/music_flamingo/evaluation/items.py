@@ -33,6 +33,8 @@ class ExamItem:
     reference: str
     values: tuple[str, ...] = ()
     """For a caption: the words that name what `reference` stands for, any of them."""
+    number: int = 0
+    """Of several questions of a family about one track: 1, 2 ..."""
 
     @property
     def category(self) -> str:
@@ -41,8 +43,9 @@ class ExamItem:
 
     @property
     def id(self) -> str:
-        """Id of the item: family, category and track."""
-        return "/".join(part for part in (self.family, self.category, self.track_id) if part)
+        """Id of the item: family, category, track and number."""
+        number = str(self.number) if self.number else ""
+        return "/".join(part for part in (self.family, self.category, self.track_id, number) if part)
 
 
 def choose_items(truths: Iterable[Truth], families: Sequence[str], per_family: int, seed: int) -> list[ExamItem]:

@@ -13,6 +13,7 @@ from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
 from music_flamingo.evaluation.items import SEPARATOR
+from music_flamingo.evaluation.thinking import ThinkingResults
 from music_flamingo.records import Prediction, Score
 from music_flamingo.records.prediction import Condition
 from music_flamingo.scoring.families import SHORT_CAPTION
@@ -60,6 +61,8 @@ class Evaluation(RecordPart):
     """Family -> what guessing scores."""
     differences: list[Difference]
     corpus: Corpus
+    thinking: ThinkingResults | None = None
+    """Of composite questions, where they were asked."""
 
 
 def score_all(answers: Answers, resamples: int, seed: int) -> list[Score]:

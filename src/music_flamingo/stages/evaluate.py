@@ -3,13 +3,19 @@
 Questions come from scoring/families, their answers from the scores' truth and never from MIR output. The models
 after SFT (asked plainly), warm-up and GRPO (asked to think) are each heard under three conditions: the true audio,
 another work's audio, silence; the last one, which is released, with noise too. They listen to the middle of a track,
-as in serving. Answers are greedy; one that cannot be parsed is wrong. A source without truth (a folder of songs) has
-no scores, and the summary says so.
+as in serving. Answers are greedy; one that cannot be parsed is wrong.
+
+Composite questions, whose answer follows from several of those, are an exam of their own (evaluation/thinking): warm-up
+and GRPO, their controls where the warm-up trained them, and the ceiling by single answers; greedy and sampled.
+
+A source without truth (a folder of songs) has no scores, and the summary says so.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from pydantic import Field, field_validator
 
@@ -36,9 +42,21 @@ from music_flamingo.evaluation.summary import (
     write_evaluation,
 )
 from music_flamingo.evaluation.tables import markdown_table
+from music_flamingo.evaluation.thinking import (
+    JOINED,
+    SINGLE,
+    ThinkingExam,
+    ThinkingResults,
+    choose_composites,
+    joined_by_logic,
+    single_items,
+    thinking_results,
+)
+from music_flamingo.evaluation.thinking_tables import headline, thinking_table
 from music_flamingo.records import Prediction, Score, Track, Truth
 from music_flamingo.records.prediction import Condition
 from music_flamingo.scoring.families import FAMILIES, FamilyNames
+from music_flamingo.training.controls import CONTROLS_FOLDER, DIRECT, LONGER
 
 THINKS = {"sft": False, "warmup": True, "grpo": True}
 """Model -> whether it is asked to think first, as it was trained."""
@@ -61,6 +79,8 @@ class EvaluateConfig(StageConfig):
     batch_size: Count
     max_new_tokens: Count
     """Room for a chain and its answer; what runs longer is cut off and counts as unparsed."""
+    thinking: ThinkingExam | None
+    """Composite questions; null: none are asked."""
     resamples: Count
     """Bootstrap resamples; 2,000 put the ends of a 95 % interval within about a point."""
     seed: Seed
@@ -93,15 +113,21 @@ def run(
         log.warning("evaluate: %s", note)
         return _write(predictions, scores, {}, [], Evaluation(note=note, chance={}, differences=[], corpus=corpus))
     models = {"sft": sft_model, "warmup": warmup_model, "grpo": grpo_model}
-    answers = _answer_all(_jobs(config, items, models, tracks), predictions, config.workers)
+    jobs = _jobs(config, items, models, tracks)
+    exam = _thinking_jobs(config, [t for t in truth.ok() if t.id in test_ids], sft_model, warmup_model, models, tracks)
+    said = _answer_all([*jobs, *exam], predictions, config.workers)
+    answers = {(job.model, job.condition): of_job for job, of_job in zip(jobs, said, strict=False)}
     rows = score_all(answers, config.resamples, config.seed)
     evaluation = Evaluation(
         note="",
         chance=chance_of(answers["grpo", "audio"]),
         differences=differences(answers, config.resamples, config.seed),
         corpus=corpus,
+        thinking=_thinking(config, exam, said[len(jobs) :]),
     )
     log.info("\n%s", markdown_table(rows, evaluation.chance))
+    if evaluation.thinking:
+        log.info("\n%s", thinking_table(evaluation.thinking))
     return _write(predictions, scores, answers, rows, evaluation)
 
 
@@ -142,9 +168,76 @@ def _jobs(
     ]
 
 
-def _answer_all(
-    jobs: Sequence[AnswerJob], predictions: Writer[Prediction], workers: int
-) -> dict[tuple[str, Condition], list[Prediction]]:
+def _thinking_jobs(
+    config: EvaluateConfig,
+    truths: Sequence[Truth],
+    sft_model: InputFolder,
+    warmup_model: InputFolder,
+    models: Mapping[str, InputFolder],
+    tracks: Table[Track],
+) -> list[AnswerJob]:
+    """Composite questions to each model and control, greedy and drawn; the released one with other audio too; the
+    single questions to the SFT model."""
+    if config.thinking is None:
+        return []
+    items = choose_composites(truths, config.thinking, config.seed)
+    if not items:
+        return []
+    own = tuple(item.track_id for item in items)
+
+    def job(model: str, folder: Path, think: bool, **changes: object) -> AnswerJob:
+        whole = AnswerJob(
+            model=model,
+            folder=folder,
+            think=think,
+            condition="audio",
+            items=tuple(items),
+            heard_track_ids=own,
+            tracks=tracks,
+            batch_size=config.batch_size,
+            max_new_tokens=config.max_new_tokens,
+            seed=config.seed,
+        )
+        return replace(whole, **changes)  # type: ignore[arg-type]
+
+    folders = {name: (models[name].root, True) for name in ("warmup", "grpo")}
+    for name in (DIRECT, LONGER):
+        if (folder := warmup_model.root / CONTROLS_FOLDER / name).is_dir():
+            folders[name] = folder, name == LONGER
+    single = single_items(items)
+    return [
+        *(job(name, folder, think) for name, (folder, think) in folders.items()),
+        *(job(name, folder, think, temperature=1.0) for name, (folder, think) in folders.items()),
+        job(
+            RELEASED,
+            models[RELEASED].root,
+            True,
+            condition="shuffled",
+            heard_track_ids=tuple(shuffled_tracks(items, config.seed)),
+        ),
+        job(
+            SINGLE,
+            sft_model.root,
+            False,
+            items=tuple(single),
+            heard_track_ids=tuple(item.track_id for item in single),
+        ),
+    ]
+
+
+def _thinking(
+    config: EvaluateConfig, jobs: Sequence[AnswerJob], said: Sequence[Sequence[Prediction]]
+) -> ThinkingResults | None:
+    """The exam of composite questions scored, with the ceiling by single answers; None where there was none."""
+    if not jobs:
+        return None
+    answers = {(job.model, job.condition, job.drawn): of_job for job, of_job in zip(jobs, said, strict=True)}
+    single = answers.pop((SINGLE, "audio", "greedy"))
+    answers[JOINED, "audio", "greedy"] = joined_by_logic(answers[RELEASED, "audio", "greedy"], single)
+    return thinking_results(answers, config.resamples, config.seed)
+
+
+def _answer_all(jobs: Sequence[AnswerJob], predictions: Writer[Prediction], workers: int) -> list[list[Prediction]]:
     """Shard k holds job k's predictions; shards that an interrupted run left are read, not asked again."""
     pending = [index for index in range(len(jobs)) if not predictions.has(index)]
     total = sum(len(jobs[index].items) for index in pending)
@@ -152,7 +245,7 @@ def _answer_all(
         for index, made in zip(pending, run_map(answer_job, [jobs[i] for i in pending]), strict=True):
             predictions.write(index, made)
             progress.advance(len(made))
-    return {(job.model, job.condition): _shard(predictions, index) for index, job in enumerate(jobs)}
+    return [_shard(predictions, index) for index in range(len(jobs))]
 
 
 def _shard(predictions: Writer[Prediction], index: int) -> list[Prediction]:
@@ -193,6 +286,8 @@ def _write(
     if overall:
         metrics["questions"] = overall["grpo"].num_items
         metrics["held_out_works"] = overall["grpo"].num_works
+        if evaluation.thinking:
+            metrics["thinking"] = headline(evaluation.thinking)
         metrics["accuracy_percent"] = {model: round(100 * s.accuracy, 1) for model, s in overall.items()}
     return metrics
 

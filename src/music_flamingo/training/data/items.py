@@ -154,6 +154,13 @@ def item_of_chain(chain: Chain, is_caption: bool) -> TrainingItem:
     )
 
 
+def plain_item_of_chain(chain: Chain) -> TrainingItem:
+    """The question of a chain with its bare answer: what a model is taught that answers without thinking."""
+    thinking = item_of_chain(chain, is_caption=False)
+    prompt = render_question(chain.question, chain.options, think=False)
+    return replace(thinking, id=f"{chain.id}/plain", prompt=prompt, target=chain.answer)
+
+
 def _spans(references: Iterable[Reference]) -> tuple[tuple[float, float], ...]:
     return tuple((reference.start_s, reference.end_s) for reference in references)
 
