@@ -11,6 +11,7 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Folder, Table
 from music_flamingo.core.stage import execute
 from music_flamingo.evaluation.card import model_card
+from music_flamingo.evaluation.intervals import Mark, difference_interval, mean_difference_interval
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.evaluation.thinking import (
     ThinkingDifference,
@@ -144,6 +145,20 @@ def test_differences_are_paired_and_their_sentence_says_what_the_interval_says()
     level = ThinkingDifference(model="grpo", minus_model="warmup", drawn="greedy", difference=0.0, low=-0.1, high=0.1)
     assert verdict(level) == "no clear difference"
     assert verdict(level.model_copy(update={"high": -0.01, "low": -0.2})) == "clearly worse"
+
+
+def test_a_mean_over_seeds_resamples_the_same_works_in_all_of_them():
+    def marks(made):
+        return [Mark(p.work_id, p.family, p.reference, p.correct) for p in made]
+
+    pairs = [(marks(said("grpo", 0.1, seed=k)), marks(said("warmup", 0.6, seed=k + 9))) for k in range(3)]
+    whole = mean_difference_interval(pairs, 400, 1)
+    each = [difference_interval(*pair, 400, 1) for pair in pairs]
+    assert whole.value == pytest.approx(sum(e.value for e in each) / 3)
+    assert whole.high - whole.low < max(e.high - e.low for e in each)
+    assert mean_difference_interval(pairs[:1], 400, 1) == each[0]
+    with pytest.raises(ValueError, match="the same questions"):
+        mean_difference_interval([pairs[0], (pairs[1][0][::-1], pairs[1][1][::-1])], 400, 1)
 
 
 def test_card_and_page_show_both_controls_the_ceiling_and_the_chains():

@@ -7,6 +7,7 @@ judged by them and not by whether two intervals happen to overlap.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.record import RecordPart
@@ -61,6 +62,9 @@ class Evaluation(RecordPart):
     """Family -> what guessing scores."""
     differences: list[Difference]
     corpus: Corpus
+    graded_by: Literal["truth", "facts"] = "truth"
+    """`facts`: the source knows no truth, and answers were held against what tools measured on held-out recordings:
+    agreement with the tools, no accuracy."""
     thinking: ThinkingResults | None = None
     """Of composite questions, where they were asked."""
 

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import RecordPart
 from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
-from music_flamingo.evaluation.items import ExamItem, rng_of, spread_over_works
-from music_flamingo.records import Prediction, Truth
+from music_flamingo.evaluation.items import ExamItem, Reference, answer_of, rng_of, spread_over_works
+from music_flamingo.records import Prediction
 from music_flamingo.records.prediction import Condition, Drawn
 from music_flamingo.scoring.extract import split_thinking
 from music_flamingo.scoring.families import (
@@ -24,7 +24,6 @@ from music_flamingo.scoring.families import (
     Composite,
     Family,
     FamilyNames,
-    heard_in_truth,
     parts_asked,
     read_chain,
 )
@@ -96,8 +95,8 @@ class ThinkingResults(RecordPart):
     differences: list[ThinkingDifference]
 
 
-def choose_composites(truths: Sequence[Truth], exam: ThinkingExam, seed: int) -> list[ExamItem]:
-    """Composite questions answered by the truth, every work asked about before any is asked about twice."""
+def choose_composites(truths: Sequence[Reference], exam: ThinkingExam, seed: int) -> list[ExamItem]:
+    """Composite questions answered by the truth, or by trusted facts: every work once before any comes twice."""
     families = {name: FAMILIES[name] for name in exam.parts}
     known = sorted(truths, key=lambda truth: truth.id)
     items: list[ExamItem] = []
@@ -112,9 +111,9 @@ def choose_composites(truths: Sequence[Truth], exam: ThinkingExam, seed: int) ->
 
 
 def _about(
-    truth: Truth, composite: Composite, families: Mapping[str, Family], per_track: int, seed: int
+    truth: Reference, composite: Composite, families: Mapping[str, Family], per_track: int, seed: int
 ) -> list[ExamItem]:
-    heard = heard_in_truth(truth, families.values())
+    heard = {name: answer for name, family in families.items() if (answer := answer_of(family, truth)) is not None}
     rng = rng_of(seed, composite.name, truth.id)
     drawn = composite.draw_many(heard, families, per_track, Random(int(rng.integers(2**32))))
     return [

@@ -8,7 +8,9 @@ as in serving. Answers are greedy; one that cannot be parsed is wrong.
 Composite questions, whose answer follows from several of those, are an exam of their own (evaluation/thinking): warm-up
 and GRPO, their controls where the warm-up trained them, and the ceiling by single answers; greedy and sampled.
 
-A source without truth (a folder of songs) has no scores, and the summary says so.
+A source without truth (a folder of songs) is examined by trusted facts of held-out recordings, which nobody was trained
+on: agreement with the tools beside the same controls, marked `graded_by: facts`. Where these allow no question either
+there are no scores, and the summary says so.
 """
 
 import logging
@@ -29,7 +31,7 @@ from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.evaluation.answering import AnswerJob, answer_job
 from music_flamingo.evaluation.captions import choose_captions
 from music_flamingo.evaluation.controls import shuffled_tracks
-from music_flamingo.evaluation.items import ExamItem, choose_items
+from music_flamingo.evaluation.items import ExamItem, Reference, choose_items
 from music_flamingo.evaluation.summary import (
     ALL,
     CONDITIONS,
@@ -53,7 +55,7 @@ from music_flamingo.evaluation.thinking import (
     thinking_results,
 )
 from music_flamingo.evaluation.thinking_tables import headline, thinking_table
-from music_flamingo.records import Prediction, Score, Track, Truth
+from music_flamingo.records import Facts, Prediction, Score, Track, Truth, trusted
 from music_flamingo.records.prediction import Condition
 from music_flamingo.scoring.families import FAMILIES, FamilyNames
 from music_flamingo.training.controls import CONTROLS_FOLDER, DIRECT, LONGER
@@ -63,6 +65,9 @@ THINKS = {"sft": False, "warmup": True, "grpo": True}
 
 RELEASED = "grpo"
 """The model that is also asked with noise: a further control of all three would cost a third more time."""
+
+MIN_WORKS = 2
+"""With fewer there is no other work's audio to play."""
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +103,7 @@ class EvaluateConfig(StageConfig):
 def run(
     config: EvaluateConfig,
     truth: Table[Truth],
+    facts: Table[Facts],
     tracks: Table[Track],
     sft_model: InputFolder,
     warmup_model: InputFolder,
@@ -107,14 +113,18 @@ def run(
 ) -> Metrics:
     """Ask every model about held-out pieces with audio and both controls, and score the answers."""
     corpus, test_ids = _corpus(tracks)
-    items = _items(config, [t for t in truth.ok() if t.id in test_ids])
+    known: list[Reference] = [t for t in truth.ok() if t.id in test_ids]
+    has_truth = len(truth) > 0
+    if not has_truth:
+        known = [trusted(f) for f in facts.ok() if f.id in test_ids]
+    items = _items(config, known)
     if not items:
-        note = NO_TRUTH if not len(truth) else "no held-out piece could be asked about: evaluation skipped"
+        note = NO_TRUTH if not has_truth else "no held-out piece could be asked about: evaluation skipped"
         log.warning("evaluate: %s", note)
         return _write(predictions, scores, {}, [], Evaluation(note=note, chance={}, differences=[], corpus=corpus))
     models = {"sft": sft_model, "warmup": warmup_model, "grpo": grpo_model}
     jobs = _jobs(config, items, models, tracks)
-    exam = _thinking_jobs(config, [t for t in truth.ok() if t.id in test_ids], sft_model, warmup_model, models, tracks)
+    exam = _thinking_jobs(config, known, sft_model, warmup_model, models, tracks)
     said = _answer_all([*jobs, *exam], predictions, config.workers)
     answers = {(job.model, job.condition): of_job for job, of_job in zip(jobs, said, strict=False)}
     rows = score_all(answers, config.resamples, config.seed)
@@ -123,6 +133,7 @@ def run(
         chance=chance_of(answers["grpo", "audio"]),
         differences=differences(answers, config.resamples, config.seed),
         corpus=corpus,
+        graded_by="truth" if has_truth else "facts",
         thinking=_thinking(config, exam, said[len(jobs) :]),
     )
     log.info("\n%s", markdown_table(rows, evaluation.chance))
@@ -131,8 +142,14 @@ def run(
     return _write(predictions, scores, answers, rows, evaluation)
 
 
-def _items(config: EvaluateConfig, truths: Sequence[Truth]) -> list[ExamItem]:
-    items = choose_items(truths, config.families, config.per_family, config.seed)
+def _items(config: EvaluateConfig, known: Sequence[Reference]) -> list[ExamItem]:
+    """Single questions, and captions where a truth knows what is to be said. Facts of a single work ask nothing: there
+    is no other recording to play in its place."""
+    items = choose_items(known, config.families, config.per_family, config.seed)
+    truths = [t for t in known if isinstance(t, Truth)]
+    if not truths:
+        works = {name: {i.work_id for i in items if i.family == name} for name in config.families}
+        return [item for item in items if len(works[item.family]) >= MIN_WORKS]
     if config.caption_request is not None:
         items += choose_captions(truths, config.caption_request, config.per_family, config.seed)
     return items
@@ -170,7 +187,7 @@ def _jobs(
 
 def _thinking_jobs(
     config: EvaluateConfig,
-    truths: Sequence[Truth],
+    known: Sequence[Reference],
     sft_model: InputFolder,
     warmup_model: InputFolder,
     models: Mapping[str, InputFolder],
@@ -180,8 +197,8 @@ def _thinking_jobs(
     single questions to the SFT model."""
     if config.thinking is None:
         return []
-    items = choose_composites(truths, config.thinking, config.seed)
-    if not items:
+    items = choose_composites(known, config.thinking, config.seed)
+    if len({item.work_id for item in items}) < MIN_WORKS:
         return []
     own = tuple(item.track_id for item in items)
 
@@ -283,6 +300,8 @@ def _write(
     scores.write(0, rows)
     overall = {s.model: s for s in rows if s.family == ALL and s.condition == "audio"}
     metrics: Metrics = {"note": evaluation.note} if evaluation.note else {}
+    if rows and evaluation.graded_by == "facts":
+        metrics["graded_by"] = "facts"
     if overall:
         metrics["questions"] = overall["grpo"].num_items
         metrics["held_out_works"] = overall["grpo"].num_works
@@ -295,7 +314,14 @@ def _write(
 STAGE = Stage(
     name="evaluate",
     config=EvaluateConfig,
-    inputs={"truth": Truth, "tracks": Track, "sft_model": Folder, "warmup_model": Folder, "grpo_model": Folder},
+    inputs={
+        "truth": Truth,
+        "facts": Facts,
+        "tracks": Track,
+        "sft_model": Folder,
+        "warmup_model": Folder,
+        "grpo_model": Folder,
+    },
     outputs={"predictions": Prediction, "scores": Score},
     run=run,
 )

@@ -97,6 +97,7 @@ def _write_run(
     out.page(
         "index.html",
         "index.html.j2",
+        graded_by=evaluation.graded_by,
         coverage=held,
         results=scored,
         note=evaluation.note,
@@ -139,6 +140,7 @@ def _write_evaluation(
     out.page(
         "evaluation.html",
         "evaluation.html.j2",
+        graded_by=evaluation.graded_by,
         results=scored,
         note=evaluation.note,
         overall=[d for d in evaluation.differences if d.family == ALL],
