@@ -37,7 +37,7 @@ def test_one_recording_becomes_a_page_with_its_facts_captions_and_questions(tmp_
     assert "my song (live) {1}" in text and "bpm" in text and "Captions" in text
     assert 'href="../evaluation.html"' not in text, "no link to a page that is not there"
     assert main(["demo", str(song)]) == 0
-    assert "Running stage" not in capfd.readouterr().out, "a second call does nothing again"
+    assert "Running stage 'facts'" not in capfd.readouterr().out, "a second call measures nothing again"
 
 
 def test_what_is_no_file_is_refused_with_the_way_for_folders(tmp_path, capsys):
