@@ -77,6 +77,7 @@ def add_to(commands: Commands) -> None:
     ask.add_argument("question")
     ask.add_argument("--release", type=Path, default=Path("data/release"), help="answer in this process")
     ask.add_argument("--endpoint", default=None, help="ask a running server, e.g. http://127.0.0.1:8080")
+    parameter_options(ask)
 
 
 def _digest_option(parser: argparse.ArgumentParser) -> None:
@@ -224,5 +225,14 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _ask(arguments: argparse.Namespace) -> int:
     from music_flamingo.serving.client import ask
 
-    print(ask(arguments.audio, arguments.question, endpoint=arguments.endpoint, release=arguments.release))
+    tools = _tools_of(arguments)
+    print(
+        ask(
+            arguments.audio,
+            arguments.question,
+            endpoint=arguments.endpoint,
+            release=arguments.release,
+            measure=tools,
+        )
+    )
     return 0
