@@ -65,6 +65,9 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 
+_DENIAL_WORDS = frozenset(
+    ["no", "not", "without", "never", "nor", "neither", "lack", "lacks", "lacking", "devoid", "free", "absence", "absent", "rather", "instead", "hardly", "cannot", "nothing", "anything", "far", "nowhere", "none", "ohne", "sans", "sin", "senza", "pas"]
+)
 _AFTER_WORDS = ("not", "n't", "absent", "missing", "nowhere", "never", "silent", "fail", "no part")
 
 
@@ -122,5 +125,7 @@ def is_denied(text: str, start: int, end: int) -> bool:
 @lru_cache(maxsize=256)
 def _denial_at(text: str) -> int:
     """Give the place of the first word that denies something, beyond the text where none does."""
+    if words_of(text).isdisjoint(_DENIAL_WORDS) and not holds(text, ("n't", "kein")):
+        return len(text) + 1
     found = _DENIES.search(text)
     return found.start() if found else len(text) + 1
