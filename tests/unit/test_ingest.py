@@ -111,9 +111,9 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
         patched.setattr(ingest.Taken, "write", write_then_stop)
         ingest_into(tmp_path, small_config())
     rendered: list[str] = []
-    take_in_unit = ingest.take_in_unit
+    take_in_unit = ingest.TakeIn.__call__
     monkeypatch.setattr(
-        ingest, "take_in_unit", lambda unit, *a, **k: [rendered.append(unit), take_in_unit(unit, *a, **k)][1]
+        ingest.TakeIn, "__call__", lambda self, unit: [rendered.append(unit), take_in_unit(self, unit)][1]
     )
     ingest_into(tmp_path, small_config())
     assert len(rendered) == 4 - 2 * (stop_after + 1)  # two works in a shard: what is finished is not made again
