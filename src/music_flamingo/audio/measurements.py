@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import Field
+
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
 from music_flamingo.audio.fingerprint import FingerprintKind, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
@@ -30,8 +32,8 @@ class RecordingMeasurements(RecordPart):
     rate_hz: int | None = None
     num_channels: int | None = None
     loudness: Loudness | None = None
-    fingerprint: list[int] = []
-    tags: dict[str, str] = {}
+    fingerprint: list[int] = Field(default_factory=list)
+    tags: dict[str, str] = Field(default_factory=dict)
     """As the file has them. Untrusted text."""
     flac: bytes | None = None
     """The 16 kHz copy."""

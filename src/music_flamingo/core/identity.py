@@ -28,7 +28,7 @@ LEFT_OUT = {
     "music_flamingo.core.progress": "shows people how far work has come",
     "music_flamingo.core.errors": "names of what went wrong; a reason that a record keeps is written where it is found",
     "music_flamingo.teachers.usage": "counts what teachers cost, outside of the ports",
-    "music_flamingo.core.measurements": "gives a finished measurement again, for the same bytes, settings and code alone",
+    "music_flamingo.core.measurements": "gives a measurement again, to the same bytes, settings and code alone",
     "music_flamingo.teachers.cache": "gives a finished call's reply again, to the same request alone",
     "music_flamingo.training.tracking": "passes numbers of log.jsonl on to TensorBoard and MLflow",
     "music_flamingo.training.scale.checkpoint_store": "copies checkpoints to a store and back, byte by byte",
