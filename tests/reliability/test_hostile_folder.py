@@ -90,8 +90,8 @@ def test_a_song_that_goes_or_changes_before_facts_is_a_record_and_the_others_go_
         (tmp_path / "songs/1.wav").unlink()
     else:
         (tmp_path / "songs/1.wav").write_bytes(hostile_folder.wav(sounds.tune(4.0, 3)))
-    small = dict.fromkeys(facts_config) | {"dynamics": facts_config["dynamics"], "limits": facts_config["limits"]}
-    small["workers"] = 1
+    kept = ("dynamics", "limits", "trust", "not_music")
+    small = dict.fromkeys(facts_config) | {name: facts_config[name] for name in kept} | {"workers": 1}
     inputs = {p: ports[p] for p in facts.STAGE.inputs}
     execute(facts.STAGE, json.dumps(small), inputs, {"facts": ports["facts"]})
     found = read_manifest(ports["facts"]).status
@@ -109,6 +109,7 @@ def test_facts_ends_where_not_one_original_is_there(tmp_path):
     )
     for path in (tmp_path / "songs").iterdir():
         path.unlink()
-    config = json.dumps(dict.fromkeys(params["facts"]) | {"limits": params["facts"]["limits"], "workers": 1})
+    kept = {name: params["facts"][name] for name in ("limits", "trust", "not_music")}
+    config = json.dumps(dict.fromkeys(params["facts"]) | kept | {"workers": 1})
     with pytest.raises(MissingInputError, match="none of the 2 original"):
         execute(facts.STAGE, config, {p: tmp_path / p for p in facts.STAGE.inputs}, {"facts": tmp_path / "facts"})

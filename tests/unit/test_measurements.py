@@ -12,7 +12,7 @@ from support.hostile_folder import wav
 from music_flamingo.audio import measurements
 from music_flamingo.audio.measurements import RecordingMeasurements
 from music_flamingo.core.hashing import PACKAGE_ROOT
-from music_flamingo.core.identity import Closure, closure
+from music_flamingo.core.identity import closure
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.measurements import FOLDER, MeasurementStore, kept_recipes, prune
 from music_flamingo.core.params import load_params, merge
@@ -24,7 +24,7 @@ SHA = "ab" * 32
 
 
 def store(root: Path, **settings: object) -> MeasurementStore:
-    return MeasurementStore.of(root, "tool", settings, Closure())
+    return MeasurementStore.of(root, "tool", settings)
 
 
 def test_what_is_put_is_got_again_by_another_process_and_under_no_other_key(tmp_path):
@@ -43,7 +43,7 @@ def test_other_versions_of_a_library_measure_again(tmp_path, monkeypatch):
 
 def test_other_code_measures_again(tmp_path):
     one, other = (
-        MeasurementStore.of(tmp_path, "tool", {}, closure(root))
+        MeasurementStore.of(tmp_path, "tool", {}, root)
         for root in (measurements.measure_recording, measurements.known_or_measured)
     )
     one.put(b"found", SHA)

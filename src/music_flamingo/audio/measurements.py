@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
+from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason, open_audio
 from music_flamingo.audio.fingerprint import FingerprintKind, fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
 from music_flamingo.audio.measure import hear, samples_sha256
@@ -18,6 +18,8 @@ from music_flamingo.records import Loudness
 DECODING_BYTES = 2 * 2**30
 """Of memory for one recording: 20 minutes at 192 kHz take a quarter of it."""
 
+NO_SOUND = (QuarantineReason.UNREADABLE, QuarantineReason.EMPTY)
+
 
 class RecordingMeasurements(RecordPart):
     """What one decoding of a recording gives; of a bad one the reason alone."""
@@ -26,6 +28,8 @@ class RecordingMeasurements(RecordPart):
     """Why it is quarantined."""
     detail: str = ""
     """The reason in words."""
+    no_sound: bool = False
+    """Whether it cannot be opened as a recording at all, not even as a bad one."""
     audio_sha256: str | None = None
     """Of the 16 kHz copy's samples."""
     duration_s: float | None = None
@@ -60,7 +64,10 @@ def measure_recording(path: Path, limits: DecodeLimits, kind: FingerprintKind) -
         with limited_memory(DECODING_BYTES):
             heard = hear(path, limits)
     except BadAudioError as error:
-        return RecordingMeasurements(reason=error.reason, detail=str(error))
+        tags = _read_tags(path, limits)
+        return RecordingMeasurements(
+            reason=error.reason, detail=str(error), no_sound=error.reason in NO_SOUND and tags is None, tags=tags or {}
+        )
     return RecordingMeasurements(
         audio_sha256=samples_sha256(heard.model_copy),
         duration_s=round(heard.duration_s, 6),
@@ -71,6 +78,15 @@ def measure_recording(path: Path, limits: DecodeLimits, kind: FingerprintKind) -
         tags=heard.tags,
         flac=encode_flac(heard.model_copy),
     )
+
+
+def _read_tags(path: Path, limits: DecodeLimits) -> dict[str, str] | None:
+    """The tags of a bad recording; None where it cannot be opened."""
+    try:
+        with limited_memory(DECODING_BYTES), open_audio(path, limits) as audio:
+            return audio.tags
+    except BadAudioError:
+        return None
 
 
 def known_or_measured(

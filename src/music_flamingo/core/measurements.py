@@ -11,14 +11,14 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from music_flamingo.core.hashing import sha256_json
-from music_flamingo.core.identity import Closure, has_changed, stamps
+from music_flamingo.core.identity import closure, has_changed, stamps
 
 FOLDER = "_measured"
 """Stands among the ports of a run."""
@@ -52,8 +52,11 @@ class MeasurementStore:
     """State of the sources behind the recipe. Nothing is kept once one of them was written."""
 
     @classmethod
-    def of(cls, root: Path, tool: str, settings: Mapping[str, Any], code: Closure) -> "MeasurementStore":
-        """The store below `root` for a tool with these settings and this code."""
+    def of(
+        cls, root: Path, tool: str, settings: Mapping[str, Any], *measuring: Callable[..., object]
+    ) -> "MeasurementStore":
+        """The store below `root` for a tool with these settings, by the code that `measuring` reaches."""
+        code = closure(*measuring)
         found = sha256_json([tool, dict(settings), code.digest, library_versions()])
         return cls(root / f"{tool}-{found[:16]}", found, stamps(code))
 

@@ -19,7 +19,6 @@ from pydantic import Field
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, decode_original
 from music_flamingo.audio.originals import open_original
 from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
-from music_flamingo.core.identity import closure
 from music_flamingo.core.measurements import FOLDER, MeasurementStore
 from music_flamingo.core.parallel import map_shards
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
@@ -284,7 +283,7 @@ def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts
     """Measure facts of each track's original recording, shard by shard."""
     root = Path(config.measurements) if config.measurements else facts.root.parent / FOLDER
     settings = {name: value for name, value in config.identity().items() if name not in ("trust", "not_music")}
-    store = MeasurementStore.of(root, "facts", settings, closure(MeasureTrack, FactsConfig, Facts))
+    store = MeasurementStore.of(root, "facts", settings, MeasureTrack, FactsConfig, Facts)
     work = MeasureTrack(config.model_dump_json(), originals.root, store)
     map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks")
     _require_originals(facts)

@@ -12,7 +12,7 @@ A bad recording becomes a quarantined track with its reason, and the stage goes 
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from music_flamingo.audio.fingerprint import FingerprintChoice, FingerprintKind
 from music_flamingo.audio.measurements import RecordingMeasurements, known_or_measured, measure_recording
 from music_flamingo.core.errors import DISK_FULL
 from music_flamingo.core.hashing import sha256_file
-from music_flamingo.core.identity import closure
 from music_flamingo.core.measurements import FOLDER, MeasurementStore
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Writer
@@ -54,6 +53,8 @@ TakenRecording = tuple[Track, Truth | None]
 SHARD_BYTES = 256 * 2**20
 """Of 16 kHz copies in a shard, but for a single larger unit: 50 songs of five minutes, which memory holds thrice."""
 UNITS_AT_ONCE = 1000
+NOT_AUDIO = "not_audio"
+"""The reason of what neither is called a recording nor is one."""
 
 
 class IngestConfig(StageConfig):
@@ -91,13 +92,13 @@ class TakeIn:
     limits: DecodeLimits
     kind: FingerprintKind
     originals: Path
+    provenance: Provenance
     store: MeasurementStore | None
 
     def __call__(self, unit: str) -> list[TakenRecording]:
         """Decode and measure all recordings of one unit, or look up what is known of them."""
-        provenance = Provenance(made_by="ingest", tool=self.source.tool, tool_version=self.source.tool_version())
         return [
-            (take_in(r, self.limits, self.kind, provenance, self.store), r.truth)
+            (take_in(r, self.limits, self.kind, self.provenance, self.store), r.truth)
             for r in self.source.recordings(unit, self.originals)
         ]
 
@@ -122,6 +123,11 @@ def take_in(
         if error.errno in DISK_FULL:
             raise
         found = RecordingMeasurements(reason=QuarantineReason.UNREADABLE, detail=f"cannot be read: {error.strerror}")
+    if found.no_sound and not recording.is_named_sound:
+        recording, source_sha256 = replace(recording, original=None), ""
+        found = RecordingMeasurements(reason=NOT_AUDIO)
+    elif recording.with_tags is not None:
+        recording = recording.with_tags(found.tags)
     if found.detail:
         log.warning("%s is quarantined: %s", clean(recording.uri), found.detail)
     return Track(
@@ -149,7 +155,7 @@ def take_in(
         album=recording.album,
         region=recording.region,
         licence=recording.licence,
-        tags=_tags(found.tags),
+        tags=_tags(found.tags) if found.reason is None else (),
         given_split=recording.given_split,
     )
 
@@ -176,10 +182,10 @@ def run(config: IngestConfig, tracks: Writer[Track], truth: Writer[Truth], origi
     taken = Taken(originals.work)
     root = Path(config.measurements) if config.measurements else originals.root.parent / FOLDER
     settings = {"limits": config.limits.model_dump(), "kind": config.fingerprint.kind}
-    store = MeasurementStore.of(root, "ingest", settings, closure(measure_recording, RecordingMeasurements))
-    _take_in_shards(
-        config, source, taken, TakeIn(source, config.limits, config.fingerprint.kind, originals.root, store)
-    )
+    store = MeasurementStore.of(root, "ingest", settings, measure_recording, RecordingMeasurements)
+    provenance = Provenance(made_by="ingest", tool=source.tool, tool_version=source.tool_version())
+    work = TakeIn(source, config.limits, config.fingerprint.kind, originals.root, provenance, store)
+    _take_in_shards(config, source, taken, work)
     scratch = originals.work / "fingerprints.u32"
     kind = config.fingerprint.kind
     verdicts = judge(taken.shards, scratch, kind, config.duplicates, config.held_out, config.split, config.balance)
