@@ -67,6 +67,8 @@ Tool = TypeVar("Tool")
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
 ORIGINAL_MISSING, ORIGINAL_CHANGED = "original_missing", "original_changed"
+CRASHED = "crashed"
+"""The reason of a recording that ends the process which measures it."""
 NO_TRACK = "upload"
 """The id of a recording that belongs to no catalogue."""
 
@@ -279,13 +281,17 @@ def _nothing(track: Track, problem: str) -> Facts:
     return Facts(id=track.id, work_id=track.work_id, duration_s=None, **missing, problems=[problem])
 
 
+def _crashed(track: Track) -> list[Facts]:
+    return [_nothing(track, "crash: a tool ended its process, twice").quarantined(CRASHED)]
+
+
 def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts: Writer[Facts]) -> Metrics:
     """Measure facts of each track's original recording, shard by shard."""
     root = Path(config.measurements) if config.measurements else facts.root.parent / FOLDER
     settings = {name: value for name, value in config.identity().items() if name not in ("trust", "not_music")}
     store = MeasurementStore.of(root, "facts", settings, MeasureTrack, FactsConfig, Facts)
     work = MeasureTrack(config.model_dump_json(), originals.root, store)
-    map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks")
+    map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks", crashed=_crashed)
     _require_originals(facts)
     return _count(facts)
 

@@ -11,7 +11,7 @@ A bad recording becomes a quarantined track with its reason, and the stage goes 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,8 @@ TakenRecording = tuple[Track, Truth | None]
 SHARD_BYTES = 256 * 2**20
 """Of 16 kHz copies in a shard, but for a single larger unit: 50 songs of five minutes, which memory holds thrice."""
 UNITS_AT_ONCE = 1000
+CRASHED = "crashed"
+"""The reason of what ends the process that decodes it, twice."""
 NOT_AUDIO = "not_audio"
 """The reason of what neither is called a recording nor is one."""
 
@@ -101,6 +103,11 @@ class TakeIn:
             (take_in(r, self.limits, self.kind, self.provenance, self.store), r.truth)
             for r in self.source.recordings(unit, self.originals)
         ]
+
+    def crashed(self, unit: str) -> list[TakenRecording]:
+        """The recordings of a unit that ended the process which decoded them: nothing of them is opened."""
+        given = (replace(r, problem=CRASHED, original=None) for r in self.source.recordings(unit, self.originals))
+        return [(take_in(r, self.limits, self.kind, self.provenance), None) for r in given]
 
 
 def take_in(
@@ -227,15 +234,15 @@ class Taken:
         return shard_paths(self._tracks.root)
 
 
-def _take_in_shards(
-    config: IngestConfig, source: Source, taken: Taken, work: Callable[[str], list[TakenRecording]]
-) -> None:
+def _take_in_shards(config: IngestConfig, source: Source, taken: Taken, work: TakeIn) -> None:
     """Where a shard ends follows from its recordings alone, so an interrupted run ends its shards where others do."""
     units = source.units()
     done, most = taken.num_recordings() // source.recordings_per_unit, max(config.shard_size, 1)
     made: list[TakenRecording] = []
     total = (len(units) - done) * source.recordings_per_unit
-    with Progress("ingest", total, "tracks") as progress, pool_map(config.workers) as run_map:
+    # what the project renders itself does not crash by what others put into a file
+    crashed = work.crashed if source.recordings_per_unit == 1 else None
+    with Progress("ingest", total, "tracks") as progress, pool_map(config.workers, crashed) as run_map:
         for unit_made in run_map(work, _from(units, done)):
             progress.advance(len(unit_made))
             if made and (len(made) + len(unit_made) > most or _num_bytes(made + unit_made) > SHARD_BYTES):
