@@ -6,7 +6,7 @@ independent answers. Wilson's interval (1927) on n over the design effect keeps 
 bootstrap of a perfect score has no width at all; Student's t with the effective number of groups stands for the normal
 quantile.
 Where few groups hold a wrong answer (or few a right one) the correlation within groups cannot be measured: it is drawn
-towards PRIOR_CORRELATION. Simulated coverage: benchmarks/coverage.py.
+towards PRIOR_CORRELATION. Simulated coverage: benchmarks/interval_coverage.py.
 """
 
 from functools import lru_cache
