@@ -53,7 +53,7 @@ def test_it_says_where_it_comes_from_and_how_it_scores(name):
     assert all(len(m.rule) > 20 for m in benchmark.measures)
     assert any(m.kind == "strict" for m in benchmark.measures)
     kinds = {m.kind for m in benchmark.measures}
-    assert benchmark.judges or kinds == {"strict", "own" if name in WITHOUT_A_PUBLISHED_SCORER else "official"}
+    assert benchmark.judges or ("official" in kinds) == (name not in WITHOUT_A_PUBLISHED_SCORER)
     assert all((m.name == "official") == (m.kind == "official") for m in benchmark.measures)
     load(benchmark.prompt_id)
     for judge in benchmark.judges:
