@@ -78,6 +78,8 @@ def notes_on(question: str, status: str, trained: list[TrainedQuestion]) -> tupl
     notes = []
     if status == "unevaluated":
         notes.append("this model was never evaluated: its source knows no truth to ask against.")
+    if status == "examined_by_facts":
+        notes.append("this model was held against what tools measured, never against a truth.")
     if normalise_answer(question) not in {normalise_answer(t.question or "") for t in trained}:
         known = "; ".join(f"{t.family} ({t.question or 'in several wordings'})" for t in trained) or "none"
         notes.append(f"{UNTRAINED}, so the model's answer is a guess. It was trained on: {known}")
