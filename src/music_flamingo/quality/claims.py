@@ -7,6 +7,7 @@ measured`; what nobody measured is `covered_by_no_rule`.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from music_flamingo.records import Example, Facts, Step
 from music_flamingo.records.example import CATEGORIES
@@ -20,6 +21,7 @@ from music_flamingo.scoring.claims import (
     read_premises,
 )
 from music_flamingo.scoring.claims.base import unmeasured
+from music_flamingo.scoring.claims.gates import has_digit, holds
 from music_flamingo.scoring.families import FAMILIES, parts_asked, without_verdict
 
 NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time"})
@@ -157,22 +159,41 @@ _PROMPT = re.compile(
 )
 
 
+_REFUSAL_WORDS = ("as a", "i'm", "i am", "i can", "i do", "cannot", "here is", "here's")
+_PLACEHOLDER_WORDS = ("[", "<", "{", "todo", "n/a", "lorem ipsum", "your answer here", "___", "...")
+_PROMPT_WORDS = (
+    "short and exact",
+    "one of the",
+    "what is heard",
+    "what is asked",
+    "in json",
+    "with json",
+    "measured facts",
+)
+
+
+@lru_cache(maxsize=65536)
+def _senseless_words(text: str) -> str | None:
+    if holds(text, _REFUSAL_WORDS) and _REFUSAL.search(text):
+        return "senseless_refusal"
+    if holds(text, _PLACEHOLDER_WORDS) and _PLACEHOLDER.search(text):
+        return "senseless_placeholder"
+    if holds(text, _PROMPT_WORDS) and _PROMPT.search(text):
+        return "senseless_prompt_words"
+    return None
+
+
 def check_sense(example: Example) -> str | None:
     """`senseless_...`: an answer that answers nothing, whatever the facts are."""
     answer, question = example.answer.strip(), example.question.strip()
     for text in (question, answer, example.rationale):
-        if _REFUSAL.search(text):
-            return "senseless_refusal"
-        if _PLACEHOLDER.search(text):
-            return "senseless_placeholder"
-        if _PROMPT.search(text):
-            return "senseless_prompt_words"
+        if reason := _senseless_words(text):
+            return reason
     if not re.search(r"\w", answer) or answer.casefold().strip("?. ") == question.casefold().strip("?. "):
         return "senseless_echo"
     if len(example.options) == 1:
         return "senseless_one_option"
-    figure = re.search(r"\d", plain(answer))
-    if example.type in ("count", "time") and not figure:
+    if example.type in ("count", "time") and not has_digit(plain(answer)):
         return "senseless_wrong_type"
     if example.type == "caption" and len(answer.split()) >= LONG_CAPTION_WORDS * (1 + len(read_claims(answer))):
         return "senseless_near_empty_caption"
