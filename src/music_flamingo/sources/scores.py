@@ -112,8 +112,8 @@ class ScoresSource:
         """Parse the piece once, render its performances into `originals`."""
         score = read_score(find_piece(unit))
         more = self.config.held_out
-        is_dealt = self._given_split(unit) is None or more is None
-        for number in range(self.config.performances if is_dealt else more.performances):
+        is_held_out = more is not None and self._given_split(unit) is not None
+        for number in range(more.performances if more and is_held_out else self.config.performances):
             yield self._record(score, number, originals)
 
     def _record(self, score: NotatedScore, number: int, originals: Path) -> SourceRecording:
