@@ -132,14 +132,19 @@ def choose(
 ) -> list[tuple[Skill, WrittenQuestion]]:
     """At most `most` questions: the audible families, then the first of each skill and type, then a draw."""
     order = rng.sample(range(len(asked)), len(asked))
-    order.sort(key=lambda i: asked[i][1].family not in FAMILIES)
-    first: list[int] = []
-    for i in order:
-        seen = {asked[j][0] for j in first}, {asked[j][1].type for j in first}
-        if asked[i][1].family in FAMILIES or asked[i][0] not in seen[0] or asked[i][1].type not in seen[1]:
-            first.append(i)
+    first = [i for i in order if asked[i][1].family in FAMILIES]
+    while more := [i for i in order if i not in first and _adds(asked, i, first)]:
+        # what brings a skill and a type at once leaves room for the others
+        first.append(max(more, key=lambda i: _adds(asked, i, first)))
     kept = [*first, *(i for i in order if i not in first)][:most]
     return [asked[i] for i in sorted(kept)]
+
+
+def _adds(asked: list[tuple[Skill, WrittenQuestion]], i: int, chosen: list[int]) -> int:
+    """How much a question brings that the chosen ones lack: its skill, its type, or both."""
+    return (asked[i][0] not in {asked[j][0] for j in chosen}) + (
+        asked[i][1].type not in {asked[j][1].type for j in chosen}
+    )
 
 
 def _caption(
