@@ -66,7 +66,35 @@ _AFTER = re.compile(
 )
 
 _DENIAL_WORDS = frozenset(
-    ["no", "not", "without", "never", "nor", "neither", "lack", "lacks", "lacking", "devoid", "free", "absence", "absent", "rather", "instead", "hardly", "cannot", "nothing", "anything", "far", "nowhere", "none", "ohne", "sans", "sin", "senza", "pas"]
+    [
+        "no",
+        "not",
+        "without",
+        "never",
+        "nor",
+        "neither",
+        "lack",
+        "lacks",
+        "lacking",
+        "devoid",
+        "free",
+        "absence",
+        "absent",
+        "rather",
+        "instead",
+        "hardly",
+        "cannot",
+        "nothing",
+        "anything",
+        "far",
+        "nowhere",
+        "none",
+        "ohne",
+        "sans",
+        "sin",
+        "senza",
+        "pas",
+    ]
 )
 _AFTER_WORDS = ("not", "n't", "absent", "missing", "nowhere", "never", "silent", "fail", "no part")
 
