@@ -24,7 +24,7 @@ from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.quality.checks import CHECKS, Song, check_claims, check_senseless, reason_against
 from music_flamingo.quality.claims import first_reason
 from music_flamingo.records import Example, Facts, Track
-from music_flamingo.records.facts import Beats, Lyrics, Segment, Sections, Tempo
+from music_flamingo.records.facts import Beats, Lyrics, Sections, Segment, Tempo
 from music_flamingo.scoring.claims import judge, read_claims
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.stages.validate import ValidateConfig
@@ -32,7 +32,26 @@ from music_flamingo.teachers import open_teacher
 
 WITHOUT = tuple(check for check in CHECKS if check not in (check_claims, check_senseless))
 BY = {"tool": "synthetic", "tool_version": "1", "confidence": 0.9}
-WORDS = "oh come all ye merry night river stone bird heart fire road home far away love cold rain".split()
+WORDS = [
+    "oh",
+    "come",
+    "all",
+    "ye",
+    "merry",
+    "night",
+    "river",
+    "stone",
+    "bird",
+    "heart",
+    "fire",
+    "road",
+    "home",
+    "far",
+    "away",
+    "love",
+    "cold",
+    "rain",
+]
 
 
 def a_various_song(number: int) -> tuple[Track, Facts]:
