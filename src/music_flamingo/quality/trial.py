@@ -121,8 +121,13 @@ def _each(number: int, record: dict[str, Any], songs: dict[str, Song]) -> Iterat
 
 
 def _of_example(name: str, record: dict[str, Any], song: Song) -> TrialVerdict:
-    caption = {"type": "caption", "skill": "caption", "answer": record["text"]} if "text" in record else {}
-    values = {**BLANK, **caption, **{k: v for k, v in record.items() if k in Example.model_fields}, "id": name}
+    caption = {"type": "caption", "skill": "caption", "question": "Describe this music.", "answer": record.get("text")}
+    values = {
+        **BLANK,
+        **(caption if "text" in record else {}),
+        **{k: v for k, v in record.items() if k in Example.model_fields},
+        "id": name,
+    }
     values |= {"status": "ok", "teacher": STAMP}
     try:
         example = Example.model_validate(values)

@@ -18,7 +18,7 @@ _NUMBER = r"\d{2,3}(?:[.,]\d+)?"
 _UNIT = (
     r"(?:b\.?p\.?m\b\.?|beats? (?:per|a|each|every|in a|to the) (?:minute|min)\b|beats?/min\b|schlage(?:n)? pro minute"
     r"|battements par minute|pulsaciones por minuto|battiti al minuto|quarter notes? (?:per|a) minute"
-    r"|on the metronome|clicks (?:per|a) minute)"
+    r"|on the metronome|(?:times |clicks |pulses )?(?:per|a|each|every) minute\b)"
 )
 _ABOUT = (
     r"about|around|roughly|approximately|circa|ca\.?|some|nearly|almost|close to|near|just (?:over|under)|etwa|environ"
@@ -57,7 +57,7 @@ _CLASSES = {
 _NAMES = "|".join(sorted(_CLASSES, key=len, reverse=True))
 _THING = (
     r"(?:tempo|pace|speed|beats?|pulse|piece|song|music|tune|track|recording|waltz|march|dance|rhythm|performance|number"
-    r"|groove|movement|work|excerpt|clip|one|bpm)"
+    r"|groove|movement|work|excerpt|clip|one|bpm|opening|introduction|intro|passage|finale)"
 )
 _NAME = re.compile(rf"({_NAMES})(ly)?\b", re.IGNORECASE)
 _THING_AFTER = re.compile(rf"(?: and [a-z]+| [a-z]+)? {_THING}\b", re.IGNORECASE)
@@ -84,7 +84,7 @@ _AFTER_WORDS = (
     "battiti",
     "quarter",
     "metronome",
-    "clicks",
+    "minute",
 )
 _BEFORE_WORDS = (
     "tempo",
@@ -171,7 +171,9 @@ def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hed
         levels = {1.0, factor}
         return any(low * k - room <= bpm <= high * k + room for k in levels), fact
 
-    return SpokenClaim("tempo", text[start:end], test, is_denied(text, start, end))
+    # `neither fast nor slow, about 104 BPM`: a figure after a comma is a statement of its own
+    denied = is_denied(text, start, end) and not text[:start].endswith(", ")
+    return SpokenClaim("tempo", text[start:end], test, denied)
 
 
 def _of_class(name: str, place: int, start: int, end: int, text: str) -> SpokenClaim:

@@ -57,7 +57,8 @@ _NO_DENIAL = re.compile(
     r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just)\b", re.I
 )
 _CUT = re.compile(
-    r"[.;:!?]\s|\n|,? (?:but|while|whereas|although|though|yet|however|only|just)\b|, (?:and|with|it|the)\b"
+    r"[.;:!?]\s|\n|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
+    r"|(?:,| and| or) (?=(?:no|not|without|never|neither) )|,? (?=nor\b)"
 )
 _AFTER = re.compile(
     r"[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
@@ -102,23 +103,27 @@ _AFTER_WORDS = ("not", "n't", "absent", "missing", "nowhere", "never", "silent",
 def _value(words: str) -> str:
     """`one hundred and forty` -> `140`; `three four` -> `3 4`: what does not add up stays apart."""
     numbers: list[int] = []
-    last = ""
-    for word in re.split(r"[ -]", words.lower()):
+    parts: list[str] = []
+    last, joint = "", " "
+    said = re.split(r"[ -]", words.lower())
+    for word, after in zip(said, [*said[1:], ""], strict=True):
         if word in ("and", "a", ""):
-            last = "a" if word == "a" else last
+            last, joint = ("a" if word == "a" else last), (" and " if word == "and" else joint)
             continue
+        is_new = last == "hundred" and after == "hundred" and word in SMALL  # 100 and 110
         if word == "hundred":
             numbers = [*numbers[:-1], numbers[-1] * 100] if last in SMALL else [*numbers, 100]
         elif last in TENS and word in SMALL and 0 < SMALL[word] < 10:
             numbers[-1] += SMALL[word]
-        elif last == "hundred":
+        elif last == "hundred" and not is_new:
             numbers[-1] += SMALL[word] if word in SMALL else TENS[word]
-        elif last in SMALL and word in TENS and 0 < SMALL[last] < 10 and len(numbers) == 1:
+        elif word in TENS and len(numbers) == 1 and 0 < numbers[0] < 10 and joint == " ":
             numbers[-1] = 100 * numbers[-1] + TENS[word]  # one forty
         else:
             numbers.append(SMALL[word] if word in SMALL else TENS[word])
-        last = word
-    return " ".join(map(str, numbers))
+        parts += [joint] * (len(numbers) - len(parts))
+        last, joint = word, " "
+    return "".join(joint + str(number) for joint, number in zip(parts, numbers, strict=True)).removeprefix(" ")
 
 
 @lru_cache(maxsize=32768)
