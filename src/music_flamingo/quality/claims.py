@@ -22,7 +22,7 @@ from music_flamingo.scoring.claims import (
 )
 from music_flamingo.scoring.claims.base import unmeasured
 from music_flamingo.scoring.claims.gates import has_digit, holds
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, parts_asked, without_verdict
 
 NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time"})
 """Kinds that no judge may confirm: figures, keys and chords need a fact."""
@@ -105,6 +105,8 @@ def answer_claims(example: Example) -> tuple[SpokenClaim, ...]:
     family = FAMILIES.get(example.family)
     if family is not None and example.question == family.question:
         return ()
+    if parts_asked(example.family, example.question) is not None:
+        return ()
     return read_answer(example.question, example.answer)
 
 
@@ -112,6 +114,8 @@ def _is_settled(example: Example, agreed: bool) -> bool:
     family = FAMILIES.get(example.family)
     if family is not None:
         return example.question == family.question
+    if parts_asked(example.family, example.question) is not None:
+        return agreed
     wording = WORDINGS.get(example.family)
     return agreed and wording is not None and re.search(wording, example.question, re.IGNORECASE) is not None
 
@@ -135,7 +139,7 @@ def _structured(example: Example) -> Iterator[SpokenClaim]:
 
 def reason_against_steps(steps: Sequence[Step], facts: Facts) -> str | None:
     """Hold the sentences of a chain against the facts, but for those that the listening model put right itself."""
-    texts = (step.text for step in steps if step.rewritten_from is None or step.verdict != "right")
+    texts = (without_verdict(step.text) for step in steps if step.rewritten_from is None or step.verdict != "right")
     return first_reason((judge(c, facts) for text in texts for c in read_claims(text)), by_ear=False)
 
 
