@@ -23,6 +23,7 @@ from music_flamingo.quality.metadata import speaks_of_sources
 from music_flamingo.records import Example, Facts, Step, trusted
 from music_flamingo.records.caption import TeacherStamp
 from music_flamingo.scoring.claims import ClaimJudgement, judge, read_claims
+from music_flamingo.scoring.families import without_verdict
 
 STAMP = TeacherStamp(kind="by hand", model="by hand", revision="0", prompt_id="by hand", prompt_sha256="0" * 64)
 BLANK = {
@@ -144,7 +145,7 @@ def _of_chain(name: str, record: dict[str, Any], song: Song) -> TrialVerdict:
         steps = [Step.model_validate({**blank, **(s if isinstance(s, dict) else {"text": s})}) for s in said]
     except ValidationError as error:
         return TrialVerdict(name, f"malformed: {error.errors()[0]['msg']} ({error.errors()[0]['loc']})", [])
-    claims = [("step", judge(claim, song.facts)) for step in steps for claim in read_claims(step.text)]
+    claims = [("step", judge(claim, song.facts)) for step in steps for claim in read_claims(without_verdict(step.text))]
     reason = reason_against_steps(steps, song.facts)
     if reason is None and any(speaks_of_sources(step.text) for step in steps):
         reason = "mentions_metadata"
