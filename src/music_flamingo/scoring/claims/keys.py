@@ -7,7 +7,7 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.gates import holds, words_of
-from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.claims.wording import is_denied, plain
 from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
 
 KeyValue = tuple[int, str | None]
@@ -58,7 +58,7 @@ _KEY_WORDS = (*_MODE_WORDS, "ionian", "aeol")
 _IN_WORDS = ("key", "tonic", " in ", "centre", "center", "entered on", "entred on")
 _FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "magg", "minore")
 _A_CHORD = re.compile(r"\b(?:chords?|triads?|harmon(?:y|ies))(?: of| is| are|:|,)? $", re.IGNORECASE)
-_OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
+_OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
 _RELATIVE = re.compile(r"\b(relative|parallel)\b(?! (?:minor|major)(?: key)? of $)[^.;]{0,40}$", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
 _MOVES = re.compile(
@@ -86,6 +86,16 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
             is_of_chord = pattern is _MODES and match[4] and _OF_CHORDS.search(text, 0, match.start())
             if not is_of_chord and not any(a < match.end() and match.start() < b for a, b in spans):
                 yield mode_claim(match, text, "minor" if is_minor else "major")
+
+
+def keys_in(text: str) -> list[tuple[int, str]]:
+    """Give (pitch class, mode) of every key that a text names with its mode and does not deny; chords are none."""
+    read = plain(text)
+    return [
+        (value[0], value[1])
+        for match, value in _named(read)
+        if value[1] is not None and not _OF_A_CHORD.match(read, match.end()) and not is_denied(read, *match.span())
+    ]
 
 
 def answer_key(text: str) -> Iterator[SpokenClaim]:
