@@ -3,8 +3,8 @@
 Facts are JSON full of figures: 2.5 characters a token, where English prose has 4.5. So words, figures and marks are
 counted apart, as byte-pair vocabularies part them. Against SmolLM2's tokenizer (49,152 entries, figures one by one) the
 rule gives 0.99 times the tokens of the prompts of `synthesize` and 1.03 times those of the scripted replies; larger
-vocabularies need fewer. Served by llama.cpp (tests/reliability/test_real_lm.py) a call of `synthesize` was planned at 1,145
-tokens and counted at 1,163: a schema that is held by a grammar costs none.
+vocabularies need fewer. Served by llama.cpp (tests/reliability/test_real_lm.py) a call of `synthesize` was planned at
+1,145 tokens and counted at 1,163: a schema that is held by a grammar costs none.
 """
 
 import io
