@@ -37,14 +37,14 @@ def model_card(
             "",
             "## What it was trained on",
             "",
-            *_training(evaluation.corpus, questions, teacher),
+            *_training(evaluation.corpus, questions, teacher, is_examined=bool(scores)),
             "",
             "## Known limits",
             "",
             f"- It listens to {max_audio_s:g} s: the middle of a longer recording. What sounds outside is not heard.",
             "- It learned the questions above, in those words. To any other question its answer is a guess.",
             "- Its thoughts are learned sentences; each claim in them can be wrong even where the answer is right.",
-            "- Rendered scores are cleaner than recordings: expect less on real performances.",
+            *(["- Rendered scores are cleaner than recordings: expect less on real performances."] if scores else []),
             "",
             "## Licences of what the labels come from",
             "",
@@ -65,7 +65,7 @@ def _first_line(name: str, status: str) -> str:
 
 def _results(scores: Sequence[Score], evaluation: Evaluation) -> list[str]:
     if not scores:
-        return [f"No scores: {evaluation.note}."]
+        return [f"Nothing was examined: {evaluation.note}."]
     return [
         "Balanced accuracy in percent on held-out pieces [95 % interval, resampling works]. Questions are answered by "
         "the scores themselves, not by the tools that made the training labels. `other audio` plays another work, "
@@ -78,14 +78,15 @@ def _results(scores: Sequence[Score], evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _training(corpus: Corpus, questions: Mapping[str, str], teacher: str) -> list[str]:
+def _training(corpus: Corpus, questions: Mapping[str, str], teacher: str, *, is_examined: bool) -> list[str]:
+    apart = "other works were held out" if is_examined else "others were set apart, by artist, title and sound"
     traditions = ", ".join(f"{name} {count}" for name, count in corpus.works_by_tradition.items())
     return [
         f"- Recordings: {corpus.train_tracks} of {corpus.train_works} works; {corpus.test_tracks} of "
-        f"{corpus.test_works} other works were held out.",
+        f"{corpus.test_works} {apart}.",
         f"- Works by tradition (all splits): {traditions or 'unknown'}.",
         f"- Words by teacher: {teacher}. " + _who(teacher),
-        "- Labels: measured on the audio by MIR tools, never taken from the scores' truth.",
+        "- Labels: measured on the audio by MIR tools" + (", never taken from the truth." if is_examined else "."),
         *(f"- Question family `{family}`: {question}" for family, question in questions.items()),
     ]
 
