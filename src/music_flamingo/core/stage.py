@@ -33,7 +33,7 @@ from music_flamingo.core.progress import clock
 from music_flamingo.core.ranks import is_first, num_ranks
 from music_flamingo.core.record import Record
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.core.unchanged import ChangedWhileRunningError, Start
+from music_flamingo.core.unchanged import ChangedWhileRunningError, SourceChangedError, Start
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,9 @@ Metrics = dict[str, Any]
 
 WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems without flock say: NFS with nolock, Lustre without -o flock."""
+
+TRIES_WHILE_SONGS_CHANGE = 3
+"""A folder into which something is copied changes while it is read; what was measured before is known."""
 
 ORIGINALS = "originals"
 """The port of recordings as the source gave them."""
@@ -147,6 +150,12 @@ def execute(
     if not is_first():
         return _take_part(stage, config, read, inputs, outputs)
     with _alone(stage, outputs):
+        for _ in range(TRIES_WHILE_SONGS_CHANGE - 1):
+            try:
+                return _execute(stage, config, read, inputs, outputs, made_by_branches, config_now)
+            except SourceChangedError as error:
+                log.warning("%s Once more, with what lies there now.", error)
+                config = parse_config(stage, config_json)
         return _execute(stage, config, read, inputs, outputs, made_by_branches, config_now)
 
 
