@@ -33,7 +33,8 @@ from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive
 
 FORMATS = (
     "wav,w64,flac,mp3,aac,mov,mp4,m4a,ogg,matroska,webm,aiff,"
-    "asf,caf,au,ape,wv,tta,tak,mpc,mpc8,ac3,eac3,dts,amr,amrnb,amrwb,avi,mpegts,mpeg,flv,dsf,voc,xwma,oma,shn,nut"
+    "asf,caf,au,ape,wv,tta,tak,mpc,mpc8,ac3,eac3,dts,amr,amrnb,amrwb,avi,mpegts,mpeg,flv,dsf,voc,xwma,oma,shn,nut,"
+    "loas,iff,ircam,paf,sox,rm,truehd,mlp,nistsphere,qoa,vqf"
 )
 """What FFmpeg reads of plain files that hold sound: no playlists, scripts, devices, addresses, text or pictures."""
 TRUNCATED_BELOW = 0.98
