@@ -100,6 +100,7 @@ def _environment(words: Wording = PIECES) -> Environment:
         types=TYPES,
         splits=SPLITS,
         words=words,
+        is_annotated_only=False,
     )
     return environment
 

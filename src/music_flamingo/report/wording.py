@@ -35,9 +35,8 @@ SONGS = Wording(
     grouping="Recordings of the same artist and title stand in one split, and so do those that sound the same. Other "
     "recordings of one work, such as cover versions and single tracks of a mix, are not recognised.",
     splits={"test": "set apart, not trained on", "train": "trained on", "dev": "set apart for tuning"},
-    examined="Asks about songs whose truth is known, with their audio, with another's, and with none.",
-    unexamined="Nothing was examined in this run: nobody says what is true of these recordings, so there is nothing to "
-    "grade answers against.",
+    examined="Asks about songs that were not trained on, with their audio, with another's, and with none.",
+    unexamined="Nothing was examined in this run: there is nothing to hold answers against.",
 )
 
 

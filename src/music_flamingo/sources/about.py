@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from music_flamingo.records.track import Split
@@ -39,6 +40,7 @@ def describe(
     stem = _stem(uri)
     work = f"{slug(artist or '')}-{slug(title)}".strip("-") if title else slug(stem)
     lyrics = row.values.get("lyrics")
+    tagged: dict[str, Any] = {field: _line(row.values.get(field) or tags.get(tag)) for field, tag in TAGS.items()}
     return SourceRecording(
         id=track_id,
         work_id=slug(row.values.get("work", "")) or work or digest(uri),
@@ -54,7 +56,7 @@ def describe(
         truth=None,
         problem=problem,
         given_split=SPLITS.get(row.values.get("split", "")),
-        **{field: _line(row.values.get(field) or tags.get(tag)) for field, tag in TAGS.items()},
+        **tagged,
     )
 
 
