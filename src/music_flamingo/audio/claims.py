@@ -125,8 +125,14 @@ def _ogg_links(file: BinaryIO, num_bytes: int) -> list[int]:
     return starts
 
 
-def claimed_duration_s(container: Any, header: BinaryIO) -> float | None:
-    """What the header states. None where FFmpeg can only guess: MP3 without a count of its frames, bare AAC."""
+def claimed_duration_s(container: Any, header: BinaryIO, num_bytes: int) -> float | None:
+    """What the header states, where the file can hold it; None where FFmpeg can only guess (`_stated_s`)."""
+    stated_s = _stated_s(container, header)
+    return stated_s if stated_s is not None and stated_s * LEAST_BYTES_A_SECOND <= num_bytes else None
+
+
+def _stated_s(container: Any, header: BinaryIO) -> float | None:
+    """None for MP3 without a count of its frames, and bare AAC."""
     name, stream = container.format.name, container.streams.audio[0]
     if name == "wav":
         return wav_claim_s(header)

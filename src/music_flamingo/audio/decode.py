@@ -20,14 +20,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from music_flamingo.audio.claims import (
-    LEAST_BYTES_A_SECOND,
-    FilePart,
-    TooManySeeksError,
-    claimed_duration_s,
-    flac_rate_hz,
-    sound_parts,
-)
+from music_flamingo.audio.claims import FilePart, TooManySeeksError, claimed_duration_s, flac_rate_hz, sound_parts
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive
 
@@ -189,9 +182,7 @@ def _start(
     """
     stream = _audio_stream(container)
     _check_form(stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels, limits)
-    claimed_s = None if num_bytes is None else claimed_duration_s(container, header)
-    if claimed_s is not None and claimed_s * LEAST_BYTES_A_SECOND > (num_bytes or 0):
-        claimed_s = None
+    claimed_s = None if num_bytes is None else claimed_duration_s(container, header, num_bytes)
     if claimed_s is not None and claimed_s > limits.max_duration_s:
         raise BadAudioError(QuarantineReason.TOO_LONG, f"{claimed_s:.0f} s; the longest is {limits.max_duration_s} s")
     tags = {k.casefold(): v for k, v in {**stream.metadata, **container.metadata}.items()}

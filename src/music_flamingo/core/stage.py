@@ -33,7 +33,7 @@ from music_flamingo.core.progress import clock
 from music_flamingo.core.ranks import is_first, num_ranks
 from music_flamingo.core.record import Record
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.core.unchanged import ChangedWhileRunningError, SourceChangedError, Start
+from music_flamingo.core.unchanged import TRIES_WHILE_SONGS_CHANGE, ChangedWhileRunningError, SourceChangedError, Start
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,6 @@ Metrics = dict[str, Any]
 
 WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems without flock say: NFS with nolock, Lustre without -o flock."""
-
-TRIES_WHILE_SONGS_CHANGE = 3
-"""A folder into which something is copied changes while it is read; what was measured before is known."""
 
 ORIGINALS = "originals"
 """The port of recordings as the source gave them."""

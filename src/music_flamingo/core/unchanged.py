@@ -16,6 +16,8 @@ from music_flamingo.core.identity import Closure, stamps
 
 LISTING = "listing_sha256"
 """The part of a stage's parameters that stands for what a source holds."""
+TRIES_WHILE_SONGS_CHANGE = 3
+"""A folder into which something is copied changes while it is read; what was measured before is known."""
 MOST_NAMED = 5
 """Names in one message."""
 
