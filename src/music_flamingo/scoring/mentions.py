@@ -69,7 +69,7 @@ class Mentions:
 
 def _loose(plain: str) -> str:
     """Lower case with hyphens opened, punctuation kept: it ends clauses."""
-    return re.sub(r"(?<=\w)-(?=\w)", " ", plain).replace("♯", "#").replace("♭", "b").casefold()
+    return re.sub(r"(?<=\w)-(?=\w)", " ", plain).replace("♯", "#").replace("♭", "b").replace("&", " and ").casefold()
 
 
 def _bounded(name: str) -> str:

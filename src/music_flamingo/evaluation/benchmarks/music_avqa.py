@@ -34,6 +34,7 @@ ANSWERS = (
     *("more than ten", "left", "middle", "right", "indoor", "outdoor", "simultaneously"),
     *INSTRUMENTS,
 )
+_NAMES = tuple(answer.replace("_", " ") for answer in ANSWERS)
 SLOT = "<Object>"
 _FIELDS = ("video_id", "question_id", "type", "question_content", "templ_values", "anser")
 
@@ -70,7 +71,7 @@ def fill(question: str, values: list[str], path: Path) -> str:
 
 def strict(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
     """Grade strictly: exactly one of the 42 answers must be named."""
-    chosen = parse_choice(output, [a.replace("_", " ") for a in ANSWERS])
+    chosen = parse_choice(output, _NAMES, lettered=False)
     return Grade(float(chosen is not None and ANSWERS[chosen] == item.reference))
 
 
