@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 
 from music_flamingo.scoring.languages import english_of
 from music_flamingo.scoring.mentions import Mentions
-from music_flamingo.scoring.normalise import lettered_option, normalise_answer, parse_key, same_answer
+from music_flamingo.scoring.normalise import EDGES, lettered_option, normalise_answer, parse_key, same_answer
 from music_flamingo.scoring.options import RANKS
 from music_flamingo.scoring.statements import MARK, clauses_of, denied_after, stances, stated_one
 from music_flamingo.scoring.wrappings import plain_answer
@@ -20,10 +20,11 @@ _CALLED = (
     r"|buchstabe|antwort|вариант|选项|選項|選択肢)\s*[:#]?\s*"
 )
 _LETTER = re.compile(
-    rf"(?:(?:{_FILLER})[,.]?\s+)*[\[(<{{\"'#]*\s*(?:{_CALLED})?[\[(<{{\"']*\s*([A-Za-z])"
+    rf"(?:(?:{_FILLER})[,.]?\s+)*[\[(<{{\"'#]*\s*(?:{_CALLED})?[\[(<{{\"']*\s*(?P<letter>[A-Za-z])"
     r"(?:选项|選項|项|項)?\s*[\])>}\"']*[.,:;!…]*(?:\s*\(?\d{1,3} ?%[^)]*\)?)?[.!]*(?:\s*(?:✓|✔))?",
     re.IGNORECASE,
 )
+_BRACKETED = re.compile(r"\s*[\[(<]\s*([A-Z])\s*[\])>][.:,]?\s*")
 _IN_FRONT = re.compile(r"[\[(<{]*(?:option\s+)?([A-Z])(?:[\])>}]+[.:,]?\s*|\s*[.:]\s*|,\s+|\s*[-–—=|]\s*)(?=\S)")
 _BARE_IN_FRONT = re.compile(
     r"(?:[Oo]ption |[Cc]hoice |[Aa]nswer )?([A-Z])\s+(?=because\b|since\b|as\b|is\b|ist\b|est\b|es\b|fits\b|matches\b"
@@ -35,9 +36,9 @@ _RULED = re.compile(
 )
 ONLY_LETTERS = re.compile(r"(?:[A-Z]\b[\s,;/&.]*(?:(?:and|or|und|oder|et|ou|y|o)\b\s*)?)+", re.IGNORECASE)
 _MENTIONED_LETTER = re.compile(
-    r"(?<![\w#♯♭'’/-])(?P<open>(?:\b(?:[Oo]ptions?|[Cc]hoices?|[Aa]nswers?"
+    r"(?<![\w#♯♭'’/&-])(?P<open>(?:\b(?:[Oo]ptions?|[Cc]hoices?|[Aa]nswers?"
     r"|[Ll]etters?)\s+)?\(?)(?P<letter>[A-Z])(?P<close>\)?)"
-    r"(?![\w#♯♭'’]|[-/]\w|\s*(?:flat|sharp|major|minor|maj|min|dorian|phrygian|lydian|mixolydian|aeolian|string"
+    r"(?![\w#♯♭'’&]|[-/:]\w|\s*(?:flat|sharp|major|minor|maj|min|dorian|phrygian|lydian|mixolydian|aeolian|string"
     r"|chord|note)\b)"
 )
 _NO_LETTER_BEFORE = re.compile(r"(?:\b(?:key of|keys? of|notes?|chords?|tonic|in|on|string|root|pitch|to|from"
@@ -106,6 +107,11 @@ class OptionNames:
 
     def is_option(self, words: str) -> int | None:
         """The option that the words are, and nothing else."""
+        if label := _BRACKETED.fullmatch(words):
+            return self.letter(label.group(1))
+        bare = words.strip(EDGES)
+        if len(bare) == 1 and not self._all_letters and (place := self.letter(bare)) is not None:
+            return place
         wanted = self._aliases.get(normalise_answer(words), words)
         alike = self._same_as(wanted)
         if self._lettered and len(alike) != 1 and (option := lettered_option(wanted, self.options)) is not None:
@@ -113,6 +119,16 @@ class OptionNames:
         if len({self.options[place] for place in alike}) == 1:
             return alike[0]
         return self._by_sign(words.strip())
+
+    @cached_property
+    def _all_letters(self) -> bool:
+        """Whether every option is a note or a letter (`G`, `D`, `A#`): an answer that is one is no label then."""
+        return all(re.fullmatch(r"[A-Z][#b♯♭]?", option) for option in self.options)
+
+    @cached_property
+    def _ranks(self) -> bool:
+        """Whether options are ranks themselves (`The second one`)."""
+        return any(re.search(rf"\b(?:{'|'.join(RANKS)})\b", option, re.IGNORECASE) for option in self.options)
 
     @cached_property
     def _by_normal(self) -> dict[str, list[int]]:
@@ -129,11 +145,13 @@ class OptionNames:
 
     def _by_sign(self, words: str) -> int | None:
         if letter := _LETTER.fullmatch(words):
-            return self.letter(letter.group(1))
+            said = letter["letter"]
+            own = self._by_normal.get(said.lower()) if self._all_letters else None
+            return own[0] if own else self.letter(said)
         bare = words.strip(" .,:;!()[]\"'")
         if (place := self.by_words.get(_words(bare))) is not None:
             return place
-        if rank := _RANK.fullmatch(bare):
+        if (rank := _RANK.fullmatch(bare)) and not self._ranks:
             return self._at(RANKS.index(rank.group(1).lower()))
         if (counted := _COUNTED.fullmatch(bare)) and not self._has_numbers:
             return self._at(int(counted.group(1) or counted.group(2)) - 1)
@@ -168,12 +186,11 @@ class OptionNames:
         return parts.pop() if len(parts) == 1 else None
 
     def letter(self, letter: str) -> int | None:
-        """The option of a letter; where options are letters themselves, the option that it is."""
-        own = self.by_words.get(letter.lower())
-        return self._at(ord(letter.upper()) - ord("A")) if own is None else own
+        return self._at(ord(letter.upper()) - ord("A"))
 
     def _at(self, place: int) -> int | None:
-        return place if self._lettered and 0 <= place < len(self.options) else None
+        # of equal options the first is meant
+        return self.options.index(self.options[place]) if self._lettered and 0 <= place < len(self.options) else None
 
     def on_line(self, line: str) -> int | None:
         """The one option that a line names by its words."""
@@ -187,7 +204,7 @@ class OptionNames:
 
     @cached_property
     def _are_letters(self) -> bool:
-        return any(len(option.strip()) == 1 or parse_key(option) is not None for option in self.options)
+        return any(re.search(r"(?<!\w)[A-Z](?!\w)", option) or parse_key(option) for option in self.options)
 
     def _letter_sign(self, found: re.Match[str]) -> str:
         letter, text = found["letter"], found.string
@@ -218,10 +235,14 @@ class OptionNames:
         clauses = clauses_of(plain)
         first = _LEAD.sub("", _LEAD.sub("", clauses[0])) if clauses else ""
         if clauses and not first.endswith("?") and (place := self.is_option(first)) is not None:
+            longer = MARK.match(_LEAD.sub("", _LEAD.sub("", self.with_marks(plain))))
+            place = int(longer.group(1)) if longer else place  # `Bbm` of `Bbm(add9)`
             return place if not self._taken_back(plain[len(clauses[0]) :], place) else None
         return stated_one(self.with_marks(_first_sentence(plain)), False) if ruled else None
 
     def _letter_in_front(self, plain: str, ruled: bool) -> int | None:
+        if MARK.match(self.with_marks(plain)):
+            return None  # `E-piano is it` opens with an option, not with a letter
         found = _IN_FRONT.match(plain) or _BARE_IN_FRONT.match(plain)
         if found is None and ruled:
             found = _RULED.match(plain)
@@ -237,7 +258,7 @@ class OptionNames:
 
     def contradicts(self, plain: str) -> bool:
         """True where a text opens with one option's letter and another's words."""
-        found = _IN_FRONT.match(plain)
+        found = None if MARK.match(self.with_marks(plain)) else _IN_FRONT.match(plain)
         place = self.letter(found.group(1)) if found else None
         return found is not None and place is not None and self._other_first(plain[found.end() :], place)
 
@@ -253,7 +274,7 @@ class OptionNames:
 
     def _taken_back(self, rest: str, place: int) -> bool:
         """True where a later sentence is another option, or `or`, `no`, `wait` and another one."""
-        if (other := _LETTER.fullmatch(rest.strip(" ,;.&\n"))) and self.letter(other.group(1)) not in (None, place):
+        if (other := _LETTER.fullmatch(rest.strip(" ,;.&\n"))) and self.letter(other["letter"]) not in (None, place):
             return True
         if not _is_yes_or_no(self.options, place):
             for sentence in re.split(r"[.;!\n]", self.with_marks(rest)):
