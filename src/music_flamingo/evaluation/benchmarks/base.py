@@ -113,6 +113,8 @@ class Benchmark:
     counts: tuple[int, ...]
     """Items in the published files; empty where they are not public. Another number is reported as such."""
     items: Callable[[Path], list[BenchmarkItem]]
+    files: tuple[str, ...]
+    """Patterns of the question files; the first that is found counts. Their digests go into every result."""
     prompt_id: str
     measures: tuple[BenchmarkMetric, ...]
     judges: tuple[JudgeTask, ...] = ()

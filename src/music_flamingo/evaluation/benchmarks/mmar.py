@@ -59,6 +59,7 @@ BENCHMARK = Benchmark(
     citation="Ma et al., MMAR: A Challenging Benchmark for Deep Reasoning in Speech, Audio, Music, and Their Mix, 2025",
     counts=(206,),
     items=read,
+    files=("MMAR-meta.jsonl", "MMAR-meta.json"),
     prompt_id="benchmark_choice",
     measures=(OFFICIAL, strict_choice()),
 )

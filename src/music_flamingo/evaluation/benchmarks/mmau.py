@@ -100,6 +100,7 @@ def _benchmark(part: str, title: str, counts: tuple[int, ...]) -> Benchmark:
         citation="Sakshi et al., MMAU: A Massive Multi-Task Audio Understanding and Reasoning Benchmark, 2024",
         counts=counts,
         items=partial(read, part=part),
+        files=(FILES[part],),
         prompt_id="benchmark_choice",
         measures=(OFFICIAL, strict_choice()),
         submission=submission if part == "full" else None,

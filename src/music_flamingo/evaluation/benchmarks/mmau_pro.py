@@ -104,6 +104,7 @@ CLOSED = Benchmark(
     citation=_CITATION,
     counts=(),
     items=partial(read, category="music"),
+    files=("test.parquet",),
     prompt_id="benchmark_choice",
     measures=(
         BenchmarkMetric(
@@ -125,6 +126,7 @@ OPEN = Benchmark(
     citation=_CITATION,
     counts=(),
     items=partial(read, category="open"),
+    files=("test.parquet",),
     prompt_id="benchmark_open",
     measures=(
         BenchmarkMetric(

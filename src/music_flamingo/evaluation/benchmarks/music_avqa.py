@@ -85,6 +85,7 @@ def _benchmark(name: str, title: str, audio_only: bool, count: int) -> Benchmark
         citation="Li et al., Learning to Answer Questions in Dynamic Audio-Visual Scenarios, CVPR 2022",
         counts=(count,),
         items=partial(read, audio_only=audio_only),
+        files=("avqa-test.json", "data/json/avqa-test.json"),
         prompt_id="benchmark_short",
         measures=(
             plain_match({}),

@@ -61,6 +61,7 @@ def _benchmark(what: str) -> Benchmark:
         citation="Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017",
         counts=(4096,),
         items=partial(read, what=what),
+        files=("examples.json", "nsynth-test/examples.json"),
         prompt_id="benchmark_choice",
         measures=(plain_match(ALIASES[what]), strict_choice(ALIASES[what])),
         aliases=ALIASES[what],

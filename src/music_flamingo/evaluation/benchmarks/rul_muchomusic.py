@@ -130,6 +130,7 @@ BENCHMARK = Benchmark(
     citation=_CITATION,
     counts=(1187,),
     items=read,
+    files=("RUL-MuchoMusic.json",),
     prompt_id="benchmark_rul",
     measures=(
         BenchmarkMetric("official", "official", official, f"the authors' one-shot script: {_RULE}"),
