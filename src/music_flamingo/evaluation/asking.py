@@ -65,6 +65,7 @@ def key_of(model: Model, question: BenchmarkQuestion, digests: Digests) -> str:
     silent = question.condition == "none"
     asked = [question.item.id, question.prompt, model.think, model.max_new_tokens]
     asked += [model.manner.sha256] if model.manner.sha256 else []
+    asked += ["recordings apart"] if len(sound.paths) > 1 else []
     return sha256_json([model.digest, asked, heard, noise, silent])
 
 

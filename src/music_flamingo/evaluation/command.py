@@ -39,9 +39,10 @@ from music_flamingo.evaluation.outcome import (
     write_outcome,
 )
 from music_flamingo.evaluation.pages import write_all
-from music_flamingo.evaluation.recordings import Condition, require_recordings
+from music_flamingo.evaluation.recordings import Condition, broken_recordings, require_recordings
 
 ANSWERS, JUDGEMENTS, SUBMISSION = "answers.jsonl", "judgements.jsonl", "submission.json"
+RECORDINGS = "recordings.json"
 DEFAULT_CONDITIONS: tuple[Condition, ...] = ("audio", "none", "noise", "shuffled")
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ def evaluate(request: EvaluationRequest) -> Outcome:
     if before is not None:
         request = replace(request, limit=before.limit, skip_missing=before.num_without_recording > 0)
     items, num_missing = _items(benchmark, request)
+    items, broken = _sound_items(benchmark, request, items)
     conditions = _conditions(benchmark, request, items)
     training = before.contamination if before else _contamination(request, items)
     manner = manner_of(before) if before else read_manner(request.prompt)
@@ -134,6 +136,7 @@ def evaluate(request: EvaluationRequest) -> Outcome:
         num_items=len(items),
         published_counts=list(benchmark.counts),
         num_without_recording=num_missing,
+        broken_recordings=broken,
         prompts=prompts_of(benchmark) | ({"the user's": manner.sha256} if manner.sha256 else {}),
         judge=judge.name if judge else "",
         judge_digest=judge.digest if judge else "",
@@ -192,6 +195,20 @@ def _items(benchmark: Benchmark, request: EvaluationRequest) -> tuple[list[Bench
     if not there:
         require_recordings(request.data, items)
     return there, len(items) - len(there)
+
+
+def _sound_items(
+    benchmark: Benchmark, request: EvaluationRequest, items: Sequence[BenchmarkItem]
+) -> tuple[list[BenchmarkItem], dict[str, str]]:
+    """(items whose recordings can be decoded, problems of the others): a broken one leaves item and control alike."""
+    broken = broken_recordings(request.data, items, request.out / benchmark.name / RECORDINGS)
+    sound = [item for item in items if not broken.keys() & set(item.audio)]
+    if not sound:
+        path, problem = next(iter(broken.items()))
+        raise UserError(f"no recording of {benchmark.name} can be decoded, such as {path} ({problem}).")
+    for path, problem in broken.items():
+        log.warning("%s cannot be decoded (%s): its items are left out, under every condition", path, problem)
+    return sound, broken
 
 
 def _conditions(benchmark: Benchmark, request: EvaluationRequest, items: Sequence[BenchmarkItem]) -> list[Condition]:

@@ -10,7 +10,7 @@ from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.grading import ALL, Graded, RateRow
 from music_flamingo.evaluation.outcome import Outcome, asked_of, files_of
-from music_flamingo.evaluation.recordings import LIMITS, TITLES
+from music_flamingo.evaluation.recordings import LIMITS, TITLES, join_with_gaps
 from music_flamingo.report.site import write_page
 
 MAX_FAILURES = 24
@@ -98,10 +98,8 @@ def _told(graded: Graded) -> str:
 def _sound(folder: Path, graded: Graded, data: Path) -> str | None:
     address = f"audio/{sha256_bytes('|'.join(graded.audio).encode())[:16]}.flac"
     if not (folder / address).is_file():
-        import numpy as np
-
         try:
-            samples = np.concatenate([decode_model_copy(data / path, LIMITS) for path in graded.audio])
+            samples = join_with_gaps([decode_model_copy(data / path, LIMITS) for path in graded.audio])
         except (BadAudioError, OSError):
             return None
         write_atomic(folder / address, encode_flac(samples))

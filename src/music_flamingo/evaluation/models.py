@@ -150,8 +150,7 @@ class EndpointModel:
             return ModelOutput("", str(error))
         prompt = render_question(asked.prompt, (), self.think)
         content: list[dict[str, object]] = [{"type": "text", "text": prompt}]
-        if sent is not None:
-            content.append(audio_part(*sent))
+        content += [audio_part(*part) for part in sent]
         system: list[dict[str, object]] = [{"role": "system", "content": self.manner.system}]
         messages = (system if self.manner.system else []) + [{"role": "user", "content": content}]
         body = chat_body(self.name, messages, self.max_new_tokens) | self.manner.sampling

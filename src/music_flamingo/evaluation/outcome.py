@@ -45,6 +45,8 @@ class EvaluationRun(RecordPart):
     published_counts: list[int]
     num_without_recording: int
     """Items left out because their recording is missing."""
+    broken_recordings: dict[str, str] = Field(default_factory=dict)
+    """Recordings that cannot be decoded, with the problem: their items were asked under no condition."""
     prompts: dict[str, str]
     """Prompt id -> SHA-256."""
     judge: str = ""
@@ -240,7 +242,8 @@ def _facts_of(outcome: Outcome) -> list[str]:
     facts = [
         f"- model {run.model}, digest `{run.model_digest[:16]}`, think {run.think}, {run.max_new_tokens} new tokens",
         f"- items {run.num_items} (published: {counts}), without recording {run.num_without_recording}, "
-        f"unheard {outcome.num_unheard}, answers cut at the limit of new tokens {outcome.num_cut}",
+        f"broken recordings {len(run.broken_recordings)}, unheard {outcome.num_unheard}, "
+        f"answers cut at the limit of new tokens {outcome.num_cut}",
         f"- prompts {', '.join(f'`{name}` {sha[:12]}' for name, sha in run.prompts.items())}; seed {run.seed}",
         f"- {asked_of(run)}; package {run.package_version}",
         f"- questions: {files_of(run)}",

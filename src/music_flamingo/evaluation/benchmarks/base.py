@@ -294,6 +294,20 @@ def rows_in(value: object, path: Path) -> list[dict[str, Any]]:
     return value
 
 
+def rows_by_id(value: object, path: Path) -> dict[str, dict[str, Any]]:
+    """Rows of a JSON file by their ids: an object of objects, or a list of objects with an `id`."""
+    if isinstance(value, list):
+        value = {str(row.get("id", number)): row for number, row in enumerate(rows_in(value, path))}
+    if not isinstance(value, dict) or not all(isinstance(row, dict) for row in value.values()):
+        raise UserError(f"{path} holds no questions by their ids: is it the published file?")
+    return {str(name): row for name, row in value.items()}
+
+
+def text_or_none(value: object) -> str | None:
+    """An answer as text; None where it is missing, null or empty. A number is an answer."""
+    return None if value is None or value == "" else str(value)
+
+
 def index_of(reference: str, options: Sequence[str], item_id: str) -> int:
     """Place of the right option. Raises UserError when it is not among them."""
     if reference not in options:

@@ -21,6 +21,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     read_json,
     require_fields,
     require_file,
+    rows_in,
 )
 from music_flamingo.scoring.choices import parse_choice
 
@@ -43,7 +44,7 @@ def read(folder: Path, audio_only: bool) -> list[BenchmarkItem]:
     """Read the test questions, all of them or those of type Audio."""
     path = require_file(folder, "avqa-test.json", "data/json/avqa-test.json")
     audio = AudioIndex(folder)
-    items = [_item(row, audio, path) for row in read_json(path)]
+    items = [_item(row, audio, path) for row in rows_in(read_json(path), path)]
     return [item for item in items if not audio_only or ("category", "Audio") in item.groups]
 
 
