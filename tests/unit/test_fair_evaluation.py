@@ -51,7 +51,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(size, correlation, sh
         own = rng.beta(share * spread, (1 - share) * spread, len(asked)) if spread else np.full(len(asked), share)
         found = grouped_share(rng.binomial(asked.astype(int), own).astype(float), asked)
         hits += found.low <= share <= found.high
-    # 93 to 97 % (benchmarks/coverage.py), and two standard errors of 600 draws
+    # 93 to 97 % (benchmarks/interval_coverage.py), and two standard errors of 600 draws
     assert 0.91 <= hits / draws <= 0.985
 
 

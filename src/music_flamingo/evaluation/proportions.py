@@ -4,8 +4,8 @@ Independent answers have Wilson's interval (1927). Groups have a beta-binomial m
 answers is drawn from a beta distribution of mean p and correlation r within a group, so that n answers tell less than n
 independent ones, by as much as the groups show. The interval is what 95 % of the posterior of p hold, with p uniform;
 r is 0 with a probability of SHARE_INDEPENDENT, else exponential with mean MEAN_CORRELATION. Both are fixed so that
-simulated intervals hold the truth 93 to 97 % of the time (benchmarks/coverage.py), also near 0 and 100 % and with 17
-groups of 20, where no estimate of the variance is of use.
+simulated intervals hold the truth 93 to 97 % of the time (benchmarks/interval_coverage.py), also near 0 and 100 % and
+with 17 groups of 20, where no estimate of the variance is of use.
 
 P values of p, R of r, G groups, I answers of a group.
 """

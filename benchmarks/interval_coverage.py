@@ -1,6 +1,6 @@
 """How often a 95 % interval of a share holds the truth: simulated groups of answers that hang together.
 
-    python benchmarks/coverage.py            n = 334, groups of 1 to 20, shares of .5 to .99, correlations 0 to .5
+    python benchmarks/interval_coverage.py   n = 334, groups of 1 to 20, shares of .5 to .99, correlations 0 to .5
 
 Groups have a share of their own, drawn from a beta distribution with the stated mean and correlation within a group.
 The interval is that of evaluation/proportions. Writes a dated table to benchmarks/results; ends with status 1 where a
