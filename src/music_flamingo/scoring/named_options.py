@@ -103,6 +103,7 @@ class OptionNames:
     @staticmethod
     @lru_cache(maxsize=256)
     def of(options: tuple[str, ...], aliases: tuple[tuple[str, str], ...], lettered: bool) -> "OptionNames":
+        """The names of these options, kept from one answer to the next."""
         return OptionNames(options, aliases, lettered)
 
     def is_option(self, words: str) -> int | None:
@@ -186,6 +187,7 @@ class OptionNames:
         return parts.pop() if len(parts) == 1 else None
 
     def letter(self, letter: str) -> int | None:
+        """The place of the option with this letter; None beyond the options, or where they have none."""
         return self._at(ord(letter.upper()) - ord("A"))
 
     def _at(self, place: int) -> int | None:
