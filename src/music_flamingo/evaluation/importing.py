@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Prediction:
+class ImportedPrediction:
     """What a model said about one item, elsewhere."""
 
     item_id: str
@@ -92,8 +92,8 @@ def _bytes(path: Path) -> bytes:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
-def _entry(item_id: str, said: Prediction | None) -> LedgerEntry:
-    words = said or Prediction(item_id, "")
+def _entry(item_id: str, said: ImportedPrediction | None) -> LedgerEntry:
+    words = said or ImportedPrediction(item_id, "")
     return LedgerEntry(
         key=item_id,
         item_id=item_id,
@@ -106,13 +106,13 @@ def _entry(item_id: str, said: Prediction | None) -> LedgerEntry:
 
 
 def _matched(
-    benchmark: Benchmark, items: Sequence[BenchmarkItem], predictions: Sequence[Prediction], path: Path
-) -> dict[str, Prediction]:
-    """Prediction of each form that would be asked: by its id, by the published id before `#`, or by the recording's.
+    benchmark: Benchmark, items: Sequence[BenchmarkItem], predictions: Sequence[ImportedPrediction], path: Path
+) -> dict[str, ImportedPrediction]:
+    """What was predicted for each form that is asked: by its id, by the published id before `#`, or by the recording's.
 
     Published ids that come again are taken in their order.
     """
-    by_id: dict[str, list[Prediction]] = {}
+    by_id: dict[str, list[ImportedPrediction]] = {}
     for prediction in predictions:
         by_id.setdefault(prediction.item_id, []).append(prediction)
     found = {}
@@ -135,7 +135,7 @@ def _matched(
     return found
 
 
-def read_predictions(path: Path) -> list[Prediction]:
+def read_predictions(path: Path) -> list[ImportedPrediction]:
     """Read predictions from JSON, JSON lines or CSV. Raises UserError naming what is missing."""
     try:
         text = _bytes(path).decode("utf-8-sig")
@@ -168,7 +168,7 @@ def _rows(text: str, path: Path) -> list[Mapping[str, Any]]:
     return [row for row in value if row.get("condition", "audio") == "audio"]
 
 
-def _prediction(row: Mapping[str, Any], path: Path) -> Prediction:
+def _prediction(row: Mapping[str, Any], path: Path) -> ImportedPrediction:
     flat = {**row["doc"], **row} if isinstance(row.get("doc"), dict) else row
     name = next((flat[n] for n in IDS if flat.get(n) not in (None, "")), None)
     field = next((n for n in OUTPUTS if n in flat), None)
@@ -178,7 +178,7 @@ def _prediction(row: Mapping[str, Any], path: Path) -> Prediction:
             f"this one has {', '.join(map(str, row))}."
         )
     thoughts = next((str(flat[n]) for n in THOUGHTS if flat.get(n)), "")
-    return Prediction(str(name), _words(flat[field]), thoughts, str(flat.get("finish_reason") or ""))
+    return ImportedPrediction(str(name), _words(flat[field]), thoughts, str(flat.get("finish_reason") or ""))
 
 
 def _words(value: Any) -> str:

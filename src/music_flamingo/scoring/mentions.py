@@ -16,7 +16,7 @@ _WORD = re.compile(r"[\w#/]+")
 _FIGURE_NAMES = {figure: name for name, figure in FIGURES.items()}
 
 
-class Mentions:
+class OptionMentions:
     """The names of options, and the places that they stand for."""
 
     def __init__(self, by_words: Mapping[str, int]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from music_flamingo.scoring.languages import english_of
-from music_flamingo.scoring.mentions import Mentions
+from music_flamingo.scoring.mentions import OptionMentions
 from music_flamingo.scoring.normalise import EDGES, lettered_option, normalise_answer, parse_key, same_answer
 from music_flamingo.scoring.options import RANKS
 from music_flamingo.scoring.statements import MARK, clauses_of, denied_after, stances, stated_one
@@ -97,8 +97,8 @@ class OptionNames:
         return found
 
     @cached_property
-    def _mentions(self) -> Mentions:
-        return Mentions(self.by_words)
+    def _mentions(self) -> OptionMentions:
+        return OptionMentions(self.by_words)
 
     @staticmethod
     @lru_cache(maxsize=256)
