@@ -19,7 +19,7 @@ _WIDTH = 2 * 1.959964
 
 
 def write_leaderboard(folder: Path, outcome: Outcome, graded: Sequence[Graded]) -> None:
-    """Write both files beside the results."""
+    """Write both files into the folder of the results."""
     write_atomic(folder / RESULTS_FILE, json.dumps(harness_results(outcome), ensure_ascii=False, indent=1) + "\n")
     heard = [g for g in graded if g.condition == "audio"]
     samples = (json.dumps(_sample(number, g), ensure_ascii=False) + "\n" for number, g in enumerate(heard))

@@ -1,6 +1,6 @@
 """Audio of an item under each condition, decoded lazily.
 
-audio     the recording itself; several files are told apart (a part of the request each, or a gap of silence)
+audio     the recording itself; several files are kept apart (a part of the request each, or a gap of silence)
 permuted  the recording, its options in another order
 shuffled  another recording of the benchmark
 noise     Gaussian noise of the recording's length, drawn by seed and item
