@@ -153,7 +153,7 @@ def test_no_schedule_loses_a_job_or_a_line_or_leaves_a_job_behind(tmp_path, chos
     assert len(met) == len(TROUBLE), met
 
 
-GATE = CanaryGate(hold_s=0.8, min_requests=20, patience_s=5.0, max_error_rate=0.05, max_p95_s=1.0, ready_within_s=8.0)
+GATE = CanaryGate(hold_s=1.2, min_requests=20, patience_s=5.0, max_error_rate=0.05, max_p95_s=1.0, ready_within_s=8.0)
 
 
 class Killed(BaseException):
