@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from music_flamingo.cluster.api import in_words
 from music_flamingo.cluster.metrics import Counters, MetricsInterval
+from music_flamingo.cluster.naming import joined
 from music_flamingo.cluster.predictors import (
     SCALING,
     canary,
@@ -97,6 +98,7 @@ class Deployment:
             self._finish(service)
             return
         predictor = with_release(service["spec"]["predictor"], uri, sha256)
+        joined(self.name, predictor["name"], "predictor")
         if never_served(service):
             self._begin(service, predictor)
         else:
@@ -179,7 +181,7 @@ class Deployment:
 
     def _hold(self, predictor: Resource, share: int) -> None:
         """Watch the canary at a share. Raises UserError when its gate closes."""
-        service = f"{self.name}-{predictor['name']}-predictor"
+        service = joined(self.name, predictor["name"], "predictor")
         before, start = self._measured(service), self.now()
         while True:
             self.sleep(self._between_s)
