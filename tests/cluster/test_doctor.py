@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -239,6 +240,14 @@ def test_a_claim_without_a_class_that_would_bind_it_is_named(world):
     world.paths["/apis/storage.k8s.io/v1/storageclasses"] = {"items": [{"metadata": {"name": "fast"}}]}
     [finding] = world.missing()
     assert finding.remedy == "kubectl annotate storageclass fast storageclass.kubernetes.io/is-default-class=true"
+
+
+def test_a_queue_that_is_not_there_is_named(world):
+    step = replace(WORKLOAD.steps[1], job=JOB.model_copy(update={"queue": "music"}))
+    [finding] = world.missing(Workload((step,)))
+    assert finding.words == "there is no LocalQueue music"
+    world.paths[f"/apis/kueue.x-k8s.io/v1beta1/namespaces/{NAMESPACE}/localqueues/music"] = {}
+    assert world.missing(Workload((step,))) == []
 
 
 def test_what_the_user_may_not_see_is_no_fault_and_is_said(world):

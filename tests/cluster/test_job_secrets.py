@@ -25,8 +25,6 @@ def rendered():
 def policy(rendered):
     wanted = ("ValidatingAdmissionPolicy", NAME)
     return next(r for r in rendered if (r["kind"], r["metadata"]["name"]) == wanted)["spec"]
-        "spec"
-    ]
 
 
 def value(expression: str, **given):

@@ -18,6 +18,7 @@ from music_flamingo.cluster.workload import Workload, trial_job
 
 State = Literal["ok", "missing", "unseen"]
 OLDEST_SERVER, OLDEST_KSERVE, OLDEST_PIPELINES = "1.29", "0.20", "2.17"
+KUEUE_VERSIONS = ("v1beta2", "v1beta1")
 MANIFESTS = "kubectl apply -k manifests/overlays/OVERLAY"
 INSTALL = {
     "kubeflow.org/v1": "install the Kubeflow training operator 1.9, or submit with JOB_KIND=trainjob",
@@ -79,6 +80,7 @@ class Patient:
             ("limits", self._limits),
             ("quota", self._quota),
             ("jobs", self._jobs),
+            ("queues", self._queues),
             ("nodes", self._nodes),
         ]
 
@@ -215,6 +217,17 @@ class Patient:
                 there = self.looking.has(f"/apis/trainer.kubeflow.org/v1alpha1/clustertrainingruntimes/{job.runtime}")
                 words = f"runtime {job.runtime}" if there else f"there is no ClusterTrainingRuntime {job.runtime}"
                 yield _judged("jobs", words, "" if there else "kubectl apply -k manifests/components/trainer")
+
+    def _queues(self) -> Iterator[ClusterFinding]:
+        """Queues of Kueue that jobs name, of either version of its API."""
+        for queue in sorted({job.queue for job in self.workload.jobs.values() if job.queue}):
+            places = [
+                f"/apis/kueue.x-k8s.io/{v}/namespaces/{self.namespace}/localqueues" for v in ("v1beta2", "v1beta1")
+            ]
+            there = any(self.looking.has(f"{place}/{queue}") for place in places)
+            words = f"queue {queue}" if there else f"there is no LocalQueue {queue}"
+            mend = "install Kueue and make the LocalQueue, or compile without KUEUE_QUEUE"
+            yield _judged("queues", words, "" if there else mend)
 
     def _nodes(self) -> Iterator[ClusterFinding]:
         nodes = self.looking.items("/api/v1/nodes")

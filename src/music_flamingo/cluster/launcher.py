@@ -147,7 +147,7 @@ class Launcher:
             condition = self.kind.condition(job)
             if condition.phase != phase:
                 phase = condition.phase
-                log.info("%s: %s", name, phase)
+                log.info("%s: %s", name, f"suspended, {self._queue}" if phase == "suspended" else phase)
             if phase == "succeeded":
                 return None
             if phase == "failed":
@@ -156,6 +156,7 @@ class Launcher:
                 reported = why
                 log.warning("%s waits: %s", name, why)
         reported = (phase != "running" and waiting_for(self._pods(name))) or reported
+        reported = self._queue if phase == "suspended" else reported
         self._delete(name)
         waited = f" It waited: {reported}" if reported else ""
         raise JobFailedError(
@@ -224,6 +225,10 @@ class Launcher:
 
     def _may(self, verb: str) -> Callable[[str], bool]:
         return lambda _: may(self.api, self.place, verb, self.patience)
+
+    @property
+    def _queue(self) -> str:
+        return f"in the queue {self.settings.queue} of Kueue" if self.settings.queue else "by somebody"
 
     @property
     def _soon(self) -> dict[str, Any]:
