@@ -84,5 +84,6 @@ def is_ready(service: Resource) -> bool:
 
 
 def digest_of(predictor: Resource) -> str | None:
+    """SHA-256 of the release that its pods are pinned to; None without a pin."""
     env = _main(predictor).get("env", [])
     return next((e.get("value") for e in env if e["name"] == PIN), None)
