@@ -34,6 +34,17 @@ def add_to(commands: Commands) -> None:
 
     add_command(commands, "runs", _runs, "list the runs, the latest first", "mf runs")
 
+    kept = add_command(
+        commands,
+        "measurements",
+        _measurements,
+        "list what is kept of measured recordings, and remove what is of no use any more",
+        "mf measurements --unused-days 30",
+    )
+    kept.add_argument("--data", type=Path, default=Path("data"), help="the folder of the ports (default: data)")
+    kept.add_argument("--folder", type=Path, default=None, help="the folder that `measurements` names, where it does")
+    kept.add_argument("--unused-days", type=float, default=None, help="remove what no run used for so many days")
+
     identity = add_command(
         commands,
         "identity",
@@ -77,6 +88,7 @@ def add_to(commands: Commands) -> None:
     ask.add_argument("question")
     ask.add_argument("--release", type=Path, default=Path("data/release"), help="answer in this process")
     ask.add_argument("--endpoint", default=None, help="ask a running server, e.g. http://127.0.0.1:8080")
+    parameter_options(ask)
 
 
 def _digest_option(parser: argparse.ArgumentParser) -> None:
@@ -148,6 +160,19 @@ def _runs(arguments: argparse.Namespace) -> int:
         print(run.line(max(len(r.folder.name) for r in found)))
     if not found:
         print(f"no runs in {runs_folder()}. The default run lies in data; `mf repro --profile smoke` makes another.")
+    return 0
+
+
+def _measurements(arguments: argparse.Namespace) -> int:
+    from music_flamingo.core.measurements import FOLDER, kept_recipes, prune
+
+    folder: Path = arguments.folder or arguments.data / FOLDER
+    if arguments.unused_days is not None:
+        count, num_bytes = prune(folder, arguments.unused_days)
+        print(f"{count} measurements removed, {num_bytes / 2**20:.1f} MiB")
+    for recipe in kept_recipes(folder):
+        size = f"{recipe.count} measurements, {recipe.num_bytes / 2**20:.1f} MiB"
+        print(f"{recipe.name:24s} {size}, last used {recipe.idle_days:.0f} days ago")
     return 0
 
 
@@ -224,5 +249,14 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _ask(arguments: argparse.Namespace) -> int:
     from music_flamingo.serving.client import ask
 
-    print(ask(arguments.audio, arguments.question, endpoint=arguments.endpoint, release=arguments.release))
+    tools = _tools_of(arguments)
+    print(
+        ask(
+            arguments.audio,
+            arguments.question,
+            endpoint=arguments.endpoint,
+            release=arguments.release,
+            measure=tools,
+        )
+    )
     return 0

@@ -16,7 +16,7 @@ from music_flamingo.quality.claims import check_sense, reason_against_claims
 from music_flamingo.quality.metadata import mentions_metadata
 from music_flamingo.quality.texts import TextsOfTrack
 from music_flamingo.records import MEASURED, Example, Facts
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, parts_asked
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.options import names_its_options
 
@@ -133,11 +133,16 @@ def _sounds(label: str | None, start_s: float, end_s: float, facts: Facts) -> bo
 
 
 def check_confidence(example: Example, song: Song) -> str | None:
-    """Reject an example that rests on facts below their minimum confidence."""
+    """Reject an example that rests on facts below their minimum confidence; a composite one by each of its parts."""
+    parts = parts_asked(example.family, example.question)
+    families = [example.family] if parts is None else [part.family for part in parts]
+    return "low_confidence" if any(_is_doubtful(family, song) for family in families) else None
+
+
+def _is_doubtful(family: str, song: Song) -> bool:
     least = song.limits.min_confidence
-    found = confidences(example.family, song.facts)
-    doubtful = any(c < max(least.get(name, 0.0), least.get(example.family, 0.0)) for name, c in found.items())
-    return "low_confidence" if doubtful else None
+    found = confidences(family, song.facts)
+    return any(c < max(least.get(name, 0.0), least.get(family, 0.0)) for name, c in found.items())
 
 
 def confidences(family: str, facts: Facts) -> dict[str, float]:

@@ -13,6 +13,7 @@ from music_flamingo import stages
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.params import load_params, merge
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.runs.closing import closing_lines
 from music_flamingo.runs.driving import run_dvc
 from music_flamingo.runs.folders import SITE, RunDescription, describe_run
 from music_flamingo.runs.graph import graph
@@ -22,6 +23,7 @@ from music_flamingo.sources.table import TableConfig
 PROFILES = Path("pipelines/profiles")
 ANNOTATED, LAST = "validate", "report"
 """The stage that ends annotation, and the last one of all."""
+NEXT = '  next: mf ask SONG "How fast is it?", make serve, mf explain ID'
 SONGS = "songs"
 """The folder of the site of a run that has annotated and trained nothing."""
 LISTING = "songs.yaml"
@@ -69,7 +71,9 @@ def reproduce(
     if status:
         print(f"mf: the pipeline stopped; what is finished stays in {folder / 'data'}.", file=sys.stderr)
         return status
+    print("\n".join(["", *closing_lines(folder / "data")]))
     if until in (None, LAST):
+        print(NEXT)
         print(f"\nReport: {(folder / SITE).resolve().as_uri()}")
     elif stages.ORDER.index(until) >= stages.ORDER.index(ANNOTATED):
         print(f"\nSongs: {write_songs(folder).resolve().as_uri()}")

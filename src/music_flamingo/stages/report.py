@@ -12,6 +12,7 @@ from music_flamingo.core.ports import Folder, InputFolder, OutputFolder
 from music_flamingo.core.ranges import CountOrNone, NonNegative, Positive, Seed
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
+from music_flamingo.evaluation.thinking_tables import page_of
 from music_flamingo.records import Caption, Chain, Example, Facts, Prediction, Score, Track, Truth
 from music_flamingo.records.rollout import ROLLOUTS_NAME
 from music_flamingo.report.charts import SMOOTHING_POINTS
@@ -59,7 +60,7 @@ def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
     held = coverage(made, rows, config.examples_per_reason)
     docs = _data_docs(made.data_docs)
 
-    _write_run(out, made, held, scored, evaluation.note, pages, docs)
+    _write_run(out, made, held, scored, evaluation, pages, docs)
     _write_evaluation(config, out, made, rows, scored, evaluation, pages)
     _write_training(out, made)
     out.page("data.html", "data.html.j2", coverage=held, data_docs=docs, mf_skills=skills_tables(made))
@@ -85,7 +86,7 @@ def _write_run(
     made: ReportInputs,
     held: CatalogueCoverage,
     scored: Results,
-    note: str,
+    evaluation: Evaluation,
     pages: Sequence[Page],
     data_docs: str | None,
 ) -> None:
@@ -94,9 +95,11 @@ def _write_run(
     out.page(
         "index.html",
         "index.html.j2",
+        graded_by=evaluation.graded_by,
         coverage=held,
         results=scored,
-        note=note,
+        note=evaluation.note,
+        thinking=page_of(evaluation.thinking) if evaluation.thinking else None,
         figures=_figures(made, held),
         stages=stage_views(made.manifests),
         teachers=writers,
@@ -135,9 +138,11 @@ def _write_evaluation(
     out.page(
         "evaluation.html",
         "evaluation.html.j2",
+        graded_by=evaluation.graded_by,
         results=scored,
         note=evaluation.note,
         overall=[d for d in evaluation.differences if d.family == ALL],
+        thinking=page_of(evaluation.thinking) if evaluation.thinking else None,
         looked_at=looked_at,
         addresses=addresses,
         names={r.id: r.name for r in rows},
