@@ -1,6 +1,6 @@
 """Launcher and deploy under an API server that restarts, refuses, expires versions and loses answers: nothing is lost.
 
-A hundred random schedules of each (twelve in the default run). Every wait is a twentieth of what it is by default.
+A hundred random schedules of each (ten in the default run). Every wait is a twentieth of what it is by default.
 """
 
 import contextlib
@@ -44,9 +44,10 @@ MOST_A_SECOND = 2.0
 WORK = StageJob("sft", "0f3c9a21", ("-m", "music_flamingo.cli", "run", "sft"))
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "step-1", "uid": "u-1"}
 URI, SHA = "s3://models/releases/abab", "ab" * 32
-SOME, REST = range(12), range(12, 100)
+SOME = (0, 1, 3, 5, 8, 10, 13, 15, 17, 22)
+REST = sorted({*range(100)} - {*SOME})
 seeds = pytest.mark.parametrize(
-    "chosen", [pytest.param(SOME, id="twelve"), pytest.param(REST, id="all", marks=pytest.mark.slow)]
+    "chosen", [pytest.param(SOME, id="ten"), pytest.param(REST, id="ninety", marks=pytest.mark.slow)]
 )
 
 

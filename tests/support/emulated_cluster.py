@@ -167,7 +167,7 @@ class EmulatedCluster:
         yield b""
         index = 0
         while True:
-            ended = log.ended
+            ended = log.ended or "follow" not in request.params
             for came, line in log.lines[index:]:
                 index += 1
                 if came < start:
@@ -293,14 +293,8 @@ def fail(exit_code: int, message: str = "", reason: str = "Error", *lines: str) 
 
 
 def container_status(**state: Any) -> dict[str, Any]:
-    return {
-        "name": "pytorch",
-        "image": "train",
-        "imageID": "",
-        "ready": False,
-        "restartCount": 0,
-        "state": state,
-    }
+    always = {"name": "pytorch", "image": "train", "imageID": "", "ready": False, "restartCount": 0}
+    return {**always, "state": state}
 
 
 def evict(*lines: str) -> Fate:

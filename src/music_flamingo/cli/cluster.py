@@ -60,6 +60,17 @@ def add_to(commands: Commands) -> None:
     doctor.add_argument("--namespace", default=None, help="default: the pod's own, or NAMESPACE of the environment")
     doctor.add_argument("--account", default="music-flamingo-runner", help="service account of the steps")
 
+    drill = add_command(
+        commands,
+        "drill",
+        _drill,
+        "take a worker away from a running training job, as a pre-emption would, and say what that cost",
+        "mf drill --namespace music-flamingo",
+    )
+    drill.add_argument("--namespace", default=None, help="default: the pod's own, or NAMESPACE of the environment")
+    drill.add_argument("--job", help="its name, where several run")
+    drill.add_argument("--within-s", type=float, default=1800.0, help="it has to train again by then (default: 1800)")
+
     publish = add_command(
         commands,
         "publish",
@@ -133,6 +144,15 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print(finding.line(), flush=True)
         missing += finding.state == "missing"
     return 1 if missing else 0
+
+
+def _drill(arguments: argparse.Namespace) -> int:
+    from music_flamingo.cluster.api import connect, own_namespace
+    from music_flamingo.cluster.drill import Drill
+
+    drill = Drill(connect(), arguments.namespace or own_namespace(), arguments.within_s)
+    print(drill.run(arguments.job).line())
+    return 0
 
 
 def _submit(arguments: argparse.Namespace) -> int:
