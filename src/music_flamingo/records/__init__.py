@@ -7,22 +7,18 @@ from music_flamingo.records.facts import (
     MEASURED,
     Beats,
     Chords,
-    Content,
     Dynamics,
     Facts,
-    Instrument,
-    Instruments,
     Key,
     Lyrics,
-    Measured,
-    Opinion,
     Sections,
-    Segment,
-    Sound,
     Tempo,
+    TempoLevel,
     Withheld,
     trusted,
 )
+from music_flamingo.records.heard import Content, Genre, Instrument, Instruments, Sound, Tag, Voice
+from music_flamingo.records.measured import Measured, Opinion, Segment
 from music_flamingo.records.prediction import Prediction, Score
 from music_flamingo.records.rollout import Rollout, SampledAnswer
 from music_flamingo.records.speech import SpokenSegment, Utterance
@@ -41,6 +37,7 @@ __all__ = [
     "Dynamics",
     "Example",
     "Facts",
+    "Genre",
     "Instrument",
     "Instruments",
     "Key",
@@ -58,11 +55,14 @@ __all__ = [
     "Sound",
     "SpokenSegment",
     "Step",
+    "Tag",
     "TeacherStamp",
     "Tempo",
+    "TempoLevel",
     "Track",
     "Truth",
     "Utterance",
+    "Voice",
     "Withheld",
     "trusted",
 ]

@@ -24,8 +24,8 @@ def _no_drums(facts: Facts) -> Held:
 def _voice(facts: Facts) -> Held:
     if facts.lyrics is not None and facts.lyrics.available:
         return True, "words measured"
-    if facts.instruments is not None:
-        return facts.instruments.has_voice, "a voice measured" if facts.instruments.has_voice else "no voice measured"
+    if facts.voice is not None:
+        return facts.voice.present, "a voice measured" if facts.voice.present else "no voice measured"
     is_silent = facts.lyrics is not None and facts.lyrics.why_not == "no_voice"
     return (False, "no voice measured") if is_silent else NOT_MEASURED
 
