@@ -169,5 +169,5 @@ def _peak(repeat: np.ndarray, lag: float) -> float:
 def load_level_model() -> LevelModel:
     """Load the fitted weights, once a process."""
     stored = json.loads(MODEL.read_text())
-    arrays = (np.array(stored[name]) for name in ("mean", "scale", "weights"))
-    return LevelModel(*arrays, stored["beat_slope"], stored["beat_bias"])
+    mean, scale, weights = (np.array(stored[name]) for name in ("mean", "scale", "weights"))
+    return LevelModel(mean, scale, weights, stored["beat_slope"], stored["beat_bias"])

@@ -2,11 +2,12 @@
 
 from math import exp, log
 
-from music_flamingo.records import Content, Voice
+from music_flamingo.records import Content, Instrument, Instruments, Voice
 
 BEFORE, BY_SHARE, ENOUGH = -4.0, 10.0, 0.6
 """Log odds that there is a voice where none is heard; what a share of 1 adds, up to a share of 0.6. No fit: few
 recordings with a voice were at hand. A share of .1 says .05, of .3 .27, of .5 .73, of .6 .88."""
+VOICE = "voice"
 TAGGER_COUNTS = 0.5
 """The tagger's log odds are added by half: it hears the same sound."""
 
@@ -33,6 +34,17 @@ def heard_voice(content: Content | None, tagged: Voice | None) -> Voice | None:
         heard=voices or (tagged.heard if tagged and present else []),
         register_heard=tagged.register_heard if tagged and present and content.kind == "music" else None,
     )
+
+
+def with_voice(instruments: Instruments, voice: Voice | None) -> Instruments:
+    """The instruments with the voice among them where somebody sings, in the place of its probability."""
+    if voice is None or not voice.sings or any(label.name == VOICE for label in instruments.labels):
+        return instruments
+    sung = [s for s in voice.heard if s.label == "singing"]
+    label = Instrument(name=VOICE, probability=voice.confidence, heard=sung)
+    labels = sorted([*instruments.labels, label], key=lambda one: -one.probability)
+    confidence = round(sum(one.probability for one in labels) / len(labels), 4)
+    return instruments.model_copy(update={"labels": labels, "confidence": confidence})
 
 
 def _kinds(content: Content) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from music_flamingo.records.facts import (
     Withheld,
     trusted,
 )
-from music_flamingo.records.heard import Content, Genre, Instrument, Instruments, Sound, Tag, Voice
+from music_flamingo.records.heard import Content, Genre, Instrument, Instruments, Sound, SoundPart, Tag, Voice
 from music_flamingo.records.measured import Measured, Opinion, Segment
+from music_flamingo.records.parts_of_time import during
 from music_flamingo.records.prediction import Prediction, Score
 from music_flamingo.records.rollout import Rollout, SampledAnswer
 from music_flamingo.records.speech import SpokenSegment, Utterance
@@ -53,6 +54,7 @@ __all__ = [
     "Sections",
     "Segment",
     "Sound",
+    "SoundPart",
     "SpokenSegment",
     "Step",
     "Tag",
@@ -64,5 +66,6 @@ __all__ = [
     "Utterance",
     "Voice",
     "Withheld",
+    "during",
     "trusted",
 ]

@@ -38,6 +38,16 @@ class Content(Measured):
         return [segment for segment in self.heard if segment.label == "singing"]
 
 
+class SoundPart(RecordPart):
+    """What a part of a recording speaks for: log odds, positive for yes."""
+
+    start_s: float
+    end_s: float
+    drums: float
+    chords: float
+    decaying: float
+
+
 class Sound(Measured):
     """What is heard of the players: by signal analysis, so coarse. A claim is None where it is not trusted."""
 
@@ -46,6 +56,8 @@ class Sound(Measured):
     """One line alone, or several notes together."""
     lead_envelope: Literal["decaying", "sustained"] | None
     """Struck and plucked notes die away; bowed, blown and organ notes are held."""
+    parts: list[SoundPart] = Field(default_factory=list)
+    """The same over time; empty where only the whole was described."""
 
 
 class Tag(RecordPart):

@@ -177,7 +177,13 @@ class WindowPayload(TrackPayload, SoundClasses):
     end_s: float
     dynamics_trend: Literal["steady", "rising", "falling"] | None
     content: Literal["music", "speech", "neither"] | None = None
-    """What the recording is of; None where nobody looked."""
+    """What is heard; None where nobody looked."""
+    instruments: list[str] = Field(default_factory=list)
+    """What a tagger heard in this window, the surest first."""
+    has_voice: bool | None = None
+    """Whether somebody sings or speaks in it; None where it is not sure."""
+    singer: Literal["female", "male"] | None = None
+    """A woman or a man who sings, where that is clear."""
 
 
 class TextReply(RecordPart):

@@ -67,6 +67,16 @@ def _sound(field: str, value: str) -> Test:
     return test
 
 
+def _register(register: str) -> Test:
+    def test(facts: Facts) -> Held:
+        if facts.voice is None or (facts.voice.present and facts.voice.register_heard is None):
+            return NOT_MEASURED
+        heard = facts.voice.register_heard or "no"
+        return heard == register, f"{heard} voice measured"
+
+    return test
+
+
 def _unknown(facts: Facts) -> Held:
     del facts
     return NOT_MEASURED
@@ -91,10 +101,12 @@ _DRUM_WORDS = (
 _KINDS: tuple[tuple[str, str, Test], ...] = (
     ("drums", r"drumless|percussion free|drum free", _no_drums),
     ("drums", _DRUM_WORDS, _drums),
+    ("voice", r"(?:female|woman's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)|(?:an? |1 )?woman (?:who )?sings", _register("female")),
+    ("voice", r"(?:male|man's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)|(?:an? |1 )?man (?:who )?sings", _register("male")),
     ("voice", r"a?[ -]?cappella|acapella|a capella|unaccompanied voices?", _alone),
     ("voice", r"instrumental(?! (?:line|part|colou?r))|wordless", _no_voice),
     ("voice", r"singers?|vocals?|vocalists?|sings?|sung|singing|voices?|choir|rapper|rapping|raps|croon\w*|soprano|tenor|baritone|alto\b|chant\w*|stimme|gesang|chanteu\w+|cantante|voz|voix|cantor|humming|whisper\w*", _voice),
-    ("voice", r"(?:female|male|woman's|man's|husky|raspy|child's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)", _unknown),
+    ("voice", r"(?:husky|raspy|child's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)", _unknown),
     ("lyrics", r"lyrics?|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)|lyrical(?:ly)? (?:theme|about)", _words),
     ("instruments", _INSTRUMENTS, _unknown),
     ("genre", _GENRES, _unknown),
@@ -128,8 +140,18 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             continue  # `as a singing voice can` names no singer
         if kind == "dynamics" and _OF_NOTES.search(before.rpartition(".")[2]):
             continue  # each note fades after its attack
-        named = _tagged(match[0]) if kind == "instruments" else test
+        named = (
+            {"instruments": _tagged, "genre": _in_style}[kind](match[0]) if kind in ("instruments", "genre") else test
+        )
         yield SpokenClaim(kind, match[0], named, is_denied(text, *match.span()))
+
+
+def _in_style(name: str) -> Test:
+    def test(facts: Facts) -> Held:
+        labels = [g.name.lower() for g in facts.genre.labels] if facts.genre else []
+        return (True, f"{name} measured") if any(name.lower() in label for label in labels) else NOT_MEASURED
+
+    return test
 
 
 def _tagged(name: str) -> Test:
