@@ -65,9 +65,7 @@ class MadmomBeatTracker:
     def track(self, signal: Signal) -> Rhythm:
         """Raises NothingFoundError where no beat is heard."""
         activations, rises = self.activations(signal.samples), signal.shared(onsets)
-        bars = self._decode(activations, self.min_bpm, self.max_bpm)
-        if len(bars.beats) < 2:
-            raise NothingFoundError(f"madmom hears {len(bars.beats)} beats")
+        bars = self.plain(activations)
         if odd := odd_bars(activations, bars):
             bpm = round(tempo_bpm(odd.beats[:, 0]), 2)
             return self._rhythm(odd, activations, [TempoLevel(bpm=bpm, probability=ODD_LEVEL)])
@@ -81,6 +79,13 @@ class MadmomBeatTracker:
         if abs(counted_bpm / bpm - 1) > SAME_LEVEL:
             bars = self._near(counted_bpm, activations, bars)
         return self._rhythm(bars, activations, levels)
+
+    def plain(self, activations: np.ndarray) -> Bars:
+        """The beats at the level that the network likes best. Raises NothingFoundError where no beat is heard."""
+        bars = self._decode(activations, self.min_bpm, self.max_bpm)
+        if len(bars.beats) < 2:
+            raise NothingFoundError(f"madmom hears {len(bars.beats)} beats")
+        return bars
 
     def _near(self, bpm: float, activations: np.ndarray, bars: Bars) -> Bars:
         """The beats near a tempo; those that are known where there are none."""

@@ -1,10 +1,10 @@
 """At which level is the tempo counted? Beat trackers double slow songs and halve fast ones, and listeners differ too.
 
-Around the tracked tempo stand its half, double, third, triple and the ratios of 2 and 3 between. Each is weighed by one
-conditional logit over what is heard at its beat and at multiples and parts of it: the repetition of the beat network's
-activations (beats, downbeats) and of rises of level (all, low and high bands), how many blows fall on a beat, and how
-common the tempo is. Weights are fitted on bands in twenty styles (benchmarks/calibrate_tempo.py). The result is a
-probability for each level.
+Around the tracked tempo stand its half, double, third, triple and the ratios of 2 and 3 between. Each gets a score by
+a small network (one hidden layer) over what is heard at its beat and at multiples and parts of it: how the beat
+network's activations repeat (beats, downbeats), how rises of level do (in all bands, in the high ones, in the lowest
+three), how many blows fall on a beat, and how common the tempo is. A softmax over the scores gives a probability for
+each level. The network is fitted on bands in many styles (benchmarks/calibrate_tempo.py).
 
 T frames, 100 a second; C candidate levels.
 """
@@ -31,7 +31,7 @@ MULTIPLES = (1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0)
 """Of a beat: where its repetition is looked at."""
 LAG_TOLERANCE = 0.03
 COMMON_BPM = 105.0
-ALONE_FROM, NAMED_FROM = 0.75, 0.15
+ALONE_FROM, NAMED_FROM = 0.7, 0.15
 """From the first probability on a level is said alone; below it a second is said too, if it has at least the other."""
 THIRD = 0.9
 """Between the logarithms of 2 and 3."""
@@ -41,18 +41,23 @@ UNLIKE_ABOVE = 4.0
 
 @dataclass(frozen=True)
 class LevelModel:
-    """The log odds of a level are `weights @ (evidence - mean) / scale`, up to what all levels share."""
+    """The log odds of a level, up to what all levels share: a line and a hidden layer over the scaled evidence."""
 
     mean: np.ndarray
     scale: np.ndarray
-    weights: np.ndarray
+    line: np.ndarray
+    hidden: np.ndarray
+    """Shape (units, features)."""
+    hidden_bias: np.ndarray
+    out: np.ndarray
     beat_slope: float
     beat_bias: float
     """The log odds that the tracked beats are beats at any level are `beat_slope * activation + beat_bias`."""
 
     def probabilities(self, evidence: np.ndarray) -> np.ndarray:
         """(C, features) -> (C,), summing to 1."""
-        odds = np.clip((evidence - self.mean) / self.scale, -UNLIKE_ABOVE, UNLIKE_ABOVE) @ self.weights
+        scaled = np.clip((evidence - self.mean) / self.scale, -UNLIKE_ABOVE, UNLIKE_ABOVE)
+        odds = scaled @ self.line + np.tanh(scaled @ self.hidden.T + self.hidden_bias) @ self.out
         likely = np.exp(odds - odds.max())
         return likely / likely.sum()
 
@@ -60,7 +65,7 @@ class LevelModel:
 def tempo_levels(bpm: float, beats_per_bar: int, activations: np.ndarray, rises: np.ndarray) -> list[TempoLevel]:
     """The levels around a tracked tempo, the likeliest first.
 
-    `activations` of (beat, downbeat), shape (T, 2); `rises` of level (of all, the high and the low bands), (T, 3).
+    `activations` of (beat, downbeat), shape (T, 2); `rises` of level (mir.pulse.onsets), (T, 5).
     """
     tempi = candidates(bpm)
     likely = load_level_model().probabilities(evidence(bpm, beats_per_bar, tempi, activations, rises))
@@ -169,5 +174,5 @@ def _peak(repeat: np.ndarray, lag: float) -> float:
 def load_level_model() -> LevelModel:
     """Load the fitted weights, once a process."""
     stored = json.loads(MODEL.read_text())
-    mean, scale, weights = (np.array(stored[name]) for name in ("mean", "scale", "weights"))
-    return LevelModel(mean, scale, weights, stored["beat_slope"], stored["beat_bias"])
+    arrays = {name: np.array(stored[name]) for name in ("mean", "scale", "line", "hidden", "hidden_bias", "out")}
+    return LevelModel(**arrays, beat_slope=stored["beat_slope"], beat_bias=stored["beat_bias"])

@@ -4,6 +4,7 @@ not_music   the recording is of something else: nothing musical is said of it
 no_pitch    nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody
 sung        a voice leads: whether it is struck or bowed is no question
 unsure      the confidence is below the fact's least
+disputed    the tagger hears drums where the analysis of the sound hears none, or the other way round
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from music_flamingo.records import MEASURED, Content, Facts, Withheld
 
 MUSICAL = tuple(name for name in MEASURED if name not in ("content", "voice"))
 """A voice may speak where there is no music."""
+KNOWS_DRUMS = "musicnn"
+"""The tagger whose silence about drums says that there are none."""
 OF_CLAIMS = {"beats.beats_per_bar": "meter_confidence"}
 """Claims of a fact with a confidence of their own: the claim -> the field that has it."""
 NEEDS_PITCH = ("key", "chords", "sound.texture", "sound.lead_envelope")
@@ -75,3 +78,11 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
         yield from (Withheld(fact=name, reason="no_pitch") for name in NEEDS_PITCH)
     if content is not None and content.singing_share >= rules.sung_from_share:
         yield Withheld(fact="sound.lead_envelope", reason="sung")
+    if _disputes_drums(facts):
+        yield Withheld(fact="sound.has_drums", reason="disputed")
+
+
+def _disputes_drums(facts: Facts) -> bool:
+    if facts.sound is None or facts.instruments is None or facts.instruments.tool != KNOWS_DRUMS:
+        return False
+    return facts.sound.has_drums is not any(label.name == "drums" for label in facts.instruments.labels)

@@ -11,6 +11,8 @@ Test = Callable[[Facts], Held]
 
 
 def _drums(facts: Facts) -> Held:
+    if facts.instruments is not None and any("drum" in i.name for i in facts.instruments.labels):
+        return True, "drums measured"
     if facts.sound is None:
         return NOT_MEASURED
     return facts.sound.has_drums, "drums measured" if facts.sound.has_drums else "no drums measured"
@@ -85,7 +87,7 @@ def _unknown(facts: Facts) -> Held:
 _INSTRUMENTS = (
     "piano|guitars?|violins?|viola|cello|cellos|flutes?|trumpets?|trombones?|saxophones?|sax|clarinets?|oboe|bassoon|harps?|banjos?"
     "|mandolin|ukulele|accordion|harmonica|bagpipes?|synth(?:esi[sz]ers?|s)?|keyboards?|strings? (?:section|quartet|orchestra)|orchestra"
-    "|brass|horns?|tuba|sitar|fiddles?|harpsichord|celesta|xylophone|marimba|vibraphone|double bass|bass guitar|bassline|bass line"
+    "|strings|bass|organ|clavinet|mallets|woodwinds|brass|horns?|tuba|sitar|fiddles?|harpsichord|celesta|xylophone|marimba|vibraphone|double bass|bass guitar|bassline|bass line"
     "|electric organ|hammond|church organ|pipe organ|lute|zither|guitarra|klavier|gitarre|geige|guitare|violon|chitarra|pianoforte|turntables"
 )
 _GENRES = (
@@ -136,7 +138,7 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
         assert group is not None, "each branch is named"
         kind, _, test = _KINDS[int(group[1:])]
         before = text[: match.start()]
-        if kind == "voice" and (_LIKE.search(before) or _LIKE_AFTER.match(text, match.end())):
+        if kind in ("voice", "instruments") and (_LIKE.search(before) or _LIKE_AFTER.match(text, match.end())):
             continue  # `as a singing voice can` names no singer
         if kind == "dynamics" and _OF_NOTES.search(before.rpartition(".")[2]):
             continue  # each note fades after its attack

@@ -8,7 +8,7 @@ from music_flamingo.teachers.scripted.players import players, sings
 from music_flamingo.teachers.scripted.words import stretch, whole
 
 SHOWN_VOICES = 4
-HARDLY_A_RANGE_DB = 3.0
+HARDLY_A_RANGE_DB = 6.0
 """Less is not asked for: there is nothing to hear."""
 
 

@@ -77,7 +77,7 @@ def _outer_keys(facts: SongFacts) -> list[WrittenQuestion]:
 
 def _sections(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     letters, sections = form_letters(facts.sections), facts.sections
-    if not 1 < len(sections) <= MOST_SECTIONS:
+    if not 1 < len(sections) <= MOST_SECTIONS or len(set(letters)) == 1:
         return []
     shown = [stretch(s.start_s, s.end_s, letter) for letter, s in zip(letters, sections, strict=True)]
     form = " ".join(letters)

@@ -21,6 +21,12 @@ def players(instruments: Sequence[str], has_drums: bool | None) -> list[str]:
     return [name for name in named if has_drums is not False or "drum" not in name]
 
 
+def are_heard(instruments: Sequence[str]) -> str:
+    """`strings are heard`, `bass is heard`."""
+    plural = len(instruments) > 1 or (instruments[0].endswith("s") and not instruments[0].endswith(("ss", "us")))
+    return f"{listed(instruments)} {'are' if plural else 'is'} heard"
+
+
 def ensemble(instruments: Sequence[str], has_drums: bool | None) -> str | None:
     """`piano, bass and drums`; None where nothing is named."""
     return listed(players(instruments, has_drums)) or None

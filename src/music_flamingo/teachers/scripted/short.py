@@ -12,7 +12,7 @@ from music_flamingo.teachers.payloads import (
     TextReply,
     WindowPayload,
 )
-from music_flamingo.teachers.scripted.players import NAMED_INSTRUMENTS, SINGS, players, sings
+from music_flamingo.teachers.scripted.players import NAMED_INSTRUMENTS, SINGS, are_heard, players, sings
 from music_flamingo.teachers.scripted.words import listed, sentence
 from music_flamingo.teachers.theory import form_letters, roman_numeral
 
@@ -34,7 +34,7 @@ def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextRep
     if payload.has_voice and payload.content == "music":
         heard.append(SINGS[payload.singer])
     if named:
-        heard.append(f"{listed(named)} {'is' if len(named) == 1 else 'are'} heard")
+        heard.append(are_heard(named))
     if payload.texture == "melody":
         heard.append(rng.choice(("a single line sounds alone", "one melody is heard by itself")))
     elif payload.texture == "chords":
