@@ -13,7 +13,7 @@ from music_flamingo.records import (
     Segment,
     Sound,
     SoundPart,
-    Voice,
+    Vocals,
     during,
     trusted,
 )
@@ -48,7 +48,7 @@ def song() -> Facts:
         sound=Sound(has_drums=True, texture="chords", lead_envelope="sustained", parts=parts, **STAMP),
         content=content(),
         instruments=Instruments(labels=labels, **STAMP),
-        voice=Voice(present=True, heard=heard((30, 60, "singing")), register_heard="female", **STAMP),
+        voice=Vocals(present=True, heard=heard((30, 60, "singing")), register_heard="female", **STAMP),
     )
 
 
@@ -98,7 +98,7 @@ def test_a_voice_is_as_likely_as_its_share_of_the_time(changes: dict, present: b
 
 
 def test_a_tagger_adds_to_what_is_known_of_a_voice_and_the_voice_is_an_instrument() -> None:
-    tagged = Voice(present=True, heard=[], register_heard="male", **STAMP)
+    tagged = Vocals(present=True, heard=[], register_heard="male", **STAMP)
     alone, both = (heard_voice(content(singing_share=0.36), other) for other in (None, tagged))
     assert alone is not None and both is not None and not alone.present and both.present
     assert both.register_heard == "male"

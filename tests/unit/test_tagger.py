@@ -15,7 +15,7 @@ from music_flamingo.mir.choices.sound import TaggedInstruments
 from music_flamingo.mir.lyrics import UNAVAILABLE
 from music_flamingo.mir.tagger import AudioTagger, columns, runs, spread, window_starts
 from music_flamingo.mir.transcripts import Recogniser, no_lyrics
-from music_flamingo.records import Genre, Instrument, Instruments, Lyrics, Segment, Tag, Track, Voice
+from music_flamingo.records import Genre, HeardTag, Instrument, Instruments, Lyrics, Segment, Track, Vocals
 from music_flamingo.stages.facts import Toolbox, measure
 from music_flamingo.teachers.payloads import SongFacts
 
@@ -141,8 +141,8 @@ def test_a_teacher_is_told_what_the_tagger_heard() -> None:
     labels = [Instrument(name="harp", probability=0.9), Instrument(name="oboe", probability=0.4)]
     heard = {
         "instruments": Instruments(labels=labels, **STAMP),
-        "voice": Voice(present=True, heard=voice, register_heard="female", **STAMP),
-        "genre": Genre(labels=[Tag(name="jazz", probability=0.8)], **STAMP),
+        "voice": Vocals(present=True, heard=voice, register_heard="female", **STAMP),
+        "genre": Genre(labels=[HeardTag(name="jazz", probability=0.8)], **STAMP),
     }
     told = SongFacts.of(songs.make_facts(**heard), 30.0)
     assert (told.instruments, told.voice) == (["harp", "oboe"], voice)
@@ -158,9 +158,9 @@ def test_a_teacher_is_told_what_the_tagger_heard() -> None:
 )
 def test_a_record_of_a_voice_that_contradicts_itself_is_refused(changes: dict[str, object]) -> None:
     plain: dict[str, object] = {"present": False, "heard": [], **STAMP}
-    Voice.model_validate(plain)
+    Vocals.model_validate(plain)
     with pytest.raises(ValidationError, match="no voice is present"):
-        Voice.model_validate(plain | changes)
+        Vocals.model_validate(plain | changes)
 
 
 def test_labels_of_any_classifier_are_mapped_by_a_file(tmp_path: Path) -> None:

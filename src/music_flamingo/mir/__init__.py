@@ -26,7 +26,7 @@ from music_flamingo.records import (
     Sound,
     Tempo,
     Track,
-    Voice,
+    Vocals,
 )
 
 T = TypeVar("T")
@@ -152,7 +152,7 @@ class Tags:
     """What a tagger hears of players and style; None for what it does not know."""
 
     instruments: Instruments
-    voice: Voice | None
+    voice: Vocals | None
     genre: Genre | None
 
 

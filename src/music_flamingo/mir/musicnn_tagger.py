@@ -18,7 +18,7 @@ from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.mir import Signal, Tags, at_model_rate
 from music_flamingo.mir.musicnn_net import HOP_SIZE, WINDOW_FRAMES, WINDOW_SAMPLES, load_net, log_mel, musicnn_version
 from music_flamingo.mir.tagger import SOUNDS, mean_probability, runs
-from music_flamingo.records import Genre, Instrument, Instruments, Tag, Voice
+from music_flamingo.records import Genre, HeardTag, Instrument, Instruments, Vocals
 from music_flamingo.records.heard import Register
 
 MODEL = Path(__file__).with_name("instrument_model.json")
@@ -127,14 +127,14 @@ class MusicnnTagger:
             means[style] = max(means.get(style, 0.0), float(tags[tag].mean()))
         likely = {style: _sure(mean, HALF_SURE_GENRE, GENRE_SLOPE) for style, mean in means.items()}
         ranked = sorted(likely.items(), key=lambda pair: (-pair[1], pair[0]))
-        said = [Tag(name=style, probability=p) for style, p in ranked if p >= self.min_probability]
+        said = [HeardTag(name=style, probability=p) for style, p in ranked if p >= self.min_probability]
         return Genre(**self._stamp(mean_probability(said)), labels=said)
 
-    def _voice(self, tags: dict[str, np.ndarray], duration_s: float) -> Voice:
+    def _voice(self, tags: dict[str, np.ndarray], duration_s: float) -> Vocals:
         by_window = np.max([tags[f"MTT {name}"] for name in VOICES], axis=0)
         likely = _sure(float(by_window.mean()), HALF_SURE_VOICE, VOICE_SLOPE)
         kinds = ["singing" if p >= HALF_SURE_VOICE else None for p in by_window]
-        return Voice(
+        return Vocals(
             **self._stamp(max(likely, 1 - likely)),
             present=likely >= 0.5,
             heard=runs(kinds, self._step_s, duration_s) if likely >= 0.5 else [],

@@ -20,7 +20,7 @@ from music_flamingo.core.errors import ConfigError
 from music_flamingo.mir import Signal, Tags, at_model_rate
 from music_flamingo.mir.audioset import GENRES, INSTRUMENTS, REGISTERS, VOICES, VoiceKind
 from music_flamingo.mir.models import Device, folder_sha256
-from music_flamingo.records import Genre, Instrument, Instruments, Segment, Tag, Voice
+from music_flamingo.records import Genre, HeardTag, Instrument, Instruments, Segment, Vocals
 from music_flamingo.records.heard import Register
 
 Name = TypeVar("Name", bound=str)
@@ -100,7 +100,7 @@ class AudioTagger:
             for name, ids in self._instruments.items()
         ]
         genres = [
-            Tag(name=n, probability=round(float(probabilities[:, i].mean(axis=0).max()), 4))
+            HeardTag(name=n, probability=round(float(probabilities[:, i].mean(axis=0).max()), 4))
             for n, i in self._genres.items()
         ]
         said = sorted((i for i in instruments if i.probability >= self._rules.min_probability), key=_falling)
@@ -135,7 +135,7 @@ class AudioTagger:
                 made.append(self._model(**inputs.to(self._model.device)).logits.float().sigmoid().cpu().numpy())
         return np.concatenate(made)
 
-    def _voice(self, probabilities: np.ndarray, starts_s: list[float], duration_s: float) -> Voice:
+    def _voice(self, probabilities: np.ndarray, starts_s: list[float], duration_s: float) -> Vocals:
         """Shape of `probabilities`: (windows, labels)."""
         heard = {kind: probabilities[:, ids].max(axis=1) for kind, ids in self._voices.items()}
         kinds = sorted(heard)
@@ -145,7 +145,7 @@ class AudioTagger:
         best = [kinds[int(cell.argmax())] if cell.max() >= least else None for cell in cells]
         found = runs(best, self._rules.hop_s, duration_s)
         surest = float(cells.max())
-        return Voice(
+        return Vocals(
             **self._stamp(round(surest if found else 1 - surest, 4)),
             present=bool(found),
             heard=found,
@@ -199,10 +199,10 @@ def runs(kinds: Sequence[str | None], hop_s: float, duration_s: float) -> list[S
     return segments
 
 
-def mean_probability(labels: Sequence[Tag]) -> float:
+def mean_probability(labels: Sequence[HeardTag]) -> float:
     """How many of the labels are right, to be expected: the mean; 0 for none."""
     return round(sum(label.probability for label in labels) / len(labels), 4) if labels else 0.0
 
 
-def _falling(tag: Tag) -> tuple[float, str]:
+def _falling(tag: HeardTag) -> tuple[float, str]:
     return -tag.probability, tag.name

@@ -2,7 +2,7 @@
 
 from math import exp, log
 
-from music_flamingo.records import Content, Instrument, Instruments, Voice
+from music_flamingo.records import Content, Instrument, Instruments, Vocals
 
 BEFORE, BY_SHARE, ENOUGH = -4.0, 10.0, 0.6
 """Log odds that there is a voice where none is heard; what a share of 1 adds, up to a share of 0.6. No fit: few
@@ -12,7 +12,7 @@ TAGGER_COUNTS = 0.5
 """The tagger's log odds are added by half: it hears the same sound."""
 
 
-def heard_voice(content: Content | None, tagged: Voice | None) -> Voice | None:
+def heard_voice(content: Content | None, tagged: Vocals | None) -> Vocals | None:
     """Whether anybody sings or speaks; None where nobody looked.
 
     The confidence is the probability that the answer is right. Where both looked, times are those of content.
@@ -26,7 +26,7 @@ def heard_voice(content: Content | None, tagged: Voice | None) -> Voice | None:
     probability = 1 / (1 + exp(-odds))
     present = probability >= 0.5
     voices = [s for s in content.heard if s.label in _kinds(content)] if present else []
-    return Voice(
+    return Vocals(
         tool=content.tool,
         tool_version=content.tool_version,
         confidence=round(max(probability, 1 - probability), 4),
@@ -36,7 +36,7 @@ def heard_voice(content: Content | None, tagged: Voice | None) -> Voice | None:
     )
 
 
-def with_voice(instruments: Instruments, voice: Voice | None) -> Instruments:
+def with_voice(instruments: Instruments, voice: Vocals | None) -> Instruments:
     """The instruments with the voice among them where somebody sings, in the place of its probability."""
     if voice is None or not voice.sings or any(label.name == VOICE for label in instruments.labels):
         return instruments
@@ -52,7 +52,7 @@ def _kinds(content: Content) -> tuple[str, ...]:
     return ("singing",) if content.kind == "music" else ("speech",)
 
 
-def _log_odds(voice: Voice) -> float:
+def _log_odds(voice: Vocals) -> float:
     """That there is a voice, by the tagger alone; positive for yes. Bounded to odds of 20 to 1."""
     confidence = min(max(voice.confidence, 0.05), 0.95)
     odds = log(confidence / (1 - confidence))

@@ -17,7 +17,7 @@ from music_flamingo.records.facts import (
     Withheld,
     trusted,
 )
-from music_flamingo.records.heard import Content, Genre, Instrument, Instruments, Sound, SoundPart, Tag, Voice
+from music_flamingo.records.heard import Content, Genre, HeardTag, Instrument, Instruments, Sound, SoundPart, Vocals
 from music_flamingo.records.measured import Measured, Opinion, Segment
 from music_flamingo.records.parts_of_time import during
 from music_flamingo.records.prediction import Prediction, Score
@@ -39,6 +39,7 @@ __all__ = [
     "Example",
     "Facts",
     "Genre",
+    "HeardTag",
     "Instrument",
     "Instruments",
     "Key",
@@ -57,14 +58,13 @@ __all__ = [
     "SoundPart",
     "SpokenSegment",
     "Step",
-    "Tag",
     "TeacherStamp",
     "Tempo",
     "TempoLevel",
     "Track",
     "Truth",
     "Utterance",
-    "Voice",
+    "Vocals",
     "Withheld",
     "during",
     "trusted",

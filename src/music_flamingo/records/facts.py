@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from music_flamingo.core.record import Record, RecordPart
-from music_flamingo.records.heard import Content, Genre, Instruments, Sound, Voice
+from music_flamingo.records.heard import Content, Genre, Instruments, Sound, Vocals
 from music_flamingo.records.measured import Measured, Segment, require_increasing, require_share
 
 CHORD_LABEL = re.compile(r"^(N|X|[A-G][b#]?(:[a-z0-9()#b,*]+)?(/[b#]?\d+)?)$")
@@ -161,7 +161,7 @@ class Facts(Record):
     problems: list[str]
     instruments: Instruments | None = None
     content: Content | None = None
-    voice: Voice | None = None
+    voice: Vocals | None = None
     genre: Genre | None = None
     withheld: list[Withheld] = Field(default_factory=list)
     """What is not trusted, by the rules of the facts stage (music_flamingo.mir.trust)."""

@@ -9,7 +9,7 @@ from music_flamingo.core.record import RecordPart
 from music_flamingo.records.measured import Measured, Segment, require_share
 
 Register = Literal["female", "male"]
-AnyTag = TypeVar("AnyTag", bound="Tag")
+AnyTag = TypeVar("AnyTag", bound="HeardTag")
 
 
 class Content(Measured):
@@ -60,7 +60,7 @@ class Sound(Measured):
     """The same over time; empty where only the whole was described."""
 
 
-class Tag(RecordPart):
+class HeardTag(RecordPart):
     """A name in plain words, and the probability (0 to 1) that it holds."""
 
     name: str
@@ -73,7 +73,7 @@ class Tag(RecordPart):
         return require_share(value, "the probability of a tag")
 
 
-class Instrument(Tag):
+class Instrument(HeardTag):
     """One instrument and the probability that it sounds."""
 
     heard: list[Segment] = Field(default_factory=list)
@@ -94,15 +94,15 @@ class Instruments(Measured):
 class Genre(Measured):
     """The style, by falling probability; only what passed the tagger's threshold."""
 
-    labels: list[Tag]
+    labels: list[HeardTag]
 
     @field_validator("labels")
     @classmethod
-    def _falling(cls, labels: list[Tag]) -> list[Tag]:
+    def _falling(cls, labels: list[HeardTag]) -> list[HeardTag]:
         return require_falling(labels)
 
 
-class Voice(Measured):
+class Vocals(Measured):
     """Whether anybody sings or speaks. The confidence is the probability that this is right."""
 
     present: bool
@@ -112,7 +112,7 @@ class Voice(Measured):
     """Of a singer, where it is clear."""
 
     @model_validator(mode="after")
-    def _agree(self) -> "Voice":
+    def _agree(self) -> "Vocals":
         if self.heard and not self.present:
             raise ValueError(f"no voice is present, with {len(self.heard)} segments of one")
         if self.register_heard and not self.present:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from music_flamingo.records.facts import Facts
-from music_flamingo.records.heard import Content, Instruments, Sound, Voice
+from music_flamingo.records.heard import Content, Instruments, Sound, Vocals
 from music_flamingo.records.measured import Segment
 
 WHOLE_FROM = 0.98
@@ -77,7 +77,7 @@ def _instruments(instruments: Instruments | None, start_s: float, end_s: float) 
     return instruments.model_copy(update={"labels": labels})
 
 
-def _voice(voice: Voice | None, start_s: float, end_s: float) -> Voice | None:
+def _voice(voice: Vocals | None, start_s: float, end_s: float) -> Vocals | None:
     if voice is None or not voice.present:
         return voice
     inside = _inside(voice.heard, start_s, end_s)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from music_flamingo.audio.decode import DecodeLimits
-from music_flamingo.records import Facts, Voice, trusted
+from music_flamingo.records import Facts, Vocals, trusted
 from music_flamingo.records.example import CATEGORIES
 from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION
 from music_flamingo.serving.isolation import Isolated
@@ -130,7 +130,7 @@ def _measured_values(facts: Facts) -> dict[str, dict[str, Any]]:
     return values
 
 
-def said_of_voice(voice: Voice) -> str:
+def said_of_voice(voice: Vocals) -> str:
     """`no voice`, `a woman sings`, `somebody speaks`."""
     if not voice.present:
         return "no voice"
