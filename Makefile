@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-dep
 UV      := UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv pip
 LOCK    := $(UV) compile --quiet --python $(BIN)/python --prerelease=allow --no-header --no-annotate --no-emit-index-url
 
-.PHONY: run test check bench serve compile derive manifests images push lock clean setup help
+.PHONY: run test check bench serve docs compile derive manifests images push lock clean setup help
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##|^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/'
@@ -63,6 +63,9 @@ serve: setup     ## serve the release on http://127.0.0.1:8080
 
 derive: setup    ## write anew what follows from the stages: dvc.yaml, components' READMEs, tables of ports
 	@$(BIN)/python -m pipelines.derive
+
+docs: setup      ## the documentation as a site, in build/docs; a dead link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 compile: setup   ## KFP YAML of the three pipelines into build/pipelines
 	@$(BIN)/python -m pipelines build/pipelines

@@ -34,7 +34,8 @@ from music_flamingo.training.data.audio import SoundBank, TrainingWindow
 from music_flamingo.training.data.items import TrainingItem
 from music_flamingo.training.grpo import trainer as grpo
 from music_flamingo.training.grpo.sampling import until_end
-from music_flamingo.training.grpo.trainer import AudioGRPOTrainer, GrpoPrompt
+from music_flamingo.training.grpo.tasks import GrpoPrompt
+from music_flamingo.training.grpo.trainer import AudioGRPOTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
 QUESTION, OPTIONS = "Is the tempo slow, medium or fast?", ("slow", "medium", "fast")

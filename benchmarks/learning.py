@@ -1,11 +1,14 @@
-"""How well the default pipeline learns, seed by seed: python benchmarks/learning.py [--seeds 20 21 22] [--data data]
+"""How well the default pipeline learns, seed by seed: python benchmarks/learning.py [--seeds 20 21] [--data data]
 
     python benchmarks/learning.py --set sft.turns=isolated --work build/learning-isolated
+    python benchmarks/learning.py --profile pipelines/profiles/thinking.yaml --work build/thinking
 
 Takes the annotated data of a finished run (tracks, truth, facts, skills, speech) and goes from backbone to evaluation
-once for each seed, with the parameters of params.yaml. Prints, and writes to benchmarks/results/, the accuracy on
-held-out works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at temperature 1, next
-to both controls. Each seed's folders are kept under --work, so that an interrupted run goes on.
+once for each seed, with the parameters of params.yaml and of --profile. Prints, and writes to benchmarks/results/, the
+accuracy on held-out works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at
+temperature 1, next to both controls. Where composite questions are asked (evaluate.thinking), a second table has what
+thinking and GRPO are worth on them: paired differences, mean over the seeds, with 95 % intervals that resample works,
+and each seed alone. Each seed's folders are kept under --work, so that an interrupted run goes on.
 """
 
 import argparse
@@ -21,14 +24,18 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.params import load_params, merge, stage_json
 from music_flamingo.core.ports import Table
 from music_flamingo.core.stage import execute
+from music_flamingo.evaluation.intervals import Interval, Mark, mean_difference_interval
+from music_flamingo.evaluation.summary import read_evaluation
+from music_flamingo.evaluation.thinking import PAIRS, ThinkingRow
 from music_flamingo.records import Prediction, Track, Truth
 from music_flamingo.scoring.extract import extract_answer, has_full_form
+from music_flamingo.scoring.families import COMPOSITES
 from music_flamingo.scoring.normalise import same_answer
 
 ROOT = Path(__file__).resolve().parents[1]
 UPSTREAM = ("tracks", "truth", "facts", "skills", "speech")
 LEARNING = ("backbone", "sft", "reason", "warmup", "grpo", "evaluate")
-SEEDS = (20, 21, 22)
+SEEDS = (20, 21, 22, 23, 24)
 THINKING = ("warmup", "grpo")
 ALL_FAMILIES = "mean"
 
@@ -61,15 +68,63 @@ def learn(params: Mapping, data: Path, work: Path) -> None:
         execute(stage, stage_json(params, name), inputs, outputs)
 
 
+def predictions_of(work: Path) -> list[Prediction]:
+    """All answers of the evaluate stage."""
+    return list(Table(work / "predictions", Prediction, read_manifest(work / "predictions")))
+
+
+def thinking_lines(works: Mapping[int, Path], resamples: int) -> list[str]:
+    """The table of composite questions over all seeds; empty where none were asked."""
+    by_seed = {seed: [p for p in predictions_of(w) if p.family in COMPOSITES] for seed, w in works.items()}
+    asked = {(p.model, p.condition, p.drawn) for made in by_seed.values() for p in made}
+    if not asked:
+        return []
+    lines = ["", "Composite questions, mean over the seeds [95 % interval, resampling works] and each seed:", ""]
+    lines += ["| difference | greedy | sampled |", "|---|---|---|"]
+    for model, minus in PAIRS:
+        cells = []
+        for drawn in ("greedy", "sampled"):
+            if (model, "audio", drawn) not in asked or (minus, "audio", drawn) not in asked:
+                cells.append("-")
+                continue
+            pairs = [tuple(_marks(made, name, drawn) for name in (model, minus)) for made in by_seed.values()]
+            whole = mean_difference_interval(pairs, resamples, 0)
+            each = [mean_difference_interval([pair], resamples, 0) for pair in pairs]
+            cells.append(f"{_points(whole)}; " + ", ".join(_points(one) for one in each))
+        lines.append(f"| {model} less {minus} | {cells[0]} | {cells[1]} |")
+    lines += ["", "| model | greedy | sampled | whole | faithful |", "|---|---|---|---|---|"]
+    for model in sorted({name for name, condition, _ in asked if condition == "audio"}):
+        values = [read_evaluation(w / "scores").thinking for w in works.values()]
+        rows = [r for v in values if v for r in v.rows if (r.model, r.condition, r.family) == (model, "audio", "all")]
+        lines.append(f"| {model} | " + " | ".join(_means(rows)) + " |")
+    return lines
+
+
+def _marks(made: Sequence[Prediction], model: str, drawn: str) -> list[Mark]:
+    mine = [p for p in made if (p.model, p.condition, p.drawn) == (model, "audio", drawn)]
+    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in mine]
+
+
+def _points(found: Interval) -> str:
+    return f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+
+
+def _means(rows: Sequence[ThinkingRow]) -> list[str]:
+    greedy, sampled = ([r for r in rows if r.drawn == drawn] for drawn in ("greedy", "sampled"))
+    shares = [[value for r in greedy if (value := getattr(r, name)) is not None] for name in ("whole", "faithful")]
+    numbers = [[r.accuracy for r in greedy], [r.accuracy for r in sampled], *shares]
+    return [f"{100 * mean(values):.1f}" if values else "-" for values in numbers]
+
+
 def greedy_cells(work: Path) -> list[Cell]:
     """From the predictions of the evaluate stage: accuracy by family and condition, and how many keep the form."""
     cells = []
-    made = list(Table(work / "predictions", Prediction, read_manifest(work / "predictions")))
+    single = [p for p in predictions_of(work) if p.family not in COMPOSITES]
     for model in ("sft", *THINKING):
         for condition in ("audio", "shuffled", "none"):
-            mine = [p for p in made if p.model == model and p.condition == condition]
+            mine = [p for p in single if p.model == model and p.condition == condition]
             cells += _by_family(f"{model} {condition}", [(p.family, p.correct) for p in mine])
-        heard = [p for p in made if p.model == model and p.condition == "audio"]
+        heard = [p for p in single if p.model == model and p.condition == "audio"]
         if model in THINKING:
             cells.append(Cell(f"{model} form", ALL_FAMILIES, 100 * mean(has_full_form(p.output) for p in heard)))
     return cells
@@ -142,16 +197,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT / "data")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "learning")
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml")
+    parser.add_argument("--profile", type=Path, default=None, help="a file that is laid over the parameters")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
     options = parser.parse_args()
-    params, cells = load_params(options.params, settings=tuple(options.settings)), {}
+    overlays = (options.profile,) if options.profile else ()
+    params, cells = load_params(options.params, overlays, tuple(options.settings)), {}
     for seed in options.seeds:
         work = options.work / str(seed)
         learn(seeded(params, seed), options.data, work)
         cells[seed] = greedy_cells(work) + sampled_cells(params, work, seed)
     seed_names = ", ".join(f"seed {seed}" for seed in cells)
     lead = f"Accuracy (%) on held-out works against the scores' truth: mean ({seed_names})."
-    publish("learning", "Learning to hear", [lead, "", *table(cells).splitlines()])
+    works = {seed: options.work / str(seed) for seed in options.seeds}
+    thinking = thinking_lines(works, params["evaluate"]["resamples"])
+    publish("learning", "Learning to hear", [lead, "", *table(cells).splitlines(), *thinking])
 
 
 if __name__ == "__main__":

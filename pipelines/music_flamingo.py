@@ -25,7 +25,7 @@ def produce(configs: PipelineTask, branches: int) -> None:
         "warmup_model": trained.warmup.outputs["warmup_model"],
         "grpo_model": trained.grpo.outputs["grpo_model"],
     }
-    graded = place(evaluate(config=configs.outputs["evaluate"], truth=truth, tracks=tracks, **models))
+    graded = place(evaluate(config=configs.outputs["evaluate"], truth=truth, facts=facts, tracks=tracks, **models))
     released = place(
         release(
             config=configs.outputs["release"],

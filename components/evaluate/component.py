@@ -9,6 +9,7 @@ from components.images import TRAIN_IMAGE
 def evaluate(
     config: str,
     truth: Input[Dataset],
+    facts: Input[Dataset],
     tracks: Input[Dataset],
     sft_model: Input[Model],
     warmup_model: Input[Model],
@@ -28,6 +29,7 @@ def evaluate(
         config,
         {
             "truth": truth,
+            "facts": facts,
             "tracks": tracks,
             "sft_model": sft_model,
             "warmup_model": warmup_model,

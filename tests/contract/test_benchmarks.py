@@ -31,6 +31,16 @@ def _answerable(items):
     return [item for item in items if item.answer_index != -1]
 
 
+def said(benchmark, item, words):
+    """What a model says to every form in which the item is asked, as one output."""
+    outputs = [words(part) for part in benchmark.asked(item)]
+    return outputs[0] if benchmark.passes is None else benchmark.join(outputs)
+
+
+def letter_of(item):
+    return "ABCDEFGHIJK"[item.answer_index]
+
+
 def test_every_benchmark_of_the_papers_table_is_there():
     assert set(BENCHMARKS) == set(WRITERS)
 
@@ -43,7 +53,7 @@ def test_it_says_where_it_comes_from_and_how_it_scores(name):
     assert all(len(m.rule) > 20 for m in benchmark.measures)
     assert any(m.kind == "strict" for m in benchmark.measures)
     kinds = {m.kind for m in benchmark.measures}
-    assert benchmark.judges or kinds == {"strict", "own" if name in WITHOUT_A_PUBLISHED_SCORER else "official"}
+    assert benchmark.judges or ("official" in kinds) == (name not in WITHOUT_A_PUBLISHED_SCORER)
     assert all((m.name == "official") == (m.kind == "official") for m in benchmark.measures)
     load(benchmark.prompt_id)
     for judge in benchmark.judges:
@@ -108,8 +118,8 @@ def test_the_right_option_by_its_letter_is_strictly_right(name, folders):
     benchmark = BENCHMARKS[name]
     for item in benchmark.items(folders[name]):
         if item.options and (item.answer_index or 0) >= 0 and item.reference:
-            letter = "ABCDEFGHIJK"[item.answer_index]
-            assert benchmark.measure("strict").score(item, f"({letter})", {}).value == 1.0
+            output = said(benchmark, item, lambda part: f"({letter_of(part)})")
+            assert benchmark.measure("strict").score(item, output, {}).value == 1.0
 
 
 @each
@@ -176,14 +186,18 @@ def test_no_score_reads_the_thoughts(name, folders):
 
 FORMS = (
     *("{w}", "{w}.", "({l}) {w}", "{l}", "{l}. {w}", "The answer is {w}.", "**{l}) {w}**", "Answer: {l}"),
-    *("<think>{o}?</think>{w}", "\\boxed{{{l}}}"),
+    *("<think>{o}?</think>{w}", "\\boxed{{{l}}}", '{{"answer": "{l}"}}', "[[{l}]]", "The correct answer is ({l}) {w}."),
+    "Listening closely, I compared {o}.\n\nFinal answer: {l}",
 )
 
 
 @each
-def test_a_perfect_model_is_strictly_perfect_in_ten_common_forms(name, folders):
+def test_a_perfect_model_is_strictly_perfect_in_common_forms(name, folders):
     benchmark = BENCHMARKS[name]
     for item in _answerable(benchmark.items(folders[name])):
         for form in FORMS if item.options and item.reference else ():
-            said = form.format(w=item.reference, l="ABCDEFGHIJK"[item.answer_index], o=" or ".join(item.options))
-            assert benchmark.measure("strict").score(item, said, {}).value == 1.0, said
+
+            def words(part, form=form):
+                return form.format(w=part.reference, l=letter_of(part), o=" or ".join(part.options))
+
+            assert benchmark.measure("strict").score(item, said(benchmark, item, words), {}).value == 1.0, form

@@ -15,6 +15,8 @@ from music_flamingo.core.ports import Table
 from music_flamingo.quality.checks import CONTROL_TOKEN, texts_of
 from music_flamingo.records import Audio, Caption, Chain, Example, Facts, Lyrics, Track
 from music_flamingo.stages import captions, reason, synthesize, validate
+from music_flamingo.teachers.payloads import TrackPayload
+from music_flamingo.teachers.requests import anonymous
 
 pytestmark = [pytest.mark.reliability, pytest.mark.security]
 
@@ -131,7 +133,8 @@ class Possessed(TeacherServer):
     def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         status, headers, told = super().answer(body)
         asked = words_of(body["messages"][0])
-        if '"track_id": "w2/0"' in asked and not asked.startswith("Write the thinking"):
+        spared = TrackPayload(track_id="w2/0")
+        if anonymous(spared)["track_id"] in asked and not asked.startswith("Write the thinking"):
             return status, headers, told
         answer = json.loads(told)
         message = answer["choices"][0]["message"]

@@ -279,6 +279,7 @@ WRITERS: dict[str, tuple[Callable[[Path], None], int]] = {
     "mmau_pro_open": (mmau_pro, 1),
     "muchomusic": (muchomusic, 2),
     "rul_muchomusic": (rul_muchomusic, 2),
+    "rul_muchomusic_left_out": (rul_muchomusic, 2),
     "mmar_music": (mmar, 2),
     "music_instruct_long": (lambda f: music_instruct(f, "long"), 2),
     "music_instruct_short": (lambda f: music_instruct(f, "short"), 2),

@@ -1,7 +1,7 @@
 """Held-out pieces by hand, a tiny real model and a release of it: shared by the tests of evaluation and serving."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from music_flamingo.core.record import Provenance
 from music_flamingo.core.stage import PortType, Stage, StageConfig, execute
 from music_flamingo.evaluation.summary import Corpus, Difference, Evaluation, write_evaluation
 from music_flamingo.mir.licences import MADMOM
-from music_flamingo.records import Audio, Score, Track, Truth
+from music_flamingo.records import Audio, Facts, Score, Track, Truth
 
 RATE_HZ = 16000
 DURATION_S = 7.0
@@ -27,6 +27,7 @@ EVALUATE = {
     "batch_size": 8,
     "max_new_tokens": 6,
     "resamples": 200,
+    "thinking": None,
     "seed": 1,
     "workers": 1,
 }
@@ -108,12 +109,13 @@ def give(data: Path, name: str, outputs: dict[str, PortType], write: Callable[..
     execute(Stage(name, Nothing, {}, outputs, run), "{}", {}, {n: data / n for n in outputs})
 
 
-def give_held_out(data: Path, truths: list[Truth], *, with_truth: bool = True) -> None:
-    def write(tracks: Any, truth: Any) -> None:
+def give_held_out(data: Path, truths: list[Truth], *, with_truth: bool = True, measured: Sequence[Facts] = ()) -> None:
+    def write(tracks: Any, truth: Any, facts: Any) -> None:
         tracks.write_all([make_track(t) for t in truths], 3)
         truth.write_all(truths if with_truth else [], 50)
+        facts.write_all(list(measured), 50)
 
-    give(data, "ingest", {"tracks": Track, "truth": Truth}, write)
+    give(data, "ingest", {"tracks": Track, "truth": Truth, "facts": Facts}, write)
 
 
 def give_model(data: Path, port: str, seed: int, **size: Any) -> None:

@@ -256,6 +256,7 @@ CONFIGS: dict[str, dict] = {
         **TEACHING,
         "mixture": {"temperature": 1.0, "sources": {"think": 1.0, "speech": 0.0}},
         "caption_families": ["words"],
+        "controls": None,
     },
     "grpo": {
         **SCALE,
@@ -268,12 +269,13 @@ CONFIGS: dict[str, dict] = {
         "candidates": 1.5,
         "beta": 0.05,
         "epsilon": 0.2,
+        "exploration": {"redraws": 0, "no_spread": "keep", "epsilon_high": None, "entropy_floor": None},
         "updates_per_draw": 1,
         "temperature": 1.0,
         "max_completion_tokens": 16,
         "max_think_words": 250,
         "reward_weights": {
-            "question": {"format": 1.0, "accuracy": 1.0},
+            "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0},
             "caption": {"format": 1.0, "structured": 1.0},
         },
         "structured_form": "matched_categories",

@@ -2,11 +2,15 @@
 
 import pytest
 import soundfile
+from support import songs
 from support.listening import RATE_HZ, heard_well, make_release, tone
 
 from music_flamingo.core.errors import UserError
+from music_flamingo.records.facts import Withheld
 from music_flamingo.serving.bundle import TrainedQuestion
-from music_flamingo.serving.client import EndpointAnswer, ask, notes_on
+from music_flamingo.serving.client import EndpointAnswer, ask
+from music_flamingo.serving.measured_answer import measured_answer
+from music_flamingo.serving.notes import notes_on
 
 TRAINED = [
     TrainedQuestion(family="mode", question="Is this piece in a major or a minor key?"),
@@ -79,3 +83,31 @@ def test_a_refused_release_does_not_answer(tmp_path):
     release = make_release(tmp_path, *heard_well(low_shuffled=0.0))
     with pytest.raises(UserError, match="was refused and holds no weights"):
         ask(tmp_path / "song.wav", "Drums?", endpoint=None, release=release)
+
+
+def test_where_the_model_was_never_trained_the_measured_fact_is_said_and_marked(tmp_path):
+    release = make_release(tmp_path, *heard_well())
+    soundfile.write(tmp_path / "song.wav", tone(9.0), RATE_HZ)
+    facts = songs.make_facts()
+    answer = ask(tmp_path / "song.wav", "What key is it in?", endpoint=None, release=release, measure=lambda *_: facts)
+    assert answer.measured == f"{facts.key.label} ({facts.key.tool}, confidence {facts.key.confidence:.2f})"
+    assert str(answer).splitlines()[0] == f"Measured  {answer.measured}"
+
+
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        ("How fast is it?", f"{songs.make_facts().tempo.bpm:.0f} BPM"),
+        ("What is the time signature?", f"{songs.make_facts().beats.beats_per_bar} beats in a bar"),
+        ("Is this piece in a major or a minor key?", songs.make_facts().key.mode),
+        ("Which chords are played?", songs.make_facts().chords.segments[0].label),
+    ],
+)
+def test_what_is_asked_is_found_among_the_facts(question, begins):
+    assert measured_answer(question, songs.make_facts()).startswith(begins)
+
+
+def test_nothing_is_said_of_what_nobody_measured_or_trusts():
+    assert measured_answer("Who sings?", songs.make_facts()) is None
+    unsure = songs.make_facts(withheld=[Withheld(fact="key", reason="unsure")])
+    assert measured_answer("What key is it in?", unsure) is None

@@ -185,3 +185,13 @@ def test_tracks_open_with_their_audio_undecoded(annotated, tmp_path):
 def test_licences_of_every_stage_before_reach_the_manifest(annotated):
     tools = [licence.tool for licence in read_manifest(annotated / "skills").licences]
     assert tools == ["Chordino (chords)"]
+
+
+def test_croissant_metadata_is_valid_and_gives_the_rows(annotated):
+    mlcroissant = pytest.importorskip("mlcroissant")
+    data_set = mlcroissant.Dataset(jsonld=str(annotated / "skills/croissant.json"))
+    metadata = data_set.metadata
+    assert not metadata.ctx.issues.errors
+    assert metadata.ctx.issues.warnings <= {w for w in metadata.ctx.issues.warnings if "datePublished" in w}
+    found = [r[f"{s.uuid}/id"].decode() for s in metadata.record_sets for r in data_set.records(s.uuid)]
+    assert found == [e.id for path in shard_paths(annotated / "skills") for e in read_parquet(path, Example)]

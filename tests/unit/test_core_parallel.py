@@ -93,3 +93,52 @@ def test_a_pool_draws_only_a_few_items_ahead(tmp_path):
         results = run_map(squared, numbers())
         assert [next(results)[0].value for _ in range(5)] == [0, 1, 4, 9, 16]
         assert len(drawn) <= 5 + 2 * 4
+
+
+def die_once_at_seven(number: Number) -> list[Number]:
+    """The id names a file that is there once it has died."""
+    mark = Path(number.id)
+    if number.value == 7 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [number]
+
+
+def die_from_seven_on(number: Number) -> list[Number]:
+    if number.value >= 7:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return [number]
+
+
+def as_crashed(number: Number) -> list[Number]:
+    return [number.quarantined("crashed")]
+
+
+def mapped_over_crashes(source: Table[Number], out: Path, work: Callable) -> Table[Number]:
+    map_shards(
+        source, Writer(out, Number), work, workers=2, label="test", unit="numbers", keep=bool, crashed=as_crashed
+    )
+    return opened(out)
+
+
+@pytest.mark.timeout(60)
+def test_an_item_that_ends_its_worker_twice_becomes_a_record_and_the_others_go_on(tmp_path):
+    source = stored(tmp_path / "in", [[1, 2], [3, 7, 5], [4]])
+    made = mapped_over_crashes(source, tmp_path / "out", die_at_seven)
+    assert values(made) == [[1, 2], [3, 7, 5], [4]]
+    assert [r.value for r in made if not r.is_ok] == [7]
+
+
+@pytest.mark.timeout(60)
+def test_an_item_that_ended_its_worker_once_is_as_good_as_others(tmp_path):
+    writer = Writer(tmp_path / "in", Number)
+    writer.write(0, [Number(id=str(tmp_path / f"mark{v}"), value=v) for v in (6, 7, 8)])
+    made = mapped_over_crashes(opened(tmp_path / "in"), tmp_path / "out", die_once_at_seven)
+    assert [r.value for r in made.ok()] == [6, 7, 8] and (tmp_path / "mark7").exists()
+
+
+@pytest.mark.timeout(120)
+def test_where_many_items_end_their_workers_the_stage_ends_with_a_reason(tmp_path):
+    source = stored(tmp_path / "in", [list(range(30))])
+    with pytest.raises(UserError, match="a worker process died"):
+        mapped_over_crashes(source, tmp_path / "out", die_from_seven_on)

@@ -29,7 +29,7 @@ from music_flamingo.evaluation.intervals import Mark, accuracy_interval, differe
 from music_flamingo.evaluation.items import choose_items
 from music_flamingo.evaluation.summary import chance_of, differences, read_evaluation, score_all
 from music_flamingo.evaluation.tables import difference_lines, markdown_table
-from music_flamingo.records import Prediction, Score, Track, Truth
+from music_flamingo.records import Facts, Prediction, Score, Track, Truth
 from music_flamingo.stages.evaluate import STAGE
 
 TRUTHS = [make_truth(work, performance) for work in range(6) for performance in range(2)]
@@ -368,11 +368,12 @@ def test_a_source_without_truth_has_no_scores_and_says_so(ports, tmp_path):
 
 
 def test_training_pieces_are_never_asked_about(tmp_path, ports):
-    def write(tracks, truth):
+    def write(tracks, truth, facts):
         tracks.write_all([make_track(t, split="train" if t.work_id in ("w0", "w1") else "test") for t in TRUTHS], 50)
         truth.write_all(TRUTHS, 50)
+        facts.write_all([], 50)
 
-    give(tmp_path, "ingest", {"tracks": Track, "truth": Truth}, write)
+    give(tmp_path, "ingest", {"tracks": Track, "truth": Truth, "facts": Facts}, write)
     for name in ("sft_model", "warmup_model", "grpo_model"):
         (tmp_path / name).symlink_to(ports / name)
     evaluate(tmp_path, tmp_path, families=["mode"])

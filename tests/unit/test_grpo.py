@@ -22,7 +22,8 @@ from music_flamingo.training.grpo import trainer as grpo
 from music_flamingo.training.grpo import vllm
 from music_flamingo.training.grpo.prompts import draw_prompts
 from music_flamingo.training.grpo.rollouts import collect, is_kept, keep, measures, rollouts_of
-from music_flamingo.training.grpo.trainer import AudioGRPOTrainer, GrpoPrompt
+from music_flamingo.training.grpo.tasks import GrpoPrompt
+from music_flamingo.training.grpo.trainer import AudioGRPOTrainer
 from music_flamingo.training.scale.full_state import whole_model
 from music_flamingo.training.settings import TransformersGeneration, VllmGeneration
 
@@ -335,7 +336,10 @@ def test_an_example_that_no_reward_applies_to_is_left_out_and_counted(tmp_path):
     world.write_ports(data)
     world.run("backbone", data)
     (data / "warmup_model").symlink_to(data / "backbone_model")
-    weights = {"question": {"format": 1.0, "accuracy": 1.0}, "caption": {"format": 0.0, "structured": 0.0}}
+    weights = {
+        "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0},
+        "caption": {"format": 0.0, "structured": 0.0},
+    }
     metrics = world.run("grpo", data, reward_weights=weights, steps=2)["grpo_model"].metrics
     assert metrics["num_unscorable"] == 8
     assert metrics["left_out"] == {"words": "no example"}

@@ -1,6 +1,8 @@
 """ingest, run by `execute` as every driver runs it: scores and a folder of songs, splits, duplicates, interruptions."""
 
 import json
+import os
+import signal
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -111,9 +113,9 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
         patched.setattr(ingest.Taken, "write", write_then_stop)
         ingest_into(tmp_path, small_config())
     rendered: list[str] = []
-    take_in_unit = ingest.take_in_unit
+    take_in_unit = ingest.TakeIn.__call__
     monkeypatch.setattr(
-        ingest, "take_in_unit", lambda unit, *a, **k: [rendered.append(unit), take_in_unit(unit, *a, **k)][1]
+        ingest.TakeIn, "__call__", lambda self, unit: [rendered.append(unit), take_in_unit(self, unit)][1]
     )
     ingest_into(tmp_path, small_config())
     assert len(rendered) == 4 - 2 * (stop_after + 1)  # two works in a shard: what is finished is not made again
@@ -263,3 +265,24 @@ def test_slugs_keep_other_scripts_and_drop_accents() -> None:
     assert slug("Für Elise (live)") == "fur-elise-live"
     assert slug("茉莉花 / Jasmine") == "茉莉花-jasmine"
     assert slug("../../etc/passwd") == "etc-passwd"
+
+
+class DyingTakeIn(ingest.TakeIn):
+    """As a decoder that crashes on one file."""
+
+    def __call__(self, unit: str) -> list[ingest.TakenRecording]:
+        if unit == "1.wav":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().__call__(unit)
+
+
+@pytest.mark.timeout(120)
+def test_a_file_that_crashes_its_decoder_is_a_record_with_that_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "songs").mkdir()
+    for seed in range(3):
+        (tmp_path / f"songs/{seed}.wav").write_bytes(sounds.encode(sounds.tune(4.0, seed), "wav"))
+    monkeypatch.setattr(ingest, "TakeIn", DyingTakeIn)
+    tracks = ingest_into(tmp_path, folder_config(tmp_path / "songs", workers=2))
+    assert [t.status for t in tracks] == ["ok", "quarantined:crashed", "ok"]

@@ -19,3 +19,23 @@ def test_the_loading_of_tools_does_not_count_towards_the_time_left(monkeypatch):
     now[0] = 159.0
     work.advance(89)
     assert work.line() == "facts  100/100 tracks  0.629/s  2:39 in all"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_tqdms_bar_and_no_lines():
+    terminal = Terminal()
+    with Progress("facts", 3, "tracks", terminal) as work:
+        for _ in range(3):
+            work.advance()
+    assert "3/3" in terminal.getvalue() and "in all" not in terminal.getvalue()
+
+
+def test_elsewhere_the_end_is_said_once():
+    log = io.StringIO()
+    with Progress("facts", 1, "tracks", log) as work:
+        work.advance()
+    assert log.getvalue().count("1/1 tracks") == 1

@@ -7,7 +7,7 @@ from music_flamingo.quality.agreement import OPEN_FAMILIES, rests_on
 from music_flamingo.quality.checks import Limits, Song, reason_against
 from music_flamingo.quality.contradictions import text_contradicts
 from music_flamingo.records import MEASURED, Category, Example, Reference
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES
 from music_flamingo.scoring.options import are_drawn
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.teachers import open_teacher
@@ -19,7 +19,8 @@ FACTS_WITH_WORDS = songs.make_facts(lyrics=songs.with_lyrics())
 def written(facts=FACTS_WITH_WORDS) -> dict[str, Example]:
     config = SynthesizeConfig.model_validate_json(
         '{"teacher": {"kind": "scripted"}, "min_questions": 12, "max_questions": 99, "min_distractors": 3,'
-        ' "max_distractors": 8, "seed": 1}'
+        ' "max_distractors": 8, "composites": {"parts": ["drums", "texture", "lead_envelope"], "per_track":'
+        ' {"all_heard": 1, "count_heard": 1, "either_or": 1, "exactly_two": 1}}, "seed": 1}'
     )
     examples = write_track(config, open_teacher(config.teacher), songs.make_track(), facts, [])
     return {e.family: e for e in examples}
@@ -183,7 +184,7 @@ def test_a_key_or_tempo_out_of_nowhere_contradicts_facts_that_are_missing():
 
 def test_every_family_rests_on_facts_that_exist():
     assert {name for family in {*FAMILIES, *OPEN_FAMILIES} for name in rests_on(family)} <= set(MEASURED)
-    assert set(EXAMPLES) <= {*FAMILIES, *OPEN_FAMILIES} and not set(FAMILIES) & set(OPEN_FAMILIES)
+    assert set(EXAMPLES) <= {*FAMILIES, *OPEN_FAMILIES, *COMPOSITES} and not set(FAMILIES) & set(OPEN_FAMILIES)
 
 
 @pytest.mark.security

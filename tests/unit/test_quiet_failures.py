@@ -16,7 +16,7 @@ from music_flamingo.model.files import load_model
 from music_flamingo.runs.workspace import repository
 from music_flamingo.training import supervised
 from music_flamingo.training.finite import DivergedError, require_finite_tensors
-from music_flamingo.training.settings import Optimiser
+from music_flamingo.training.optimiser import Optimiser
 from music_flamingo.training.sft_trainer import train
 
 PARAMS = repository() / "params.yaml"

@@ -195,7 +195,7 @@ HEAD = Head("id", 1, "m")
 
 
 def test_an_answer_stands_apart_from_its_thinking_and_tells_tokens_and_stretch():
-    told = completion(HEAD, HEARD, RECORDING)
+    told = completion(HEAD, HEARD, RECORDING, ("a note",))
     (choice,) = told["choices"]
     assert choice["message"] == {"role": "assistant", "content": "yes", "reasoning_content": "Drums beat."}
     assert choice["finish_reason"] == "stop"
@@ -209,9 +209,11 @@ def test_an_answer_stands_apart_from_its_thinking_and_tells_tokens_and_stretch()
     assert told["music_flamingo"] == {
         "text": HEARD.text,
         "answer": "yes",
+        "form": "think_answer",
         "listened_s": [0.5, 6.5],
         "duration_s": 7.0,
         "window_rule": "middle",
+        "notes": ["a note"],
     }
 
 

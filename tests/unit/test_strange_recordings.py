@@ -19,7 +19,7 @@ from music_flamingo.audio.decode import (
 )
 from music_flamingo.core.memory import limited_memory
 from music_flamingo.core.params import load_params
-from music_flamingo.serving.uploads import UPLOAD_LIMITS
+from music_flamingo.serving.uploads import FILE_LIMITS, UPLOAD_LIMITS
 
 LIMITS = DecodeLimits.model_validate_json(json.dumps(load_params(Path("params.yaml"))["ingest"]["limits"]))
 LENGTHS_S = {"joined vbr.mp3": 8.0, "from mid stream.opus": 6.5, "chained.ogg": 8.0}
@@ -92,3 +92,13 @@ def test_claims_are_read_from_headers_alone():
     assert mp3_claim_s(io.BytesIO(b"\xff\xfb" + bytes(34) + b"Xing" + struct.pack(">II", 2, 100)), 44100) is None
     assert mp3_claim_s(io.BytesIO(bytes(100)), 44100) is None
     assert wav_claim_s(io.BytesIO(hostile_folder.wav(sounds.sine(2.0)))) == pytest.approx(2.0)
+
+
+def test_ingest_facts_the_endpoint_and_ask_have_one_rule_but_for_the_size_of_a_request():
+    ours = load_params(Path("params.yaml"))
+    anywhere = {"max_bytes": 1}
+    rules = [
+        *(DecodeLimits.model_validate_json(json.dumps(ours[stage]["limits"])) for stage in ("ingest", "facts")),
+        *(UPLOAD_LIMITS, FILE_LIMITS),
+    ]
+    assert len({rule.model_copy(update=anywhere) for rule in rules}) == 1

@@ -10,7 +10,7 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.records import Example, Facts, Track
 from music_flamingo.records.example import QuestionType, Skill
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES, parts_asked
 from music_flamingo.stages import captions
 from music_flamingo.stages.synthesize import STAGE, choose
 
@@ -35,7 +35,7 @@ def examples(data):
 
 
 def test_a_track_gets_two_captions_and_twelve_to_twenty_questions(examples):
-    by_track = Counter(e.track_id for e in examples if e.type != "caption")
+    by_track = Counter(e.track_id for e in examples if e.type != "caption" and e.family not in COMPOSITES)
     assert all(12 <= n <= 20 for n in by_track.values())
     assert Counter(e.family for e in examples if e.type == "caption") == {"short_caption": 39, "rich_caption": 39}
     assert "w39/0" not in by_track, "without facts nothing is asked and nothing described"
@@ -53,6 +53,18 @@ def test_audible_questions_keep_the_wording_and_the_options_of_evaluation(exampl
     for example in examples:
         if family := FAMILIES.get(example.family):
             assert (example.question, tuple(example.options)) == (family.question, family.options)
+
+
+def test_a_track_gets_composite_questions_of_every_family_with_near_misses(examples):
+    composite = [e for e in examples if e.family in COMPOSITES]
+    per_track = songs.params("synthesize")["composites"]["per_track"]
+    counts = Counter((e.track_id, e.family) for e in composite)
+    assert {family for _, family in counts} == set(COMPOSITES)
+    assert all(n <= per_track[family] for (_, family), n in counts.items())
+    assert {e.teacher.kind for e in composite} == {"scripted"} and len({e.id for e in composite}) == len(composite)
+    yes = [e.answer == "yes" for e in composite if e.family == "all_heard"]
+    assert 0.35 < sum(yes) / len(yes) < 0.65
+    assert all(parts_asked(e.family, e.question) for e in composite)
 
 
 def test_the_place_of_an_answer_among_drawn_options_says_nothing(examples):

@@ -15,7 +15,7 @@ from music_flamingo.training.data.collator import Branches, LessonCollator
 from music_flamingo.training.data.items import curriculum
 from music_flamingo.training.data.samples import WindowRule
 from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_doubtful, within_reach
-from music_flamingo.training.settings import Constant, Cosine, Optimiser, WarmupStableDecay
+from music_flamingo.training.optimiser import Constant, Cosine, Optimiser, WarmupStableDecay
 
 TRACKS = world.tracks(8)
 SECONDS = num_samples_of(TRACKS)

@@ -18,9 +18,11 @@ from music_flamingo.training.data.collator import Branches, LessonCollator
 from music_flamingo.training.data.samples import WindowRule
 from music_flamingo.training.data.schedule import Lesson
 from music_flamingo.training.grpo import trainer as grpo
-from music_flamingo.training.grpo.trainer import AudioGRPOTrainer, GrpoPrompt
+from music_flamingo.training.grpo.tasks import GrpoPrompt
+from music_flamingo.training.grpo.trainer import AudioGRPOTrainer
+from music_flamingo.training.optimiser import Optimiser
 from music_flamingo.training.scale.distributed import arguments
-from music_flamingo.training.settings import ONE_PROCESSOR, Optimiser, Turns
+from music_flamingo.training.settings import ONE_PROCESSOR, Turns
 from music_flamingo.training.sft_trainer import COMMON_ARGUMENTS, AudioSFTTrainer, train
 
 TRACKS = world.tracks(8)

@@ -271,13 +271,16 @@ def _to_float(samples: np.ndarray, num_channels: int) -> np.ndarray:
     if samples.shape[0] != num_channels:
         samples = samples.reshape(-1, num_channels).T
     if samples.dtype == np.uint8:
-        samples = (samples.astype(np.float32) - 128.0) / 128.0
-    elif samples.dtype in MAX_INT:
-        samples = samples / np.float32(MAX_INT[samples.dtype])
-    samples = samples.astype(np.float32, copy=False)
-    if not np.isfinite(samples).all():
+        return np.ascontiguousarray((samples.astype(np.float32) - 128.0) / 128.0)
+    # a channel's samples lie together: filters run twice as fast over them
+    made = np.empty(samples.shape, np.float32)
+    if samples.dtype in MAX_INT:
+        np.multiply(samples, np.float32(1 / MAX_INT[samples.dtype]), out=made, casting="unsafe")
+        return made
+    made[...] = samples
+    if not np.isfinite(made).all():
         raise BadAudioError(QuarantineReason.NOT_A_NUMBER, "it holds samples that are no numbers")
-    return samples
+    return made
 
 
 def to_mono(block: np.ndarray) -> np.ndarray:

@@ -45,6 +45,11 @@ def add_to(commands: Commands) -> None:
     explain.add_argument("--data", type=Path, default=Path("data"))
     explain.add_argument("--configs", action="store_true", help="with the configuration of every stage on the way")
 
+    export = add_command(commands, "export", _export, "write the facts in another form", "mf export jams -o jams")
+    export.add_argument("form", choices=("jams",), help="jams: a file a track, for mirdata, mir_eval, annotators")
+    export.add_argument("-o", "--output", type=Path, required=True, help="the folder to write into")
+    export.add_argument("--data", type=Path, default=Path("data"))
+
     review = add_command(commands, "review", _review, "error rates from ratings made by ear", "mf review ratings.csv")
     review.add_argument("ratings", type=Path, help="CSV or JSONL exported from data_docs/review/index.html")
     review.add_argument("--docs", type=Path, default=Path("data/data_docs"), help="the data docs the sheet belongs to")
@@ -88,6 +93,13 @@ def _explain(arguments: argparse.Namespace) -> int:
     from music_flamingo.products.explain import explain
 
     print(explain(arguments.data, arguments.id, with_configs=arguments.configs))
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from music_flamingo.products.jams import export_jams
+
+    print(f"{arguments.output}: {len(export_jams(arguments.data, arguments.output))} JAMS files")
     return 0
 
 

@@ -24,9 +24,26 @@ def add_to(commands: Commands) -> None:
     repro.add_argument("--profile", default=None, help="run a profile in runs/PROFILE, e.g. smoke, or a file")
     repro.add_argument("--source", type=Path, default=None, help="a folder of your own songs")
     repro.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
+    repro.add_argument("--until", metavar="STAGE", help="stop after a stage; `validate` annotates and trains nothing")
     repro.add_argument("--workspace", type=Path, default=None, help="where to run (default: here, or runs/NAME-DIGEST)")
 
+    shown = add_command(
+        commands, "demo", _demo, "annotate one song and show its page, without training", "mf demo song.mp3"
+    )
+    shown.add_argument("song", type=Path, nargs="?", help="a recording; without it, a score is performed")
+
     add_command(commands, "runs", _runs, "list the runs, the latest first", "mf runs")
+
+    kept = add_command(
+        commands,
+        "measurements",
+        _measurements,
+        "list what is kept of measured recordings, and remove what is of no use any more",
+        "mf measurements --unused-days 30",
+    )
+    kept.add_argument("--data", type=Path, default=Path("data"), help="the folder of the ports (default: data)")
+    kept.add_argument("--folder", type=Path, default=None, help="the folder that `measurements` names, where it does")
+    kept.add_argument("--unused-days", type=float, default=None, help="remove what no run used for so many days")
 
     identity = add_command(
         commands,
@@ -71,6 +88,7 @@ def add_to(commands: Commands) -> None:
     ask.add_argument("question")
     ask.add_argument("--release", type=Path, default=Path("data/release"), help="answer in this process")
     ask.add_argument("--endpoint", default=None, help="ask a running server, e.g. http://127.0.0.1:8080")
+    parameter_options(ask)
 
 
 def _digest_option(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +141,14 @@ def _identity(arguments: argparse.Namespace) -> int:
 def _repro(arguments: argparse.Namespace) -> int:
     from music_flamingo.runs.workspace import reproduce
 
-    return reproduce(arguments.profile, arguments.source, tuple(arguments.settings), arguments.workspace)
+    settings = tuple(arguments.settings)
+    return reproduce(arguments.profile, arguments.source, settings, arguments.workspace, arguments.until)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from music_flamingo.runs.demo import demo
+
+    return demo(arguments.song)
 
 
 def _runs(arguments: argparse.Namespace) -> int:
@@ -135,6 +160,19 @@ def _runs(arguments: argparse.Namespace) -> int:
         print(run.line(max(len(r.folder.name) for r in found)))
     if not found:
         print(f"no runs in {runs_folder()}. The default run lies in data; `mf repro --profile smoke` makes another.")
+    return 0
+
+
+def _measurements(arguments: argparse.Namespace) -> int:
+    from music_flamingo.core.measurements import FOLDER, kept_recipes, prune
+
+    folder: Path = arguments.folder or arguments.data / FOLDER
+    if arguments.unused_days is not None:
+        count, num_bytes = prune(folder, arguments.unused_days)
+        print(f"{count} measurements removed, {num_bytes / 2**20:.1f} MiB")
+    for recipe in kept_recipes(folder):
+        size = f"{recipe.count} measurements, {recipe.num_bytes / 2**20:.1f} MiB"
+        print(f"{recipe.name:24s} {size}, last used {recipe.idle_days:.0f} days ago")
     return 0
 
 
@@ -211,5 +249,14 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _ask(arguments: argparse.Namespace) -> int:
     from music_flamingo.serving.client import ask
 
-    print(ask(arguments.audio, arguments.question, endpoint=arguments.endpoint, release=arguments.release))
+    tools = _tools_of(arguments)
+    print(
+        ask(
+            arguments.audio,
+            arguments.question,
+            endpoint=arguments.endpoint,
+            release=arguments.release,
+            measure=tools,
+        )
+    )
     return 0

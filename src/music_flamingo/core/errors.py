@@ -1,5 +1,10 @@
 """Errors for users: each names the thing, the value found, and the remedy."""
 
+import errno
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""`errno` of a write for which there is no room: no fault of what was being worked on."""
+
 
 class UserError(ValueError):
     """Something the user can mend: the command line prints its message alone, without a traceback."""

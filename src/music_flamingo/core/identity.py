@@ -8,7 +8,7 @@ a definition that knows its own folder names them; prompts where a call names on
 Comments, docstrings and layout are no part of it. What results know nothing of is listed in LEFT_OUT, with the reason.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +28,7 @@ LEFT_OUT = {
     "music_flamingo.core.progress": "shows people how far work has come",
     "music_flamingo.core.errors": "names of what went wrong; a reason that a record keeps is written where it is found",
     "music_flamingo.teachers.usage": "counts what teachers cost, outside of the ports",
+    "music_flamingo.core.measurements": "gives a measurement again, to the same bytes, settings and code alone",
     "music_flamingo.teachers.cache": "gives a finished call's reply again, to the same request alone",
     "music_flamingo.training.tracking": "passes numbers of log.jsonl on to TensorBoard and MLflow",
     "music_flamingo.training.scale.checkpoint_store": "copies checkpoints to a store and back, byte by byte",
@@ -80,8 +81,20 @@ def closure(*roots: Callable[..., object]) -> Closure:
 
 def stamps(found: Closure) -> dict[Path, tuple[int, int, int]]:
     """File -> when it was written, its size and place: what differs for a file that was changed and changed back."""
-    facts = {path: path.stat() for path in found.sources}
-    return {path: (f.st_mtime_ns, f.st_size, f.st_ino) for path, f in facts.items()}
+    return {path: _stamp(path) for path in found.sources}
+
+
+def has_changed(before: Mapping[Path, tuple[int, int, int]]) -> bool:
+    """Whether a file was written, or went, since `stamps` gave its state."""
+    try:
+        return any(_stamp(path) != state for path, state in before.items())
+    except OSError:
+        return True
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class _Walk:

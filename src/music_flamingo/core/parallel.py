@@ -1,10 +1,11 @@
 """Map a function over a table's shards by a process pool; a killed run loses one shard at most."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from music_flamingo.core.errors import TransientError
 from music_flamingo.core.pool import WorkerDiedError, WorkerPool
@@ -12,6 +13,8 @@ from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.progress import Progress
 from music_flamingo.core.record import Record
 from music_flamingo.core.shards import shard_index
+
+log = logging.getLogger(__name__)
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -22,21 +25,45 @@ AHEAD = 4
 """Items given out for each worker: so many may overtake a long one."""
 
 
+MOST_CRASHES = 8
+"""Items that may end a worker in one run: more of them are no fault of the items."""
+
+
 @contextmanager
-def pool_map(workers: int) -> Iterator[Callable[[Callable[[A], B], Iterable[A]], Iterator[B]]]:
-    """An ordered map over processes; in this process when `workers` is 1."""
+def pool_map(
+    workers: int, crashed: Callable[[Any], Any] | None = None
+) -> Iterator[Callable[[Callable[[A], B], Iterable[A]], Iterator[B]]]:
+    """An ordered map over processes; in this process when `workers` is 1.
+
+    `crashed` makes the result of an item that ended its worker twice (a crash in native code, or no memory), for up to
+    MOST_CRASHES items. Raises TransientError for more, and for any without `crashed`.
+    """
     if workers <= 1:
         yield map
         return
     with WorkerPool(workers) as pool:
         try:
-            yield partial(pool.map, ahead=AHEAD * workers)
+            yield partial(pool.map, ahead=AHEAD * workers, crashed=crashed and _Crashes(crashed))
         except WorkerDiedError as error:
             raise TransientError(
                 "a worker process died: it was killed (out of memory?) or a tool crashed in native code "
                 f"({error}). What is finished stays: run the same command again, with `workers: 1` for the stage if it "
                 "happens again."
             ) from error
+
+
+class _Crashes:
+    """Counts the items that ended a worker."""
+
+    def __init__(self, crashed: Callable[[Any], Any]) -> None:
+        self._crashed, self._count = crashed, 0
+
+    def __call__(self, item: object, error: WorkerDiedError) -> Any:
+        self._count += 1
+        if self._count > MOST_CRASHES:
+            raise error
+        log.warning("%s, twice; it is quarantined, and the others go on", error)
+        return self._crashed(item)
 
 
 def map_shards(
@@ -48,16 +75,17 @@ def map_shards(
     label: str,
     unit: str,
     keep: Callable[[In], bool] = lambda record: record.is_ok,
+    crashed: Callable[[In], Sequence[Out]] | None = None,
 ) -> None:
     """Each shard of `source` becomes the shard of `writer` with the same number; `work` turns one record into several.
 
     Records that `keep` refuses are passed over. Shards that an interrupted run left are not made again. `work` and
-    what it holds must be picklable when `workers` is more than 1.
+    what it holds must be picklable when `workers` is more than 1. `crashed` gives the records of one whose worker died.
     """
     indices = [shard_index(path) for path in source.shards]
     pending = [i for i in indices if not writer.has(i)]
     total = sum(1 for status in source.columns("status")["status"].to_pylist() if status == "ok")
-    with Progress(label, total, unit) as progress, pool_map(workers) as run_map:
+    with Progress(label, total, unit) as progress, pool_map(workers, crashed) as run_map:
         if len(pending) < len(indices):
             progress.total = sum(sum(map(keep, source.read_shard(i))) for i in pending)
         open_shards: deque[tuple[int, int]] = deque()

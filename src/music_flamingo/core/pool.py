@@ -41,13 +41,35 @@ class WorkerPool:
         for worker in self._workers:
             worker.end()
 
-    def map(self, work: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
+    def map(
+        self,
+        work: Callable[[A], B],
+        items: Iterable[A],
+        ahead: int,
+        crashed: Callable[[A, WorkerDiedError], B] | None = None,
+    ) -> Iterator[B]:
         """Results in order; at most `ahead` items are drawn before the first of them is given.
 
-        Raises what `work` raises, and WorkerDiedError.
+        Raises what `work` raises, and WorkerDiedError. Where `crashed` is given, an item whose worker dies is tried
+        once more, and then stands in the results as what `crashed` makes of it.
         """
-        waiting, results = enumerate(items), dict[int, tuple[bool, Any]]()
         busy: dict[_Worker, tuple[int, A]] = {}
+        try:
+            yield from self._results(work, enumerate(items), ahead, crashed, busy)
+        finally:
+            for worker in busy:  # what it is at is of no use to the next map
+                worker.end()
+                self._workers.remove(worker)
+
+    def _results(
+        self,
+        work: Callable[[A], B],
+        waiting: Iterator[tuple[int, A]],
+        ahead: int,
+        crashed: Callable[[A, WorkerDiedError], B] | None,
+        busy: "dict[_Worker, tuple[int, A]]",
+    ) -> Iterator[B]:
+        results = dict[int, tuple[bool, Any]]()
         given, drawn, is_over = 0, 0, False
         while True:
             while not is_over and drawn < given + ahead and (worker := self._idle(busy)) is not None:
@@ -71,9 +93,25 @@ class WorkerPool:
             for worker in wait_for(busy):
                 index, item = busy.pop(worker)
                 results[index] = worker.take(item)
-                is_over = is_over or not results[index][0]
                 if worker.is_dead:
                     self._workers.remove(worker)
+                    if crashed is not None:
+                        results[index] = self._once_more(work, item, crashed)
+                is_over = is_over or not results[index][0]
+
+    def _once_more(
+        self, work: Callable[[A], B], item: A, crashed: Callable[[A, WorkerDiedError], B]
+    ) -> tuple[bool, Any]:
+        """A second try in a process of its own: the first may have died of what its neighbours took."""
+        worker = _Worker(self._context)
+        try:
+            worker.give(work, item)
+            answer = worker.take(item)
+            return (True, crashed(item, answer[1])) if worker.is_dead else answer
+        except WorkerDiedError as error:
+            return False, error
+        finally:
+            worker.end()
 
     def _idle(self, busy: "dict[_Worker, Any]") -> "_Worker | None":
         for worker in self._workers:

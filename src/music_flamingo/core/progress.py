@@ -1,11 +1,11 @@
-"""Progress with rate and time left: a bar on a terminal, log lines elsewhere."""
+"""Progress with rate and time left: tqdm's bar on a terminal, log lines elsewhere."""
 
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Any, TextIO
 
-BAR_WIDTH = 24
+from tqdm import tqdm
 
 
 @dataclass
@@ -22,13 +22,17 @@ class Progress:
     _shown: float = 0.0
     _first: tuple[float, int] | None = None
     """When the first results came, and how many they were."""
+    _bar: Any = None
+    """tqdm's, on a terminal."""
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.total:
-            self._show(last=True)
+        if self._bar is not None:
+            self._bar.close()
+        elif self.total:
+            self._write()
 
     def advance(self, units: int = 1) -> None:
         """Count finished units, and show them now and then."""
@@ -36,10 +40,13 @@ class Progress:
         now = time.monotonic()
         if self._first is None:
             self._first = (now, self.done)
-        every_s = 0.2 if self.stream.isatty() else self.line_every_s
-        if now - self._shown >= every_s:
+        if self.stream.isatty():
+            if self._bar is None:
+                self._bar = tqdm(total=self.total, desc=self.label, unit=f" {self.unit}", file=self.stream)
+            self._bar.update(units)
+        elif now - self._shown >= self.line_every_s and self.done < self.total:
             self._shown = now
-            self._show(last=False)
+            self._write()
 
     def line(self) -> str:
         """`facts  120/440 tracks  3.1/s  1:43 left`; the time left is unknown while the first results come."""
@@ -55,13 +62,8 @@ class Progress:
         rate = (self.done - before) / max(now - since, 1e-6)
         return f"{counted}  {rate:.3g}/s  {clock((self.total - self.done) / rate)} left"
 
-    def _show(self, last: bool) -> None:
-        if self.stream.isatty():
-            filled = int(BAR_WIDTH * self.done / max(self.total, 1))
-            bar = "#" * filled + "." * (BAR_WIDTH - filled)
-            self.stream.write(f"\r\x1b[K[{bar}] {self.line()}" + ("\n" if last else ""))
-        else:
-            self.stream.write(self.line() + "\n")
+    def _write(self) -> None:
+        self.stream.write(self.line() + "\n")
         self.stream.flush()
 
 

@@ -15,7 +15,7 @@ from music_flamingo.evaluation.captions import names_category
 from music_flamingo.evaluation.controls import noise, silence
 from music_flamingo.evaluation.items import ExamItem
 from music_flamingo.records import Prediction, Track
-from music_flamingo.records.prediction import Condition
+from music_flamingo.records.prediction import Condition, Drawn
 from music_flamingo.scoring.answers import score_answer
 from music_flamingo.scoring.extract import extract_answer
 
@@ -39,11 +39,18 @@ class AnswerJob:
     batch_size: int
     max_new_tokens: int
     seed: int
-    """Of the noise that is played."""
+    """Of the noise that is played, and of words that are drawn."""
+    temperature: float = 0.0
+    """0: the likeliest words."""
+
+    @property
+    def drawn(self) -> Drawn:
+        """How the words were found."""
+        return "sampled" if self.temperature else "greedy"
 
 
 def answer_job(job: AnswerJob) -> list[Prediction]:
-    """Predictions in the order of the items. Greedy, on one thread: the same words on any number of workers."""
+    """Predictions in the order of the items. On one thread: the same words on any number of workers."""
     import torch
 
     from music_flamingo.model.listener import Listener
@@ -106,7 +113,13 @@ def sounds(tracks: Table[Track], wanted: Collection[str]) -> Iterator[tuple[str,
 
 
 def _ask(job: AnswerJob, listener: "Listener", asks: Sequence["Ask"]) -> list[str]:
-    heard = listener.answer(asks, max_new_tokens=job.max_new_tokens, batch_size=job.batch_size)
+    heard = listener.answer(
+        asks,
+        max_new_tokens=job.max_new_tokens,
+        batch_size=job.batch_size,
+        temperature=job.temperature,
+        seed=job.seed,
+    )
     return [h.text for h in heard]
 
 
@@ -114,7 +127,7 @@ def _prediction(job: AnswerJob, index: int, text: str) -> Prediction:
     item = job.items[index]
     answer = extract_answer(text)
     return Prediction(
-        id=f"{job.model}/{job.condition}/{item.id}",
+        id="/".join([job.model, job.condition, item.id, *(["sampled"] if job.drawn == "sampled" else [])]),
         model=job.model,
         condition=job.condition,
         track_id=item.track_id,
@@ -127,6 +140,7 @@ def _prediction(job: AnswerJob, index: int, text: str) -> Prediction:
         output=text,
         answer=answer,
         correct=answer is not None and _is_right(answer, item),
+        drawn=job.drawn,
     )
 
 

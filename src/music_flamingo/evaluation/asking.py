@@ -4,7 +4,7 @@ An answer's key is made of the model's digest, the words of the prompt and what 
 order of options, other weights or another recording ask anew, and nothing else does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.http import Failed
 from music_flamingo.core.progress import Progress
 from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, permuted
+from music_flamingo.evaluation.grading import ItemAnswer
 from music_flamingo.evaluation.ledger import Ledger, LedgerEntry
 from music_flamingo.evaluation.models import Model, ModelInput
 from music_flamingo.evaluation.recordings import Condition, Digests, PlayedAudio, played
@@ -25,7 +26,10 @@ MAX_FAILED_IN_A_ROW = 3
 class BenchmarkQuestion:
     """An item under a condition, as it is put to a model."""
 
+    whole: BenchmarkItem
+    """The item of the benchmark."""
     item: BenchmarkItem
+    """The same, or the one of its passes that is asked here."""
     condition: Condition
     prompt: str
     sound: PlayedAudio
@@ -39,7 +43,10 @@ def questions_of(
     for condition in conditions:
         shown = [permuted(item, seed, "permuted") for item in items] if condition == "permuted" else list(items)
         for item, sound in zip(shown, played(folder, shown, condition, seed), strict=True):
-            questions.append(BenchmarkQuestion(item, condition, benchmark.prompt(item), sound))
+            questions += [
+                BenchmarkQuestion(item, asked, condition, benchmark.prompt(asked), sound)
+                for asked in benchmark.asked(item)
+            ]
     return questions
 
 
@@ -92,6 +99,29 @@ def answer_all(
             "command asks for the rest."
         )
     return {(q.condition, q.item.id): ledger.entries[key] for key, q in zip(keys, questions, strict=True)}
+
+
+def item_answers(
+    benchmark: Benchmark, questions: Sequence[BenchmarkQuestion], answers: Mapping[tuple[str, str], LedgerEntry]
+) -> list[ItemAnswer]:
+    """One answer for each item and condition; what the passes of an item said is joined."""
+    passes: dict[tuple[str, str], list[BenchmarkQuestion]] = {}
+    for question in questions:
+        passes.setdefault((question.condition, question.whole.id), []).append(question)
+    joined = []
+    for (condition, _), asked in passes.items():
+        said = [answers[condition, q.item.id] for q in asked]
+        joined.append(
+            ItemAnswer(
+                asked[0].whole,
+                condition,
+                said[0].output if benchmark.passes is None else benchmark.join([s.output for s in said]),
+                next((s.problem for s in said if s.problem), ""),
+                "\n".join(s.thoughts for s in said if s.thoughts),
+                "length" if any(s.finish_reason == "length" for s in said) else said[0].finish_reason,
+            )
+        )
+    return joined
 
 
 def _answer_batch(

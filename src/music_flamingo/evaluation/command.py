@@ -19,10 +19,10 @@ from music_flamingo import __version__
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.http import Failed
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.evaluation.asking import answer_all, questions_of
+from music_flamingo.evaluation.asking import answer_all, item_answers, questions_of
 from music_flamingo.evaluation.benchmarks import Benchmark, BenchmarkItem, find, items_of
 from music_flamingo.evaluation.contamination import contaminated, refuse, training_of
-from music_flamingo.evaluation.grading import Graded, ItemAnswer, grade_all
+from music_flamingo.evaluation.grading import Graded, grade_all
 from music_flamingo.evaluation.intervals import RESAMPLES
 from music_flamingo.evaluation.judges import Judge, calls_for, judge_all, prompts_of
 from music_flamingo.evaluation.ledger import Judgement, Ledger, LedgerEntry
@@ -222,11 +222,7 @@ def _graded(
     folder = request.out / benchmark.name
     questions = questions_of(benchmark, request.data, items, run.conditions, run.seed)
     answers = answer_all(model, questions, Ledger(folder / ANSWERS, LedgerEntry), request.batch_size)
-    answered = [
-        ItemAnswer(q.item, q.condition, answer.output, answer.problem, answer.thoughts, answer.finish_reason)
-        for q in questions
-        for answer in (answers[q.condition, q.item.id],)
-    ]
+    answered = item_answers(benchmark, questions, answers)
     if benchmark.judges and judge is None:
         log.warning("%s is graded by a judge: name one with --judge and --judge-model.", benchmark.name)
     calls = [call for a in answered for call in calls_for(benchmark, a.item, a.condition, a.output)]

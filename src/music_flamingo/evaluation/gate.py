@@ -5,6 +5,9 @@
 2. In at least `min_families` families it is `min_margin` better than the highest of its controls and chance.
 
 A score that says nothing is refused too: an interval over very few works is narrow for no good reason.
+
+Where the source knows no truth, agreement with held-out facts takes the place of accuracy, and the first rule alone is
+asked: a model that hears nothing is refused. Too few works leave it unevaluated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,6 +46,19 @@ def reasons_against(scores: Sequence[Score], evaluation: Evaluation, gate: Relea
         *_not_above_controls(evaluation.differences),
         *_too_few_families(scores, evaluation.chance, gate),
     ]
+
+
+def too_few_to_examine(scores: Sequence[Score], gate: ReleaseGate) -> str:
+    """What to say of a folder with too few held-out works to be examined by facts; empty where there are enough."""
+    overall = next((s for s in scores if (s.model, s.condition, s.family) == (CANDIDATE, "audio", ALL)), None)
+    reasons = _too_few_works(overall, gate) if overall else ["no overall score"]
+    return reasons[0] if reasons else ""
+
+
+def reasons_by_facts(evaluation: Evaluation) -> list[str]:
+    """Why a model that was examined by facts must not be released: it hears nothing. How well it hears, they do not
+    say: tools err as well, so its margins are no ground for a refusal."""
+    return _not_above_controls(evaluation.differences)
 
 
 def margins(scores: Sequence[Score], chance: Mapping[str, float]) -> dict[str, float]:

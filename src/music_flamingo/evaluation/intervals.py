@@ -53,6 +53,23 @@ def difference_interval(marks: Sequence[Mark], minus: Sequence[Mark], resamples:
     return percentiles(value, ours.score(drawn_RW) - theirs.score(drawn_RW))
 
 
+def mean_difference_interval(
+    pairs: Sequence[tuple[Sequence[Mark], Sequence[Mark]]], resamples: int, seed: int
+) -> Interval:
+    """Mean over runs (seeds) of the paired differences, the same works resampled in all of them.
+
+    Raises ValueError where a pair, or two runs, do not hold the same questions in the same order.
+    """
+    asked = [_question(m) for m in pairs[0][0]]
+    if any([_question(m) for m in marks] != asked for pair in pairs for marks in pair):
+        raise ValueError("a mean over runs needs the same questions in the same order in each of them")
+    counts = [(_Counts.of(ours), _Counts.of(theirs)) for ours, theirs in pairs]
+    num_works = counts[0][0].num_works
+    drawn_RW, one_1W = _draw_works(num_works, resamples, seed), np.ones((1, num_works))
+    value = np.mean([a.score(one_1W) - b.score(one_1W) for a, b in counts])
+    return percentiles(float(value), np.mean([a.score(drawn_RW) - b.score(drawn_RW) for a, b in counts], axis=0))
+
+
 @dataclass(frozen=True)
 class _Counts:
     correct_WS: np.ndarray

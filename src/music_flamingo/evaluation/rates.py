@@ -1,7 +1,7 @@
 """Rates of a benchmark with 95 % intervals over recordings, songs or captions, and paired differences.
 
-Shares of right answers have Wilson's interval on the effective number of answers (evaluation/proportions). Other rates
-have a percentile bootstrap over recordings, or Student's t where there are few of them; differences have a bootstrap.
+Shares of right answers have an interval of their own (evaluation/proportions). Other rates
+and differences have a percentile bootstrap over recordings, or Student's t where there are few of them.
 
 A rate is a sum of values over a sum of weights (right answers over questions, edits over words, points over judged
 answers). Questions about one recording are drawn together. Drawing N recordings with replacement is the same as
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from music_flamingo.evaluation.intervals import CONFIDENCE, Interval, percentiles
-from music_flamingo.evaluation.proportions import grouped_wilson
+from music_flamingo.evaluation.proportions import grouped_share
 
 Rate = Callable[[np.ndarray], np.ndarray]
 """Sums of each resample (R, K) to its rate (R,)."""
@@ -41,7 +41,7 @@ def rate_interval(parts: Sequence[WeightedItem], resamples: int, seed: int) -> I
         return None
     sums = _clustered(parts, [(p.value, p.weight) for p in parts])
     if all(p.weight == 1 and p.value in (0, 1) for p in parts):
-        return grouped_wilson(sums[:, 0], sums[:, 1])
+        return grouped_share(sums[:, 0], sums[:, 1])
     value = sum(p.value for p in parts) / sum(p.weight for p in parts)
     if len(sums) < FEW_CLUSTERS:
         return _by_groups(value, sums)
@@ -51,18 +51,23 @@ def rate_interval(parts: Sequence[WeightedItem], resamples: int, seed: int) -> I
 
 
 def _by_groups(value: float, sums: np.ndarray) -> Interval:
-    """Student's t on the residuals of each recording: with a handful of songs a bootstrap is far too narrow."""
+    """Of one rate: within 0 and 1 where no recording's value exceeds its weight."""
+    counted = sums[sums[:, 1] > 0]
+    found = _by_residuals(value, (counted[:, 0] - value * counted[:, 1]) / counted[:, 1].sum())
+    most = 1.0 if (counted[:, 0] <= counted[:, 1]).all() else np.inf
+    return Interval(value, max(found.low, 0.0), min(found.high, most))
+
+
+def _by_residuals(value: float, residuals: np.ndarray) -> Interval:
+    """Student's t on what each recording adds to the value: with a handful of songs a bootstrap is far too narrow."""
     from scipy import stats
 
-    counted = sums[sums[:, 1] > 0]
-    num = len(counted)
+    num = len(residuals)
     if num < 2:
         return Interval(value, value, value)
-    residuals = counted[:, 0] - value * counted[:, 1]
-    error = np.sqrt(num / (num - 1) * (residuals**2).sum()) / counted[:, 1].sum()
+    error = np.sqrt(num / (num - 1) * (residuals**2).sum())
     half = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2, num - 1) * error)
-    most = 1.0 if (counted[:, 0] <= counted[:, 1]).all() else np.inf
-    return Interval(value, max(value - half, 0.0), min(value + half, most))
+    return Interval(value, value - half, value + half)
 
 
 def paired_interval(
@@ -74,13 +79,24 @@ def paired_interval(
     if not sum(p.weight for p in ours) or not sum(p.weight for p in theirs):
         return None
     rows = [(a.value, a.weight, b.value, b.weight) for a, b in zip(ours, theirs, strict=True)]
-    pairs_PK, counts_P = _distinct(_clustered(ours, rows))
+    sums = _clustered(ours, rows)
+    if len(sums) < FEW_CLUSTERS:
+        return _paired_by_groups(sums)
+    pairs_PK, counts_P = _distinct(sums)
 
     def difference(sums_RK: np.ndarray) -> np.ndarray:
         return np.asarray(sums_RK[:, 0] / sums_RK[:, 1] - sums_RK[:, 2] / sums_RK[:, 3])
 
     whole_1K = (pairs_PK * counts_P[:, None]).sum(0, keepdims=True)
     return percentiles(float(difference(whole_1K)[0]), _resampled(pairs_PK, counts_P, resamples, seed, difference))
+
+
+def _paired_by_groups(sums: np.ndarray) -> Interval:
+    rates, parts = [], []
+    for values, weights in ((sums[:, 0], sums[:, 1]), (sums[:, 2], sums[:, 3])):
+        rates.append(float(values.sum() / weights.sum()))
+        parts.append((values - rates[-1] * weights) / weights.sum())
+    return _by_residuals(rates[0] - rates[1], parts[0] - parts[1])
 
 
 def _clustered(parts: Sequence[WeightedItem], rows: Sequence[tuple[float, ...]]) -> np.ndarray:

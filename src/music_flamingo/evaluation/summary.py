@@ -7,12 +7,14 @@ judged by them and not by whether two intervals happen to overlap.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
 from music_flamingo.evaluation.items import SEPARATOR
+from music_flamingo.evaluation.thinking import ThinkingResults
 from music_flamingo.records import Prediction, Score
 from music_flamingo.records.prediction import Condition
 from music_flamingo.scoring.families import SHORT_CAPTION
@@ -60,6 +62,11 @@ class Evaluation(RecordPart):
     """Family -> what guessing scores."""
     differences: list[Difference]
     corpus: Corpus
+    graded_by: Literal["truth", "facts"] = "truth"
+    """`facts`: the source knows no truth, and answers were held against what tools measured on held-out recordings:
+    agreement with the tools, no accuracy."""
+    thinking: ThinkingResults | None = None
+    """Of composite questions, where they were asked."""
 
 
 def score_all(answers: Answers, resamples: int, seed: int) -> list[Score]:

@@ -19,7 +19,7 @@ from music_flamingo.model.chat import batch_of
 from music_flamingo.model.context import Hearing
 from music_flamingo.training.data.collator import lessons_in
 from music_flamingo.training.grpo.run import Questions, plan_prompts
-from music_flamingo.training.grpo.trainer import GrpoPrompt, prompt_tokens
+from music_flamingo.training.grpo.tasks import GrpoPrompt, prompt_tokens
 from music_flamingo.training.settings import GrpoConfig, SupervisedConfig
 from music_flamingo.training.supervised import Lessons
 

@@ -15,12 +15,13 @@ from music_flamingo.core.ranges import Count
 
 PROJECTOR = "multi_modal_projector"
 
-Trains = Literal["projector", "encoder_and_projector", "all"]
-"""Which parts learn: AF3's stages 1, 2 and 3."""
+Trains = Literal["projector", "encoder_and_projector", "language_model", "all"]
+"""Which parts learn: AF3's stages 1, 2 and 3; or the language model alone, with the ears as they are."""
 
 PARTS: Mapping[str, tuple[str, ...]] = {
     "projector": (PROJECTOR,),
     "encoder_and_projector": (PROJECTOR, "audio_tower"),
+    "language_model": ("language_model", "lm_head"),
     "all": (PROJECTOR, "audio_tower", "language_model", "lm_head"),
 }
 FROZEN_ALWAYS = ("embed_positions",)

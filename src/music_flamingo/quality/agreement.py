@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from music_flamingo.quality.contradictions import BPM_TOLERANCE, TIME_TOLERANCE_S
 from music_flamingo.quality.harmony import read_label, symbol, triad
 from music_flamingo.records import Example, Facts
-from music_flamingo.scoring.families import FAMILIES, Family
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES, Family, heard_in_facts, parts_asked
 from music_flamingo.scoring.families.lead_envelope import LEAD_ENVELOPE
 from music_flamingo.scoring.normalise import parse_key
 from music_flamingo.scoring.options import RANKS
@@ -34,11 +34,20 @@ _DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 
 def is_covered(family: str) -> bool:
     """True where a rule here knows the answer."""
-    return family in FAMILIES or (family in OPEN_FAMILIES and OPEN_FAMILIES[family].agrees is not None)
+    return (
+        family in FAMILIES
+        or family in COMPOSITES
+        or (family in OPEN_FAMILIES and OPEN_FAMILIES[family].agrees is not None)
+    )
 
 
-def rests_on(family: str) -> tuple[str, ...]:
-    """Give the facts that an answer of a family rests on; none for a family that is not known."""
+def rests_on(family: str, question: str = "") -> tuple[str, ...]:
+    """Give the facts that an answer of a family rests on; none for a family that is not known.
+
+    A composite question rests on the facts of all its parts.
+    """
+    if (parts := parts_asked(family, question)) is not None:
+        return tuple(dict.fromkeys(fact for part in parts for fact in FAMILIES[part.family].rests_on))
     known: Family | OpenFamily | None = FAMILIES.get(family) or OPEN_FAMILIES.get(family)
     return known.rests_on if known else ()
 
@@ -47,8 +56,17 @@ def answer_agrees(example: Example, facts: Facts) -> bool:
     """False when the facts give another answer; True also for families that no rule here covers."""
     if example.family in FAMILIES:
         return FAMILIES[example.family].from_facts(facts) == example.answer
+    if example.family in COMPOSITES:
+        return _follows(example, facts)
     rule = OPEN_FAMILIES.get(example.family)
     return rule is None or rule.agrees is None or rule.agrees(example, facts)
+
+
+def _follows(example: Example, facts: Facts) -> bool:
+    """The answer of a composite question is what its parts come to by the facts; other words are no such question."""
+    parts = parts_asked(example.family, example.question)
+    heard = heard_in_facts(facts, FAMILIES.values())
+    return parts is not None and COMPOSITES[example.family].follows(parts, heard) == example.answer
 
 
 def _key(facts: Facts) -> tuple[int, str] | None:

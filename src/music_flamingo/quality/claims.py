@@ -7,6 +7,7 @@ measured`; what nobody measured is `covered_by_no_rule`.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from music_flamingo.records import Example, Facts, Step
 from music_flamingo.records.example import CATEGORIES
@@ -20,7 +21,8 @@ from music_flamingo.scoring.claims import (
     read_premises,
 )
 from music_flamingo.scoring.claims.base import unmeasured
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.claims.gates import has_digit, holds
+from music_flamingo.scoring.families import FAMILIES, parts_asked, without_verdict
 
 NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time"})
 """Kinds that no judge may confirm: figures, keys and chords need a fact."""
@@ -106,6 +108,8 @@ def answer_claims(example: Example) -> tuple[SpokenClaim, ...]:
     family = FAMILIES.get(example.family)
     if family is not None and example.question == family.question:
         return ()
+    if parts_asked(example.family, example.question) is not None:
+        return ()
     return read_answer(example.question, example.answer)
 
 
@@ -113,6 +117,8 @@ def _is_settled(example: Example, agreed: bool) -> bool:
     family = FAMILIES.get(example.family)
     if family is not None:
         return example.question == family.question
+    if parts_asked(example.family, example.question) is not None:
+        return agreed
     wording = WORDINGS.get(example.family)
     return agreed and wording is not None and re.search(wording, example.question, re.IGNORECASE) is not None
 
@@ -136,7 +142,7 @@ def _structured(example: Example) -> Iterator[SpokenClaim]:
 
 def reason_against_steps(steps: Sequence[Step], facts: Facts) -> str | None:
     """Hold the sentences of a chain against the facts, but for those that the listening model put right itself."""
-    texts = (step.text for step in steps if step.rewritten_from is None or step.verdict != "right")
+    texts = (without_verdict(step.text) for step in steps if step.rewritten_from is None or step.verdict != "right")
     return first_reason((judge(c, facts) for text in texts for c in read_claims(text)), by_ear=False)
 
 
@@ -155,22 +161,41 @@ _PROMPT = re.compile(
 )
 
 
+_REFUSAL_WORDS = ("as a", "i'm", "i am", "i can", "i do", "cannot", "here is", "here's")
+_PLACEHOLDER_WORDS = ("[", "<", "{", "todo", "n/a", "lorem ipsum", "your answer here", "___", "...")
+_PROMPT_WORDS = (
+    "short and exact",
+    "one of the",
+    "what is heard",
+    "what is asked",
+    "in json",
+    "with json",
+    "measured facts",
+)
+
+
+@lru_cache(maxsize=65536)
+def _senseless_words(text: str) -> str | None:
+    if holds(text, _REFUSAL_WORDS) and _REFUSAL.search(text):
+        return "senseless_refusal"
+    if holds(text, _PLACEHOLDER_WORDS) and _PLACEHOLDER.search(text):
+        return "senseless_placeholder"
+    if holds(text, _PROMPT_WORDS) and _PROMPT.search(text):
+        return "senseless_prompt_words"
+    return None
+
+
 def check_sense(example: Example) -> str | None:
     """`senseless_...`: an answer that answers nothing, whatever the facts are."""
     answer, question = example.answer.strip(), example.question.strip()
     for text in (question, answer, example.rationale):
-        if _REFUSAL.search(text):
-            return "senseless_refusal"
-        if _PLACEHOLDER.search(text):
-            return "senseless_placeholder"
-        if _PROMPT.search(text):
-            return "senseless_prompt_words"
+        if reason := _senseless_words(text):
+            return reason
     if not re.search(r"\w", answer) or answer.casefold().strip("?. ") == question.casefold().strip("?. "):
         return "senseless_echo"
     if len(example.options) == 1:
         return "senseless_one_option"
-    figure = re.search(r"\d", plain(answer))
-    if example.type in ("count", "time") and not figure:
+    if example.type in ("count", "time") and not has_digit(plain(answer)):
         return "senseless_wrong_type"
     if example.type == "caption" and len(answer.split()) >= LONG_CAPTION_WORDS * (1 + len(read_claims(answer))):
         return "senseless_near_empty_caption"

@@ -5,6 +5,7 @@ docs. Great Expectations is imported when it is used: it takes seconds.
 """
 
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -117,6 +118,7 @@ def find(rows: pa.Table, expected: Expected) -> list[ExpectationResult]:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)  # it sets INFO itself
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("music_flamingo")

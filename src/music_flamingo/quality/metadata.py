@@ -5,6 +5,9 @@ The paper's chains never mention metadata: a model that learns to say so learns 
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+
+from music_flamingo.scoring.claims.gates import holds
 
 _SPOKEN_OF = re.compile(
     r"""\b(
@@ -20,6 +23,40 @@ _SPOKEN_OF = re.compile(
     )\b | \.(wav|mp3|flac|ogg|m4a|opus|mid|midi)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_KEYWORDS = (
+    *(
+        "fact",
+        "meta",
+        "payload",
+        "json",
+        "data",
+        "truth",
+        "file",
+        "name",
+        " id",
+        "-id",
+        "title",
+        "according",
+        "annotation",
+        "label",
+    ),
+    *(
+        "fileid",
+        "trackid",
+        "songid",
+        "artistid",
+        "albumid",
+        " tag",
+        "tags",
+        "tag ",
+        "rationale",
+        "caption",
+        "known",
+        "given",
+        "provided",
+    ),
+    *("confidence", ".wav", ".mp3", ".flac", ".ogg", ".m4a", ".opus", ".mid"),
+)
 _LETTER = re.compile(r"[^\W\d_]")
 SHORTEST_NAME = 4
 """Letters of a name in a script with letters like Latin ones; shorter ones (`Air`, `Rag`) are words of music too."""
@@ -31,13 +68,19 @@ def names_of(title: str | None, artist: str | None, uri: str) -> tuple[str, ...]
     return tuple(filter(None, (title, artist, stem)))
 
 
+@lru_cache(maxsize=65536)
+def speaks_of_sources(text: str) -> bool:
+    """Tell whether a text speaks of facts that were given, of files, titles, data sets or tools."""
+    return holds(text, _KEYWORDS) and _SPOKEN_OF.search(text) is not None
+
+
 def mentions_metadata(text: str, names: Iterable[str] = ()) -> bool:
     """True for a text that speaks of its sources, or says one of the track's `names` (title, artist, file).
 
     A name counts when it stands there as it is written: as whole words, of several words or of one that is quoted, or
     in a script without capitals. A lone word such as `Waltz` is what one hears and no title.
     """
-    return bool(_SPOKEN_OF.search(text)) or any(_is_said(name, text) for name in names)
+    return speaks_of_sources(text) or any(_is_said(name, text) for name in names)
 
 
 def _is_said(name: str, text: str) -> bool:

@@ -1,7 +1,8 @@
 """Near-duplicate texts: content words in common, and no difference that makes it another question.
 
 A question about bar 4 is not the question about bar 5, and the loudest place is not the quietest: figures, ordinals,
-chord and key names and words of contrast must be equal before words are compared at all.
+chord and key names and words of contrast must be equal before words are compared at all. Composite questions are the
+same where they name the same parts, in whatever order.
 """
 
 import re
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from music_flamingo.records import Example
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, NamedPart, parts_asked
 from music_flamingo.scoring.normalise import normalise_answer, parse_key
 
 
@@ -77,11 +78,14 @@ class TextsOfTrack:
     """Two texts that share this part of their words say the same."""
     _kept: dict[tuple[object, ...], list[tuple[frozenset[str], str]]] = field(default_factory=dict)
     _closed: dict[str, str] = field(default_factory=dict)
+    _composite: dict[tuple[str, frozenset[NamedPart]], str] = field(default_factory=dict)
 
     def find(self, example: Example) -> str | None:
         """Id of the earlier example that says the same."""
         if example.family in FAMILIES and example.family in self._closed:
             return self._closed[example.family]
+        if (parts := parts_asked(example.family, example.question)) is not None:
+            return self._composite.get((example.family, frozenset(parts)))
         words = content_words(_text(example))
         said = self._kept.get(_key(example), ())
         return next((other for earlier, other in said if overlap(words, earlier) >= self.least), None)
@@ -94,6 +98,8 @@ class TextsOfTrack:
         self._kept.setdefault(_key(example), []).append((content_words(_text(example)), example.id))
         if example.family in FAMILIES:
             self._closed.setdefault(example.family, example.id)
+        if (parts := parts_asked(example.family, example.question)) is not None:
+            self._composite.setdefault((example.family, frozenset(parts)), example.id)
 
 
 def _text(example: Example) -> str:

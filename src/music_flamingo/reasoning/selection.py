@@ -16,9 +16,13 @@ from music_flamingo.quality.difficulty import Candidate, Difficulty, DifficultyR
 from music_flamingo.quality.steps import OptionProbabilities
 from music_flamingo.reasoning.probing import ProbedQuestion
 from music_flamingo.records import Example, Facts, trusted
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES
 from music_flamingo.teachers import Teacher, TeacherFailedError, over_shards, request_seed
 from music_flamingo.teachers.thinking import rate
+
+NOT_ASKED = 1.0
+"""In place of a probability of the right answer: composite questions are not put to the model, whose SFT need not know
+them; they are chosen by the teacher's rating, and their checks are what the model is asked about."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,13 @@ def rate_all(
     def items(index: int) -> Iterator[tuple[Example, Facts, float]]:
         heard = heard_in(work, index)
         known = {f.id: trusted(f) for f in facts.read_shard(index)}
-        for e in skills.read_shard(index):
-            if e.id in heard and wanted.takes(e.family):
+        examples = [e for e in skills.read_shard(index) if wanted.takes(e.family)]
+        listened_to = {e.track_id for e in examples if e.id in heard}
+        for e in examples:
+            if e.id in heard:
                 yield e, known[e.track_id], heard[e.id].probabilities[e.answer]
+            elif e.family in COMPOSITES and e.track_id in listened_to:
+                yield e, known[e.track_id], NOT_ASKED
 
     def one(item: tuple[Example, Facts, float]) -> Rated:
         example, about, probability = item
@@ -87,7 +95,7 @@ def rate_all(
             id=example.id,
             group=example.skill if wanted.families is None else example.family,
             answer=example.answer,
-            is_closed=example.family in FAMILIES and wanted.families is not None,
+            is_closed=(example.family in FAMILIES or example.family in COMPOSITES) and wanted.families is not None,
             answer_probability=probability,
             rating=_rating(teacher, example, about, seed),
         )

@@ -1,5 +1,6 @@
 """One chain of thought: drafted, checked step by step, mended once where that is allowed (paper, MF-Think)."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,8 @@ from music_flamingo.quality.steps import (
     reason_to_discard,
 )
 from music_flamingo.records import Chain, Example, Facts, Step
-from music_flamingo.scoring.families import evidence_of
-from music_flamingo.teachers import Teacher, TeacherFailedError, stamp
+from music_flamingo.scoring.families import COMPOSITES, evidence_of, parts_asked
+from music_flamingo.teachers import Teacher, TeacherFailedError, request_seed, stamp
 from music_flamingo.teachers.payloads import ChainStyle
 from music_flamingo.teachers.thinking import Doubt, draft, mend
 
@@ -31,6 +32,8 @@ class Manner:
     style: ChainStyle
     limits: StepLimits
     seed: int
+    checks_left_out: float = 0.0
+    """Mean share of the checks of a composite question that a chain leaves out, from the last on."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,12 @@ def _checked_steps(
 ) -> tuple[list[Step], str | None]:
     """(steps, reason to discard them or None) after at most one rewrite."""
     example, limits = topic.example, manner.limits
-    steps = draft(teacher, example, topic.facts, topic.audible, evidence_of(example.family), manner.style, manner.seed)
+    evidence = evidence_for(example, manner)
+    steps = draft(teacher, example, topic.facts, topic.audible, evidence, manner.style, manner.seed)
     if reason := reason_against_text(steps, limits, topic.names):
         return steps, reason
     steps = _check(steps, topic, limits, affirm, frozenset())
-    reason = reason_to_discard(steps, example.family, limits)
+    reason = reason_to_discard(steps, example.family, limits) or _reason_against_checks(steps, example)
     if reason or all(step.verdict != "wrong" for step in steps):
         return steps, reason
     mended = [_mended(manner, teacher, step, topic) if step.verdict == "wrong" else (step, True) for step in steps]
@@ -93,6 +97,31 @@ def _checked_steps(
         return steps, reason
     steps = _check(steps, topic, limits, affirm, frozenset(step.text for step, claims in mended if not claims))
     return steps, "wrong_after_rewrite" if any(step.verdict == "wrong" for step in steps) else None
+
+
+def evidence_for(example: Example, manner: Manner) -> tuple[str, ...]:
+    """What a chain goes through first: of a composite question as many of its parts as are drawn for it, one at least.
+
+    Left out are 0 to twice the mean share of them, all about equally often: chains that differ in thoroughness are what
+    GRPO can choose from.
+    """
+    evidence = evidence_of(example.family, example.question)
+    if parts_asked(example.family, example.question) is None or not manner.checks_left_out:
+        return evidence
+    draw = random.Random(request_seed(manner.seed, "checks", [example.id])).random()
+    left_out = int(draw * (2 * manner.checks_left_out * len(evidence) + 1))
+    return evidence[: max(1, len(evidence) - left_out)]
+
+
+def _reason_against_checks(steps: Sequence[Step], example: Example) -> str | None:
+    """`check_not_heard`, `does_not_follow`: a check cannot be mended without its answer; None for other questions."""
+    parts = parts_asked(example.family, example.question)
+    if parts is None:
+        return None
+    if any(step.verdict == "wrong" for step in steps):
+        return "check_not_heard"
+    follows = COMPOSITES[example.family].follows(parts, {step.family: step.claim for step in steps if step.family})
+    return "does_not_follow" if follows not in (None, example.answer) else None
 
 
 def _check(

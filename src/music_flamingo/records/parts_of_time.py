@@ -40,7 +40,7 @@ def _sound(sound: Sound | None, start_s: float, end_s: float) -> Sound | None:
     weights = [min(p.end_s, end_s) - max(p.start_s, start_s) for p in parts]
 
     def odds(claim: Literal["drums", "chords", "decaying"]) -> float:
-        return sum(w * getattr(p, claim) for w, p in zip(weights, parts, strict=True)) / sum(weights)
+        return float(sum(w * getattr(p, claim) for w, p in zip(weights, parts, strict=True)) / sum(weights))
 
     drums, chords, decaying = odds("drums"), odds("chords"), odds("decaying")
     told: dict[str, Any] = {

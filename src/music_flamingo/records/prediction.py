@@ -7,12 +7,16 @@ from music_flamingo.core.record import Record
 Condition = Literal["audio", "shuffled", "noise", "none"]
 """The true audio; another track's audio with another answer; noise as long; no audio (silence)."""
 
+Drawn = Literal["greedy", "sampled"]
+"""The likeliest words, or words drawn at temperature 1, as GRPO draws them."""
+
 
 class Prediction(Record):
     """One model's answer to one question under one condition, parsed and graded."""
 
     model: str
-    """`sft`, `warmup`, `grpo`."""
+    """`sft`, `warmup`, `grpo`; in the exam of composite questions also `direct` and `longer` (controls) and `single`
+    (the SFT model on the questions that they are made of)."""
     condition: Condition
     track_id: str
     """The track that the question and its reference are about."""
@@ -28,6 +32,7 @@ class Prediction(Record):
     answer: str | None
     """What the parser took from them; None when nothing could be parsed."""
     correct: bool
+    drawn: Drawn = "greedy"
 
 
 class Score(Record):

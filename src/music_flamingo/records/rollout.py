@@ -15,6 +15,7 @@ class SampledAnswer(RecordPart):
     format: float | None
     accuracy: float | None
     structured: float | None
+    faithful: float | None = None
     """Each part times its weight; None where it does not apply."""
     reward: float | None
     """Their sum, None where no part applies."""
@@ -37,3 +38,8 @@ class Rollout(Record):
         """Between the best and the worst reward; a group without spread teaches nothing."""
         rewards = [answer.reward for answer in self.answers if answer.reward is not None]
         return max(rewards) - min(rewards) if rewards else 0.0
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether its answers earned differently, beyond the rounding of a sum."""
+        return self.spread >= 1e-6

@@ -14,7 +14,7 @@ from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.record import read_parquet
 from music_flamingo.records import Caption, Chain, Example, Facts, Measured, Prediction, Track, Truth, trusted
 from music_flamingo.report.results import ComparedQuestion, asked
-from music_flamingo.report.run import ReportInputs, TrackRow, of_tracks, tradition_name
+from music_flamingo.report.run import AnnotationInputs, ReportInputs, TrackRow, of_tracks, tradition_name
 from music_flamingo.report.timeline import (
     Lanes,
     Waveform,
@@ -138,7 +138,7 @@ def _in_turn(queues: list[list[TrackRow]]) -> Iterator[TrackRow]:
         yield from (queue[place] for queue in queues if place < len(queue))
 
 
-def with_audio(run: ReportInputs, chosen: Sequence[TrackRow], max_bytes: int) -> list[Track]:
+def with_audio(run: AnnotationInputs, chosen: Sequence[TrackRow], max_bytes: int) -> list[Track]:
     """The chosen tracks, in order, whose audio fits into `max_bytes` in all; one that no longer fits is passed over."""
     wanted = {row.id for row in chosen}
     sizes = {t.id: len(t.audio.bytes) for path in run.tracks.shards for t in _some(path, wanted) if t.audio}
@@ -157,8 +157,8 @@ def _some(path: Path, ids: set[str]) -> Iterator[Track]:
     return (t for t in read_parquet(path, Track) if t.id in here) if here else iter(())
 
 
-def listening_pages(run: ReportInputs, tracks: Sequence[Track], bins_per_s: float) -> list[Page]:
-    """The pages of these tracks, with everything that was written and answered about each."""
+def annotated_pages(run: AnnotationInputs, tracks: Sequence[Track], bins_per_s: float) -> dict[str, Page]:
+    """The pages of these tracks by id: what was measured, and what was written and kept or rejected."""
     ids = {t.id for t in tracks}
     facts = {f.id: f for f in of_tracks(run.facts, "id", ids)}
     truths = {t.id: t for t in of_tracks(run.truth, "id", ids)}
@@ -170,6 +170,13 @@ def listening_pages(run: ReportInputs, tracks: Sequence[Track], bins_per_s: floa
         made[example.track_id].examples.append(example)
     for example in of_tracks(run.rejects, "track_id", ids):
         made[example.track_id].rejects.append(example)
+    return made
+
+
+def listening_pages(run: ReportInputs, tracks: Sequence[Track], bins_per_s: float) -> list[Page]:
+    """The pages of these tracks, with everything that was written and answered about each."""
+    made = annotated_pages(run, tracks, bins_per_s)
+    ids = set(made)
     for chain in of_tracks(run.think, "track_id", ids):
         made[chain.track_id].chains.append(chain)
     for chain in of_tracks(run.think_rejects, "track_id", ids):

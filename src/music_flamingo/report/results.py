@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.records import Prediction, Score
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES
 
 MODELS = {"sft": "Fine-tuned", "warmup": "Warm-up", "grpo": "GRPO"}
 CONDITIONS = {
@@ -135,6 +135,8 @@ class Results:
 
 def family_title(name: str) -> str:
     """`tempo_class` -> Tempo class."""
+    if name in COMPOSITES:
+        return COMPOSITES[name].title
     return TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
@@ -187,7 +189,7 @@ def asked(predictions: Iterable[Prediction]) -> list[ComparedQuestion]:
     """Predictions with the true audio, gathered by track and question."""
     found: dict[tuple[str, str, str, str], ComparedQuestion] = {}
     for p in predictions:
-        if p.condition == "audio" and p.is_ok:
+        if p.condition == "audio" and p.is_ok and p.drawn == "greedy" and p.model in MODELS:
             key = (p.family, p.track_id, p.question, p.reference)
             found.setdefault(key, ComparedQuestion(p.track_id, p.family, p.question, p.reference, {})).answers[
                 p.model
@@ -209,7 +211,7 @@ def to_look_at(
         )
 
     chosen: dict[str, list[ComparedQuestion]] = {}
-    for family in _ordered([*FAMILIES], {a.family for a in every}):
+    for family in _ordered([*FAMILIES, *COMPOSITES], {a.family for a in every}):
         ranked = sorted((a for a in every if a.family == family and a.answer(model)), key=order)
         wrong = [a for a in ranked if not a.answers[model].correct]
         right = [a for a in ranked if a.answers[model].correct]

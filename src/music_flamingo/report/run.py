@@ -29,8 +29,8 @@ TRACK_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class ReportInputs:
-    """The report's inputs. Every port is there; a table may be empty (a folder of songs has no truth and no scores)."""
+class AnnotationInputs:
+    """What annotation gives, MF-Skills included; `truth` is empty for a folder of songs."""
 
     tracks: Table[Track]
     facts: Table[Facts]
@@ -38,6 +38,13 @@ class ReportInputs:
     candidates: Table[Example]
     skills: Table[Example]
     rejects: Table[Example]
+    truth: Table[Truth]
+
+
+@dataclass(frozen=True)
+class ReportInputs(AnnotationInputs):
+    """The report's inputs. Every port is there; a table may be empty (a folder of songs has no truth and no scores)."""
+
     think: Table[Chain]
     think_rejects: Table[Chain]
     backbone_model: InputFolder
@@ -46,7 +53,6 @@ class ReportInputs:
     grpo_model: InputFolder
     predictions: Table[Prediction]
     scores: Table[Score]
-    truth: Table[Truth]
     release: InputFolder
     data_docs: InputFolder
 

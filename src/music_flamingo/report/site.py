@@ -92,7 +92,13 @@ def _environment() -> Environment:
         records=records,
     )
     environment.globals.update(
-        navigation=NAVIGATION, model_names=MODELS, conditions=CONDITIONS, skills=SKILLS, types=TYPES, splits=SPLITS
+        navigation=NAVIGATION,
+        model_names=MODELS,
+        conditions=CONDITIONS,
+        skills=SKILLS,
+        types=TYPES,
+        splits=SPLITS,
+        is_annotated_only=False,
     )
     return environment
 

@@ -1,6 +1,7 @@
 """Total reward of one output: the parts that apply to its task, and their weighted sum.
 
-Questions earn format + accuracy, captions format + structured (paper). A part that does not apply, that has no weight
+Questions earn format + accuracy, captions format + structured (paper); composite questions may earn for chains whose
+answer follows from their checks. A part that does not apply, that has no weight
 or whose reference cannot be compared with is None: it is left out of the sum and of every mean.
 """
 
@@ -8,11 +9,12 @@ from dataclasses import dataclass
 
 from music_flamingo.records.example import Category
 from music_flamingo.rewards.accuracy import accuracy_reward
+from music_flamingo.rewards.faithful import faithful_reward
 from music_flamingo.rewards.format import format_reward
 from music_flamingo.rewards.structured import StructuredForm, structured_reward
 from music_flamingo.scoring.answers import AnswerKind
 
-PARTS = ("format", "accuracy", "structured")
+PARTS = ("format", "accuracy", "structured", "faithful")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Task:
     reference: str
     options: tuple[str, ...]
     structured: tuple[Category, ...]
+    question: str = ""
+    """Its words: a composite question is read back from them."""
 
 
 @dataclass(frozen=True)
@@ -71,4 +75,6 @@ def part_of(part: str, output: str, task: Task, rules: Rules) -> float | None:
         return accuracy_reward(output, task.kind, task.reference, task.options)
     if part == "structured" and task.is_caption:
         return structured_reward(output, task.structured, rules.structured_form)
+    if part == "faithful" and not task.is_caption:
+        return faithful_reward(output, task.family, task.question)
     return None

@@ -26,12 +26,15 @@ NOISE = (
 """How the lines begin that speak of DVC's own affairs."""
 
 
-def run_dvc(folder: Path) -> int:
-    """`dvc repro` in `folder`; gives its exit status. KeyboardInterrupt ends it and the stage it runs first."""
+def run_dvc(folder: Path, until: str | None = None) -> int:
+    """`dvc repro` in `folder`, up to the stage `until`; gives its exit status.
+
+    KeyboardInterrupt ends it and the stage it runs first.
+    """
     if importlib.util.find_spec("dvc") is None:
         raise UserError("DVC is not installed. Install with: pip install 'music-flamingo-kubeflow[all]'.")
     with _environment() as environment:
-        command = [sys.executable, "-m", "music_flamingo.runs.dvc_program", "repro"]
+        command = [sys.executable, "-m", "music_flamingo.runs.dvc_program", "repro", *([until] if until else [])]
         dvc = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, process_group=0, text=True, errors="replace"
         )

@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from music_flamingo import stages
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.params import load_params, merge
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.runs.closing import closing_lines
 from music_flamingo.runs.driving import run_dvc
 from music_flamingo.runs.folders import SITE, RunDescription, describe_run
 from music_flamingo.runs.graph import graph
@@ -19,6 +21,11 @@ from music_flamingo.sources.audio_folder import AudioFolderConfig
 from music_flamingo.sources.table import TableConfig
 
 PROFILES = Path("pipelines/profiles")
+ANNOTATED, LAST = "validate", "report"
+"""The stage that ends annotation, and the last one of all."""
+NEXT = '  next: mf ask SONG "How fast is it?", make serve, mf explain ID'
+SONGS = "songs"
+"""The folder of the site of a run that has annotated and trained nothing."""
 LISTING = "songs.yaml"
 LISTED: dict[str, type[AudioFolderConfig] | type[TableConfig]] = {
     "audio_folder": AudioFolderConfig,
@@ -40,8 +47,19 @@ def profile_path(name: str) -> Path:
     return found
 
 
-def reproduce(profile: str | None, source: Path | None, settings: tuple[str, ...], workspace: Path | None) -> int:
-    """Prepare the workspace, let DVC run what is missing, and print the address of the report."""
+def reproduce(
+    profile: str | None,
+    source: Path | None,
+    settings: tuple[str, ...],
+    workspace: Path | None,
+    until: str | None = None,
+) -> int:
+    """Prepare the workspace, let DVC run what is missing up to `until`, and print the address of the report.
+
+    Where annotation is done and the report was not asked for, a site of the songs alone is written beside the data.
+    """
+    if until is not None and until not in stages.ORDER:
+        raise UserError(f"there is no stage `{until}`. Stages: {', '.join(stages.ORDER)}.")
     home = repository()
     description = describe(profile, source, settings)
     folder = workspace or _default_workspace(home, profile, source, settings)
@@ -49,12 +67,37 @@ def reproduce(profile: str | None, source: Path | None, settings: tuple[str, ...
         prepare(home, folder, profile, settings, source)
         if before := describe_run(folder, description):
             print(f"mf: {folder} held {before.in_words()}; from now on it holds {description.in_words()}.")
-    status = run_dvc(folder)
+    status = run_dvc(folder, until)
     if status:
         print(f"mf: the pipeline stopped; what is finished stays in {folder / 'data'}.", file=sys.stderr)
         return status
-    print(f"\nReport: {(folder / SITE).resolve().as_uri()}")
+    print("\n".join(["", *closing_lines(folder / "data")]))
+    if until in (None, LAST):
+        print(NEXT)
+        print(f"\nReport: {(folder / SITE).resolve().as_uri()}")
+    elif stages.ORDER.index(until) >= stages.ORDER.index(ANNOTATED):
+        print(f"\nSongs: {write_songs(folder).resolve().as_uri()}")
+    else:
+        print(f"\n{until} is done: {folder / 'data'}")
     return 0
+
+
+def write_songs(folder: Path) -> Path:
+    """Write the site of a workspace's annotated songs, by the parameters of its report; gives its first page."""
+    from music_flamingo.report.songs import START, write_annotated_site
+    from music_flamingo.stages.report import ReportConfig
+
+    report = ReportConfig.model_validate(load_params(folder / "params.yaml")["report"])
+    write_annotated_site(
+        folder / "data",
+        folder / SONGS,
+        num_pages=report.num_listening_pages,
+        max_audio_bytes=int(1e6 * report.max_audio_mb),
+        bins_per_s=report.waveform_bins_per_s,
+        px_per_s=report.px_per_s,
+        seed=report.seed,
+    )
+    return folder / SONGS / START
 
 
 def describe(profile: str | None, source: Path | None, settings: tuple[str, ...]) -> RunDescription:

@@ -14,10 +14,11 @@ the same words the first is meant.
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from music_flamingo.scoring.languages import english_of
-from music_flamingo.scoring.normalise import match_option, normalise_answer, same_answer
+from music_flamingo.scoring.mentions import Mentions
+from music_flamingo.scoring.normalise import lettered_option, normalise_answer, parse_key, same_answer
 from music_flamingo.scoring.options import RANKS
 from music_flamingo.scoring.statements import MARK, clauses_of, refuses, stances
 from music_flamingo.scoring.wrappings import final_answer, marked, plain_answer
@@ -49,16 +50,22 @@ def parse_choice(output: str, options: Sequence[str], aliases: Mapping[str, str]
 
     `aliases`: other words for an option, in their normalised form (`hip hop` -> `hiphop`).
     """
+    return _parse(output, tuple(options), tuple((aliases or {}).items()))
+
+
+# every measure of an answer, and the table, ask for the same reading
+@lru_cache(maxsize=256)
+def _parse(output: str, options: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> int | None:
     answer = final_answer(output)
     if answer is None or len(answer) > MAX_ANSWER_CHARS:
         return None
-    names = _Names.of(tuple(options), tuple((aliases or {}).items()))
+    names = _Names.of(options, aliases)
     plain = plain_answer(answer)
     if plain.endswith("?") and len(clauses_of(plain)) == 1 and not any(o.endswith("?") for o in options):
         return None
     if (place := names.is_option(plain)) is not None:
         return place
-    for words in marked(answer):
+    for words in marked(answer, plain):
         if (place := names.head(plain_answer(words), ruled=True)) is not None:
             return place
     if _lists_all(plain, names):
@@ -76,32 +83,55 @@ class _Names:
 
     def __init__(self, options: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> None:
         self.options, self._aliases = options, dict(aliases)
-        self._has_numbers = any(re.search(r"\d", normalise_answer(option)) for option in options)
-        self.by_words: dict[str, int] = {}
-        for place, option in enumerate(options):
-            self.by_words.setdefault(_words(option), place)
-        for alias, option in aliases:
-            if option in options:
-                self.by_words.setdefault(_words(alias), options.index(option))
-        for foreign, english in english_of(tuple(self.by_words)):
-            self.by_words.setdefault(foreign, self.by_words[english])
-        self.longest_first = sorted(filter(None, self.by_words), key=len, reverse=True)
-        self._pattern = re.compile("|".join(_bounded(name) for name in self.longest_first)) if self.by_words else None
+
+    @cached_property
+    def _has_numbers(self) -> bool:
+        return any(re.search(r"\d", normalise_answer(option)) for option in self.options)
+
+    @cached_property
+    def by_words(self) -> dict[str, int]:
+        """Normalised words -> place: of options, aliases, and both in other languages."""
+        found: dict[str, int] = {}
+        for place, option in enumerate(self.options):
+            found.setdefault(_words(option), place)
+        for alias, option in self._aliases.items():
+            if option in self.options:
+                found.setdefault(_words(alias), self.options.index(option))
+        for foreign, english in english_of(tuple(found)):
+            found.setdefault(foreign, found[english])
+        return found
+
+    @cached_property
+    def _mentions(self) -> Mentions:
+        return Mentions(self.by_words)
 
     @staticmethod
-    @lru_cache(maxsize=2048)
+    @lru_cache(maxsize=256)
     def of(options: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> "_Names":
         return _Names(options, aliases)
 
     def is_option(self, words: str) -> int | None:
         """The option that the words are, and nothing else."""
         wanted = self._aliases.get(normalise_answer(words), words)
-        if (option := match_option(wanted, self.options)) is not None:
+        alike = self._same_as(wanted)
+        if len(alike) != 1 and (option := lettered_option(wanted, self.options)) is not None:
             return self.options.index(option)
-        alike = {option for option in self.options if same_answer(wanted, option)}
-        if len(alike) == 1:
-            return self.options.index(alike.pop())
+        if len({self.options[place] for place in alike}) == 1:
+            return alike[0]
         return self._by_sign(words.strip())
+
+    @cached_property
+    def _by_normal(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for place, option in enumerate(self.options):
+            found.setdefault(normalise_answer(option), []).append(place)
+        return found
+
+    def _same_as(self, words: str) -> list[int]:
+        """Places of the options that say the same (normalise.same_answer)."""
+        if parse_key(words) is not None:
+            return [place for place, option in enumerate(self.options) if same_answer(words, option)]
+        return self._by_normal.get(normalise_answer(words), [])
 
     def _by_sign(self, words: str) -> int | None:
         if letter := _LETTER.fullmatch(words):
@@ -137,9 +167,7 @@ class _Names:
 
     def with_marks(self, plain: str) -> str:
         """The text with every mention of an option, whole words and the longest first, replaced by its mark."""
-        if self._pattern is None or not self.longest_first:
-            return plain
-        return self._pattern.sub(lambda m: f"\x01{self.by_words[_words(m.group())]}\x02", _loose(plain))
+        return self._mentions.replaced(plain, "\x01{}\x02")
 
     def head(self, plain: str, ruled: bool = False) -> int | None:
         """The option that a text opens with, where nothing after takes it back.
@@ -247,25 +275,6 @@ def _first_sentence(plain: str) -> str:
 def _words(text: str) -> str:
     """Normalised words with single spaces, punctuation between them gone."""
     return " ".join(re.findall(r"[\w#/]+", normalise_answer(text.replace("_", " "))))
-
-
-def _loose(plain: str) -> str:
-    """Lower case with hyphens opened, punctuation kept: it ends clauses."""
-    return re.sub(r"(?<=\w)-(?=\w)", " ", plain).replace("♯", "#").replace("♭", "b").casefold()
-
-
-def _bounded(name: str) -> str:
-    """A pattern of an option's words: marks between them may differ; Chinese needs no edge of a word."""
-    inner = r"[^\w#/\n]+".join(_figure(word) for word in name.split())
-    return inner if re.search(r"[㐀-鿿぀-ヿ가-힯]", name) else rf"(?<![\w#/]){inner}(?![\w#/])"
-
-
-_FIGURE_NAMES = {"0": "zero", "1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven",
-                 "8": "eight", "9": "nine", "10": "ten", "11": "eleven", "12": "twelve"}  # fmt: skip
-
-
-def _figure(word: str) -> str:
-    return rf"(?:{word}|{_FIGURE_NAMES[word]})" if word in _FIGURE_NAMES else re.escape(word)
 
 
 __all__ = ["MAX_ANSWER_CHARS", "final_answer", "parse_choice"]

@@ -6,6 +6,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from music_flamingo.scoring.normalise import ACCIDENTALS, PITCH_CLASSES
 
@@ -24,6 +25,8 @@ _TRIADS = (
 """What a quality begins with -> its triad; the first that fits."""
 
 
+# a few hundred symbols are all that a catalogue has
+@lru_cache(maxsize=4096)
 def parse_chord(text: str) -> tuple[int, str] | None:
     """(pitch class of the root, `maj`, `min`, `dim`, `aug` or `sus`) of one chord symbol; None for anything else."""
     plain = " ".join(unicodedata.normalize("NFKC", text).translate(ACCIDENTALS).split()).strip(" .,;:!?")

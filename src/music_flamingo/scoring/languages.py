@@ -64,7 +64,7 @@ def _foreign() -> dict[str, tuple[str, ...]]:
     return {row[0]: tuple(row[1:]) for row in rows}
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def english_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """(word of another language, the name that it stands for) for the names that the table has."""
     table = _foreign()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 PITCH_CLASSES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_FIGURES = {
+FIGURES = {
     **{"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"},
     **{"seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12"},
 }
@@ -26,7 +26,7 @@ def normalise_answer(text: str) -> str:
     """Lower case, single spaces, no punctuation at the edges of words, number words as figures."""
     plain = unicodedata.normalize("NFKC", text).translate(ACCIDENTALS).casefold()
     words = (word.strip(EDGES) for word in plain.replace("-", " ").split())
-    return " ".join(_FIGURES.get(word, word) for word in words if word)
+    return " ".join(FIGURES.get(word, word) for word in words if word)
 
 
 @lru_cache(maxsize=4096)
@@ -60,6 +60,11 @@ def match_option(answer: str, options: Sequence[str]) -> str | None:
     by_words = [option for option in options if same_answer(answer, option)]
     if len(by_words) == 1:
         return by_words[0]
+    return lettered_option(answer, options)
+
+
+def lettered_option(answer: str, options: Sequence[str]) -> str | None:
+    """The option that the answer names by its letter alone, or by its letter and its own words."""
     bare = answer.strip(EDGES)
     if len(bare) == 1:
         return _by_letter(bare, options)

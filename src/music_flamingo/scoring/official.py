@@ -78,11 +78,16 @@ def rul_letter(output: str, options: Sequence[str]) -> str | None:
     return next((letter for letter, option in lettered if option and option.lower() in low), None)
 
 
-def rul_right(output: str, reference: str, options: Sequence[str]) -> bool:
-    """Whether the option behind the chosen letter has the reference's text; a letter beyond the options is wrong."""
+def rul_choice(output: str, options: Sequence[str]) -> str:
+    """The option behind the chosen letter; empty for no answer, or a letter beyond the options."""
     letter = rul_letter(output, options)
     place = -1 if letter is None else RUL_LETTERS.index(letter)
-    return (options[place] if 0 <= place < len(options) else "") == reference
+    return options[place] if 0 <= place < len(options) else ""
+
+
+def rul_right(output: str, reference: str, options: Sequence[str]) -> bool:
+    """Whether the option behind the chosen letter has the reference's text; a letter beyond the options is wrong."""
+    return rul_choice(output, options) == reference
 
 
 def mmau_pro_nearest(similarities: Sequence[float]) -> int:

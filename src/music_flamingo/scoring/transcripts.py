@@ -1,36 +1,54 @@
 """Word error counts of sung text by jiwer: edits and reference length per item, additive over a corpus.
 
-Two stated normalisers for words and two readings of Chinese:
-- `published_words`: lower case, ASCII punctuation removed, spaces collapsed (jiwer's usual transforms);
-- `plain_words`: besides, NFKC, typographic apostrophes made plain and kept inside words, all other marks dropped, and
-  the marks of uncertain words (`*`, `?`) too;
+Stated normalisers for words, and readings of Chinese:
+- `published_words`: lower case, ASCII punctuation removed, spaces collapsed; typographic apostrophes are apostrophes;
+- `plain_words`: besides, NFKC, apostrophes kept inside words, all other marks dropped, and the marks of uncertain words
+  (`*`, `?`) too;
+- `alt_eval_words`: the words of alt-eval 1.2 (Cifka et al. 2024, Jam-ALT): contractions split as Moses does, elisions
+  with their apostrophes, hyphens opened;
 - `character_words`: every Chinese character a word, runs of other letters a word each;
-- `characters`: letters and digits alone, one by one.
+- `characters`: letters and digits alone, one by one;
+- `folded_characters`: the same, full-width forms and traditional characters folded (OpenCC, where it is installed).
 """
 
 import re
 import string
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _PLAIN_WORD = re.compile(r"\w+(?:'\w+)*")
 _CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]|[^\W㐀-䶿一-鿿豈-﫿]+")
-_APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'"})
+_APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "＇": "'"})
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'"})
+_INSIDE = re.compile(r"(?<=\w)\.+(?=\w)|(?<=\d),(?=\d)")
+_SEPARATING = re.compile(r"[^\w\s']|_")
+_CONTRACTION = re.compile(r"([^\W\d_])'([^\W\d_])|(\d)'(s)")
 
 Normaliser = Callable[[str], str]
 """Text to words with single spaces between them."""
 
 
 def published_words(text: str) -> str:
-    """Normalise as the published scripts do: lower case, punctuation removed, words joined by one space."""
-    return " ".join(text.lower().translate(_PUNCTUATION).split())
+    """Normalise to lower-case words without apostrophes and ASCII punctuation, joined by one space."""
+    return " ".join(text.translate(_APOSTROPHES).lower().translate(_PUNCTUATION).split())
 
 
 def plain_words(text: str) -> str:
     """Normalise to case-folded NFKC words, apostrophes unified, joined by one space."""
     plain = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold().replace("_", " ")
     return " ".join(_PLAIN_WORD.findall(plain))
+
+
+def alt_eval_words(text: str) -> str:
+    """Normalise to the words that alt-eval's word error rate counts in English: `Don’t stop` is `don 't stop`."""
+    plain = unicodedata.normalize("NFC", text).translate(_QUOTES).lower()
+    opened = _SEPARATING.sub(" ", _INSIDE.sub("", plain))
+    split = _CONTRACTION.sub(lambda m: f"{m[1] or m[3]} '{m[2] or m[4]}", opened)
+    return " ".join(word for word in split.split() if word.strip("'"))
 
 
 def character_words(text: str) -> str:
@@ -42,6 +60,23 @@ def characters(text: str) -> str:
     """Normalise to single letters and digits separated by spaces, for character error rates."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(c for c in plain if c.isalnum())
+
+
+def folds_chinese() -> bool:
+    """Whether OpenCC is installed, which `folded_characters` needs."""
+    return find_spec("opencc") is not None
+
+
+def folded_characters(text: str) -> str:
+    """Normalise to single letters and digits, traditional Chinese characters as simplified ones (needs OpenCC)."""
+    return characters(_to_simplified().convert(unicodedata.normalize("NFKC", text)))
+
+
+@lru_cache(maxsize=1)
+def _to_simplified() -> Any:
+    from opencc import OpenCC
+
+    return OpenCC("t2s")
 
 
 def word_errors(reference: str, hypothesis: str, normalise: Normaliser) -> tuple[int, int]:

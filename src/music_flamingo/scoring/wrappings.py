@@ -19,6 +19,8 @@ _MARKS = re.compile(r"[*`$~]+|^[ \t]*(?:#{1,6}|>|[•‣◦▪●–—+-])[ \t]
 _BOX = re.compile(r"\\(?:boxed|fbox|text|mathrm|mathbf|textbf|mathit)\s*\{([^{}]*)\}")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _DOUBLE = re.compile(r"\[\[\s*([^\[\]]{1,200}?)\s*\]\]")
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
+_CONTROLS = dict.fromkeys((*range(10), *range(11, 32), 127), " ")
 _NAMED = (
     r"(?:(?:final|correct|right|best|my|the|selected|chosen|predicted|most likely|likely) )*"
     r"(?:answer|choice|option|guess|selection|response|prediction|conclusion)"
@@ -55,6 +57,8 @@ def without_thoughts(output: str) -> str:
 
 def final_answer(output: str) -> str | None:
     """The words that answer: inside the answer tags, after the thoughts, or all; None when there are none."""
+    if "<" not in output:
+        return output.strip() or None
     text = _THOUGHTS.sub(lambda m: f"<{m.group(1)}think>", output).strip()
     text = _ANSWER_TAGS.sub(lambda m: f"<{m.group(1)}answer>", text)
     while text.endswith(END_THINK) and text.count(END_THINK) > 1:
@@ -67,24 +71,31 @@ def final_answer(output: str) -> str | None:
 
 def plain_answer(answer: str) -> str:
     """An answer without marks: NFKC; tags, Markdown, emoji and chat roles on lines of their own are dropped."""
-    text = unicodedata.normalize("NFKC", answer).replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
-    text = _TEMPLATE.sub(" ", _TAG.sub(" ", text))
-    for _ in range(2):
+    text = answer if answer.isascii() else unicodedata.normalize("NFKC", answer).translate(_QUOTES)
+    if "<" in text or "[" in text:
+        text = _TEMPLATE.sub(" ", _TAG.sub(" ", text))
+    for _ in range(2 if "\\" in text else 0):
         text = _BOX.sub(r" \1 ", text)
     text = _MARKS.sub("", text).replace("_", " ")
-    text = "".join(" " if unicodedata.category(c) in ("So", "Cf", "Cc", "Co") and c not in "\n" else c for c in text)
-    text = text.replace("。", ". ").replace("、", ", ")
+    text = text.translate(_CONTROLS) if text.isascii() else _without_signs(text)
     lines = [" ".join(line.split()) for line in text.split("\n")]
     return "\n".join(line for line in lines if line and line.lower() not in _ROLES)
 
 
-def marked(answer: str) -> list[str]:
+def _without_signs(text: str) -> str:
+    kept = "".join(" " if unicodedata.category(c) in ("So", "Cf", "Cc", "Co") and c != "\n" else c for c in text)
+    return kept.replace("。", ". ").replace("、", ", ")
+
+
+def marked(answer: str, plain: str) -> list[str]:
     """What the answer marks as its choice, the last mark of each kind first tried: brackets, boxes, JSON, words.
 
-    Announcements come as the rest of their line, or as the next line where nothing follows.
+    `plain`: the answer without marks. Announcements come as the rest of their line, or as the next line where nothing
+    follows.
     """
-    found = [m.group(1) for m in _DOUBLE.finditer(answer)][::-1] + [m.group(1) for m in _BOXED.finditer(answer)][::-1]
-    return found + _of_json(answer) + announced(plain_answer(answer))
+    found = [m.group(1) for m in _DOUBLE.finditer(answer)][::-1] if "[[" in answer else []
+    found += [m.group(1) for m in _BOXED.finditer(answer)][::-1] if "\\" in answer else []
+    return found + (_of_json(answer) if "{" in answer else []) + announced(plain)
 
 
 def announced(plain: str) -> list[str]:

@@ -47,8 +47,9 @@ class TrainedQuestion(RecordPart):
 class ReleaseInfo(RecordPart):
     """The release's status, name, prompt, limits and trained questions."""
 
-    status: Literal["released", "unevaluated", "refused"]
-    """`unevaluated`: the source knew no truth to ask against. `refused`: by the gate, and there are no weights."""
+    status: Literal["released", "examined_by_facts", "unevaluated", "refused"]
+    """`examined_by_facts`: no truth, but it agrees with what tools measured on held-out recordings. `unevaluated`:
+    there was nothing to ask against. `refused`: by the gate, and there are no weights."""
     reasons: list[str]
     """Why it was refused."""
     name: str

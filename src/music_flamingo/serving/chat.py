@@ -4,14 +4,14 @@ What this model cannot honour (a second turn, several answers, an unknown parame
 """
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from music_flamingo.model.listener import WINDOW_RULE, ListenerOutput
-from music_flamingo.scoring.extract import split_thinking
+from music_flamingo.scoring.extract import form_of, split_thinking
 from music_flamingo.serving.detokenizer import TextDelta, split
 from music_flamingo.serving.errors import ApiError, echo
 from music_flamingo.serving.formats import ResponseFormat
@@ -167,6 +167,12 @@ def parse_chat(body: bytes) -> ChatRequest:
         ) from error
 
 
+def question_text(request: ChatRequest) -> str:
+    """The words of the question; empty where there are none."""
+    parts = request.messages[-1].content
+    return " ".join(part.text.strip() for part in parts if isinstance(part, TextPart)).strip()
+
+
 def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = None) -> ChatQuestion:
     """Raises ApiError unless there is exactly one recording and some text. `fetch` opens addresses, if any may be."""
     parts = request.messages[0].content
@@ -174,7 +180,7 @@ def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = Non
     if len(audio) != 1:
         found = "none" if not audio else str(len(audio))
         raise ApiError(400, f"give one recording (found {found}) as `input_audio`.", "one_recording", "messages")
-    text = " ".join(part.text.strip() for part in parts if isinstance(part, TextPart)).strip()
+    text = question_text(request)
     if not text:
         raise ApiError(400, "give a question as a part of type `text`.", "no_question", "messages")
     return ChatQuestion(text, _upload(audio[0], fetch))
@@ -192,14 +198,19 @@ def require_model(name: str, known: str) -> None:
         raise ApiError(404, f"there is no model {echo(name)}; this server has {known!r}.", "model_not_found", "model")
 
 
-def extension(heard: ListenerOutput, recording: CachedWindow) -> dict[str, Any]:
-    """What OpenAI's shape has no field for: the words as they were said, the answer alone, what was listened to."""
+def extension(heard: ListenerOutput, recording: CachedWindow, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """What OpenAI's shape has no field for: the words as said, the answer alone, their form, what was listened to.
+
+    `notes`: what a reader must know to judge the answer, for example that no such question was trained.
+    """
     return {
         "text": heard.text,
         "answer": split_thinking(heard.text)[1],
+        "form": form_of(heard.text),
         "listened_s": list(recording.window_s),
         "duration_s": recording.duration_s,
         "window_rule": WINDOW_RULE,
+        "notes": list(notes),
     }
 
 
@@ -216,20 +227,29 @@ class Head:
         return {"id": self.id, "object": kind, "created": self.created_s, "model": self.model}
 
 
-def completion(head: Head, heard: ListenerOutput, recording: CachedWindow) -> dict[str, Any]:
-    """The whole answer as one JSON object: the thinking stands apart from the answer."""
-    thinking, answer = split(heard.text)
+def completion(
+    head: Head, heard: ListenerOutput, recording: CachedWindow, notes: Sequence[str] = (), is_tagged: bool = True
+) -> dict[str, Any]:
+    """The whole answer as one JSON object: the thinking stands apart from the answer.
+
+    `is_tagged`: False for words that a schema holds.
+    """
+    thinking, answer = split(heard.text, is_tagged)
     message = {"role": "assistant", "content": answer, "reasoning_content": thinking}
     return {
         **head.of("chat.completion"),
         "choices": [{"index": 0, "message": message, "finish_reason": _finish(heard), "logprobs": None}],
         "usage": _usage(heard, recording),
-        "music_flamingo": extension(heard, recording),
+        "music_flamingo": extension(heard, recording, notes),
     }
 
 
 async def chunks(
-    head: Head, told: AsyncIterator[TextDelta | ListenerOutput], recording: CachedWindow, include_usage: bool
+    head: Head,
+    told: AsyncIterator[TextDelta | ListenerOutput],
+    recording: CachedWindow,
+    include_usage: bool,
+    notes: Sequence[str] = (),
 ) -> AsyncIterator[str]:
     """The answer as server-sent events, each as soon as its words are said."""
     start = head.of("chat.completion.chunk")
@@ -239,7 +259,8 @@ async def chunks(
             name = "content" if said.kind == "content" else "reasoning_content"
             yield _event({**start, "choices": [_choice({name: said.text})]})
             continue
-        yield _event({**start, "choices": [_choice({}, _finish(said))], "music_flamingo": extension(said, recording)})
+        more = {"music_flamingo": extension(said, recording, notes)}
+        yield _event({**start, "choices": [_choice({}, _finish(said))], **more})
         if include_usage:
             yield _event({**start, "choices": [], "usage": _usage(said, recording)})
     yield "data: [DONE]\n\n"

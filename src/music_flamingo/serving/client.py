@@ -1,15 +1,18 @@
 """`mf ask`: a question about a song, answered by a running server or by a release in this process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from music_flamingo.audio.decode import BadAudioError
 from music_flamingo.core.chat import audio_part
 from music_flamingo.core.errors import UserError
 from music_flamingo.scoring.extract import split_thinking
-from music_flamingo.scoring.normalise import normalise_answer
 from music_flamingo.serving.bundle import TrainedQuestion, open_release
-from music_flamingo.serving.uploads import SUFFIXES, decode_file
+from music_flamingo.serving.measured_answer import measured_answer
+from music_flamingo.serving.measuring import Measure
+from music_flamingo.serving.notes import UNTRAINED, notes_on
+from music_flamingo.serving.uploads import SUFFIXES, UPLOAD_LIMITS, decode_file
 
 TIMEOUT_S = 300.0
 MAX_UPLOAD_BYTES = 18 * 2**20
@@ -29,11 +32,14 @@ class EndpointAnswer:
     duration_s: float
     notes: tuple[str, ...] = ()
     """What the reader must know to judge the answer."""
+    measured: str | None = None
+    """What tools measure of it, where the model was never trained on such a question."""
 
     def __str__(self) -> str:
         start, end = self.listened_s
         read = [("Thinking", self.thinking), ("Answer", self.answer)] if self.answer else [("Said", repr(self.text))]
         lines = [
+            *([f"Measured  {_printable(self.measured)}"] if self.measured else []),
             *(f"{title:8s}  {_printable(words)}" for title, words in read if words),
             f"Heard     {start:.1f} to {end:.1f} s of {self.duration_s:.1f} s",
             *(f"Note      {note}" for note in self.notes),
@@ -46,27 +52,24 @@ def _printable(words: str) -> str:
     return "".join(c if c.isprintable() else " " for c in words)
 
 
-def ask(audio: Path, question: str, *, endpoint: str | None, release: Path) -> EndpointAnswer:
+def ask(
+    audio: Path, question: str, *, endpoint: str | None, release: Path, measure: Measure | None = None
+) -> EndpointAnswer:
     """Ask about a recording. With `endpoint` (e.g. http://127.0.0.1:8080) a server answers, else the release does.
 
+    Where the model was never trained on such a question, `measure` says what tools hear of it.
     Raises UserError for a missing or undecodable file, a release that may not be used, a server that refuses.
     """
     if not audio.is_file():
         raise UserError(f"{audio} is not a file: give a recording (wav, flac, mp3, m4a, ogg, opus).")
-    return _ask_server(audio, question, endpoint.rstrip("/")) if endpoint else _ask_here(audio, question, release)
-
-
-def notes_on(question: str, status: str, trained: list[TrainedQuestion]) -> tuple[str, ...]:
-    """What to tell beside the answer: a model never evaluated, a question that it never learned."""
-    notes = []
-    if status == "unevaluated":
-        notes.append("this model was never evaluated: its source knows no truth to ask against.")
-    if normalise_answer(question) not in {normalise_answer(t.question or "") for t in trained}:
-        known = "; ".join(f"{t.family} ({t.question or 'in several wordings'})" for t in trained) or "none"
-        notes.append(
-            f"the model was not trained on this question, so the answer is a guess. It was trained on: {known}"
-        )
-    return tuple(notes)
+    answer = _ask_server(audio, question, endpoint.rstrip("/")) if endpoint else _ask_here(audio, question, release)
+    if measure is None or not any(UNTRAINED in note for note in answer.notes):
+        return answer
+    try:
+        facts = measure(audio.read_bytes(), UPLOAD_LIMITS)
+    except BadAudioError as error:
+        raise UserError(f"{audio} cannot be measured: {error}") from error
+    return replace(answer, measured=measured_answer(question, facts))
 
 
 def _ask_here(audio: Path, question: str, release: Path) -> EndpointAnswer:

@@ -158,6 +158,8 @@ def _require_free(host: str, port: int) -> None:
 def _tell(info: ReleaseInfo, host: str, port: int) -> None:
     if info.status == "unevaluated":
         log.warning("This model was never evaluated: its source knows no truth to ask against. Nothing is promised.")
+    if info.status == "examined_by_facts":
+        log.warning("This model was held against what tools measured on held-out recordings, never against a truth.")
     log.info(
         "Serving %s on http://%s:%d (page: /ui, OpenAI's chat: /openai/v1/chat/completions)", info.name, host, port
     )

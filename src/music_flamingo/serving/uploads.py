@@ -24,16 +24,16 @@ SUFFIXES = ("wav", "mp3", "flac", "ogg", "oga", "opus", "m4a", "mp4", "aac", "we
 
 UPLOAD_LIMITS = DecodeLimits(
     max_bytes=25 * 2**20,
-    min_duration_s=0.1,
+    min_duration_s=2.0,
     max_duration_s=20 * 60.0,
     min_rate_hz=16_000,
     max_rate_hz=192_000,
     max_channels=2,
-    max_tag_chars=1_000_000,
+    max_tag_chars=100_000,
 )
-"""Rates and channels are those of the catalogue (params.yaml): what ingest refuses, the endpoint refuses."""
-FILE_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_bytes": 2 * 2**30})
-"""One's own file need not travel."""
+"""Those of the catalogue (params.yaml) but for the size of a request: what ingest refuses, the endpoint refuses."""
+FILE_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_bytes": 500_000_000})
+"""One's own file need not travel: the catalogue's size."""
 
 _DATA_URL = re.compile(r"data:(audio|video|application)/[\w.+-]+(;[\w-]+=[\w.\"-]+)*;base64,", re.IGNORECASE)
 _STATUS = {

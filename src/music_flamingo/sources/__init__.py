@@ -4,7 +4,7 @@ A unit is what is prepared at once: a score with all its performances, one file 
 object of a bucket.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +37,10 @@ class SourceRecording:
     region: str | None = None
     licence: str | None = None
     given_split: Split | None = None
+    is_named_sound: bool = True
+    """Whether its place claims that it is sound; what does not and cannot be opened is no recording."""
+    with_tags: "Callable[[Mapping[str, str]], SourceRecording] | None" = None
+    """The same with what the file's tags say, once it was opened; None where tags have no say."""
 
 
 class Source(Protocol):

@@ -6,10 +6,13 @@ Recordings whose artist and title are the same are one work, and share a split.
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, open_audio
 from music_flamingo.records.track import Split
 from music_flamingo.sources import SourceRecording
 from music_flamingo.sources.rows import ListingRow
@@ -29,7 +32,7 @@ def describe(
     uri: str,
     original: str | None,
     path: Path,
-    tags: dict[str, str],
+    tags: Mapping[str, str],
     problem: str | None = None,
 ) -> SourceRecording:
     """The recording at `path`, as its row and its tags describe it."""
@@ -37,6 +40,7 @@ def describe(
     stem = _stem(uri)
     work = f"{slug(artist or '')}-{slug(title)}".strip("-") if title else slug(stem)
     lyrics = row.values.get("lyrics")
+    tagged: dict[str, Any] = {field: _line(row.values.get(field) or tags.get(tag)) for field, tag in TAGS.items()}
     return SourceRecording(
         id=track_id,
         work_id=slug(row.values.get("work", "")) or work or digest(uri),
@@ -52,17 +56,16 @@ def describe(
         truth=None,
         problem=problem,
         given_split=SPLITS.get(row.values.get("split", "")),
-        **{field: _line(row.values.get(field) or tags.get(tag)) for field, tag in TAGS.items()},
+        **tagged,
     )
 
 
-def read_tags(path: Path, limits: DecodeLimits) -> dict[str, str]:
-    """No tags where the file cannot be opened: why, is found when it is decoded."""
-    try:
-        with open_audio(path, limits) as audio:
-            return audio.tags
-    except (BadAudioError, OSError):
-        return {}
+def describe_by_row(
+    row: ListingRow, track_id: str, uri: str, original: str | None, path: Path, *, is_named_sound: bool = True
+) -> SourceRecording:
+    """The recording as its row describes it. Its tags are asked when it is decoded: a file is opened once."""
+    later = partial(describe, row, track_id, uri, original, path)
+    return replace(later({}), with_tags=later, is_named_sound=is_named_sound)
 
 
 def name_of(place: str) -> str:
@@ -110,7 +113,7 @@ def _language(text: str | None) -> str | None:
     return language if language and len(language) <= MAX_LANGUAGE_CHARS else None
 
 
-def _lyrics(tags: dict[str, str]) -> str | None:
+def _lyrics(tags: Mapping[str, str]) -> str | None:
     for name, text in sorted(tags.items()):
         # `lyrics-eng`, as FFmpeg names an ID3 tag with its language
         if name in LYRICS_TAGS or name.startswith("lyrics-"):

@@ -21,7 +21,7 @@ from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineR
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.sources import SourceRecording
-from music_flamingo.sources.about import describe, name_of, read_tags
+from music_flamingo.sources.about import describe, describe_by_row, name_of
 from music_flamingo.sources.licences import OWN_RECORDINGS
 from music_flamingo.sources.rows import ListingRow, read_rows
 from music_flamingo.sources.walking import FolderEntry, walk
@@ -48,7 +48,6 @@ SUFFIXES = (
     *(".webm", ".mp4", ".ape", ".wv", ".caf", ".au", ".w64", ".ac3", ".amr", ".3gp", ".mp2", ".tta", ".dsf"),
 )
 """Of files that claim to be sound; others are opened too."""
-NOT_AUDIO = "not_audio"
 METADATA = "metadata.csv"
 
 
@@ -100,13 +99,12 @@ class AudioFolderSource:
         name, _, problem = unit.partition("\0")
         path = self.root / name
         about = ListingRow(0, self._metadata.get(name, {}))
-        tags: dict[str, str] = {}
-        if not problem and path.suffix.casefold() not in SUFFIXES and not holds_sound(path, self.limits):
-            problem = NOT_AUDIO
-        if not problem:
-            tags = read_tags(path, self.limits)
         uri = path.as_uri()
-        yield describe(about, name_of(name), uri, None if problem else uri, path, tags, problem or None)
+        if problem:
+            yield describe(about, name_of(name), uri, None, path, {}, problem)
+        else:
+            is_named_sound = path.suffix.casefold() in SUFFIXES
+            yield describe_by_row(about, name_of(name), uri, uri, path, is_named_sound=is_named_sound)
 
 
 def read_metadata(root: Path) -> dict[str, Mapping[str, str]]:

@@ -15,7 +15,7 @@ from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.sources import Listed, SourceRecording
-from music_flamingo.sources.about import describe, digest, name_of, read_tags
+from music_flamingo.sources.about import describe, describe_by_row, digest, name_of
 from music_flamingo.sources.audio_folder import SUFFIXES
 from music_flamingo.sources.licences import OWN_RECORDINGS
 from music_flamingo.sources.object_store import ObjectProblem, S3Access, download, list_objects
@@ -108,4 +108,4 @@ def fetched(
     except ObjectProblem as problem:
         log.warning("%s is quarantined: %s", uri, problem)
         return describe(row, track_id, uri, None, path, {}, problem.reason)
-    return describe(row, track_id, uri, original, path, read_tags(path, limits))
+    return describe_by_row(row, track_id, uri, original, path)

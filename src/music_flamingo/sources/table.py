@@ -26,7 +26,7 @@ from music_flamingo.audio.originals import file_uri_path
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_file, sha256_json
 from music_flamingo.sources import Listed, SourceRecording
-from music_flamingo.sources.about import clean, describe, name_of, read_tags
+from music_flamingo.sources.about import clean, describe, describe_by_row, name_of
 from music_flamingo.sources.licences import LISTED_RECORDINGS
 from music_flamingo.sources.object_store import S3Access
 from music_flamingo.sources.rows import FIELDS, ListingRow, read_rows
@@ -217,6 +217,6 @@ class TableSource(Listed):
             key = values["uri"].removeprefix(f"s3://{parts.netloc}/")
             yield fetched(self._access, parts.netloc, key, row, track_id, originals, self._limits)
         elif _state(path) is not None:
-            yield describe(row, track_id, path.as_uri(), path.as_uri(), path, read_tags(path, self._limits))
+            yield describe_by_row(row, track_id, path.as_uri(), path.as_uri(), path)
         else:
             yield describe(row, track_id, path.as_uri(), None, path, {}, "missing")

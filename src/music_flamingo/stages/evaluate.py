@@ -3,13 +3,21 @@
 Questions come from scoring/families, their answers from the scores' truth and never from MIR output. The models
 after SFT (asked plainly), warm-up and GRPO (asked to think) are each heard under three conditions: the true audio,
 another work's audio, silence; the last one, which is released, with noise too. They listen to the middle of a track,
-as in serving. Answers are greedy; one that cannot be parsed is wrong. A source without truth (a folder of songs) has
-no scores, and the summary says so.
+as in serving. Answers are greedy; one that cannot be parsed is wrong.
+
+Composite questions, whose answer follows from several of those, are an exam of their own (evaluation/thinking): warm-up
+and GRPO, their controls where the warm-up trained them, and the ceiling by single answers; greedy and sampled.
+
+A source without truth (a folder of songs) is examined by trusted facts of held-out recordings, which nobody was trained
+on: agreement with the tools beside the same controls, marked `graded_by: facts`. Where these allow no question either
+there are no scores, and the summary says so.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from pydantic import Field, field_validator
 
@@ -23,7 +31,7 @@ from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
 from music_flamingo.evaluation.answering import AnswerJob, answer_job
 from music_flamingo.evaluation.captions import choose_captions
 from music_flamingo.evaluation.controls import shuffled_tracks
-from music_flamingo.evaluation.items import ExamItem, choose_items
+from music_flamingo.evaluation.items import ExamItem, Reference, choose_items
 from music_flamingo.evaluation.summary import (
     ALL,
     CONDITIONS,
@@ -36,15 +44,30 @@ from music_flamingo.evaluation.summary import (
     write_evaluation,
 )
 from music_flamingo.evaluation.tables import markdown_table
-from music_flamingo.records import Prediction, Score, Track, Truth
+from music_flamingo.evaluation.thinking import (
+    JOINED,
+    SINGLE,
+    ThinkingExam,
+    ThinkingResults,
+    choose_composites,
+    joined_by_logic,
+    single_items,
+    thinking_results,
+)
+from music_flamingo.evaluation.thinking_tables import headline, thinking_table
+from music_flamingo.records import Facts, Prediction, Score, Track, Truth, trusted
 from music_flamingo.records.prediction import Condition
 from music_flamingo.scoring.families import FAMILIES, FamilyNames
+from music_flamingo.training.controls import CONTROLS_FOLDER, DIRECT, LONGER
 
 THINKS = {"sft": False, "warmup": True, "grpo": True}
 """Model -> whether it is asked to think first, as it was trained."""
 
 RELEASED = "grpo"
 """The model that is also asked with noise: a further control of all three would cost a third more time."""
+
+MIN_WORKS = 2
+"""With fewer there is no other work's audio to play."""
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +84,8 @@ class EvaluateConfig(StageConfig):
     batch_size: Count
     max_new_tokens: Count
     """Room for a chain and its answer; what runs longer is cut off and counts as unparsed."""
+    thinking: ThinkingExam | None
+    """Composite questions; null: none are asked."""
     resamples: Count
     """Bootstrap resamples; 2,000 put the ends of a 95 % interval within about a point."""
     seed: Seed
@@ -78,6 +103,7 @@ class EvaluateConfig(StageConfig):
 def run(
     config: EvaluateConfig,
     truth: Table[Truth],
+    facts: Table[Facts],
     tracks: Table[Track],
     sft_model: InputFolder,
     warmup_model: InputFolder,
@@ -87,26 +113,43 @@ def run(
 ) -> Metrics:
     """Ask every model about held-out pieces with audio and both controls, and score the answers."""
     corpus, test_ids = _corpus(tracks)
-    items = _items(config, [t for t in truth.ok() if t.id in test_ids])
+    known: list[Reference] = [t for t in truth.ok() if t.id in test_ids]
+    has_truth = len(truth) > 0
+    if not has_truth:
+        known = [trusted(f) for f in facts.ok() if f.id in test_ids]
+    items = _items(config, known)
     if not items:
-        note = NO_TRUTH if not len(truth) else "no held-out piece could be asked about: evaluation skipped"
+        note = NO_TRUTH if not has_truth else "no held-out piece could be asked about: evaluation skipped"
         log.warning("evaluate: %s", note)
         return _write(predictions, scores, {}, [], Evaluation(note=note, chance={}, differences=[], corpus=corpus))
     models = {"sft": sft_model, "warmup": warmup_model, "grpo": grpo_model}
-    answers = _answer_all(_jobs(config, items, models, tracks), predictions, config.workers)
+    jobs = _jobs(config, items, models, tracks)
+    exam = _thinking_jobs(config, known, sft_model, warmup_model, models, tracks)
+    said = _answer_all([*jobs, *exam], predictions, config.workers)
+    answers = {(job.model, job.condition): of_job for job, of_job in zip(jobs, said, strict=False)}
     rows = score_all(answers, config.resamples, config.seed)
     evaluation = Evaluation(
         note="",
         chance=chance_of(answers["grpo", "audio"]),
         differences=differences(answers, config.resamples, config.seed),
         corpus=corpus,
+        graded_by="truth" if has_truth else "facts",
+        thinking=_thinking(config, exam, said[len(jobs) :]),
     )
     log.info("\n%s", markdown_table(rows, evaluation.chance))
+    if evaluation.thinking:
+        log.info("\n%s", thinking_table(evaluation.thinking))
     return _write(predictions, scores, answers, rows, evaluation)
 
 
-def _items(config: EvaluateConfig, truths: Sequence[Truth]) -> list[ExamItem]:
-    items = choose_items(truths, config.families, config.per_family, config.seed)
+def _items(config: EvaluateConfig, known: Sequence[Reference]) -> list[ExamItem]:
+    """Single questions, and captions where a truth knows what is to be said. Facts of a single work ask nothing: there
+    is no other recording to play in its place."""
+    items = choose_items(known, config.families, config.per_family, config.seed)
+    truths = [t for t in known if isinstance(t, Truth)]
+    if not truths:
+        works = {name: {i.work_id for i in items if i.family == name} for name in config.families}
+        return [item for item in items if len(works[item.family]) >= MIN_WORKS]
     if config.caption_request is not None:
         items += choose_captions(truths, config.caption_request, config.per_family, config.seed)
     return items
@@ -142,9 +185,76 @@ def _jobs(
     ]
 
 
-def _answer_all(
-    jobs: Sequence[AnswerJob], predictions: Writer[Prediction], workers: int
-) -> dict[tuple[str, Condition], list[Prediction]]:
+def _thinking_jobs(
+    config: EvaluateConfig,
+    known: Sequence[Reference],
+    sft_model: InputFolder,
+    warmup_model: InputFolder,
+    models: Mapping[str, InputFolder],
+    tracks: Table[Track],
+) -> list[AnswerJob]:
+    """Composite questions to each model and control, greedy and drawn; the released one with other audio too; the
+    single questions to the SFT model."""
+    if config.thinking is None:
+        return []
+    items = choose_composites(known, config.thinking, config.seed)
+    if len({item.work_id for item in items}) < MIN_WORKS:
+        return []
+    own = tuple(item.track_id for item in items)
+
+    def job(model: str, folder: Path, think: bool, **changes: object) -> AnswerJob:
+        whole = AnswerJob(
+            model=model,
+            folder=folder,
+            think=think,
+            condition="audio",
+            items=tuple(items),
+            heard_track_ids=own,
+            tracks=tracks,
+            batch_size=config.batch_size,
+            max_new_tokens=config.max_new_tokens,
+            seed=config.seed,
+        )
+        return replace(whole, **changes)  # type: ignore[arg-type]
+
+    folders = {name: (models[name].root, True) for name in ("warmup", "grpo")}
+    for name in (DIRECT, LONGER):
+        if (folder := warmup_model.root / CONTROLS_FOLDER / name).is_dir():
+            folders[name] = folder, name == LONGER
+    single = single_items(items)
+    return [
+        *(job(name, folder, think) for name, (folder, think) in folders.items()),
+        *(job(name, folder, think, temperature=1.0) for name, (folder, think) in folders.items()),
+        job(
+            RELEASED,
+            models[RELEASED].root,
+            True,
+            condition="shuffled",
+            heard_track_ids=tuple(shuffled_tracks(items, config.seed)),
+        ),
+        job(
+            SINGLE,
+            sft_model.root,
+            False,
+            items=tuple(single),
+            heard_track_ids=tuple(item.track_id for item in single),
+        ),
+    ]
+
+
+def _thinking(
+    config: EvaluateConfig, jobs: Sequence[AnswerJob], said: Sequence[Sequence[Prediction]]
+) -> ThinkingResults | None:
+    """The exam of composite questions scored, with the ceiling by single answers; None where there was none."""
+    if not jobs:
+        return None
+    answers = {(job.model, job.condition, job.drawn): of_job for job, of_job in zip(jobs, said, strict=True)}
+    single = answers.pop((SINGLE, "audio", "greedy"))
+    answers[JOINED, "audio", "greedy"] = joined_by_logic(answers[RELEASED, "audio", "greedy"], single)
+    return thinking_results(answers, config.resamples, config.seed)
+
+
+def _answer_all(jobs: Sequence[AnswerJob], predictions: Writer[Prediction], workers: int) -> list[list[Prediction]]:
     """Shard k holds job k's predictions; shards that an interrupted run left are read, not asked again."""
     pending = [index for index in range(len(jobs)) if not predictions.has(index)]
     total = sum(len(jobs[index].items) for index in pending)
@@ -152,7 +262,7 @@ def _answer_all(
         for index, made in zip(pending, run_map(answer_job, [jobs[i] for i in pending]), strict=True):
             predictions.write(index, made)
             progress.advance(len(made))
-    return {(job.model, job.condition): _shard(predictions, index) for index, job in enumerate(jobs)}
+    return [_shard(predictions, index) for index in range(len(jobs))]
 
 
 def _shard(predictions: Writer[Prediction], index: int) -> list[Prediction]:
@@ -190,9 +300,13 @@ def _write(
     scores.write(0, rows)
     overall = {s.model: s for s in rows if s.family == ALL and s.condition == "audio"}
     metrics: Metrics = {"note": evaluation.note} if evaluation.note else {}
+    if rows and evaluation.graded_by == "facts":
+        metrics["graded_by"] = "facts"
     if overall:
         metrics["questions"] = overall["grpo"].num_items
         metrics["held_out_works"] = overall["grpo"].num_works
+        if evaluation.thinking:
+            metrics["thinking"] = headline(evaluation.thinking)
         metrics["accuracy_percent"] = {model: round(100 * s.accuracy, 1) for model, s in overall.items()}
     return metrics
 
@@ -200,7 +314,14 @@ def _write(
 STAGE = Stage(
     name="evaluate",
     config=EvaluateConfig,
-    inputs={"truth": Truth, "tracks": Track, "sft_model": Folder, "warmup_model": Folder, "grpo_model": Folder},
+    inputs={
+        "truth": Truth,
+        "facts": Facts,
+        "tracks": Track,
+        "sft_model": Folder,
+        "warmup_model": Folder,
+        "grpo_model": Folder,
+    },
     outputs={"predictions": Prediction, "scores": Score},
     run=run,
 )

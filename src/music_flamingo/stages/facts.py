@@ -1,10 +1,12 @@
 """facts: what MIR tools measure on the original recording (section 3 of the paper: beat, key, chord and lyric tools).
 
 Each track is decoded once, from its original at 44.1 kHz (verified by its SHA-256), and heard by all tools in one
-process. Code writes these facts, never a language model. A tool that fails on a track leaves that fact empty and says
+process. Code writes these facts, never a language model. What was measured of a recording is kept
+(core/measurements.py), and only what is new is measured. A tool that fails on a track leaves that fact empty and says
 why under `problems`; the track and its other facts stay.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from pydantic import Field
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, decode_original
 from music_flamingo.audio.originals import open_original
 from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
+from music_flamingo.core.measurements import FOLDER, MeasurementStore
 from music_flamingo.core.parallel import map_shards
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.ranges import Count
@@ -32,6 +35,7 @@ from music_flamingo.mir import (
     KeyFollower,
     LyricsSource,
     MusicTagger,
+    NothingFoundError,
     SectionFinder,
     Signal,
     SoundDescriber,
@@ -64,6 +68,8 @@ Tool = TypeVar("Tool")
 TOOL_FAILURES = (RuntimeError, ValueError, ArithmeticError, LookupError)
 """What tools raise on sound they cannot handle. A missing program, a full disk or a bug elsewhere stops the stage."""
 ORIGINAL_MISSING, ORIGINAL_CHANGED = "original_missing", "original_changed"
+CRASHED = "crashed"
+"""The reason of a recording that ends the process which measures it."""
 NO_TRACK = "upload"
 """The id of a recording that belongs to no catalogue."""
 
@@ -95,6 +101,8 @@ class FactsConfig(StageConfig):
     """Other tools that are asked, and what their disagreement costs."""
     limits: DecodeLimits
     """As at ingest: what was taken in is within them."""
+    measurements: str | None = Field(json_schema_extra=NOT_IDENTITY)
+    """As at ingest: the folder of what was measured before."""
     workers: Count = Field(json_schema_extra=NOT_IDENTITY)
 
     def identity(self) -> dict[str, Any]:
@@ -144,13 +152,14 @@ class MeasureTrack:
 
     config_json: str
     originals_root: Path
+    store: MeasurementStore | None = None
 
     def __call__(self, track: Track) -> list[Facts]:
-        from threadpoolctl import threadpool_limits
-
         config = FactsConfig.model_validate_json(self.config_json)
         try:
             path = open_original(track, self.originals_root)
+            if (known := self._known(track, config)) is not None:
+                return [judged(known, config)]
             signal = to_signal(*decode_original(path, config.limits))
         except (MissingInputError, CorruptDataError, OSError) as error:
             # a song of one's own that was moved or replaced since ingest is that song's affair; a port's file is not
@@ -160,9 +169,36 @@ class MeasureTrack:
             return [_nothing(track, f"original: {error}").quarantined(reason)]
         except BadAudioError as error:
             return [_nothing(track, f"decoding: {error}").quarantined(error.reason)]
+        found = self._measured(track, signal)
+        if self.store is not None and is_lasting(found):
+            payload = found.model_copy(update={"id": NO_TRACK, "work_id": NO_TRACK}).model_dump_json().encode()
+            self.store.put(payload, track.source_sha256, *words_of(track, config))
+        return [judged(found, config)]
+
+    def _known(self, track: Track, config: FactsConfig) -> Facts | None:
+        kept = self.store.get(track.source_sha256, *words_of(track, config)) if self.store is not None else None
+        if kept is None:
+            return None
+        return Facts.model_validate({**json.loads(kept), "id": track.id, "work_id": track.work_id})
+
+    def _measured(self, track: Track, signal: Signal) -> Facts:
+        from threadpoolctl import threadpool_limits
+
         # one thread: two processes share two cores, and sums keep their order
         with threadpool_limits(limits=1):
-            return [judged(measure(track, signal, open_toolbox(self.config_json)), config)]
+            return measure(track, signal, open_toolbox(self.config_json))
+
+
+def words_of(track: Track, config: FactsConfig) -> tuple[str, ...]:
+    """What facts take from the source rather than from the sound."""
+    if config.lyrics is None:
+        return ()
+    return (json.dumps([track.lyrics, track.language, track.duration_s]),)
+
+
+def is_lasting(facts: Facts) -> bool:
+    """Whether the same tools would find the same again: a server that is away or a lack of memory may pass."""
+    return all(problem.split(": ")[1] == NothingFoundError.__name__ for problem in facts.problems)
 
 
 @dataclass(frozen=True)
@@ -242,10 +278,17 @@ def _nothing(track: Track, problem: str) -> Facts:
     return Facts(id=track.id, work_id=track.work_id, duration_s=None, **missing, problems=[problem])
 
 
+def _crashed(track: Track) -> list[Facts]:
+    return [_nothing(track, "crash: a tool ended its process, twice").quarantined(CRASHED)]
+
+
 def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts: Writer[Facts]) -> Metrics:
     """Measure facts of each track's original recording, shard by shard."""
-    work = MeasureTrack(config.model_dump_json(), originals.root)
-    map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks")
+    root = Path(config.measurements) if config.measurements else facts.root.parent / FOLDER
+    settings = {name: value for name, value in config.identity().items() if name not in ("trust", "not_music")}
+    store = MeasurementStore.of(root, "facts", settings, MeasureTrack, FactsConfig, Facts)
+    work = MeasureTrack(config.model_dump_json(), originals.root, store)
+    map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks", crashed=_crashed)
     _require_originals(facts)
     return _count(facts)
 

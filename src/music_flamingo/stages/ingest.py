@@ -3,7 +3,8 @@
 Two passes. The first takes in recordings, shard by shard, in a pool of processes: the source gives the original (the
 `scores` source renders it), which is decoded once, block by block, for the 16 kHz copy, loudness and the hash; then
 fingerprinted. The second needs them all: duplicates are found, works are dealt to splits, and the final shards are
-written. A killed run goes on from the shard it was at.
+written. What was measured of a recording is kept (core/measurements.py): a killed run, or one with some songs more,
+measures what is new alone.
 
 A bad recording becomes a quarantined track with its reason, and the stage goes on.
 """
@@ -11,18 +12,19 @@ A bad recording becomes a quarantined track with its reason, and the stage goes 
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
-from music_flamingo.audio.fingerprint import FingerprintChoice, FingerprintKind, fingerprint
-from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
-from music_flamingo.audio.measure import hear, samples_sha256
+from music_flamingo.audio.decode import DecodeLimits, QuarantineReason
+from music_flamingo.audio.fingerprint import FingerprintChoice, FingerprintKind
+from music_flamingo.audio.measurements import RecordingMeasurements, known_or_measured, measure_recording
+from music_flamingo.core.errors import DISK_FULL
 from music_flamingo.core.hashing import sha256_file
-from music_flamingo.core.memory import limited_memory
+from music_flamingo.core.measurements import FOLDER, MeasurementStore
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Writer
 from music_flamingo.core.progress import Progress
@@ -46,8 +48,15 @@ from music_flamingo.sources.table import TableConfig
 
 log = logging.getLogger(__name__)
 
-DECODING_BYTES = 2 * 2**30
-"""Of memory for one recording: 20 minutes at 192 kHz take a quarter of it."""
+TakenRecording = tuple[Track, Truth | None]
+
+SHARD_BYTES = 256 * 2**20
+"""Of 16 kHz copies in a shard, but for a single larger unit: 50 songs of five minutes, which memory holds thrice."""
+UNITS_AT_ONCE = 1000
+CRASHED = "crashed"
+"""The reason of what ends the process that decodes it, twice."""
+NOT_AUDIO = "not_audio"
+"""The reason of what neither is called a recording nor is one."""
 
 
 class IngestConfig(StageConfig):
@@ -62,7 +71,9 @@ class IngestConfig(StageConfig):
     """Files that `mf fingerprint` made: recordings of evaluation sets, which are refused."""
     balance: BalanceConfig
     shard_size: Count
-    """Tracks in a shard: the most that a killed run makes again."""
+    """Tracks in a shard, at most: one whose sound takes SHARD_BYTES ends before."""
+    measurements: str | None = Field(json_schema_extra=NOT_IDENTITY)
+    """Folder of what was measured before, which several runs may share; null for one among this run's ports."""
     workers: Count = Field(json_schema_extra=NOT_IDENTITY)
 
     def identity(self) -> dict[str, object]:
@@ -75,30 +86,60 @@ class IngestConfig(StageConfig):
         return identity
 
 
-def take_in(recording: SourceRecording, limits: DecodeLimits, kind: FingerprintKind, provenance: Provenance) -> Track:
+@dataclass(frozen=True)
+class TakeIn:
+    """The work on one unit of a source. Picklable."""
+
+    source: Source
+    limits: DecodeLimits
+    kind: FingerprintKind
+    originals: Path
+    provenance: Provenance
+    store: MeasurementStore | None
+
+    def __call__(self, unit: str) -> list[TakenRecording]:
+        """Decode and measure all recordings of one unit, or look up what is known of them."""
+        return [
+            (take_in(r, self.limits, self.kind, self.provenance, self.store), r.truth)
+            for r in self.source.recordings(unit, self.originals)
+        ]
+
+    def crashed(self, unit: str) -> list[TakenRecording]:
+        """The recordings of a unit that ended the process which decoded them: nothing of them is opened."""
+        given = (replace(r, problem=CRASHED, original=None) for r in self.source.recordings(unit, self.originals))
+        return [(take_in(r, self.limits, self.kind, self.provenance), None) for r in given]
+
+
+def take_in(
+    recording: SourceRecording,
+    limits: DecodeLimits,
+    kind: FingerprintKind,
+    provenance: Provenance,
+    store: MeasurementStore | None = None,
+) -> Track:
     """A recording as a track; a bad one quarantined with its reason. The split is dealt later."""
-    heard, status, source_sha256 = None, OK, ""
-    uri = clean(recording.uri)
+    source_sha256, found = "", RecordingMeasurements()
     try:
         _check(recording, limits)
         source_sha256 = sha256_file(recording.path)
-        with limited_memory(DECODING_BYTES):
-            heard = hear(recording.path, limits)
-    except BadAudioError as error:
-        log.warning("%s is quarantined: %s", uri, error)
-        status = QUARANTINED + error.reason
-    except MemoryError:
-        log.warning("%s is quarantined: it takes more than %d MiB to decode", uri, DECODING_BYTES // 2**20)
-        heard, status = None, QUARANTINED + QuarantineReason.TOO_COSTLY
+        measure = partial(measure_recording, limits=limits, kind=kind)
+        found = known_or_measured(recording.path, source_sha256, store, measure)
     except Problem as problem:
-        status = QUARANTINED + str(problem)
+        found = RecordingMeasurements(reason=str(problem))
     except OSError as error:
-        log.warning("%s cannot be read: %s", uri, error.strerror)
-        status = QUARANTINED + QuarantineReason.UNREADABLE
-    flac = encode_flac(heard.model_copy) if heard else None
+        if error.errno in DISK_FULL:
+            raise
+        found = RecordingMeasurements(reason=QuarantineReason.UNREADABLE, detail=f"cannot be read: {error.strerror}")
+    if found.no_sound and not recording.is_named_sound:
+        recording, source_sha256 = replace(recording, original=None), ""
+        found = RecordingMeasurements(reason=NOT_AUDIO)
+    elif recording.with_tags is not None:
+        recording = recording.with_tags(found.tags)
+    if found.detail:
+        log.warning("%s is quarantined: %s", clean(recording.uri), found.detail)
     return Track(
         id=recording.id,
-        status=status,
+        status=OK if found.reason is None else QUARANTINED + found.reason,
         work_id=recording.work_id,
         split="train",
         title=recording.title,
@@ -109,19 +150,19 @@ def take_in(recording: SourceRecording, limits: DecodeLimits, kind: FingerprintK
         uri=recording.uri,
         original=recording.original,
         source_sha256=source_sha256,
-        audio_sha256=samples_sha256(heard.model_copy) if heard else None,
-        duration_s=round(heard.duration_s, 6) if heard else None,
-        original_rate_hz=heard.rate_hz if heard else None,
-        num_channels=heard.num_channels if heard else None,
-        loudness=heard.loudness if heard else None,
-        fingerprint=fingerprint(heard.model_copy, MODEL_RATE_HZ, kind) if heard else [],
+        audio_sha256=found.audio_sha256,
+        duration_s=found.duration_s,
+        original_rate_hz=found.rate_hz,
+        num_channels=found.num_channels,
+        loudness=found.loudness,
+        fingerprint=found.fingerprint,
         fingerprint_kind=kind,
-        audio=Audio(bytes=flac, path=f"{recording.id}.flac") if flac else None,
+        audio=Audio(bytes=found.flac, path=f"{recording.id}.flac") if found.flac else None,
         provenance=provenance.model_copy(update={"seed": recording.seed}),
         album=recording.album,
         region=recording.region,
         licence=recording.licence,
-        tags=_tags(heard.tags) if heard else (),
+        tags=_tags(found.tags) if found.reason is None else (),
         given_split=recording.given_split,
     )
 
@@ -142,26 +183,20 @@ def _check(recording: SourceRecording, limits: DecodeLimits) -> None:
         raise Problem(QuarantineReason.TAGS_TOO_LARGE)
 
 
-def take_in_unit(
-    unit: str, source: Source, limits: DecodeLimits, kind: FingerprintKind, originals: Path
-) -> list[tuple[Track, Truth | None]]:
-    """Decode and measure all recordings of one unit; gives tracks with their truth."""
-    provenance = Provenance(made_by="ingest", tool=source.tool, tool_version=source.tool_version())
-    return [(take_in(r, limits, kind, provenance), r.truth) for r in source.recordings(unit, originals)]
-
-
 def run(config: IngestConfig, tracks: Writer[Track], truth: Writer[Truth], originals: OutputFolder) -> Metrics:
     """Read the source, then decide duplicates, splits and weights over the whole catalogue."""
     source = config.source.open(config.limits)
-    units = source.units()
-    per_shard = max(1, config.shard_size // source.recordings_per_unit)
-    num_shards = -(-len(units) // per_shard)
     taken = Taken(originals.work)
-    _take_in_shards(config, source, units, per_shard, taken, originals.root)
+    root = Path(config.measurements) if config.measurements else originals.root.parent / FOLDER
+    settings = {"limits": config.limits.model_dump(), "kind": config.fingerprint.kind}
+    store = MeasurementStore.of(root, "ingest", settings, measure_recording, RecordingMeasurements)
+    provenance = Provenance(made_by="ingest", tool=source.tool, tool_version=source.tool_version())
+    work = TakeIn(source, config.limits, config.fingerprint.kind, originals.root, provenance, store)
+    _take_in_shards(config, source, taken, work)
     scratch = originals.work / "fingerprints.u32"
     kind = config.fingerprint.kind
     verdicts = judge(taken.shards, scratch, kind, config.duplicates, config.held_out, config.split, config.balance)
-    for index in range(num_shards):
+    for index in range(len(taken.shards)):
         if not tracks.has(index):
             tracks.write(index, [verdicts.finished(t) for t in taken.tracks(index)])
         if not truth.has(index):
@@ -176,11 +211,11 @@ class Taken:
         self._tracks = Writer(work / "tracks", Track)
         self._truth = Writer(work / "truth", Truth)
 
-    def has(self, index: int) -> bool:
-        """Whether this shard was written."""
-        return self._tracks.has(index)
+    def num_recordings(self) -> int:
+        """How many were written."""
+        return sum(pq.read_metadata(path).num_rows for path in self.shards)
 
-    def write(self, index: int, made: Sequence[tuple[Track, Truth | None]]) -> None:
+    def write(self, index: int, made: Sequence[TakenRecording]) -> None:
         """Write the shard's tracks and truth."""
         self._truth.write(index, [t for _, t in made if t is not None])
         self._tracks.write(index, [t for t, _ in made])
@@ -199,19 +234,32 @@ class Taken:
         return shard_paths(self._tracks.root)
 
 
-def _take_in_shards(
-    config: IngestConfig, source: Source, units: Sequence[str], per_shard: int, taken: Taken, originals: Path
-) -> None:
-    pending = [index for index in range(-(-len(units) // per_shard)) if not taken.has(index)]
-    total = min(len(pending) * per_shard, len(units)) * source.recordings_per_unit
-    work = partial(take_in_unit, source=source, limits=config.limits, kind=config.fingerprint.kind, originals=originals)
-    with Progress("ingest", total, "tracks") as progress, pool_map(config.workers) as run_map:
-        for index in pending:
-            made: list[tuple[Track, Truth | None]] = []
-            for unit_made in run_map(work, units[index * per_shard : (index + 1) * per_shard]):
-                made.extend(unit_made)
-                progress.advance(len(unit_made))
-            taken.write(index, made)
+def _take_in_shards(config: IngestConfig, source: Source, taken: Taken, work: TakeIn) -> None:
+    """Where a shard ends follows from its recordings alone, so an interrupted run ends its shards where others do."""
+    units = source.units()
+    done, most = taken.num_recordings() // source.recordings_per_unit, max(config.shard_size, 1)
+    made: list[TakenRecording] = []
+    total = (len(units) - done) * source.recordings_per_unit
+    # what the project renders itself does not crash by what others put into a file
+    crashed = work.crashed if source.recordings_per_unit == 1 else None
+    with Progress("ingest", total, "tracks") as progress, pool_map(config.workers, crashed) as run_map:
+        for unit_made in run_map(work, _from(units, done)):
+            progress.advance(len(unit_made))
+            if made and (len(made) + len(unit_made) > most or _num_bytes(made + unit_made) > SHARD_BYTES):
+                taken.write(len(taken.shards), made)
+                made = []
+            made.extend(unit_made)
+    if made:
+        taken.write(len(taken.shards), made)
+
+
+def _from(units: Sequence[str], start: int) -> Iterator[str]:
+    for place in range(start, len(units), UNITS_AT_ONCE):
+        yield from units[place : place + UNITS_AT_ONCE]
+
+
+def _num_bytes(made: Sequence[TakenRecording]) -> int:
+    return sum(len(track.audio.bytes) for track, _ in made if track.audio is not None)
 
 
 def _metrics(tracks: Writer[Track]) -> Metrics:

@@ -19,7 +19,7 @@ from pydantic import Field
 from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
-from music_flamingo.core.ranges import Seed
+from music_flamingo.core.ranges import Fraction, Seed
 from music_flamingo.core.record import write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -32,7 +32,7 @@ from music_flamingo.reasoning.probing import Affirmer, ProbedQuestion, ask_quest
 from music_flamingo.reasoning.selection import Wanted, chosen_of, heard_in, num_trivial, rate_all, training_tracks
 from music_flamingo.reasoning.writing import Affirm, Manner, Topic, write_chain
 from music_flamingo.records import Chain, Example, Facts, Track, trusted
-from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION, FamilyNames, evidence_of
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES, SHORT_CAPTION, FamilyNames, evidence_of
 from music_flamingo.teachers import Teacher, TeacherConfig, is_settled, over_shards, teaching
 from music_flamingo.teachers.payloads import ChainStyle
 
@@ -61,6 +61,8 @@ class ReasonConfig(StageConfig):
     """The model misses a question when it gives the right answer less than this probability."""
     max_missed_fraction: float = Field(ge=0, le=1)
     """Among the missed are the wrong labels: the rest is the teacher's choice."""
+    checks_left_out: Fraction
+    """Mean share of the checks that chains about composite questions leave out; 0: each goes through every part."""
     limits: StepLimits
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
@@ -80,7 +82,7 @@ class ReasonConfig(StageConfig):
     @property
     def manner(self) -> Manner:
         """How chains are written and checked."""
-        return Manner(self.style, self.limits, self.seed)
+        return Manner(self.style, self.limits, self.seed, self.checks_left_out)
 
 
 def run(
@@ -136,7 +138,9 @@ def _listen_to_all(
             examples = [
                 e
                 for e in skills.read_shard(index)
-                if e.track_id in asked_of and (config.wanted.takes(e.family) or e.family in evidence)
+                if e.track_id in asked_of
+                and e.family not in COMPOSITES
+                and (config.wanted.takes(e.family) or e.family in evidence)
             ]
             about = {e.track_id for e in examples}
             samples = {t.id: decode_flac(t.audio.bytes) for t in tracks.read_shard(index) if t.id in about and t.audio}

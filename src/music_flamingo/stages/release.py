@@ -2,8 +2,10 @@
 
 - released: GRPO beats both of its controls (evaluation/gate.py). Weights, processor, card, scores, checksums.
 - refused: it does not. The card and the reasons are kept, the weights are not; nothing can serve it.
-- unevaluated: the source knew no truth (a folder of songs), so there are no scores. Weights, and a card that says so
-  in its first line.
+- examined_by_facts: the source knew no truth (a folder of songs), and the model agrees with what tools measured on
+  held-out recordings better than its controls do; where it does not, it is refused. Weights, and a card that says so in
+  its first line.
+- unevaluated: neither truth nor facts of enough held-out works. Weights, and a card that says so likewise.
 
 A refused release completes like any other: the report shows why.
 """
@@ -23,7 +25,7 @@ from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import atomic_path, write_atomic
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.evaluation.card import model_card
-from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against
+from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against, reasons_by_facts, too_few_to_examine
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.model.answering import write_rules
 from music_flamingo.model.context import Hearing
@@ -44,7 +46,7 @@ from music_flamingo.serving.bundle import (
 QUESTION_PROMPT = "question"
 PLAN_FILE = "plan.json"
 """What a training stage taught, and which families it left out."""
-Status = Literal["released", "unevaluated", "refused"]
+Status = Literal["released", "examined_by_facts", "unevaluated", "refused"]
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +77,7 @@ class ReleasedScores(RecordPart):
 def run(config: ReleaseConfig, scores: Table[Score], grpo_model: InputFolder, release: OutputFolder) -> Metrics:
     """Apply the gate, write the model card, and seal the release."""
     rows, evaluation = list(scores.ok()), read_evaluation(scores.root)
-    reasons = reasons_against(rows, evaluation, config.gate) if rows else []
-    status: Status = "unevaluated" if not rows else "refused" if reasons else "released"
+    status, reasons = judged(rows, evaluation, config.gate)
     info = _info(config, status, reasons, scores, grpo_model)
     if status != "refused":
         _copy_model(grpo_model.root / MODEL_FOLDER, release.root / MODEL_FOLDER)
@@ -91,6 +92,17 @@ def run(config: ReleaseConfig, scores: Table[Score], grpo_model: InputFolder, re
     _tell(status, reasons)
     clear = margins(rows, evaluation.chance) if rows else {}
     return {"status": status, "released": status == "released", "reasons": reasons, "margins": clear}
+
+
+def judged(rows: Sequence[Score], evaluation: Evaluation, gate: ReleaseGate) -> tuple[Status, list[str]]:
+    """The status of a release, and the reasons against it."""
+    by_facts = evaluation.graded_by == "facts"
+    if not rows or (by_facts and too_few_to_examine(rows, gate)):
+        return "unevaluated", []
+    reasons = reasons_by_facts(evaluation) if by_facts else reasons_against(rows, evaluation, gate)
+    if reasons:
+        return "refused", reasons
+    return ("examined_by_facts" if by_facts else "released"), []
 
 
 def _info(

@@ -12,9 +12,10 @@ from music_flamingo.core.ports import Folder, InputFolder, OutputFolder
 from music_flamingo.core.ranges import CountOrNone, NonNegative, Positive, Seed
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
+from music_flamingo.evaluation.thinking_tables import page_of
 from music_flamingo.records import Caption, Chain, Example, Facts, Prediction, Score, Track, Truth
 from music_flamingo.records.rollout import ROLLOUTS_NAME
-from music_flamingo.report.charts import SMOOTHING_POINTS, nice_values
+from music_flamingo.report.charts import SMOOTHING_POINTS
 from music_flamingo.report.coverage import CatalogueCoverage, coverage
 from music_flamingo.report.flow import flat, stage_views
 from music_flamingo.report.listening import Page, choose, listening_pages, with_audio
@@ -23,12 +24,10 @@ from music_flamingo.report.rollouts import drawn
 from music_flamingo.report.run import ReportInputs, TrackRow, teachers, track_rows
 from music_flamingo.report.site import Site
 from music_flamingo.report.skills import skills_tables
+from music_flamingo.report.songs import write_song_pages
 from music_flamingo.report.training import curves
 
 MODEL_CARD = "README.md"
-RULER_MARKS = 12
-PX_PER_MARK = 110.0
-"""A time axis bears about a dozen times; more where the track is long enough to scroll."""
 
 
 class ReportConfig(StageConfig):
@@ -61,7 +60,7 @@ def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
     held = coverage(made, rows, config.examples_per_reason)
     docs = _data_docs(made.data_docs)
 
-    _write_run(out, made, held, scored, evaluation.note, pages, docs)
+    _write_run(out, made, held, scored, evaluation, pages, docs)
     _write_evaluation(config, out, made, rows, scored, evaluation, pages)
     _write_training(out, made)
     out.page("data.html", "data.html.j2", coverage=held, data_docs=docs, mf_skills=skills_tables(made))
@@ -87,7 +86,7 @@ def _write_run(
     made: ReportInputs,
     held: CatalogueCoverage,
     scored: Results,
-    note: str,
+    evaluation: Evaluation,
     pages: Sequence[Page],
     data_docs: str | None,
 ) -> None:
@@ -96,9 +95,11 @@ def _write_run(
     out.page(
         "index.html",
         "index.html.j2",
+        graded_by=evaluation.graded_by,
         coverage=held,
         results=scored,
-        note=note,
+        note=evaluation.note,
+        thinking=page_of(evaluation.thinking) if evaluation.thinking else None,
         figures=_figures(made, held),
         stages=stage_views(made.manifests),
         teachers=writers,
@@ -137,9 +138,11 @@ def _write_evaluation(
     out.page(
         "evaluation.html",
         "evaluation.html.j2",
+        graded_by=evaluation.graded_by,
         results=scored,
         note=evaluation.note,
         overall=[d for d in evaluation.differences if d.family == ALL],
+        thinking=page_of(evaluation.thinking) if evaluation.thinking else None,
         looked_at=looked_at,
         addresses=addresses,
         names={r.id: r.name for r in rows},
@@ -167,13 +170,7 @@ def _write_listening(config: ReportConfig, out: Site, pages: Sequence[Page], num
         num_left_out=num_left_out,
         max_audio_bytes=int(1e6 * config.max_audio_mb),
     )
-    for page in pages:
-        assert page.track.audio is not None
-        duration_s = page.track.duration_s or 1.0
-        num_marks = max(RULER_MARKS, int(duration_s * config.px_per_s / PX_PER_MARK))
-        marks_s = [s for s in nice_values(0, duration_s, num_marks) if s == int(s) and s < duration_s - 0.4]
-        out.page(page.address, "listen.html.j2", page=page, marks_s=marks_s, px_per_s=config.px_per_s)
-        out.file(page.audio_address, page.track.audio.bytes)
+    write_song_pages(out, pages, config.px_per_s)
 
 
 def _write_catalogue(out: Site, made: ReportInputs, rows: Sequence[TrackRow], pages: Sequence[Page]) -> None:

@@ -53,7 +53,7 @@ def run(
     from music_flamingo.training.supervised import teach
 
     prepared = prepare(config, skills, tracks, speech, backbone_model)
-    return teach("sft", config, prepared, backbone_model, sft_model)
+    return teach("sft", config, prepared, backbone_model.root, sft_model.root, sft_model.work)
 
 
 STAGE = Stage(

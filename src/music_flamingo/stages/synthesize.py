@@ -1,9 +1,9 @@
 """synthesize: a teacher turns facts and first captions into a rich caption and questions (paper, MF-Skills, step 2).
 
 For each track: one caption of one sentence and one over six dimensions, each with its structured truth, and 12 to 20
-questions in five skills, where the facts allow as many. The order of options is drawn by seed, so that the place of
-an answer says nothing; options that belong to a question (yes, no) keep their order. A call that fails leaves an
-example without words under its reason; the others of the track stand.
+questions in five skills, where the facts allow as many; then composite questions, made of several facts by code. The
+order of options is drawn by seed, so that the place of an answer says nothing; options that belong to a question (yes,
+no) keep their order. A call that fails leaves an example without words under its reason; the others of the track stand.
 """
 
 import random
@@ -17,9 +17,9 @@ from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
-from music_flamingo.records import Caption, Example, Facts, Track, trusted
+from music_flamingo.records import Caption, Example, Facts, TeacherStamp, Track, trusted
 from music_flamingo.records.example import Skill
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES
 from music_flamingo.scoring.options import are_drawn
 from music_flamingo.teachers import (
     Teacher,
@@ -48,6 +48,7 @@ from music_flamingo.teachers.payloads import (
     closed_questions,
     cut,
 )
+from music_flamingo.teachers.scripted.composites import PROMPT_ID, CompositeRule, composite_stamp, write_composites
 
 SKILLS: tuple[Skill, ...] = ("temporal", "attribute", "harmony", "lyrics_vocal", "comparative")
 SHORT_REQUEST = "Describe this music in one sentence."
@@ -65,6 +66,8 @@ class SynthesizeConfig(StageConfig):
     min_distractors: int = Field(ge=1)
     max_distractors: int = Field(ge=1)
     """Wrong options of a multiple-choice question (paper: 3 to 8)."""
+    composites: CompositeRule
+    """Questions made of several facts, which come on top of the teacher's."""
     seed: Seed
 
 
@@ -100,7 +103,17 @@ def write_track(
             examples += [malformed] * reply.num_malformed
     chosen = choose(asked, config.max_questions, random.Random(request_seed(config.seed, "choose", [track.id])))
     examples += [_question(config, teacher, track, payload, skill, question) for skill, question in chosen]
+    examples += _composites(config, track, facts, payload.facts)
     return _with_own_ids(examples)
+
+
+def _composites(config: SynthesizeConfig, track: Track, facts: Facts, shown: SongFacts) -> list[Example]:
+    """Questions made of several facts: the same for every teacher."""
+    rng = random.Random(request_seed(config.seed, PROMPT_ID, [track.id]))
+    return [
+        _example(track, COMPOSITES[asked.family].skill, asked, asked.options, composite_stamp())
+        for asked in write_composites(facts, shown, config.composites, rng)
+    ]
 
 
 def _with_own_ids(examples: list[Example]) -> list[Example]:
@@ -197,25 +210,32 @@ def _question(
         except TeacherFailedError as error:
             options, reason = [asked.answer], error.reason
     try:
-        example = Example(
-            id=f"{track.id}/{asked.family}",
-            track_id=track.id,
-            work_id=track.work_id,
-            split=track.split,
-            skill=skill,
-            type=asked.type,
-            family=asked.family,
-            question=asked.question,
-            options=options,
-            answer=asked.answer,
-            rationale=asked.rationale,
-            references=asked.references,
-            structured=[],
-            teacher=stamp(teacher, f"qa_{skill}"),
-        )
+        example = _example(track, skill, asked, options, stamp(teacher, f"qa_{skill}"))
     except ValidationError:  # a model may call a question multiple choice and give it no options
         return _failed(teacher, track, skill, f"qa_{skill}", "unanswerable")
     return example.quarantined(reason) if reason else example
+
+
+def _example(
+    track: Track, skill: Skill, asked: WrittenQuestion, options: list[str], written_by: TeacherStamp
+) -> Example:
+    """Raises ValidationError for a question that its options do not answer."""
+    return Example(
+        id=f"{track.id}/{asked.family}",
+        track_id=track.id,
+        work_id=track.work_id,
+        split=track.split,
+        skill=skill,
+        type=asked.type,
+        family=asked.family,
+        question=asked.question,
+        options=options,
+        answer=asked.answer,
+        rationale=asked.rationale,
+        references=asked.references,
+        structured=[],
+        teacher=written_by,
+    )
 
 
 def _in_drawn_order(config: SynthesizeConfig, payload: SongPayload, asked: WrittenQuestion) -> list[str]:
@@ -282,14 +302,15 @@ def _songs(
 
 def _metrics(config: SynthesizeConfig, candidates: Writer[Example]) -> Metrics:
     """How many questions each track got, and of which skill and type."""
-    columns = candidates.columns("track_id", "skill", "type", "status").to_pydict()
-    made = [row[:3] for row in zip(*columns.values(), strict=True) if row[3] == OK]
-    rows = [row for row in made if row[1] != "caption"]
+    columns = candidates.columns("track_id", "skill", "type", "family", "status").to_pydict()
+    made = [row[:4] for row in zip(*columns.values(), strict=True) if row[4] == OK]
+    rows = [row[:3] for row in made if row[1] != "caption" and row[3] not in COMPOSITES]
     per_track = Counter(track_id for track_id, _, _ in rows)
     return {
         "teacher": config.teacher.kind,
         "num_tracks": len(per_track),
         "num_questions": len(rows),
+        "num_composite": sum(row[3] in COMPOSITES for row in made),
         "tracks_with_few_questions": sum(n < config.min_questions for n in per_track.values()),
         "skills": dict(sorted(Counter(skill for _, skill, _ in rows).items())),
         "types": dict(sorted(Counter(kind for _, _, kind in rows).items())),

@@ -1,19 +1,34 @@
 """warmup: learning to think aloud on MF-Think before GRPO (paper, section on post-training).
 
 Targets are `<think>..</think><answer>..</answer>`; transcripts, where the mixture has speech, are said plainly. Leaves
-model/, log.jsonl and plan.json as `sft` does.
+model/, log.jsonl and plan.json as `sft` does. On request two controls are trained as well, into controls/: `direct`
+answers the composite questions of the chains without thinking, `longer` goes on with the warm-up where GRPO would
+begin. What thinking and GRPO are worth is what they do beyond these.
 """
 
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
+from music_flamingo.core.ranges import Count
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Chain, Track, Utterance
+from music_flamingo.scoring.families import COMPOSITES
 from music_flamingo.training.backbone.settings import SpeechTask
+from music_flamingo.training.controls import ALONE, DIRECT, LONGER, control_folder
+from music_flamingo.training.optimiser import TrainingSettings
 from music_flamingo.training.settings import SupervisedConfig
 
 if TYPE_CHECKING:
     from music_flamingo.training.supervised import Lessons
+
+
+class ControlSteps(TrainingSettings):
+    """How long the controls train: as much computing as what they are compared with."""
+
+    direct: Count
+    """Steps of answering plainly, from the SFT model: shorter targets, so more steps than the warm-up has."""
+    longer: Count
+    """Further steps of the warm-up, for as much computing as GRPO takes."""
 
 
 class WarmupConfig(SupervisedConfig):
@@ -23,6 +38,8 @@ class WarmupConfig(SupervisedConfig):
     """Families whose answers are captions: one wording each, so that their answers are not counted as classes."""
     speech_tasks: dict[SpeechTask, float]
     """What is asked about utterances, where `mixture` gives `speech` a weight -> weight of its loss."""
+    controls: ControlSteps | None
+    """Null where they would cost too much."""
 
 
 def prepare(
@@ -60,7 +77,35 @@ def run(
     from music_flamingo.training.supervised import teach
 
     prepared = prepare(config, think, tracks, speech, sft_model)
-    return teach("warmup", config, prepared, sft_model, warmup_model)
+    metrics = teach("warmup", config, prepared, sft_model.root, warmup_model.root, warmup_model.work)
+    if config.controls is not None:
+        _train_controls(config, config.controls, think, tracks, speech, sft_model, warmup_model)
+    return metrics
+
+
+def _train_controls(
+    config: WarmupConfig,
+    steps: ControlSteps,
+    think: Table[Chain],
+    tracks: Table[Track],
+    speech: Table[Utterance],
+    sft_model: InputFolder,
+    warmup_model: OutputFolder,
+) -> None:
+    from music_flamingo.training.data.items import plain_item_of_chain
+    from music_flamingo.training.data.mixture import MixtureSource
+    from music_flamingo.training.supervised import prepare as prepare_lessons
+    from music_flamingo.training.supervised import teach
+
+    chains = (c for c in think.ok() if c.split == "train" and c.family in COMPOSITES)
+    families = {name: weight for name, weight in config.families.items() if name in COMPOSITES}
+    plain = [MixtureSource("think", map(plain_item_of_chain, chains), tracks, families)]
+    direct = config.model_copy(update={"steps": steps.direct, "families": families, "mixture": ALONE})
+    out, work = control_folder(warmup_model.root, DIRECT), warmup_model.work / DIRECT
+    teach(DIRECT, direct, prepare_lessons(DIRECT, direct, plain, sft_model, min_answers=1), sft_model.root, out, work)
+    longer = config.model_copy(update={"steps": steps.longer, "seed": config.seed + 1})
+    out, work = control_folder(warmup_model.root, LONGER), warmup_model.work / LONGER
+    teach(LONGER, longer, prepare(longer, think, tracks, speech, sft_model), warmup_model.root, out, work)
 
 
 STAGE = Stage(

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from music_flamingo.training.data.audio import SoundBank
     from music_flamingo.training.data.collator import LessonCollator
     from music_flamingo.training.data.schedule import Lesson
-    from music_flamingo.training.grpo.trainer import GrpoPrompt
+    from music_flamingo.training.grpo.tasks import GrpoPrompt
     from music_flamingo.training.log import Line
-    from music_flamingo.training.settings import GrpoConfig, Hardware, Optimiser, Tracking
+    from music_flamingo.training.optimiser import Optimiser
+from music_flamingo.training.settings import GrpoConfig, Hardware, Tracking
 
 
 class SupervisedBackend(Protocol):

@@ -1,15 +1,14 @@
 """Parameters that SFT, warm-up and GRPO share. No torch here: reading parameters stays quick."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from music_flamingo.audio.windows import Rule
 from music_flamingo.core.ranges import (
     Count,
     CountOrNone,
     Fraction,
-    LearningRate,
     NonNegative,
     Positive,
     PositiveFraction,
@@ -18,80 +17,10 @@ from music_flamingo.core.ranges import (
 from music_flamingo.core.stage import NOT_IDENTITY, StageConfig
 from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.rewards.structured import StructuredForm
+from music_flamingo.training.optimiser import Optimiser, TrainingSettings
 
 Turns = Literal["conversation", "isolated"]
 OnOverflow = Literal["window_by_references", "quarantine"]
-
-
-class TrainingSettings(BaseModel):
-    """Base of training's settings: frozen, unknown fields refused."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class Constant(TrainingSettings):
-    """Warm-up, then one rate to the end."""
-
-    kind: Literal["constant"]
-    warmup_steps: CountOrNone
-
-
-class Cosine(TrainingSettings):
-    """Warm-up, then a half cosine down to zero (the paper's: warm-up 0.03 of the steps)."""
-
-    kind: Literal["cosine"]
-    warmup_steps: CountOrNone
-
-
-class WarmupStableDecay(TrainingSettings):
-    """Warm-up, a plateau, then a cosine decay: the plateau is where a model from scratch begins to hear."""
-
-    kind: Literal["warmup_stable_decay"]
-    warmup_steps: CountOrNone
-    decay_fraction: Fraction
-    """The part of all steps in which the rate falls."""
-    min_rate_ratio: Fraction
-    """The last rate, as a part of the plateau's."""
-
-
-Schedule = Annotated[Constant | Cosine | WarmupStableDecay, Field(discriminator="kind")]
-
-
-class Optimiser(TrainingSettings):
-    """AdamW."""
-
-    learning_rate: LearningRate
-    schedule: Schedule
-    weight_decay: NonNegative
-    beta2: Annotated[float, Field(ge=0, lt=1)]
-    """0.98: with a few hundred steps in all, 0.999 remembers too long."""
-    max_grad_norm: Positive
-    accumulation: Count
-    """Parts in which each rank computes its share of a step, one after the other: less memory, the same step."""
-
-    def arguments(self, steps: int) -> dict[str, Any]:
-        """Keyword arguments of transformers.TrainingArguments."""
-        return {
-            "max_steps": steps,
-            "learning_rate": self.learning_rate,
-            "weight_decay": self.weight_decay,
-            "adam_beta2": self.beta2,
-            "max_grad_norm": self.max_grad_norm,
-            "gradient_accumulation_steps": self.accumulation,
-            **_schedule_arguments(self.schedule, steps),
-        }
-
-
-def _schedule_arguments(schedule: Constant | Cosine | WarmupStableDecay, steps: int) -> dict[str, Any]:
-    if isinstance(schedule, WarmupStableDecay):
-        decay = round(schedule.decay_fraction * steps)
-        return {
-            "lr_scheduler_type": "warmup_stable_decay",
-            "warmup_steps": min(schedule.warmup_steps, steps - decay),
-            "lr_scheduler_kwargs": {"num_decay_steps": decay, "min_lr_ratio": schedule.min_rate_ratio},
-        }
-    name = "cosine" if isinstance(schedule, Cosine) else "constant_with_warmup"
-    return {"lr_scheduler_type": name, "warmup_steps": min(schedule.warmup_steps, steps)}
 
 
 class Windows(TrainingSettings):
@@ -237,10 +166,13 @@ class SupervisedConfig(StageConfig):
 
 
 class QuestionWeights(TrainingSettings):
-    """Weights of the reward's parts for questions: format and accuracy."""
+    """Weights of the reward's parts for questions: format and accuracy (paper), and faithful chains."""
 
     format: NonNegative
     accuracy: NonNegative
+    faithful: NonNegative
+    """Of composite questions: every part is checked, and the answer follows from the checks. No part of the paper's
+    reward: from accuracy alone a model learns to be faithful, as far as that pays."""
 
 
 class CaptionWeights(TrainingSettings):
@@ -255,6 +187,27 @@ class RewardWeights(TrainingSettings):
 
     question: QuestionWeights
     caption: CaptionWeights
+
+
+class EntropyFloor(TrainingSettings):
+    """Keep answers from becoming all alike: falling below so many nats of mean entropy a token costs."""
+
+    nats: Positive
+    weight: Positive
+    """Of the shortfall in the loss."""
+
+
+class Exploration(TrainingSettings):
+    """What keeps groups of answers different, so that there is something to choose from."""
+
+    redraws: CountOrNone
+    """Times that a group whose answers all earn the same is drawn again; 0 never."""
+    no_spread: Literal["keep", "pass_over"]
+    """A group that still has none: `keep` counts it in the step's mean, where its advantages are 0; `pass_over` leaves
+    it out, so that the others weigh more. Either way it is counted."""
+    epsilon_high: PositiveFraction | None
+    """Clip of the ratio upwards (clip-higher), which lets unlikely words grow; null: `epsilon`, as downwards."""
+    entropy_floor: EntropyFloor | None
 
 
 class TransformersGeneration(TrainingSettings):
@@ -299,6 +252,7 @@ class GrpoConfig(StageConfig):
     """Weight of the KL divergence to the model that training starts from."""
     epsilon: PositiveFraction
     """Clip of the probability ratio; with one update per draw the ratio is 1 and never clipped."""
+    exploration: Exploration
     updates_per_draw: Count
     """Steps taken on each draw of answers; from the second one on the clip bites."""
     temperature: Positive

@@ -21,10 +21,11 @@ from music_flamingo.training.data.collator import LessonCollator
 from music_flamingo.training.data.schedule import Lesson, samples_digest
 from music_flamingo.training.finite import RequireFinite, require_finite_weights
 from music_flamingo.training.log import Line, ShowProgress
+from music_flamingo.training.optimiser import Optimiser
 from music_flamingo.training.scale.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
 from music_flamingo.training.scale.distributed import arguments, gathered, within
 from music_flamingo.training.scale.full_state import whole_model
-from music_flamingo.training.settings import FULL, ONE_PROCESSOR, UNTRACKED, Hardware, Optimiser, Tracking
+from music_flamingo.training.settings import FULL, ONE_PROCESSOR, UNTRACKED, Hardware, Tracking
 from music_flamingo.training.tracking import TrackingCallback
 
 COMMON_ARGUMENTS: dict[str, Any] = {

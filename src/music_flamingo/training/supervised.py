@@ -5,11 +5,12 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from music_flamingo.core.ports import InputFolder, OutputFolder
+from music_flamingo.core.ports import InputFolder
 from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.context import MARKS, Hearing
@@ -120,13 +121,16 @@ def _fill(
     return rows
 
 
-def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: InputFolder, out: OutputFolder) -> Metrics:
-    """Train the model of `start` on the lessons; leaves model/, log.jsonl and plan.json in `out`."""
+def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: Path, out: Path, work: Path) -> Metrics:
+    """Train the model of `start` on the lessons; leaves model/, log.jsonl and plan.json in `out`.
+
+    Checkpoints lie in `work`, from the last of which an interrupted run goes on.
+    """
     torch.set_num_threads(config.threads)
     join(config.hardware)
-    _, processor = load_processor(start.root)
+    _, processor = load_processor(start)
     model, history = supervised_backend()(
-        lambda: load_model(start.root)[0],
+        lambda: load_model(start)[0],
         processor,
         prepared.lessons,
         prepared.collator,
@@ -134,7 +138,7 @@ def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: InputF
         batch_size=config.batch_size,
         checkpoint_every=config.checkpoint_every,
         seed=config.seed,
-        work=out.work / "checkpoints",
+        work=work / "checkpoints",
         label=stage,
         tuning=config.tuning,
         hardware=config.hardware,
@@ -144,9 +148,9 @@ def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: InputF
     lines = log_lines(history)
     plan = planned(config, prepared)
     if is_first():
-        save_model(model, processor, out.root)
-        write_log(out.root, lines)
-        write_plan(out.root, plan)
+        save_model(model, processor, out)
+        write_log(out, lines)
+        write_plan(out, plan)
     return {**plan, "steps": len(lines), **last_means(lines, "loss", "accuracy")}
 
 

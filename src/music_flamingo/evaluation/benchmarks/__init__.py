@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         mmau_pro.OPEN,
         muchomusic.BENCHMARK,
         rul_muchomusic.BENCHMARK,
+        rul_muchomusic.LEFT_OUT,
         mmar.BENCHMARK,
         music_instruct.LONG,
         music_instruct.SHORT,

@@ -119,8 +119,18 @@ class Benchmark:
     aliases: Mapping[str, str] = field(default_factory=dict)
     embeds_answers: bool = False
     """The published scorer compares embeddings of the answer and of the options."""
+    passes: Callable[[BenchmarkItem], list[BenchmarkItem]] | None = None
+    """An item that is asked several times, in forms with ids of their own; None: once, as it is."""
+    join: Callable[[Sequence[str]], str] = "\n".join
+    """The outputs of an item's passes as one."""
+    read_choice: Callable[[BenchmarkItem, str], int | None] | None = None
+    """The strict reading of an output, where it is not that of every choice."""
     submission: Callable[[Path, Sequence[BenchmarkItem], Mapping[str, str]], object] | None = None
     """(folder, items, item id -> output) -> the JSON that the benchmark's own server or scorer takes."""
+
+    def asked(self, item: BenchmarkItem) -> list[BenchmarkItem]:
+        """The forms in which an item is put to a model: itself, or its passes."""
+        return [item] if self.passes is None else self.passes(item)
 
     def prompt(self, item: BenchmarkItem) -> str:
         """The words put to the model beside the audio."""
@@ -130,7 +140,8 @@ class Benchmark:
     def parse(self, item: BenchmarkItem, output: str) -> str | None:
         """What the strict reading takes from an output; None when nothing can be taken."""
         if item.options:
-            place = parse_choice(output, item.options, self.aliases)
+            read = self.read_choice
+            place = parse_choice(output, item.options, self.aliases) if read is None else read(item, output)
             return None if place is None else item.options[place]
         return final_answer(output)
 

@@ -1,6 +1,7 @@
 """MuChoMusic: 1,187 questions on 644 recordings of MusicCaps and the Song Describer Dataset (Weck et al. 2024).
 
-The right answer comes first in the file; the published tool shuffles the options without a seed, here by seed 0.
+The right answer comes first in the file; the published tool shuffles the options without a seed, here by seed 0. The
+prompt is the published one, with its example.
 Both scores are accuracies; the benchmark's instruction following rate is one less the official unparsed rate.
 """
 
@@ -104,18 +105,23 @@ def _skills(item: BenchmarkItem, kind: str) -> list[str]:
     return names
 
 
+def _of_describer(item: BenchmarkItem) -> bool:
+    return item.source_ids[0].isdigit()
+
+
 def submission(folder: Path, items: Sequence[BenchmarkItem], outputs: Mapping[str, str]) -> object:
     """The file that the published evaluate.py reads."""
     return [
         {
-            "id": item.source_ids[0],
+            "id": int(item.source_ids[0]) if _of_describer(item) else item.source_ids[0],
             "prompt": BENCHMARK.prompt(item),
             "answers": list(item.options),
             "answer_orders": list(item.order),
-            "dataset": "sdd" if item.source_ids[0].isdigit() else "musiccaps",
+            "dataset": "sdd" if _of_describer(item) else "musiccaps",
             "genre": next((name for kind, name in item.groups if kind == "genre"), ""),
             "reasoning": _skills(item, "reasoning"),
             "knowledge": _skills(item, "knowledge"),
+            "audio_path": item.audio[0],
             "model_output": without_thoughts(outputs[item.id]),
         }
         for item in items

@@ -16,8 +16,8 @@ from music_flamingo.evaluation.benchmarks.base import (
     Benchmark,
     BenchmarkItem,
 )
-from music_flamingo.evaluation.benchmarks.sung import error_rates
-from music_flamingo.scoring.transcripts import plain_words, published_words
+from music_flamingo.evaluation.benchmarks.sung import error_rates, named_rate, whisper_words
+from music_flamingo.scoring.transcripts import alt_eval_words, plain_words, published_words
 
 QUESTION = "Write down the words that are sung, and nothing else."
 LYRICS = ("lyrics/test", "test_lyrics", "lyrics", "musdb_lyrics/test", "musdb18_lyrics/test", "test")
@@ -75,10 +75,16 @@ BENCHMARK = Benchmark(
     counts=(45, 46),
     items=read,
     prompt_id="benchmark_open",
-    measures=error_rates(
-        published_words,
-        "corpus word error rate of the whole output: lower case, ASCII punctuation removed",
-        plain_words,
-        "the same of the answer after the thoughts: NFKC, apostrophes kept, all other marks dropped",
+    measures=(
+        *error_rates(
+            published_words,
+            "corpus word error rate of the whole output: lower case, apostrophes and ASCII punctuation removed",
+            plain_words,
+            "the same of the answer after the thoughts: NFKC, apostrophes kept, all other marks dropped",
+        ),
+        named_rate(
+            "whisper", whisper_words, "the same by Whisper's English normaliser (without its British spellings)"
+        ),
+        named_rate("alt_eval", alt_eval_words, "the same by the words of alt-eval: contractions split, elisions kept"),
     ),
 )

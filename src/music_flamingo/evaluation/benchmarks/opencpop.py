@@ -1,7 +1,8 @@
 """Opencpop test set: sung Mandarin, one utterance a clip (Wang et al. 2022).
 
 `official`: errors over characters as words (what papers call its WER), other scripts by word. `strict`: the character
-error rate over letters and digits alone. Both are corpus rates by jiwer; an answer that is not there misses them all.
+error rate over letters and digits alone; `folded` reads traditional characters as simplified ones. All are corpus rates
+by jiwer; an answer that is not there misses them all.
 """
 
 from pathlib import Path
@@ -14,8 +15,8 @@ from music_flamingo.evaluation.benchmarks.base import (
     BenchmarkItem,
     require_file,
 )
-from music_flamingo.evaluation.benchmarks.sung import error_rates
-from music_flamingo.scoring.transcripts import character_words, characters
+from music_flamingo.evaluation.benchmarks.sung import error_rates, named_rate
+from music_flamingo.scoring.transcripts import character_words, characters, folded_characters, folds_chinese
 
 QUESTION = "Write down the words that are sung, in Chinese characters, and nothing else."
 NUM_FIELDS = 7
@@ -54,10 +55,18 @@ BENCHMARK = Benchmark(
     counts=(206,),
     items=read,
     prompt_id="benchmark_open",
-    measures=error_rates(
-        character_words,
-        "corpus word error rate of the whole output, each Chinese character a word",
-        characters,
-        "corpus character error rate of the answer after the thoughts, letters and digits alone",
+    measures=(
+        *error_rates(
+            character_words,
+            "corpus word error rate of the whole output, each Chinese character a word",
+            characters,
+            "corpus character error rate of the answer after the thoughts, letters and digits alone",
+        ),
+        named_rate(
+            "folded",
+            folded_characters,
+            "corpus character error rate of the whole output, full-width and traditional characters folded (OpenCC)",
+            folds_chinese,
+        ),
     ),
 )

@@ -1,4 +1,11 @@
-"""What the lyrics benchmarks share: error rates over a whole corpus, of all that was said and of the answer alone."""
+"""What the lyrics benchmarks share: error rates over a whole corpus, of all that was said and of the answer alone.
+
+The paper names no normaliser for its lyrics rows: its number stands beside `official` and `strict`. The rules that
+other papers name (Whisper's, alt-eval's, Chinese folded) are scores of their own: a number is compared with its like.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
 
 from music_flamingo.evaluation.benchmarks.base import BenchmarkItem, BenchmarkMetric, Grade, Replies
 from music_flamingo.scoring.transcripts import Normaliser, word_errors
@@ -10,13 +17,43 @@ def error_rates(
 ) -> tuple[BenchmarkMetric, BenchmarkMetric]:
     """`official` reads the whole output, `strict` the answer after the thoughts; a missing one misses every word."""
 
-    def of_output(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
-        return Grade(*word_errors(item.reference or "", without_thoughts(output), official))
-
     def of_answer(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
         return Grade(*word_errors(item.reference or "", final_answer(output) or "", strict))
 
     return (
-        BenchmarkMetric("official", "official", of_output, official_rule, lower_is_better=True),
+        BenchmarkMetric("official", "official", _of_output(official), official_rule, lower_is_better=True),
         BenchmarkMetric("strict", "strict", of_answer, strict_rule, lower_is_better=True),
     )
+
+
+def named_rate(
+    name: str, normalise: Normaliser, rule: str, possible: Callable[[], bool] = lambda: True
+) -> BenchmarkMetric:
+    """The error rate of the whole output by a rule that papers name; not taken where `possible` says no."""
+    of_output = _of_output(normalise)
+
+    def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade | None:
+        return of_output(item, output, replies) if possible() else None
+
+    return BenchmarkMetric(name, "own", score, rule, lower_is_better=True)
+
+
+def _of_output(normalise: Normaliser) -> Callable[[BenchmarkItem, str, Replies], Grade]:
+    def score(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
+        return Grade(*word_errors(item.reference or "", without_thoughts(output), normalise))
+
+    return score
+
+
+@lru_cache(maxsize=4096)
+def whisper_words(text: str) -> str:
+    """Whisper's English normaliser, without its list of British spellings; apostrophes are made plain first."""
+    return str(_whisper()(text.replace("’", "'").replace("‘", "'")))
+
+
+@lru_cache(maxsize=1)
+def _whisper() -> Callable[[str], str]:
+    from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+
+    normaliser: Callable[[str], str] = EnglishTextNormalizer({})
+    return normaliser

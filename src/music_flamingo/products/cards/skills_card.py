@@ -7,6 +7,7 @@ from music_flamingo.core.licences import Licence
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.shards import shard_paths, write_atomic
 from music_flamingo.products.cards import figures
+from music_flamingo.products.cards.croissant import write_croissant
 from music_flamingo.products.cards.front_matter import CARD_NAME, SPLITS, front_matter
 from music_flamingo.products.cards.parts import (
     card,
@@ -54,7 +55,7 @@ def write_skills_card(
     config: Mapping[str, Any],
     licences: Sequence[Licence],
 ) -> None:
-    """Write README.md beside the finished shards; `inputs` are tracks, facts and candidates."""
+    """Write README.md and croissant.json next to the finished shards; `inputs` are tracks, facts and candidates."""
     tracks, facts, _ = inputs
     kept, refused = (figures.examples(shard_paths(w.root)) for w in (skills, rejects))
     manifests = [table.manifest for table in inputs]
@@ -70,6 +71,7 @@ def write_skills_card(
     lead = f"{kept.rows} questions and captions about {kept.tracks} recordings: a row is one question with its answer."
     head = front_matter("MF-Skills", Example, kept.rows, TAGS)
     write_atomic(skills.root / CARD_NAME, head + card("MF-Skills", lead, LOADING, body, LIMITS, licences))
+    write_croissant(skills.root, "MF-Skills", lead, Example, licences)
 
 
 def _kinds(kept: figures.ExampleFigures) -> list[str]:

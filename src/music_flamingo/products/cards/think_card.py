@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from music_flamingo.core.licences import Licence
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.shards import shard_paths, write_atomic
+from music_flamingo.products.cards.croissant import write_croissant
 from music_flamingo.products.cards.figures import count_words, grouped, reasons, stamps
 from music_flamingo.products.cards.front_matter import CARD_NAME, SPLITS, front_matter
 from music_flamingo.products.cards.parts import (
@@ -84,7 +85,7 @@ def write_think_card(
     config: Mapping[str, Any],
     licences: Sequence[Licence],
 ) -> None:
-    """Write README.md beside the finished shards."""
+    """Write README.md and croissant.json next to the finished shards."""
     kept, dropped = (count_chains(shard_paths(w.root)) for w in (think, think_rejects))
     families = sorted({family for family, _ in kept.family_split})
     body = [
@@ -108,6 +109,7 @@ def write_think_card(
     lead = f"{kept.rows} chains of thought: a row is a question of MF-Skills with its reasoning and its answer."
     head = front_matter("MF-Think", Chain, kept.rows, TAGS)
     write_atomic(think.root / CARD_NAME, head + card("MF-Think", lead, LOADING, body, LIMITS, licences))
+    write_croissant(think.root, "MF-Think", lead, Chain, licences)
 
 
 def _paths(kept: ChainFigures, dropped: ChainFigures) -> list[tuple[str, int]]:

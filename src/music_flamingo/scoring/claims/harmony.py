@@ -7,6 +7,7 @@ from itertools import groupby
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.keys import key_of
 from music_flamingo.scoring.claims.wording import is_denied
 
@@ -38,6 +39,35 @@ _NAMED_FORM = re.compile(
 _PART = re.compile(
     r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE
 )
+_CHORD_WORDS = frozenset(("chord", "chords", "triad", "triads", "harmony", "harmonies", "harmonys"))
+_PLACE_WORDS = frozenset(
+    (
+        "opens",
+        "open",
+        "begins",
+        "begin",
+        "starts",
+        "start",
+        "ends",
+        "end",
+        "closes",
+        "close",
+        "finishes",
+        "rests",
+        "rest",
+    )
+)
+_NUMERAL_WORDS = frozenset(
+    f"{flat}{numeral}{seventh}"
+    for flat in ("", "b")
+    for numeral in ("i", "ii", "iii", "iv", "v", "vi", "vii")
+    for seventh in ("", "7", "\N{LATIN SMALL LETTER O WITH STROKE}", "\N{LATIN SMALL LETTER O WITH STROKE}7")
+)
+_PATTERN_WORDS = ("bar blues", "circle of", "andalusian", "progression", "cadence", "modulat")
+_FORM_WORDS = (" form", "rondo", "strophic", "through composed")
+_PART_WORDS = ("chorus", "verse", "bridge", "refrain", "outro", "intro", "coda", "breakdown", "middle eight")
+_ANY_ROOT = re.compile("[A-G]")
+_TWO_LETTERS = re.compile("[A-E][ -]?[A-E]")
 _FORMS = {
     "ternary": "ABA",
     "binary": "AB",
@@ -53,7 +83,10 @@ _DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 def read_chords(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about chords in a plain text."""
     taken: set[int] = set()
-    for pattern in (_WORDED, _SYMBOL, _NAMED):
+    words = words_of(text)
+    names_chords = not words.isdisjoint(_CHORD_WORDS)
+    tried = {_WORDED: names_chords, _SYMBOL: True, _NAMED: names_chords or not words.isdisjoint(_PLACE_WORDS)}
+    for pattern in (p for p, may in tried.items() if may and _ANY_ROOT.search(text)):
         for match in pattern.finditer(text):
             if pattern is not _WORDED and _OF_A_KEY.search(text, max(0, match.start() - 24), match.start()):
                 continue
@@ -62,9 +95,9 @@ def read_chords(text: str) -> Iterator[SpokenClaim]:
             if match.start(1) not in taken:
                 taken.add(match.start(1))
                 yield _chord(match, text)
-    for match in _NUMERALS.finditer(text):
+    for match in _NUMERALS.finditer(text) if not words.isdisjoint(_NUMERAL_WORDS) else ():
         yield _progression(match, text)
-    for match in _PATTERN.finditer(text):
+    for match in _PATTERN.finditer(text) if holds(text, _PATTERN_WORDS) else ():
         if "cadence" not in match[0].lower() or "andalusian" in match[0].lower():
             yield unmeasured("chords", match[0], is_denied(text, *match.span()))
 
@@ -117,16 +150,16 @@ def _chord(match: re.Match[str], text: str) -> SpokenClaim:
 
 def _progression(match: re.Match[str], text: str) -> SpokenClaim:
     degrees = []
-    for numeral in re.findall(r"([b#]?)([IViv]+)", match[1]):
-        shift = {"b": -1, "#": 1, "": 0}[numeral[0]]
-        degrees.append((_DEGREES[numeral[1].upper()] + shift, numeral[1].isupper()))
+    for accidental, numeral in re.findall(r"([b#]?)([IViv]+)", match[1]):
+        shift = {"b": -1, "#": 1, "": 0}[accidental]
+        degrees.append((_DEGREES[numeral.upper()] + shift, accidental + numeral.upper()))
 
     def test(facts: Facts) -> Held:
         key, heard = key_of(facts), heard_triads(facts)
         if key is None or not heard:
             return NOT_MEASURED
         roots = [(root - key[0]) % 12 for root, _ in heard]
-        said = [degree for degree, _ in groupby(degree for degree, _ in degrees)]
+        said = [degree for (degree, _), _ in groupby(degrees)]
         # minor lowers its third, sixth and seventh degree, and writers differ in what they call raised
         room = (-1, 0, 1) if key[1] == "minor" else (0,)
         ways = [{(d + shift) % 12 for shift in (*room, -1 if d in (4, 9, 11) else 0)} for d in said]
@@ -149,13 +182,13 @@ def form_of(facts: Facts) -> str:
 
 def read_form(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about the form in a plain text."""
-    for match in _LETTERS.finditer(text):
+    for match in _LETTERS.finditer(text) if _TWO_LETTERS.search(text) else ():
         letters = re.sub(r"[^A-E]", "", match[1])
         if letters.startswith("A") and (len(letters) > 2 or "form" in text.lower()):
             yield _form(match, text, letters)
-    for match in _NAMED_FORM.finditer(text):
+    for match in _NAMED_FORM.finditer(text) if holds(text, _FORM_WORDS) else ():
         yield _form(match, text, _FORMS.get((match[1] or match[2]).lower(), (match[1] or match[2]).lower()))
-    for match in _PART.finditer(text):
+    for match in _PART.finditer(text) if holds(text, _PART_WORDS) else ():
         name = match[1].lower().rstrip("s")
 
         def test(facts: Facts, name: str = name) -> Held:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.wording import is_denied
 from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
 
@@ -43,6 +44,10 @@ _MODES = re.compile(
     re.IGNORECASE,
 )
 _WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
+_MODE_WORDS = ("maj", "min", "moll", "dur", "mineur", "menor", "mayor", "magg")
+_KEY_WORDS = (*_MODE_WORDS, "ionian", "aeol")
+_IN_WORDS = ("key", "tonic", " in ", "centre", "center", "entered on", "entred on")
+_FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "magg", "minore")
 _OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
 _RELATIVE = re.compile(r"\b(relative|parallel)\b[^.;]{0,40}$", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
@@ -57,16 +62,15 @@ _ARTICLE = re.compile(
 
 def read_keys(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about the key and the mode in a plain text."""
-    lower = text.lower()
     spans: list[tuple[int, int]] = []
-    for match, value in _named(text, lower):
+    for match, value in _named(text):
         if any(a < match.end() and match.start() < b for a, b in spans):
             continue
         spans.append(match.span())
         if not _OF_A_CHORD.match(text, match.end()):
             yield key_claim(match, text, value)
-    for pattern in (_MODES, _WIDE):
-        for match in pattern.finditer(text) if "m" in lower or "third" in lower else ():
+    for pattern, words in ((_MODES, _MODE_WORDS), (_WIDE, ("third above",))):
+        for match in pattern.finditer(text) if holds(text, words) else ():
             word = next(group for group in match.groups() if group)
             is_minor = bool(_MINOR.search(word)) or word.lower() == "narrow"
             if not any(a < match.end() and match.start() < b for a, b in spans):
@@ -94,18 +98,20 @@ def answer_key(text: str) -> Iterator[SpokenClaim]:
     yield from found
 
 
-def _named(text: str, lower: str) -> Iterator[tuple[re.Match[str], KeyValue]]:
-    if "m" in lower or "dur" in lower or "ionian" in lower:
+def _named(text: str) -> Iterator[tuple[re.Match[str], KeyValue]]:
+    if holds(text, _KEY_WORDS):
         for match in _ENGLISH.finditer(text):
             articles = _ARTICLE.finditer(text) if match[1] == "A" and not match[3] else ()
             if not any(m.end() > match.end() >= m.start() for m in articles):
                 yield match, (_pitch(match[1] or match[2], match[3]), _mode(match[4]))
-        for match in _FOREIGN.finditer(text):
+        for match in (
+            _FOREIGN.finditer(text) if holds(text, _FOREIGN_WORDS) or not words_of(text).isdisjoint(_LATIN) else ()
+        ):
             if match[1]:
                 yield match, (_GERMAN[match[1].lower()], _mode(match[2]))
             else:
                 yield match, (_shifted(_LATIN[match[3].lower()], match[4], match[5]), _mode(match[6]))
-    for match in _IN_A_KEY.finditer(text):
+    for match in _IN_A_KEY.finditer(text) if holds(text, _IN_WORDS) else ():
         yield match, (_pitch(match[1], match[2]), "minor" if match[3] else None)
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.gates import WordScanner, has_digit, holds
 from music_flamingo.scoring.claims.wording import is_denied
 
 BEATS_OF = {"6/8": (2, 6), "9/8": (3, 9), "12/8": (4, 12), "3/8": (1, 3), "6/4": (2, 6), "2/2": (2, 4)}
 """Signatures that count otherwise than their upper figure says."""
-_TIME = r"(?:time|met(?:er|re)|signature|rhythm|feel|measure|compas|takt|tempo|mesure|beat)"
+_TIME = r"(?:time|met(?:er|re)|signature|rhythm|feel|measure|compas|takt|tempo|mesure|beat)(?:s|ic)?"
 _BAR = r"(?:bars?|measures?|takt|compas|mesure|battuta)"
 _DUPLE, _TRIPLE, _FOUR = (2, 4), (3, 9), (4, 2)
 _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
@@ -17,19 +18,23 @@ _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
     (rf"(?:triple|ternary) {_TIME}|dreivierteltakt|dreiertakt|trois temps|tres tiempos|tre quarti|compas ternario", _TRIPLE),
     (rf"quadruple {_TIME}|common {_TIME}|viervierteltakt|quatre temps|cuatro tiempos|quattro quarti", _FOUR),
     (r"cut (?:time|common)|alla breve", (2, 4)),
-    (rf"(?:a|slow|fast|viennese|is)? ?waltz(?:es)?(?: {_TIME})?|waltz like|walzer|oom pah pah|minuet|mazurka|vals\b|valse|valzer", (3, 6)),
+    (rf"waltz(?:es)?(?: {_TIME})?|walzer\w*|oom pah pah|minuet|mazurka|vals\b|valse|valzer", (3, 6)),
     (rf"compound {_TIME}", (6, 9, 12)),
     (rf"(?:odd|irregular|asymmetric\w*) {_TIME}", (5, 7, 11)),
     (r"four on the floor|4 on the floor", _FOUR),
     (r"drei viertel(?: takt)?|tres por cuatro|tre quarti|trois quatre", (3,)),
     (r"vier viertel(?: takt)?|cuatro por cuatro|quattro quarti|quatre quatre", _FOUR),
-    (r"sechs achtel(?: takt)?|seis por ocho|sei ottavi|six huit", (2, 6)),
+    (r"sechs achtel(?: takt)?|seis por ocho|sei ottavi|6 huit", (2, 6)),
 )  # fmt: skip
-_NAMES = re.compile("|".join(f"(?P<n{k}>{pattern})" for k, (pattern, _) in enumerate(_NAMED)), re.IGNORECASE)
-_HINT = re.compile(
-    r"\d|meter|metre|time|walz|waltz|vals|takt|compas|temps|tiempos|quarti|minuet|mazurka|breve|oom|ternar|binar|por |viert|acht|ottavi|quatre|signature",
-    re.IGNORECASE,
-)
+_NAMES = WordScanner([pattern for pattern, _ in _NAMED])
+_NAME_WORDS = (
+    "duple", "binary", "triple", "ternar", "quadruple", "common", "cut ", "alla breve", "waltz", "walz", "oom", "minuet", "mazurka",
+    "vals", "valzer", "compound", "odd", "irregular", "asymmetric", "floor", "drei", "tres", "tre quarti", "trois", "vier", "cuatro",
+    "quattro", "quatre", "achtel", "por ocho", "ottavi", "huit",
+)  # fmt: skip
+_BEAT_WORDS = ("beat", "pulse", "count", "schlage", "temps", "tiempos")
+_TWO_FIGURES = re.compile(r"\d[ -](?:over |by |por )?(?:[248]|16|ei|qu|ha)", re.IGNORECASE)
+_IN_FIGURE = re.compile(r"\bin \d", re.IGNORECASE)
 _SIGNATURE = re.compile(r"(?<![\w/.])(\d{1,2}) ?/ ?(2|4|8|16)(?![\w/])(?! of\b)")
 _SPOKEN = re.compile(
     rf"(?<![\d.])(\d{{1,2}})[ -](?:over |by |por )?(2|4|8|16|eighths?|quarters?|halves)(?=[ -]{_TIME}\b|[ -]signature|[.,;!?]?$)"
@@ -61,20 +66,18 @@ _CLASSES = {
 
 def read_meter(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about meter in a plain text."""
-    if not _HINT.search(text):
+    for number, match in _NAMES.scan(text) if holds(text, _NAME_WORDS) else ():
+        yield _claim(match, text, _NAMED[number][1])
+    if not has_digit(text):
         return
-    for match in _NAMES.finditer(text):
-        name = match.lastgroup
-        assert name is not None, "each branch is named"
-        yield _claim(match, text, _NAMED[int(name[1:])][1])
-    for match in _SIGNATURE.finditer(text):
+    for match in _SIGNATURE.finditer(text) if "/" in text else ():
         yield _claim(match, text, beats_of(match[1], match[2]))
-    for match in _SPOKEN.finditer(text):
+    for match in _SPOKEN.finditer(text) if _TWO_FIGURES.search(text) else ():
         upper, lower = (match[1], match[2]) if match[1] else (match[3], match[4])
         yield _claim(match, text, beats_of(upper, lower))
-    for match in _BEATS.finditer(text):
+    for match in _BEATS.finditer(text) if holds(text, _BEAT_WORDS) else ():
         yield _claim(match, text, tuple(int(n) for n in match.groups() if n))
-    for match in _IN.finditer(text):
+    for match in _IN.finditer(text) if _IN_FIGURE.search(text) else ():
         yield _claim(match, text, (int(match[1]),))
 
 

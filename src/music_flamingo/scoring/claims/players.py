@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.gates import WordScanner
 from music_flamingo.scoring.claims.wording import is_denied
 
 Test = Callable[[Facts], Held]
@@ -105,7 +107,7 @@ _KINDS: tuple[tuple[str, str, Test], ...] = (
     ("drums", _DRUM_WORDS, _drums),
     ("voice", r"(?:female|woman's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)|(?:an? |1 )?woman (?:who )?sings", _register("female")),
     ("voice", r"(?:male|man's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)|(?:an? |1 )?man (?:who )?sings", _register("male")),
-    ("voice", r"a?[ -]?cappella|acapella|a capella|unaccompanied voices?", _alone),
+    ("voice", r"a ?cappella|cappella|acapella|a capella|unaccompanied voices?", _alone),
     ("voice", r"instrumental(?! (?:line|part|colou?r))|wordless", _no_voice),
     ("voice", r"singers?|vocals?|vocalists?|sings?|sung|singing|voices?|choir|rapper|rapping|raps|croon\w*|soprano|tenor|baritone|alto\b|chant\w*|stimme|gesang|chanteu\w+|cantante|voz|voix|cantor|humming|whisper\w*", _voice),
     ("voice", r"(?:husky|raspy|child's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)", _unknown),
@@ -120,9 +122,7 @@ _KINDS: tuple[tuple[str, str, Test], ...] = (
     ("sound", r"(?:bowed|blown)(?!,? (?:or|and|blown))|sustained (?:notes|tones)|notes are (?:sustained|held)|long held notes", _sound("lead_envelope", "sustained")),
     ("sound", r"(?:plucked|struck)(?! (?:or|and))|decaying (?:notes|tones)|notes (?:are decaying|decay|die away|fade)", _sound("lead_envelope", "decaying")),
 )  # fmt: skip
-_ALL = re.compile(
-    "|".join(rf"(?P<k{n}>\b(?:{pattern})(?!\w))" for n, (_, pattern, _) in enumerate(_KINDS)), re.IGNORECASE
-)
+_ALL = WordScanner([pattern for _, pattern, _ in _KINDS])
 _LIKE = re.compile(
     r"(?:\b(?:as|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
     re.IGNORECASE,
@@ -133,10 +133,8 @@ _OF_NOTES = re.compile(r"\b(?:notes?|attack|each)\b[^.]*$", re.IGNORECASE)
 
 def read_players(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about players, singers, words, genre, loudness and texture in a plain text."""
-    for match in _ALL.finditer(text):
-        group = match.lastgroup
-        assert group is not None, "each branch is named"
-        kind, _, test = _KINDS[int(group[1:])]
+    for number, match in _ALL.scan(text):
+        kind, _, test = _KINDS[number]
         before = text[: match.start()]
         if kind in ("voice", "instruments") and (_LIKE.search(before) or _LIKE_AFTER.match(text, match.end())):
             continue  # `as a singing voice can` names no singer
@@ -148,6 +146,7 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim(kind, match[0], named, is_denied(text, *match.span()))
 
 
+@lru_cache(maxsize=256)
 def _in_style(name: str) -> Test:
     def test(facts: Facts) -> Held:
         labels = [g.name.lower() for g in facts.genre.labels] if facts.genre else []
@@ -156,8 +155,9 @@ def _in_style(name: str) -> Test:
     return test
 
 
+@lru_cache(maxsize=1024)
 def _tagged(name: str) -> Test:
-    stem = re.sub(r"s$", "", name.lower())
+    stem = name.lower().removesuffix("s")
 
     def test(facts: Facts) -> Held:
         labels = [i.name.lower() for i in facts.instruments.labels] if facts.instruments else []

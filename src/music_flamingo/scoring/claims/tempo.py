@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.gates import WORD, has_digit, holds, words_of
 from music_flamingo.scoring.claims.wording import is_denied
 from music_flamingo.scoring.families.tempo_class import FAST_ABOVE_BPM, SLOW_BELOW_BPM
 from music_flamingo.scoring.tempo import TEMPO_TOLERANCE
@@ -28,7 +29,10 @@ _OVER, _UNDER = (
 )
 _HEDGE = rf"(?:(?P<about>{_ABOUT}|~)|(?P<over>{_OVER})|(?P<under>{_UNDER}))"
 _RANGE = rf"(?P<low>{_NUMBER})(?: ?(?:-|to|and|or|through) ?(?P<high>{_NUMBER}))?"
-_AFTER = re.compile(rf"(?:{_HEDGE} ?)?(?:between )?{_RANGE}(?: ?(?:ish|odd))?[ -]?{_UNIT}", re.IGNORECASE)
+_AFTER = re.compile(rf"{_RANGE}(?: ?(?:ish|odd))?[ -]?{_UNIT}", re.IGNORECASE)
+_HEDGED = re.compile(rf"(?:(?<!\w){_HEDGE} ?)?(?:(?<!\w)between )?$", re.IGNORECASE)
+HEDGE_LETTERS = 32
+"""Before a number, in which its `about` or `no more than` stands."""
 _BEFORE = re.compile(
     rf"(?:\b(?:tempo|bpm|beats per minute|metronome(?: mark(?:ing)?)?|pulse|speed|pace|quarter(?: note)?|tempus)\b(?: of)?"
     rf"(?: (?:is|was|of|at|runs?|sits?|lies|stands|set|marked|reads?|comes?|measures?|hovers?|equals|in the|be|to|a|steady"
@@ -55,32 +59,67 @@ _THING = (
     r"(?:tempo|pace|speed|beats?|pulse|piece|song|music|tune|track|recording|waltz|march|dance|rhythm|performance|number"
     r"|groove|movement|work|excerpt|clip|one|bpm)"
 )
-_CLASS = re.compile(
-    rf"\b(?P<name>{_NAMES})\b(?: and [a-z]+| [a-z]+)? {_THING}\b"
-    rf"|\b{_THING}\b(?: (?:here|itself))? (?:is|was|feels|sounds|moves|runs|goes|seems|proceeds|remains|stays)(?: along)?"
+_NAME = re.compile(rf"({_NAMES})(ly)?\b", re.IGNORECASE)
+_THING_AFTER = re.compile(rf"(?: and [a-z]+| [a-z]+)? {_THING}\b", re.IGNORECASE)
+_THING_BEFORE = re.compile(
+    rf"(?:\b{_THING}\b(?: (?:here|itself))? (?:is|was|feels|sounds|moves|runs|goes|seems|proceeds|remains|stays)(?: along)?"
     rf"(?: (?:not|rather|quite|very|fairly|at an?|an?|in an?|relatively|extremely|somewhat|clearly|really|pretty|too|never|no))*"
-    rf" (?P<after>{_NAMES})(?:ly)?\b"
-    rf"|\bit (?:is|moves|goes|runs|feels|plays)(?: (?:not|rather|quite|very|fairly|at an?|along))* (?P<it>{_NAMES})(?:ly)?\b(?! to| at)"
-    rf"|\b(?P<term>{'|'.join(_TERMS)}|up ?tempo|mid ?tempo|down ?tempo)\b",
+    rf"|\b(?P<it>it) (?:is|moves|goes|runs|feels|plays)(?: (?:not|rather|quite|very|fairly|at an?|along))*) $",
     re.IGNORECASE,
 )
+THING_LETTERS = 64
+"""Before a class, in which what it is said of stands."""
+_GOES_ON = re.compile(r" to| at", re.IGNORECASE)
+_ALONE = frozenset((*_TERMS, "up tempo", "uptempo", "mid tempo", "midtempo", "down tempo", "downtempo"))
+"""Classes that are said of nothing but a tempo."""
 _BARE_CLASS = re.compile(rf"\b(?P<bare>{_NAMES})(?:ly)?\b", re.IGNORECASE)
 _BARE_NUMBER = re.compile(rf"(?:{_HEDGE} )?(?:between )?(?<![\d.:/]){_RANGE}(?![\d/:%])", re.IGNORECASE)
+_AFTER_WORDS = (
+    "pm",
+    "p.m",
+    "beat",
+    "schlage",
+    "battements",
+    "pulsaciones",
+    "battiti",
+    "quarter",
+    "metronome",
+    "clicks",
+)
+_BEFORE_WORDS = (
+    "tempo",
+    "bpm",
+    "beats per",
+    "metronome",
+    "pulse",
+    "speed",
+    "pace",
+    "quarter",
+    "tempus",
+    "\N{QUARTER NOTE}",
+    "=",
+)
+_FEEL_WORDS = ("half", "double")
+_CLASS_WORDS = frozenset(word for name in _CLASSES for word in (name.split()[0], f"{name.split()[0]}ly"))
 _FEEL = re.compile(r"\b(half|double)[ -]?time\b", re.IGNORECASE)
 
 
 def read_tempo(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about tempo in a plain text."""
-    feel = _FEEL.search(text)
+    feel = _FEEL.search(text) if holds(text, _FEEL_WORDS) else None
     taken: list[tuple[int, int]] = []
-    for pattern in (_AFTER, _BEFORE):
-        for match in pattern.finditer(text):
+    if has_digit(text):
+        for match in _AFTER.finditer(text) if holds(text, _AFTER_WORDS) else ():
+            hedge = _HEDGED.search(text, max(0, match.start() - HEDGE_LETTERS), match.start())
+            assert hedge is not None, "an empty hedge matches everywhere"
+            taken.append((hedge.start(), match.end()))
+            yield _of_numbers(match, text, feel, hedge)
+        for match in _BEFORE.finditer(text) if holds(text, _BEFORE_WORDS) else ():
             if not any(a < match.end() and match.start() < b for a, b in taken):
                 taken.append(match.span())
-                yield _of_numbers(match, text, feel)
-    for match in _CLASS.finditer(text):
-        if not any(a < match.end() and match.start() < b for a, b in taken):
-            yield _of_class(match, text)
+                yield _of_numbers(match, text, feel, match)
+    if not words_of(text).isdisjoint(_CLASS_WORDS):
+        yield from (_of_class(*found, text) for found in _classes(text, taken))
     if feel and not taken:
         yield unmeasured("tempo", feel.group(0))
 
@@ -89,15 +128,34 @@ def answer_tempo(text: str) -> Iterator[SpokenClaim]:
     """Read the answer to a question about tempo: a bare number or class is a claim there."""
     found = list(read_tempo(text))
     if not found:
-        found = [_of_numbers(m, text, None) for m in _BARE_NUMBER.finditer(text)]
-        found += [_of_class(m, text) for m in _BARE_CLASS.finditer(text)]
+        found = [_of_numbers(m, text, None, m) for m in _BARE_NUMBER.finditer(text)]
+        found += [_of_class(m["bare"], m.start(), *m.span(), text) for m in _BARE_CLASS.finditer(text)]
     yield from found
 
 
-def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None) -> SpokenClaim:
+def _classes(text: str, taken: list[tuple[int, int]]) -> Iterator[tuple[str, int, int, int]]:
+    """Give (class, its place, start and end of the words that say it) for every class that is said of a tempo."""
+    end = 0
+    for word in WORD.finditer(text):
+        name = _NAME.match(text, word.start()) if word[0].lower() in _CLASS_WORDS and word.start() >= end else None
+        if name is None:
+            continue
+        before = _THING_BEFORE.search(text, max(0, name.start() - THING_LETTERS), name.start())
+        if before is not None and before["it"] and _GOES_ON.match(text, name.end()):
+            before = None
+        after = None if before or name[2] else _THING_AFTER.match(text, name.end())
+        if before is None and after is None and name[1].lower() not in _ALONE:
+            continue
+        start, end = before.start() if before else name.start(), after.end() if after else name.end()
+        if not any(a < end and start < b for a, b in taken):
+            yield name[1], name.start(), start, end
+
+
+def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hedge: re.Match[str]) -> SpokenClaim:
     low = float(match["low"].replace(",", "."))
     high = float(match["high"].replace(",", ".")) if match["high"] else low
-    over, under = match["over"], match["under"]
+    about, over, under = hedge["about"], hedge["over"], hedge["under"]
+    start, end = hedge.start(), match.end()
     # `140 BPM in half time` may be the double of what is counted
     factor = {"half": 2.0, "double": 0.5}[feel.group(1).lower()] if feel else 1.0
 
@@ -111,17 +169,15 @@ def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None) -> 
             return bpm > low - BPM_TOLERANCE, fact
         if under:
             return bpm < low + BPM_TOLERANCE, fact
-        room = max(BPM_TOLERANCE, TEMPO_TOLERANCE * bpm) if match["about"] else BPM_TOLERANCE
+        room = max(BPM_TOLERANCE, TEMPO_TOLERANCE * bpm) if about else BPM_TOLERANCE
         levels = {1.0, factor}
         return any(low * k - room <= bpm <= high * k + room for k in levels), fact
 
-    return SpokenClaim("tempo", match.group(0), test, is_denied(text, *match.span()))
+    return SpokenClaim("tempo", text[start:end], test, is_denied(text, start, end))
 
 
-def _of_class(match: re.Match[str], text: str) -> SpokenClaim:
-    name = next(value for value in match.groupdict().values() if value)
-    key = " ".join(name.lower().split())
-    low, high = _CLASSES.get(key) or _CLASSES[key.replace("tempo", " tempo").replace("  ", " ")]
+def _of_class(name: str, place: int, start: int, end: int, text: str) -> SpokenClaim:
+    low, high = _CLASSES[name.lower()]
 
     def test(facts: Facts) -> Held:
         if facts.tempo is None:
@@ -132,5 +188,4 @@ def _of_class(match: re.Match[str], text: str) -> SpokenClaim:
             return NOT_MEASURED  # fast at one level, slow at the other
         return inside[0], f"{bpm:.1f} BPM measured"
 
-    start = match.start() + match.group(0).lower().index(name.lower())
-    return SpokenClaim("tempo", match.group(0), test, is_denied(text, start, match.end()))
+    return SpokenClaim("tempo", text[start:end], test, is_denied(text, place, end))

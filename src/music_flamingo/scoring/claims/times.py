@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.gates import has_digit, holds, lowered
 from music_flamingo.scoring.claims.harmony import SHORTEST_CHORD_S, heard_triads
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
@@ -24,10 +25,33 @@ _THING = re.compile(
     r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length)\b", re.IGNORECASE
 )
 _COUNT = re.compile(
-    r"(?<!last )(?<!first )(?<!next )(?<!these )(?<!other )(?<!final )(?<!outer )(?P<hedge>(?:more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) )?(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
+    r"(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
     r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses|percent)\b(?! of (?:4|the))"
     r"|(?P<p>\d+(?:\.\d+)?) ?%",
     re.IGNORECASE,
+)
+_COUNT_WORDS = (
+    "bar",
+    "measure",
+    "downbeat",
+    "takt",
+    "section",
+    "part",
+    "chord",
+    "triad",
+    "harmon",
+    "line",
+    "verse",
+    "percent",
+    "%",
+)
+_BAR_WORDS = ("bar", "measure", "downbeat")
+_HEDGE = re.compile(
+    r"(more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) $", re.IGNORECASE
+)
+_SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
+_OF_PART = re.compile(
+    r"\b(?:section|line|note|word|bar|next longest|chord|longest)\b|\bIt lasts\b.*next", re.IGNORECASE
 )
 _BAR = re.compile(
     rf"\b(?:bar|measure|downbeat)(?: number)? (?P<n>\d+)\b|\b(?P<o>\d+(?:st|nd|rd|th)|{'|'.join(ORDINALS)}) (?:bar|measure|downbeat)\b",
@@ -37,30 +61,43 @@ _BAR = re.compile(
 
 def read_times(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about lengths, places in time and counts in a plain text."""
-    for match in _SPAN.finditer(text):
+    has_figure = has_digit(text)
+    for match in _SPAN.finditer(text) if has_figure or "minute" in lowered(text) else ():
         time_s = _seconds(match)
         before, around = (
             text[max(0, match.start() - 45) : match.start()],
             text[max(0, match.start() - 45) : match.end() + 14],
         )
         denied = is_denied(text, *match.span())
-        of_part = re.search(
-            r"\b(?:section|line|note|word|bar|next longest|chord|longest)\b|\bIt lasts\b.*next",
-            before + text[match.end() :][:40],
-            re.I,
-        )
-        if _LASTS.search(around) and _THING.search(around) and not of_part:
+        of_part = _OF_PART.search(before + text[match.end() : match.end() + 40]) is not None
+        if not of_part and _LASTS.search(around) and _THING.search(around):
             yield SpokenClaim("time", around, _lasts(time_s), denied)
         elif match["clock"] or not _EVERY.search(before) or (match["one"] is None and before.endswith("in ")):
             yield SpokenClaim("time", match[0], _inside(time_s), denied, is_place=True)
-    for match in _COUNT.finditer(text):
-        if match["p"] or match["what"].lower() == "percent":
-            yield unmeasured("count", match[0], is_denied(text, *match.span()))
-        else:
-            yield count_claim(match[0], match["what"], int(match["n"]), match["hedge"], is_denied(text, *match.span()))
-    for match in _BAR.finditer(text):
+    for match in _COUNT.finditer(text) if has_figure and holds(text, _COUNT_WORDS) else ():
+        yield from _count_of(match, text)
+    for match in _BAR.finditer(text) if holds(text, _BAR_WORDS) else ():
         bar = int(match["n"]) if match["n"] else ORDINALS.get(match["o"].lower()) or int(match["o"][:-2])
         yield SpokenClaim("count", match[0], _has_bar(bar), is_place=True)
+
+
+def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
+    """Read one count, with `about` and `more than` before it; `the last 4 bars` count nothing."""
+    start, end = match.span()
+    if match["p"]:
+        yield unmeasured("count", match[0], is_denied(text, start, end))
+        return
+    hedge = _HEDGE.search(text, max(0, start - 12), start)
+    if hedge is not None and _SOME_OF.search(text, max(0, hedge.start() - 6), hedge.start()):
+        hedge = None
+    if hedge is None and _SOME_OF.search(text, max(0, start - 6), start):
+        return
+    start = hedge.start() if hedge else start
+    said, denied = text[start:end], is_denied(text, start, end)
+    if match["what"].lower() == "percent":
+        yield unmeasured("count", said, denied)
+    else:
+        yield count_claim(said, match["what"], int(match["n"]), hedge[1] if hedge else None, denied)
 
 
 def num_of(what: str, facts: Facts) -> int | None:

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from music_flamingo.scoring.claims.gates import holds, words_of
+
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 _UNITS += " seventeen eighteen nineteen"
 SMALL = {word: value for value, word in enumerate(_UNITS.split())}
@@ -22,6 +24,7 @@ _RUN = re.compile(
     rf"\b(?:a (?=hundred)|(?:{_WORD})\b|hundred\b)(?:[ -](?:and[ -](?=(?:{_WORD})\b))?(?:{_WORD}|hundred)\b)*",
     re.IGNORECASE,
 )
+_NUMBER_WORDS = frozenset((*SMALL, *TENS, "hundred"))
 ORDINALS = {
     word: place
     for place, word in enumerate(
@@ -62,6 +65,39 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 
+_DENIAL_WORDS = frozenset(
+    [
+        "no",
+        "not",
+        "without",
+        "never",
+        "nor",
+        "neither",
+        "lack",
+        "lacks",
+        "lacking",
+        "devoid",
+        "free",
+        "absence",
+        "absent",
+        "rather",
+        "instead",
+        "hardly",
+        "cannot",
+        "nothing",
+        "anything",
+        "far",
+        "nowhere",
+        "none",
+        "ohne",
+        "sans",
+        "sin",
+        "senza",
+        "pas",
+    ]
+)
+_AFTER_WORDS = ("not", "n't", "absent", "missing", "nowhere", "never", "silent", "fail", "no part")
+
 
 def _value(words: str) -> str:
     """`one hundred and forty` -> `140`; `three four` -> `3 4`: what does not add up stays apart."""
@@ -93,15 +129,31 @@ def plain(text: str) -> str:
     else:
         marked = unicodedata.normalize("NFKC", text.translate(_MARKS)).translate(_MARKS)
         folded = "".join(c for c in unicodedata.normalize("NFD", marked) if not unicodedata.combining(c))
-    spaced = _OPEN.sub(" ", " ".join(folded.split()))
+    spaced = " ".join(folded.split())
+    if "-" in spaced:
+        spaced = _OPEN.sub(" ", spaced)
+    if words_of(spaced).isdisjoint(_NUMBER_WORDS):
+        return spaced
     return _RUN.sub(lambda run: _value(run.group(0)), spaced)
 
 
 def is_denied(text: str, start: int, end: int) -> bool:
     """Tell whether the clause says that what stands from `start` to `end` is not so. Two denials undo each other."""
-    cut = 0
-    for match in _CUT.finditer(text, 0, start):
-        cut = match.end()
-    clause = _NO_DENIAL.sub(" ", text[cut:start])
-    before = sum(1 for m in _DENIES.finditer(clause) if len(clause[m.end() :].split()) <= 7)
-    return (before % 2 == 1) != (_AFTER.match(text, end) is not None)
+    before = 0
+    if _denial_at(text) < start:
+        cut = 0
+        for match in _CUT.finditer(text, 0, start):
+            cut = match.end()
+        clause = _NO_DENIAL.sub(" ", text[cut:start])
+        before = sum(1 for m in _DENIES.finditer(clause) if len(clause[m.end() :].split()) <= 7)
+    after = holds(text, _AFTER_WORDS) and _AFTER.match(text, end) is not None
+    return (before % 2 == 1) != after
+
+
+@lru_cache(maxsize=256)
+def _denial_at(text: str) -> int:
+    """Give the place of the first word that denies something, beyond the text where none does."""
+    if words_of(text).isdisjoint(_DENIAL_WORDS) and not holds(text, ("n't", "kein")):
+        return len(text) + 1
+    found = _DENIES.search(text)
+    return found.start() if found else len(text) + 1

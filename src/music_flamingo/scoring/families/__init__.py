@@ -1,6 +1,6 @@
 """Families of questions whose answer follows from MIR facts (to train on) and from a score's truth (to test on).
 
-One file a family. A new one is its file, an entry in FAMILIES, and its weight in params.yaml.
+One file a family, single or composite. A new one is its file, an entry in registry.py, and its weight in params.yaml.
 """
 
 from collections.abc import Iterable
@@ -9,16 +9,25 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from music_flamingo.scoring.families.base import Claim, Family, yes_no
-from music_flamingo.scoring.families.drums import DRUMS
-from music_flamingo.scoring.families.lead_envelope import LEAD_ENVELOPE
-from music_flamingo.scoring.families.meter import METER, meter_class
-from music_flamingo.scoring.families.mode import MODE
-from music_flamingo.scoring.families.tempo_class import FAST_ABOVE_BPM, SLOW_BELOW_BPM, TEMPO_CLASS, tempo_class
-from music_flamingo.scoring.families.texture import TEXTURE
-
-FAMILIES: dict[str, Family] = {
-    family.name: family for family in (TEMPO_CLASS, DRUMS, TEXTURE, LEAD_ENVELOPE, MODE, METER)
-}
+from music_flamingo.scoring.families.checks import (
+    ChainReading,
+    check_sentence,
+    check_sentences,
+    composite_of,
+    parts_asked,
+    read_chain,
+    without_verdict,
+)
+from music_flamingo.scoring.families.composite import (
+    Composite,
+    CompositeQuestion,
+    NamedPart,
+    heard_in_facts,
+    heard_in_truth,
+)
+from music_flamingo.scoring.families.meter import meter_class
+from music_flamingo.scoring.families.registry import COMPOSITES, FAMILIES
+from music_flamingo.scoring.families.tempo_class import FAST_ABOVE_BPM, SLOW_BELOW_BPM, tempo_class
 
 SHORT_CAPTION = "short_caption"
 """The request for a caption of one sentence: no closed set of answers, so no Family."""
@@ -26,10 +35,15 @@ SHORT_CAPTION_EVIDENCE = ("tempo_class", "drums", "texture", "lead_envelope")
 """What a chain before a short caption goes through: the structured reward of GRPO needs captions that think."""
 
 
-def evidence_of(family: str) -> tuple[str, ...]:
-    """Give the audible families that a chain about `family` goes through first; none for a family that is not here."""
+def evidence_of(family: str, question: str = "") -> tuple[str, ...]:
+    """Give the audible families that a chain goes through first; none for a family that is not here.
+
+    Of a composite question they are those of its parts, in the order of its words.
+    """
     if family == SHORT_CAPTION:
         return SHORT_CAPTION_EVIDENCE
+    if (parts := parts_asked(family, question)) is not None:
+        return tuple(part.family for part in parts)
     return FAMILIES[family].evidence if family in FAMILIES else ()
 
 
@@ -41,24 +55,38 @@ def on_sound() -> Iterable[Family]:
 def _names(value: Any) -> Any:
     if not isinstance(value, dict):
         return tuple(value) if isinstance(value, list) else value
-    return tuple(sorted(value, key=lambda name: list(FAMILIES).index(name) if name in FAMILIES else len(FAMILIES)))
+    order = [*FAMILIES, *COMPOSITES]
+    return tuple(sorted(value, key=lambda name: order.index(name) if name in order else len(order)))
 
 
 FamilyNames = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Names of families; a mapping of families to weights, as training has it, gives its keys in the order
-of FAMILIES."""
+of FAMILIES and COMPOSITES."""
 
 __all__ = [
+    "COMPOSITES",
     "FAMILIES",
     "FAST_ABOVE_BPM",
     "SHORT_CAPTION",
     "SLOW_BELOW_BPM",
+    "ChainReading",
     "Claim",
+    "Composite",
+    "CompositeQuestion",
     "Family",
     "FamilyNames",
+    "NamedPart",
+    "check_sentence",
+    "check_sentences",
+    "composite_of",
     "evidence_of",
+    "heard_in_facts",
+    "heard_in_truth",
     "meter_class",
     "on_sound",
+    "parts_asked",
+    "read_chain",
     "tempo_class",
+    "without_verdict",
     "yes_no",
 ]

@@ -16,6 +16,8 @@ class Claim:
 
     short: str
     full: str
+    phrase: str = ""
+    """The answer as a composite question names it: `drums`, `a slow beat`. Empty: no question is made of it."""
 
     def in_style(self, style: str) -> str:
         """Give the sentence of a chain's style, `short` or `full`."""
@@ -50,6 +52,8 @@ class Family:
     """1 to 5, before anything is known of the piece."""
     category: str
     """Which category of a structured caption the answer speaks of (`rewards.structured.CATEGORIES`)."""
+    tells: tuple[str, ...] = ()
+    """Families whose answer is known wherever this one is asked: the two never stand in one composite question."""
     covered_by_drums: bool = False
     """Harder to hear where drums play."""
     covered_by_chords: bool = False

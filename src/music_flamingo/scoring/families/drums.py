@@ -16,8 +16,8 @@ DRUMS = Family(
     type="multiple_choice",
     question="Are drums heard in this music, yes or no?",
     claims={
-        "yes": Claim("Drums play.", "A drum kit plays along and marks the beat."),
-        "no": Claim("No drums play.", "Only pitched notes sound, and no drum marks the beat."),
+        "yes": Claim("Drums play.", "A drum kit plays along and marks the beat.", "drums"),
+        "no": Claim("No drums play.", "Only pitched notes sound, and no drum marks the beat.", "no drums"),
     },
     unclear=Claim("Drums are unclear.", "Whether a drum plays cannot be told for sure."),
     from_facts=_from_facts,

@@ -9,8 +9,14 @@ LEAD_ENVELOPE = Family(
     type="technique",
     question="Are the notes of the leading instrument decaying or sustained?",
     claims={
-        "decaying": Claim("Notes are decaying.", "Each note of the lead is loudest at its attack and then dies away."),
-        "sustained": Claim("Notes are sustained.", "Each note of the lead is held at its level until it ends."),
+        "decaying": Claim(
+            "Notes are decaying.",
+            "Each note of the lead is loudest at its attack and then dies away.",
+            "decaying notes",
+        ),
+        "sustained": Claim(
+            "Notes are sustained.", "Each note of the lead is held at its level until it ends.", "sustained notes"
+        ),
     },
     unclear=Claim("Notes are unclear.", "Whether the notes are held cannot be told for sure."),
     from_facts=lambda facts: facts.sound.lead_envelope if facts.sound else None,

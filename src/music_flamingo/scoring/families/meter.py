@@ -18,8 +18,8 @@ METER = Family(
     type="multiple_choice",
     question="Is the meter duple or triple?",
     claims={
-        "duple": Claim("The meter is duple.", "Accents return after two or four beats."),
-        "triple": Claim("The meter is triple.", "Accents return after three beats."),
+        "duple": Claim("The meter is duple.", "Accents return after two or four beats.", "a duple meter"),
+        "triple": Claim("The meter is triple.", "Accents return after three beats.", "a triple meter"),
     },
     unclear=Claim("The meter is unclear.", "Where the accents fall cannot be told for sure."),
     from_facts=lambda facts: meter_class(facts.beats.beats_per_bar) if facts.beats else None,

@@ -9,8 +9,12 @@ MODE = Family(
     type="multiple_choice",
     question="Is this piece in a major or a minor key?",
     claims={
-        "major": Claim("The third is major.", "The third above the tonic is the wide one, four semitones."),
-        "minor": Claim("The third is minor.", "The third above the tonic is the narrow one, three semitones."),
+        "major": Claim(
+            "The third is major.", "The third above the tonic is the wide one, four semitones.", "a major key"
+        ),
+        "minor": Claim(
+            "The third is minor.", "The third above the tonic is the narrow one, three semitones.", "a minor key"
+        ),
     },
     unclear=Claim("The third is unclear.", "Which third lies above the tonic cannot be told for sure."),
     from_facts=lambda facts: facts.key.mode if facts.key else None,

@@ -35,9 +35,9 @@ TEMPO_CLASS = Family(
     type="multiple_choice",
     question="Is the tempo slow, medium or fast?",
     claims={
-        "slow": Claim("The beat is slow.", "The beats lie far apart, as in an adagio."),
-        "medium": Claim("The beat is medium.", "The beats come at a walking pace."),
-        "fast": Claim("The beat is fast.", "The beats follow each other quickly, as in an allegro."),
+        "slow": Claim("The beat is slow.", "The beats lie far apart, as in an adagio.", "a slow beat"),
+        "medium": Claim("The beat is medium.", "The beats come at a walking pace.", "a medium beat"),
+        "fast": Claim("The beat is fast.", "The beats follow each other quickly, as in an allegro.", "a fast beat"),
     },
     unclear=Claim("The beat is unclear.", "Which of the pulses is the beat cannot be told for sure."),
     from_facts=_from_facts,
@@ -46,4 +46,5 @@ TEMPO_CLASS = Family(
     evidence=("drums", "texture", "lead_envelope"),
     difficulty=2,
     category="bpm",
+    tells=("drums",),
 )

@@ -9,8 +9,8 @@ TEXTURE = Family(
     type="multiple_choice",
     question="Is the texture a melody alone or chords?",
     claims={
-        "melody": Claim("One melody sounds.", "One line sounds alone, with no notes beneath it."),
-        "chords": Claim("Chords sound.", "Several notes sound at the same time and form chords."),
+        "melody": Claim("One melody sounds.", "One line sounds alone, with no notes beneath it.", "one melody"),
+        "chords": Claim("Chords sound.", "Several notes sound at the same time and form chords.", "chords"),
     },
     unclear=Claim("Texture is unclear.", "How many lines sound together cannot be told for sure."),
     from_facts=lambda facts: facts.sound.texture if facts.sound else None,

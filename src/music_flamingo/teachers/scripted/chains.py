@@ -3,7 +3,7 @@
 import random
 import re
 
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, check_sentence, check_sentences, parts_asked
 from music_flamingo.teachers.payloads import (
     ChainPayload,
     PlainStep,
@@ -22,15 +22,22 @@ BY_SENTENCE: dict[str, tuple[str, str]] = {
     for family in FAMILIES.values()
     for value, claim in family.claims.items()
     for text in (claim.short, claim.full)
-}
-"""Sentence of a claim -> (family, claimed value)."""
+} | check_sentences()
+"""Sentence of a claim, or of a check -> (family, claimed value)."""
 NOT_HEARD = "The rest of it cannot be told for sure."
 """What stands for a sentence in free words that was not heard: nothing is claimed."""
 
 
 def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
-    """The evidence in the order given, as far as there are facts for it, then the step that holds the answer."""
+    """The evidence in the order given, as far as there are facts for it, then the step that holds the answer.
+
+    Of a composite question each part in the evidence is checked: what is heard, right or wrong.
+    """
     answers = {c.family: c.answer for c in payload.closed}
+    if (parts := parts_asked(payload.family, payload.question)) is not None:
+        checked = [part for part in parts if part.family in payload.evidence and part.family in answers]
+        checks = [check_sentence(part, answers[part.family], payload.style) for part in checked]
+        return TextReply(text=" ".join(checks) or "Listen to the whole piece.")
     said = [family for family in payload.evidence if family in answers and family != payload.family]
     sentences = [FAMILIES[family].claims[answers[family]].in_style(payload.style) for family in said]
     if payload.family in FAMILIES:

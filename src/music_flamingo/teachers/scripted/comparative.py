@@ -27,7 +27,7 @@ def write_comparative(payload: SongPayload, rng: random.Random) -> QuestionsRepl
 
 
 def _louder_half(facts: SongFacts) -> list[WrittenQuestion]:
-    if facts.dynamics_trend is None:
+    if facts.dynamics_trend in (None, "steady"):
         return []
     answer = {"falling": HALVES[0], "rising": HALVES[1], "steady": HALVES[2]}[facts.dynamics_trend]
     wording = "Which half is louder: first half, second half or both alike?"

@@ -2,7 +2,7 @@
 
 import random
 
-from music_flamingo.scoring.families import FAMILIES, FAST_ABOVE_BPM, SHORT_CAPTION, SLOW_BELOW_BPM
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES, FAST_ABOVE_BPM, SHORT_CAPTION, SLOW_BELOW_BPM
 from music_flamingo.teachers.payloads import DifficultyPayload, DifficultyReply
 
 OF_A_CAPTION = 3
@@ -30,6 +30,8 @@ def rate_difficulty(payload: DifficultyPayload, rng: random.Random) -> Difficult
 def _usual(family: str) -> int:
     if family == SHORT_CAPTION:
         return OF_A_CAPTION
+    if family in COMPOSITES:
+        return COMPOSITES[family].difficulty
     return FAMILIES[family].difficulty if family in FAMILIES else OTHERS
 
 

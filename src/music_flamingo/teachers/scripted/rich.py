@@ -30,6 +30,10 @@ WIDE_RANGE_DB = 14.0
 LATE_ENTRY_S = 4.0
 """A voice that sets in later than this is said to."""
 SPELLED_SECTIONS = 8
+LEAST_OF_A_FORM = 0.1
+"""Of the whole: a form with a shorter section, such as a tail of silence, has no name."""
+NAMED_CHORDS = 8
+"""More are not listed: nobody follows a list of thirty."""
 """More sections are summed up."""
 SPOKEN_OF_FROM_S, SECTION_HARMONIES = 8.0, 4
 """Shorter sections hold too little harmony to tell them apart by it; of others as many chords are named."""
@@ -41,8 +45,6 @@ MOODS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
     ("medium", "minor"): ("thoughtful", "earnest"),
     ("slow", "major"): ("calm and warm", "peaceful"),
     ("slow", "minor"): ("grave", "sad and inward"),
-    (None, "major"): ("bright", "open"),
-    (None, "minor"): ("dark", "serious"),
 }
 """(tempo class, mode) -> words for the mood: an impression, with its reasons said beside it."""
 
@@ -142,7 +144,7 @@ def _words(facts: SongFacts, rng: random.Random) -> list[str]:
 
 def _course(facts: SongFacts, rng: random.Random) -> list[str]:
     """How it changes: sections where there are several, and loudness where it goes somewhere."""
-    text = _form(facts, rng) if len(facts.sections) > 1 else []
+    text = _form(facts, rng) if len({s.label for s in facts.sections}) > 1 else []
     if facts.dynamics_trend in ("rising", "falling"):
         text.append(f"From beginning to end it is {TRENDS[facts.dynamics_trend]}.")
     if facts.dynamics_range_db is not None and facts.dynamics_range_db >= WIDE_RANGE_DB:
@@ -154,7 +156,8 @@ def _form(facts: SongFacts, rng: random.Random) -> list[str]:
     letters = form_letters(facts.sections)
     if len(letters) > SPELLED_SECTIONS:
         return _long_form(facts, letters)
-    name = form_name(letters)
+    shortest_s = min(s.end_s - s.start_s for s in facts.sections)
+    name = form_name(letters) if shortest_s >= LEAST_OF_A_FORM * facts.duration_s else None
     called = f", a {name} form" if name else ""
     text = [f"The form is {' '.join(letters)}{called}."]
     turns = [f"{letter} at {seconds(s.start_s)}" for letter, s in zip(letters[1:], facts.sections[1:], strict=True)]
@@ -196,7 +199,7 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
     if not key or not spans:
         return []
     symbols = list(dict.fromkeys(s.chord.symbol(key) for s in spans))
-    text = [f"The harmony moves through {plural(len(symbols), 'chord')}: {listed(symbols[:8])}" + _and_more(symbols)]
+    text = [f"The harmony moves through {listed(symbols)}."] if len(symbols) <= NAMED_CHORDS else []
     text.append(
         rng.choice(("In roman numerals the opening reads {}.", "The opening goes {} in roman numerals.")).format(
             " ".join(progression(facts))
@@ -214,10 +217,6 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
     if borrowed := list(dict.fromkeys(s.chord.symbol(key) for s in spans if is_borrowed(s.chord, key))):
         text.append(f"Borrowed from the parallel key: {listed(borrowed)}.")
     return text + _sections_in_the_key(facts, key)
-
-
-def _and_more(symbols: list[str]) -> str:
-    return f" and {number(len(symbols) - 8)} more." if len(symbols) > 8 else "."
 
 
 def _mood(payload: SongPayload, rng: random.Random) -> list[str]:

@@ -7,7 +7,8 @@ from pydantic import Field
 from music_flamingo.core.ranges import Count, CountOrNone
 from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.records.track import Split
-from music_flamingo.training.settings import Optimiser, TrainingSettings, Turns
+from music_flamingo.training.optimiser import Optimiser, TrainingSettings
+from music_flamingo.training.settings import Turns
 
 SpeechTask = Literal["asr", "multi_speaker_asr", "phonemes", "lyrics", "instructions"]
 """What is asked about an utterance; docs/reference/speech.md says which utterances each task takes."""

@@ -29,15 +29,15 @@ class Branches:
         self._next: defaultdict[tuple[str, tuple[int, ...]], set[int]] = defaultdict(set)
         if weight == 1.0:
             return  # nothing would come of it, and the targets of millions of items have no room here
-        for family, target in sorted({(item.family, item.target) for item in items}):
+        for branch, target in sorted({(item.branch, item.target) for item in items}):
             ids = self._ids(target)
             for at, token in enumerate(ids):
-                self._next[family, ids[:at]].add(token)
+                self._next[branch, ids[:at]].add(token)
 
-    def weights(self, family: str, target_ids: tuple[int, ...]) -> list[float]:
-        """Loss weight of each target token: raised where answers of the family diverge, 1.0 elsewhere."""
+    def weights(self, branch: str, target_ids: tuple[int, ...]) -> list[float]:
+        """Loss weight of each target token: raised where targets of a branch (TrainingItem.branch) part, else 1.0."""
         return [
-            self.weight if len(self._next.get((family, target_ids[:at]), ())) > 1 else 1.0
+            self.weight if len(self._next.get((branch, target_ids[:at]), ())) > 1 else 1.0
             for at in range(len(target_ids))
         ]
 
@@ -87,7 +87,7 @@ class LessonCollator:
         """0 outside the assistant's words; inside, the item's weight, times the branch weight where targets part."""
         weights = [0.0] * len(tokens.ids)
         for item, (start, end) in zip(lesson.items, answer_spans(tokens), strict=True):
-            spread = self.branches.weights(item.family, tokens.ids[start:end])
+            spread = self.branches.weights(item.branch, tokens.ids[start:end])
             weights[start:end] = [item.weight * w for w in spread]
         return weights
 

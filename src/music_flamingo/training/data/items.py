@@ -13,6 +13,7 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.prompts.loader import render_question
 from music_flamingo.records import Category, Chain, Example, Reference
 from music_flamingo.scoring.answers import AnswerKind, kind_of
+from music_flamingo.scoring.families import parts_asked
 
 CAPTION_TYPE = "caption"
 
@@ -47,6 +48,13 @@ class TrainingItem:
     """Question or answer count seconds from the start of the recording."""
     is_about_all: bool = False
     """It can be asked of the whole recording alone, as a transcript can."""
+
+    @property
+    def branch(self) -> str:
+        """Items of one name have targets that part ways where the sound decides; of a composite question the names of
+        its parts belong to it, for they are in the question and not in the sound."""
+        parts = parts_asked(self.family, self.question)
+        return self.family if parts is None else "/".join([self.family, *(part.family for part in parts)])
 
 
 @dataclass
@@ -144,6 +152,13 @@ def item_of_chain(chain: Chain, is_caption: bool) -> TrainingItem:
         spans_s=_spans(chain.references),
         names_a_time=names_a_time(chain.question, chain.thinking, chain.answer),
     )
+
+
+def plain_item_of_chain(chain: Chain) -> TrainingItem:
+    """The question of a chain with its bare answer: what a model is taught that answers without thinking."""
+    thinking = item_of_chain(chain, is_caption=False)
+    prompt = render_question(chain.question, chain.options, think=False)
+    return replace(thinking, id=f"{chain.id}/plain", prompt=prompt, target=chain.answer)
 
 
 def _spans(references: Iterable[Reference]) -> tuple[tuple[float, float], ...]:

@@ -24,7 +24,7 @@ from music_flamingo.training.data.samples import (
     draw_windows,
     heard_of,
 )
-from music_flamingo.training.grpo.trainer import GrpoPrompt
+from music_flamingo.training.grpo.tasks import GrpoPrompt
 
 
 def draw_prompts(

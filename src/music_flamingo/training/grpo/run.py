@@ -24,7 +24,7 @@ from music_flamingo.training.data.items import Curriculum, TrainingItem, curricu
 from music_flamingo.training.data.samples import WindowRule
 from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_doubtful, within_reach
 from music_flamingo.training.grpo.rollouts import collect
-from music_flamingo.training.grpo.trainer import GrpoPrompt, rules_of, task_of
+from music_flamingo.training.grpo.tasks import GrpoPrompt, rules_of, task_of
 from music_flamingo.training.log import log_lines, write_log, write_plan
 from music_flamingo.training.scale.distributed import device_of, from_first, join, leave
 from music_flamingo.training.settings import GrpoConfig
@@ -138,8 +138,9 @@ def reinforce(
         save_model(model, processor, out.root)
         write_log(out.root, lines)
         write_plan(out.root, plan)
-    names = ("reward", "reward_format", "reward_accuracy", "reward_structured", "kl", "entropy")
-    return {**plan, "steps": len(lines), **last_means(lines, *names)}
+    names = ("reward", "reward_format", "reward_accuracy", "reward_structured", "reward_faithful", "kl", "entropy")
+    counted = {f"num_{name}": int(sum(line.get(name, 0) for line in lines)) for name in ("redrawn", "passed_over")}
+    return {**plan, **counted, "steps": len(lines), **last_means(lines, *names)}
 
 
 def _listener(config: GrpoConfig, start: InputFolder) -> Listener | None:

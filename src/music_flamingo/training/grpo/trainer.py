@@ -8,7 +8,6 @@ each prompt read once, however many answers there are to it.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,18 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 from music_flamingo.core.ranks import rank
-from music_flamingo.model.chat import ChatTokens, EncoderAudio, Turn, tokenise
-from music_flamingo.model.embed import embed
 from music_flamingo.model.lora import LoraSettings, switched_off, tuned
 from music_flamingo.model.shared_prefix import Continued, hidden_before, share
-from music_flamingo.rewards.judge import PARTS, Rules, Task
+from music_flamingo.records import Rollout
+from music_flamingo.rewards.judge import PARTS
 from music_flamingo.rewards.trl import reward_functions
-from music_flamingo.training.data.audio import SoundBank, TrainingWindow
-from music_flamingo.training.data.items import TrainingItem
+from music_flamingo.training.data.audio import SoundBank
 from music_flamingo.training.data.schedule import samples_digest
 from music_flamingo.training.finite import require_finite_weights
 from music_flamingo.training.grpo import vllm
+from music_flamingo.training.grpo.drawing import DrawsAnswers
 from music_flamingo.training.grpo.rollouts import RolloutBatch, is_kept, keep, measures, rollouts_of
-from music_flamingo.training.grpo.sampling import Sampling, draw, seed_of
+from music_flamingo.training.grpo.tasks import GrpoPrompt, read, rules_of, task_of
 from music_flamingo.training.log import Line
 from music_flamingo.training.scale.checkpoints import StopOnSigterm, WholeCheckpoints, last_good
 from music_flamingo.training.scale.distributed import arguments, gathered, within
@@ -39,35 +37,11 @@ from music_flamingo.training.scale.full_state import whole_model
 from music_flamingo.training.settings import GrpoConfig
 from music_flamingo.training.sft_trainer import COMMON_ARGUMENTS, told
 
-
-@dataclass(frozen=True)
-class GrpoPrompt:
-    """One question about one window, answered G times."""
-
-    window: TrainingWindow
-    item: TrainingItem
-
-
-def prompt_tokens(processor, prompt: GrpoPrompt, bank: SoundBank) -> ChatTokens:
-    """What the model reads before it answers."""
-    return tokenise(processor, (Turn(prompt.item.prompt, None),), bank(prompt.window).num_tokens)
-
-
-def task_of(item: TrainingItem) -> Task:
-    """The reward's view of an item: family, kind, reference and options."""
-    return Task(item.family, item.is_caption, item.kind, item.reference, item.options, item.structured)
-
-
-def rules_of(config: GrpoConfig) -> Rules:
-    """Reward rules from the configuration."""
-    return Rules(config.reward_weights.model_dump(), config.structured_form, config.max_think_words)
-
-
 WITHOUT_ADAPTERS = object()
 """Stands for the reference where it is the trained model with its adapters switched off."""
 
 
-class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
+class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
     """GRPOTrainer over rows of `dataset_of`; hears `bank(prompts[row].window)`."""
 
     _buffered_inputs: list[dict[str, Any]] | None
@@ -89,6 +63,8 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         self._config = config
         self._rows: list[int] = []
         self._samples: list[str] = []
+        self._surprise: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.num_redrawn = 0
         # TRL takes a processor for a vision one and asks for its image token: the tokenizer is all it needs
         super().__init__(*args, processing_class=processor.tokenizer, rollout_func=_roll_out, **kwargs)
         # told of beta before, TRL would load a reference by itself, in one piece, or copy the adapters for one
@@ -115,11 +91,30 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         self._samples += [self._prompts[row].item.id for row in asked]
         scored = super()._generate_and_score_completions(inputs)
         scored["row"] = torch.tensor(self._rows, device=scored["prompt_ids"].device)  # split along with the rest
-        self._tell(scored, asked)
+        rollouts = self._tell(scored, asked)
+        self._pass_over(scored, rollouts)
         return scored
 
-    def _tell(self, scored: dict[str, Any], asked: Sequence[int]) -> None:
-        """Measures of the draw into the log, its answers into a file."""
+    def _pass_over(self, scored: dict[str, Any], rollouts: Sequence[Rollout]) -> None:
+        """Leave groups without spread out of the step's mean, where that is wanted; count them.
+
+        A row of such a group has no word left in its mask, and `share` makes the mean over all rows one over the rest.
+        Where no group has spread, all stay: their loss is the KL term alone.
+        """
+        flat = [not rollout.has_spread for rollout in rollouts]
+        self._metrics["train"]["redrawn"].append(float(self.num_redrawn))
+        passed_over = self._config.exploration.no_spread == "pass_over" and not all(flat)
+        self._metrics["train"]["passed_over"].append(float(sum(flat) if passed_over else 0))
+        mask = scored["completion_mask"]
+        scored["share"] = torch.ones(len(mask), device=mask.device)
+        if passed_over:
+            first = rank() * len(mask)
+            mine = [flat[(first + i) // self.num_generations] for i in range(len(mask))]
+            scored["completion_mask"] = mask * ~torch.tensor(mine, device=mask.device)[:, None]
+            scored["share"] *= len(flat) / (len(flat) - sum(flat))
+
+    def _tell(self, scored: dict[str, Any], asked: Sequence[int]) -> list[Rollout]:
+        """Measures of the draw into the log, its answers into a file; gives its roll-outs, of all ranks."""
         said = [
             ids[mask.bool()].tolist()
             for ids, mask in zip(scored["completion_ids"], scored["completion_mask"], strict=True)
@@ -137,68 +132,22 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
             self._metrics["train"][name].append(value)
         if self.accelerator.is_main_process and is_kept(step, self._config.rollouts_every):
             keep(Path(self.args.output_dir), step, rollouts)
-
-    def roll_out(self) -> dict[str, Any]:
-        """TRL's answer to one draw: prompt ids, completion ids and log-probabilities of the current rows."""
-        asked = list(dict.fromkeys(self._rows))
-        ids = {row: self.prompt_ids(row) for row in asked}
-        end, never = self._processor.tokenizer.eos_token_id, tuple(self._processor.audio_token_ids)
-        drawn: list[list[int]]
-        logprobs: list[list[float]] | None = None
-        if self.use_vllm:
-            rate = self._processor.feature_extractor.sampling_rate
-            payloads = {
-                row: vllm.payload(ids[row], self._bank.samples(self._prompts[row].window), rate, never) for row in asked
-            }
-            drawn, logprobs = vllm.draw(
-                self.vllm_generation.llm,
-                [payloads[row] for row in self._rows],
-                [ids[row] for row in self._rows],
-                temperature=self.temperature,
-                max_new_tokens=self.max_completion_length,
-                never=never,
-            )
-        else:
-            sampling = Sampling(
-                self.temperature, self.max_completion_length, self._processor.tokenizer.pad_token_id, end, never
-            )
-            with self.drawing() as model:
-                drawn = draw(
-                    model,
-                    [ids[row] for row in asked],
-                    lambda inner, ids_UP: self._embed(inner, ids_UP, asked),
-                    [asked.index(row) for row in self._rows],
-                    self._seeds(),
-                    sampling,
-                )
-        return {
-            "prompt_ids": [ids[row] for row in self._rows],
-            "completion_ids": drawn,
-            "logprobs": logprobs,
-        }
-
-    def _seeds(self) -> list[int]:
-        """Of each answer its own, whichever rank draws it."""
-        first = rank() * len(self._rows)
-        return [seed_of(self._config.seed, row, (first + i) % self.num_generations) for i, row in enumerate(self._rows)]
-
-    def prompt_ids(self, row: int) -> list[int]:
-        """Token ids of the prompt in this row, audio tokens included."""
-        return list(prompt_tokens(self._processor, self._prompts[row], self._bank).ids)
-
-    def read(self, ids: Sequence[int]) -> str:
-        """Decode generated token ids into text."""
-        return read(self._processor.tokenizer, ids)
-
-    def _embed(self, model, ids: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-        windows = [self._prompts[row].window for row in rows]
-        distinct = list(dict.fromkeys(windows))
-        sounds: list[EncoderAudio] = [self._bank(window) for window in distinct]
-        return embed(model, ids, sounds, [distinct.index(window) for window in windows])
+        return rollouts
 
     def _compute_loss(self, model, inputs: dict[str, Any]) -> torch.Tensor:
         self._rows = inputs["row"].tolist()
-        return super()._compute_loss(model, inputs)
+        loss = super()._compute_loss(model, inputs) * inputs["share"][0]
+        return loss + self._entropy_floor() / self.current_gradient_accumulation_steps
+
+    def _entropy_floor(self) -> torch.Tensor | float:
+        """What it costs that the answers' mean entropy lies below the floor: it hangs on this step alone, so that an
+        interrupted run goes on to the same bits."""
+        floor = self._config.exploration.entropy_floor
+        if floor is None or self._surprise is None:
+            return 0.0
+        surprise_BC, is_said_BC = self._surprise
+        mean = (surprise_BC * is_said_BC).sum() / is_said_BC.sum().clamp(min=1)
+        return floor.weight * (floor.nats - mean).clamp(min=0)
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -226,6 +175,9 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         )
         logps_N, surprise_N = within(model, lambda inner: self._said_tokens(inner, rows, compute_entropy))
         entropies = _in_places(surprise_N, is_said) if compute_entropy else None
+        if entropies is not None:
+            self._surprise = entropies, is_said
+            entropies = entropies.detach()
         return _in_places(logps_N, is_said), entropies, None
 
     def _said_tokens(self, model, rows: Continued, with_surprise: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -235,7 +187,8 @@ class AudioGRPOTrainer(WholeCheckpoints, GRPOTrainer):
         embeds = self._embed(model, shared.ids_UL, shared.prompts_U)
         hidden_ND = hidden_before(model, embeds, shared)[rows.said_mask_BC]
         logps_NV = (model.lm_head(hidden_ND).float() / self.temperature).log_softmax(-1)
-        surprise_N = -(logps_NV.detach().exp() * logps_NV.detach()).sum(-1) if with_surprise else None
+        learned_NV = logps_NV if self._config.exploration.entropy_floor else logps_NV.detach()
+        surprise_N = -(learned_NV.exp() * learned_NV).sum(-1) if with_surprise else None
         said_N = rows.said_ids_BC[rows.said_mask_BC]
         return logps_NV.gather(-1, said_N[:, None])[:, 0], surprise_N
 
@@ -257,13 +210,6 @@ def _or_none(value: float) -> float | None:
 
 def _in_places(values_N: torch.Tensor, is_said_BC: torch.Tensor) -> torch.Tensor:
     return values_N.new_zeros(is_said_BC.shape).masked_scatter(is_said_BC, values_N)
-
-
-def read(tokenizer, ids: Sequence[int]) -> str:
-    """The words of an answer without the mark that ends it; marks of the chat inside it are shown."""
-    ended = list(ids[:-1]) if ids and ids[-1] == tokenizer.eos_token_id else list(ids)
-    text: str = tokenizer.decode(ended, skip_special_tokens=False)
-    return text
 
 
 def dataset_of(prompts: Sequence[GrpoPrompt]) -> Dataset:
@@ -297,6 +243,7 @@ def trainer_of(
         beta=0.0,
         use_bias_correction_kl=False,  # the paper's objective has the plain KL term; TRL would weigh it by the ratio
         epsilon=config.epsilon,
+        epsilon_high=config.exploration.epsilon_high,
         temperature=config.temperature,
         scale_rewards=config.scale_rewards,
         num_iterations=config.updates_per_draw,

@@ -1,0 +1,218 @@
+"""Does thinking pay, does GRPO pay? Composite questions about held-out pieces, put to every stage and to its control.
+
+Their answers follow from the scores' truth. `direct` (plain answers, as much training) is what thinking is held
+against, `longer` (the warm-up gone on with) what GRPO is held against. `joined` is the ceiling: the SFT model's answers
+to the single questions, joined by logic. Differences are paired; intervals resample works.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from random import Random
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from music_flamingo.core.ranges import Count
+from music_flamingo.core.record import RecordPart
+from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
+from music_flamingo.evaluation.items import ExamItem, Reference, answer_of, rng_of, spread_over_works
+from music_flamingo.records import Prediction
+from music_flamingo.records.prediction import Condition, Drawn
+from music_flamingo.scoring.extract import split_thinking
+from music_flamingo.scoring.families import (
+    COMPOSITES,
+    FAMILIES,
+    Composite,
+    Family,
+    FamilyNames,
+    parts_asked,
+    read_chain,
+)
+
+ALL = "all"
+JOINED, SINGLE = "joined", "single"
+PAIRS = (("warmup", "direct"), ("grpo", "direct"), ("grpo", "warmup"), ("grpo", "longer"), ("longer", "warmup"))
+"""(model, what it is held against)."""
+
+ThinkingKey = tuple[str, Condition, Drawn]
+"""Model, what was played, and how its words were found."""
+
+
+class ThinkingExam(BaseModel):
+    """Which composite questions are put to the models."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    parts: FamilyNames
+    """Single families that they are made of."""
+    families: FamilyNames
+    """Composite families."""
+    per_track: Count
+    """Questions of a family about one track, at most."""
+    per_family: Count
+    """Questions of a family, spread over works."""
+
+    @field_validator("families")
+    @classmethod
+    def _composite(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in families if name not in COMPOSITES]:
+            raise ValueError(f"no composite families: {', '.join(unknown)}. There are {', '.join(COMPOSITES)}.")
+        return families
+
+
+class ThinkingRow(RecordPart):
+    """One model's accuracy (0 to 1) on one composite family, and its chains."""
+
+    model: str
+    condition: Condition
+    drawn: Drawn
+    family: str
+    num_items: int
+    num_works: int
+    accuracy: float
+    low: float
+    high: float
+    whole: float | None
+    """Share of the chains that check every part; None for answers without thinking."""
+    faithful: float | None
+    """Share of the answers that follow from their own chain."""
+
+
+class ThinkingDifference(RecordPart):
+    """Accuracy of `model` less that of `minus_model` over all composite families, the same questions paired."""
+
+    model: str
+    minus_model: str
+    drawn: Drawn
+    difference: float
+    low: float
+    high: float
+
+
+class ThinkingResults(RecordPart):
+    """Rows of the table, and what they come to."""
+
+    rows: list[ThinkingRow]
+    differences: list[ThinkingDifference]
+
+
+def choose_composites(truths: Sequence[Reference], exam: ThinkingExam, seed: int) -> list[ExamItem]:
+    """Composite questions answered by the truth, or by trusted facts: every work once before any comes twice."""
+    families = {name: FAMILIES[name] for name in exam.parts}
+    known = sorted(truths, key=lambda truth: truth.id)
+    items: list[ExamItem] = []
+    for name in exam.families:
+        asked = (
+            item
+            for truth in spread_over_works(known, seed, name)
+            for item in _about(truth, COMPOSITES[name], families, exam.per_track, seed)
+        )
+        items += sorted(islice(asked, exam.per_family), key=lambda item: item.id)
+    return items
+
+
+def _about(
+    truth: Reference, composite: Composite, families: Mapping[str, Family], per_track: int, seed: int
+) -> list[ExamItem]:
+    heard = {name: answer for name, family in families.items() if (answer := answer_of(family, truth)) is not None}
+    rng = rng_of(seed, composite.name, truth.id)
+    drawn = composite.draw_many(heard, families, per_track, Random(int(rng.integers(2**32))))
+    return [
+        ExamItem(truth.id, truth.work_id, composite.name, q.text, composite.options, q.answer, number=number)
+        for number, q in enumerate(drawn, start=1)
+    ]
+
+
+def single_items(items: Sequence[ExamItem]) -> list[ExamItem]:
+    """The single questions that composite ones are made of, each once a track. Their references are left empty: what
+    is wanted is what the model hears."""
+    wanted = {
+        (item.track_id, item.work_id, part.family)
+        for item in items
+        for part in parts_asked(item.family, item.question) or ()
+    }
+    return [
+        ExamItem(track, work, name, FAMILIES[name].question, FAMILIES[name].options, FAMILIES[name].options[0])
+        for track, work, name in sorted(wanted)
+    ]
+
+
+def joined_by_logic(composite: Sequence[Prediction], single: Sequence[Prediction]) -> list[Prediction]:
+    """What the answers to single questions come to: predictions of the model `joined`, in the order of `composite`."""
+    heard: dict[str, dict[str, str]] = {}
+    for prediction in single:
+        if prediction.answer in prediction.options:
+            heard.setdefault(prediction.track_id, {})[prediction.family] = str(prediction.answer)
+    joined = []
+    for asked in composite:
+        parts = parts_asked(asked.family, asked.question) or ()
+        answer = COMPOSITES[asked.family].follows(parts, heard.get(asked.track_id, {}))
+        changes = {"model": JOINED, "output": answer or "", "answer": answer, "correct": answer == asked.reference}
+        joined.append(asked.model_copy(update={"id": f"{JOINED}/{asked.id}", **changes}))
+    return joined
+
+
+def thinking_results(answers: Mapping[ThinkingKey, Sequence[Prediction]], resamples: int, seed: int) -> ThinkingResults:
+    """Score every model, and each against what it is held against."""
+    rows = [
+        _row(key, family, [p for p in predictions if family in (ALL, p.family)], resamples, seed)
+        for key, predictions in answers.items()
+        for family in (*dict.fromkeys(p.family for p in predictions), ALL)
+    ]
+    drawns: tuple[Drawn, ...] = ("greedy", "sampled")
+    differences = [
+        _difference(model, minus, drawn, answers, resamples, seed)
+        for drawn in drawns
+        for model, minus in PAIRS
+        if (model, "audio", drawn) in answers and (minus, "audio", drawn) in answers
+    ]
+    return ThinkingResults(rows=rows, differences=differences)
+
+
+def _row(key: ThinkingKey, family: str, predictions: Sequence[Prediction], resamples: int, seed: int) -> ThinkingRow:
+    interval = accuracy_interval(_marks(predictions), resamples, seed)
+    model, condition, drawn = key
+    whole, faithful = chains_of(predictions) if model not in (JOINED, "direct") else (None, None)
+    return ThinkingRow(
+        model=model,
+        condition=condition,
+        drawn=drawn,
+        family=family,
+        num_items=len(predictions),
+        num_works=len({p.work_id for p in predictions}),
+        accuracy=interval.value,
+        low=interval.low,
+        high=interval.high,
+        whole=whole,
+        faithful=faithful,
+    )
+
+
+def chains_of(predictions: Sequence[Prediction]) -> tuple[float, float]:
+    """(share of whole chains, share of faithful answers) among answers to composite questions."""
+    read = [
+        read_chain(p.family, p.question, split_thinking(p.output)[0] or "", split_thinking(p.output)[1])
+        for p in predictions
+    ]
+    known = [reading for reading in read if reading is not None]
+    if not known:
+        return 0.0, 0.0
+    return sum(r.is_whole for r in known) / len(known), sum(r.is_faithful for r in known) / len(known)
+
+
+def _difference(
+    model: str,
+    minus: str,
+    drawn: Drawn,
+    answers: Mapping[ThinkingKey, Sequence[Prediction]],
+    resamples: int,
+    seed: int,
+) -> ThinkingDifference:
+    ours, theirs = _marks(answers[model, "audio", drawn]), _marks(answers[minus, "audio", drawn])
+    found = difference_interval(ours, theirs, resamples, seed)
+    return ThinkingDifference(
+        model=model, minus_model=minus, drawn=drawn, difference=found.value, low=found.low, high=found.high
+    )
+
+
+def _marks(predictions: Sequence[Prediction]) -> list[Mark]:
+    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in predictions]

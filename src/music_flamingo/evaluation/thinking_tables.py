@@ -1,0 +1,165 @@
+"""The table and the sentences about thinking and GRPO: for the log, the card and the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from music_flamingo.evaluation.thinking import ALL, ThinkingDifference, ThinkingResults, ThinkingRow
+from music_flamingo.scoring.families import COMPOSITES
+
+TITLES = {
+    "direct": "direct answers (control)",
+    "warmup": "warm-up: thinks aloud",
+    "longer": "warm-up continued (control)",
+    "grpo": "GRPO",
+    "joined": "ceiling: single answers joined by logic",
+}
+"""In the order of the table."""
+SHORT = {"direct": "direct answers", "warmup": "warm-up", "longer": "the warm-up continued", "grpo": "GRPO"}
+QUESTIONS = {
+    ("warmup", "direct"): "Does thinking pay? Thinking (warm-up) less direct answers",
+    ("grpo", "direct"): "Thinking after GRPO less direct answers",
+    ("grpo", "warmup"): "Does GRPO pay? GRPO less warm-up",
+    ("grpo", "longer"): "GRPO less the warm-up continued for as long",
+    ("longer", "warmup"): "The warm-up continued less the warm-up",
+}
+INTRODUCTION = (
+    "Balanced accuracy in percent [95 % interval, resampling works] on questions that a single step cannot answer: "
+    "their answer follows from two or three things that must be heard. `whole`: chains that check every part; "
+    "`faithful`: answers that follow from their own chain. Settings were chosen on other pieces (dev); these were "
+    "looked at once."
+)
+
+
+def rows_of(results: ThinkingResults, family: str = ALL) -> list[tuple[str, ThinkingRow, ThinkingRow | None]]:
+    """(title, greedy row, sampled row or None) of each model with the true audio, in the order of the table; the
+    released model with other audio comes last."""
+    found = {(row.model, row.condition, row.drawn): row for row in results.rows if row.family == family}
+    rows = [
+        (title, found[model, "audio", "greedy"], found.get((model, "audio", "sampled")))
+        for model, title in TITLES.items()
+        if (model, "audio", "greedy") in found
+    ]
+    rows += [
+        (f"{TITLES[model]}, other audio", row, None)
+        for (model, condition, _), row in found.items()
+        if condition == "shuffled"
+    ]
+    return rows
+
+
+def families_of(results: ThinkingResults) -> list[str]:
+    """Composite families that were asked, in the order of their table."""
+    asked = {row.family for row in results.rows}
+    return [name for name in COMPOSITES if name in asked]
+
+
+def thinking_table(results: ThinkingResults) -> str:
+    """The results as a Markdown table, then a line for each difference."""
+    families = families_of(results)
+    by_family = {(row.model, row.condition, row.drawn, row.family): row for row in results.rows}
+    first = rows_of(results)[0][1]
+    titles = [f"{COMPOSITES[name].title.lower()}" for name in families]
+    lines = [
+        f"Composite questions: {first.num_items} about {first.num_works} works.",
+        "",
+        "| model | all, greedy | " + " | ".join([*titles, "all, sampled", "whole", "faithful"]) + " |",
+        "| --- |" + " ---: |" * (len(families) + 4),
+    ]
+    for title, greedy, sampled in rows_of(results):
+        cells = [percent(by_family[greedy.model, greedy.condition, "greedy", name].accuracy) for name in families]
+        fields = [title, with_interval(greedy), *cells, with_interval(sampled) if sampled else "-"]
+        lines.append("| " + " | ".join([*fields, percent(greedy.whole), percent(greedy.faithful)]) + " |")
+    return "\n".join([*lines, "", *(f"- {line}" for line in difference_sentences(results.differences)), ""])
+
+
+def difference_sentences(differences: Sequence[ThinkingDifference]) -> list[str]:
+    """`Does GRPO pay? GRPO less warm-up: +1.6 points [+0.7, +2.5], clearly better (greedy); ...`, one a pair."""
+    sentences = []
+    for pair, question in QUESTIONS.items():
+        mine = [d for d in differences if (d.model, d.minus_model) == pair]
+        if mine:
+            sentences.append(f"{question}: " + "; ".join(f"{points(d)}, {verdict(d)} ({d.drawn})" for d in mine) + ".")
+    return sentences
+
+
+def verdict(difference: ThinkingDifference) -> str:
+    """What the interval says: it lies above 0, below, or holds it."""
+    if difference.low > 0:
+        return "clearly better"
+    return "clearly worse" if difference.high < 0 else "no clear difference"
+
+
+def points(difference: ThinkingDifference) -> str:
+    """`+1.6 points [+0.7, +2.5]`."""
+    value, low, high = (100 * v for v in (difference.difference, difference.low, difference.high))
+    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def with_interval(row: ThinkingRow) -> str:
+    """`77 [75, 79]`."""
+    return f"{100 * row.accuracy:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+
+
+def percent(value: float | None) -> str:
+    """A share in percent; a dash for None."""
+    return "-" if value is None else f"{100 * value:.0f}"
+
+
+def headline(results: ThinkingResults) -> dict[str, float]:
+    """Percent of each model, greedy, over all composite families: for the stage's metrics."""
+    return {row.model: round(100 * row.accuracy, 1) for _, row, _ in rows_of(results) if row.condition == "audio"}
+
+
+@dataclass(frozen=True)
+class ThinkingLine:
+    """A line of the report's table, in words."""
+
+    title: str
+    greedy: str
+    by_family: tuple[str, ...]
+    sampled: str
+    whole: str
+    faithful: str
+
+
+@dataclass(frozen=True)
+class ThinkingPage:
+    """What the report shows of the exam of composite questions."""
+
+    introduction: str
+    num_items: int
+    num_works: int
+    families: tuple[str, ...]
+    lines: tuple[ThinkingLine, ...]
+    sentences: tuple[str, ...]
+    kinds: tuple[tuple[str, str], ...]
+    """(title, wording) of each kind of question."""
+
+
+def page_of(results: ThinkingResults) -> ThinkingPage:
+    """The exam in words, for the report."""
+    families = families_of(results)
+    by_family = {(row.model, row.condition, row.drawn, row.family): row for row in results.rows}
+    rows = rows_of(results)
+    lines = [
+        ThinkingLine(
+            title=title,
+            greedy=with_interval(greedy),
+            by_family=tuple(
+                percent(by_family[greedy.model, greedy.condition, "greedy", name].accuracy) for name in families
+            ),
+            sampled=with_interval(sampled) if sampled else "-",
+            whole=percent(greedy.whole),
+            faithful=percent(greedy.faithful),
+        )
+        for title, greedy, sampled in rows
+    ]
+    return ThinkingPage(
+        introduction=INTRODUCTION,
+        num_items=rows[0][1].num_items,
+        num_works=rows[0][1].num_works,
+        families=tuple(COMPOSITES[name].title for name in families),
+        lines=tuple(lines),
+        sentences=tuple(difference_sentences(results.differences)),
+        kinds=tuple((COMPOSITES[name].title, COMPOSITES[name].question) for name in families),
+    )

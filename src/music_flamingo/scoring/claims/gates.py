@@ -1,0 +1,140 @@
+"""Cheap tests before dear ones: whether a text can hold what a pattern looks for, and where a list of words begins.
+
+A pattern of two hundred words tried at every place of a text costs more than all else that a check does. `holds` looks
+for keywords first; `WordScanner` tries only the alternatives that begin with the letters of the word at hand, and
+finds what one pattern of all of them would find.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+WORD = re.compile(r"\w+")
+_DIGIT = re.compile(r"\d")
+LETTERS = 3
+"""Of a word's beginning, by which alternatives are chosen."""
+
+
+@lru_cache(maxsize=256)
+def lowered(text: str) -> str:
+    """Give the text in small letters; readers ask one after another."""
+    return text.lower()
+
+
+def holds(text: str, keywords: Iterable[str]) -> bool:
+    """Tell whether one of the keywords, in small letters, stands anywhere in a text."""
+    lower = lowered(text)
+    for keyword in keywords:  # noqa: SIM110 - a generator costs three times as much, and every pattern asks
+        if keyword in lower:
+            return True
+    return False
+
+
+@lru_cache(maxsize=256)
+def has_digit(text: str) -> bool:
+    """Tell whether a figure stands in a text."""
+    return _DIGIT.search(text) is not None
+
+
+@lru_cache(maxsize=256)
+def words_of(text: str) -> frozenset[str]:
+    """Give the words of a text in small letters."""
+    return frozenset(WORD.findall(lowered(text)))
+
+
+def alternatives_of(pattern: str) -> list[str]:
+    """Split a pattern at the bars that stand in no group and no class."""
+    parts, depth, start = [], 0, 0
+    in_class = escaped = False
+    for place, letter in enumerate(pattern):
+        if escaped:
+            escaped = False
+        elif letter == "\\":
+            escaped = True
+        elif in_class:
+            in_class = letter != "]"
+        elif letter == "[":
+            in_class = True
+        elif letter in "()":
+            depth += 1 if letter == "(" else -1
+        elif letter == "|" and depth == 0:
+            parts.append(pattern[start:place])
+            start = place + 1
+    return [*parts, pattern[start:]]
+
+
+_GROUP = re.compile(r"\((?:\?:)?")
+
+
+def beginnings(pattern: str) -> set[str]:
+    """Give the letters that an alternative may begin with, at most LETTERS of them; `""` where it may be anything."""
+    if opening := _GROUP.match(pattern):
+        end = _closing(pattern)
+        if pattern[end + 1 : end + 2] in ("?", "*", "{") or pattern[opening.end() :].startswith("?"):
+            return {""}
+        rest = beginnings(pattern[end + 1 :])
+        inner = {b for part in alternatives_of(pattern[opening.end() : end]) for b in beginnings(part)}
+        # what ends before LETTERS may be the whole of a short alternative: the rest decides what follows
+        return {b if len(b) == LETTERS or b == "" else (b + r)[:LETTERS] for b in inner for r in rest}
+    literal = re.match(r"[a-z0-9 ]*", pattern)
+    assert literal is not None, "an empty run matches everywhere"
+    run, after = literal[0], pattern[literal.end() : literal.end() + 1]
+    run = run[:-1] if after in ("?", "*", "{") and after else run
+    word = run.partition(" ")[0]
+    return {word[:LETTERS] if len(word) >= LETTERS or (not after and " " not in run) else word}
+
+
+def _closing(pattern: str) -> int:
+    depth, in_class = 0, False
+    for place, letter in enumerate(pattern):
+        if pattern[place - 1 : place] == "\\":
+            continue
+        if in_class:
+            in_class = letter != "]"
+        elif letter == "[":
+            in_class = True
+        elif letter == "(":
+            depth += 1
+        elif letter == ")":
+            depth -= 1
+            if depth == 0:
+                return place
+    raise ValueError(f"a group of {pattern!r} is never closed")
+
+
+class WordScanner:
+    """Find what `\\b(?:one|another|...)(?!\\w)` finds, first alternatives first, without trying each at every place."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._branches = [
+            (number, part, beginnings(part))
+            for number, pattern in enumerate(patterns)
+            for part in alternatives_of(pattern)
+        ]
+        self._joined_once = lru_cache(maxsize=None)(self._joined)
+        self._of_word = lru_cache(maxsize=65536)(self._compiled)
+
+    def scan(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
+        """Give (place of the pattern among all, match), from left to right, none inside of another."""
+        end = 0
+        for word in WORD.finditer(text):
+            if word.start() < end:
+                continue
+            pattern = self._of_word(word[0].lower())
+            if pattern is not None and (match := pattern.match(text, word.start())):
+                group = match.lastgroup
+                assert group is not None, "each branch is named"
+                end = match.end()
+                yield int(group[1:]), match
+
+    def _compiled(self, word: str) -> re.Pattern[str] | None:
+        wanted = tuple(k for k, (_, _, starts) in enumerate(self._branches) if any(map(word.startswith, starts)))
+        return self._joined_once(wanted) if wanted else None
+
+    def _joined(self, wanted: tuple[int, ...]) -> re.Pattern[str]:
+        parts = []
+        numbers = dict.fromkeys(self._branches[k][0] for k in wanted)
+        for number in numbers:
+            inner = "|".join(self._branches[k][1] for k in wanted if self._branches[k][0] == number)
+            parts.append(rf"(?P<k{number}>\b(?:{inner})(?!\w))")
+        return re.compile("|".join(parts), re.IGNORECASE)

@@ -1,0 +1,82 @@
+"""Find the mentions of a question's options in an answer: whole words, the longest name first.
+
+A name is a row of words; the marks between two of them may differ, and figures match number words. A pattern compiled
+for each question costs more than all the rest of the reading, so names are looked up word by word. Names in Chinese or
+Japanese have no edges between words: a text in those scripts is searched by a pattern.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+
+from music_flamingo.scoring.normalise import FIGURES
+
+WITHOUT_EDGES = re.compile(r"[㐀-鿿぀-ヿ가-힯]")
+_WORD = re.compile(r"[\w#/]+")
+_FIGURE_NAMES = {figure: name for name, figure in FIGURES.items()}
+
+
+class Mentions:
+    """The names of options, and the places that they stand for."""
+
+    def __init__(self, by_words: Mapping[str, int]) -> None:
+        self._by_words = by_words
+        self._names = sorted(filter(None, by_words), key=len, reverse=True)
+        self._by_first: dict[str, list[tuple[list[str], int]]] = {}
+        for name in self._names:
+            words = name.split()
+            self._by_first.setdefault(words[0], []).append((words, by_words[name]))
+        self._without_edges = [name.split()[0] for name in self._names if WITHOUT_EDGES.search(name)]
+
+    def replaced(self, text: str, mark: str) -> str:
+        """The text, in lower case, with every mention replaced by `mark` with the option's place in it."""
+        low = _loose(text)
+        if not self._names:
+            return text
+        if self._without_edges and any(word in low for word in self._without_edges):
+            return self._pattern.sub(lambda m: mark.format(self._by_words[self._name_of(m.group())]), low)
+        return self._by_word(low, mark)
+
+    def _by_word(self, low: str, mark: str) -> str:
+        tokens = list(_WORD.finditer(low))
+        words = [FIGURES.get(t.group(), t.group()) for t in tokens]
+        parts, end, at = [], 0, 0
+        while at < len(tokens):
+            found = self._at(words, tokens, at, low)
+            if found is None:
+                at += 1
+                continue
+            length, place = found
+            parts += [low[end : tokens[at].start()], mark.format(place)]
+            end, at = tokens[at + length - 1].end(), at + length
+        return "".join([*parts, low[end:]])
+
+    def _at(self, words: list[str], tokens: list[re.Match[str]], at: int, low: str) -> tuple[int, int] | None:
+        """(number of words, place) of the longest name that begins at a word."""
+        for name, place in self._by_first.get(words[at], ()):
+            last = at + len(name) - 1
+            if words[at : last + 1] == name and "\n" not in low[tokens[at].end() : tokens[last].start()]:
+                return len(name), place
+        return None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile("|".join(_bounded(name) for name in self._names))
+
+    def _name_of(self, found: str) -> str:
+        return " ".join(FIGURES.get(word, word) for word in _WORD.findall(found))
+
+
+def _loose(plain: str) -> str:
+    """Lower case with hyphens opened, punctuation kept: it ends clauses."""
+    return re.sub(r"(?<=\w)-(?=\w)", " ", plain).replace("♯", "#").replace("♭", "b").casefold()
+
+
+def _bounded(name: str) -> str:
+    """A pattern of an option's words: marks between them may differ; Chinese needs no edge of a word."""
+    inner = r"[^\w#/\n]+".join(_figure(word) for word in name.split())
+    return inner if WITHOUT_EDGES.search(name) else rf"(?<![\w#/]){inner}(?![\w#/])"
+
+
+def _figure(word: str) -> str:
+    return rf"(?:{word}|{_FIGURE_NAMES[word]})" if word in _FIGURE_NAMES else re.escape(word)
