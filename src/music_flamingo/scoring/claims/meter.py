@@ -106,6 +106,8 @@ def _claim(match: re.Match[str], text: str, beats: tuple[int, ...]) -> SpokenCla
     def test(facts: Facts) -> Held:
         if facts.beats is None:
             return NOT_MEASURED
+        if facts.beats.beats_per_bar is None:
+            return NOT_MEASURED
         return facts.beats.beats_per_bar in beats, f"{facts.beats.beats_per_bar} beats to the bar measured"
 
     return SpokenClaim("meter", match.group(0), test, is_denied(text, *match.span()))

@@ -186,6 +186,8 @@ def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hed
         if facts.tempo is None:
             return NOT_MEASURED
         bpm, fact = facts.tempo.bpm, f"{facts.tempo.bpm:.1f} BPM measured"
+        if facts.tempo.also_bpm and abs(low / facts.tempo.also_bpm - 1) < abs(low / bpm - 1):
+            bpm = facts.tempo.also_bpm
         if over:
             return bpm > low - BPM_TOLERANCE, fact
         if under:
@@ -205,7 +207,10 @@ def _of_class(name: str, place: int, start: int, end: int, text: str) -> SpokenC
     def test(facts: Facts) -> Held:
         if facts.tempo is None:
             return NOT_MEASURED
-        bpm = facts.tempo.bpm
-        return low * (1 - BORDER) <= bpm <= high * (1 + BORDER), f"{bpm:.1f} BPM measured"
+        bpm, also = facts.tempo.bpm, facts.tempo.also_bpm
+        inside = [low * (1 - BORDER) <= level <= high * (1 + BORDER) for level in (bpm, also) if level]
+        if len(set(inside)) > 1:
+            return NOT_MEASURED  # fast at one level, slow at the other
+        return inside[0], f"{bpm:.1f} BPM measured"
 
     return SpokenClaim("tempo", text[start:end], test, is_denied(text, place, end))
