@@ -8,8 +8,9 @@ from support.listening import RATE_HZ, heard_well, make_release, tone
 from music_flamingo.core.errors import UserError
 from music_flamingo.records.facts import Withheld
 from music_flamingo.serving.bundle import TrainedQuestion
-from music_flamingo.serving.client import EndpointAnswer, ask, notes_on
+from music_flamingo.serving.client import EndpointAnswer, ask
 from music_flamingo.serving.measured_answer import measured_answer
+from music_flamingo.serving.notes import notes_on
 
 TRAINED = [
     TrainedQuestion(family="mode", question="Is this piece in a major or a minor key?"),

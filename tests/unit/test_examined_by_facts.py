@@ -14,7 +14,7 @@ from music_flamingo.evaluation.card import model_card
 from music_flamingo.evaluation.gate import ReleaseGate
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
 from music_flamingo.records import Prediction, Sound, Withheld
-from music_flamingo.serving.client import notes_on
+from music_flamingo.serving.notes import notes_on
 from music_flamingo.stages.evaluate import STAGE
 from music_flamingo.stages.release import judged
 

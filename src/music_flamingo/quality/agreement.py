@@ -204,7 +204,23 @@ def _holds_its_notes(held: str) -> Callable[[Example, Facts], bool]:
     )
 
 
+def _plays(example: Example, facts: Facts) -> bool:
+    names = [i.name for i in facts.instruments.labels] if facts.instruments else []
+    return example.answer in names
+
+
+def _is_sung(example: Example, facts: Facts) -> bool:
+    return facts.voice is not None and (example.answer == "yes") == (facts.voice.present and facts.voice.sings)
+
+
+def _in_style(example: Example, facts: Facts) -> bool:
+    return facts.genre is not None and example.answer in [g.name for g in facts.genre.labels]
+
+
 OPEN_FAMILIES: dict[str, OpenFamily] = {
+    "instrument": OpenFamily(("instruments",), _plays),
+    "singing": OpenFamily(("voice",), _is_sung),
+    "genre": OpenFamily(("genre",), _in_style),
     "bpm": OpenFamily(("tempo",), _near(lambda f: f.tempo.bpm if f.tempo else None, BPM_TOLERANCE)),
     "tempo_term": OpenFamily(("tempo",)),
     "bar_count": OpenFamily(("beats",), _counts(lambda f: len(f.beats.downbeats_s) if f.beats else 0)),

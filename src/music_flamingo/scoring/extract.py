@@ -5,6 +5,7 @@ around them but white space. A plain sentence without any tag is an answer too (
 """
 
 import re
+from typing import Literal
 
 THINK, END_THINK, ANSWER, END_ANSWER = TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
@@ -24,6 +25,13 @@ def has_full_form(text: str) -> bool:
         return False
     before, thinking, between, answer, after = words
     return bool(thinking and answer) and not (before or between or after)
+
+
+def form_of(text: str) -> Literal["think_answer", "plain", "broken"]:
+    """Name the form of an output: both blocks, no tag at all, or tags that are not the full form."""
+    if has_full_form(text):
+        return "think_answer"
+    return "broken" if _TAG.search(text) else "plain"
 
 
 def split_thinking(text: str) -> tuple[str | None, str | None]:

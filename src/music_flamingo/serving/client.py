@@ -8,14 +8,13 @@ from music_flamingo.audio.decode import BadAudioError
 from music_flamingo.core.chat import audio_part
 from music_flamingo.core.errors import UserError
 from music_flamingo.scoring.extract import split_thinking
-from music_flamingo.scoring.normalise import normalise_answer
 from music_flamingo.serving.bundle import TrainedQuestion, open_release
 from music_flamingo.serving.measured_answer import measured_answer
 from music_flamingo.serving.measuring import Measure
+from music_flamingo.serving.notes import UNTRAINED, notes_on
 from music_flamingo.serving.uploads import SUFFIXES, UPLOAD_LIMITS, decode_file
 
 TIMEOUT_S = 300.0
-UNTRAINED = "the model was not trained on this question"
 MAX_UPLOAD_BYTES = 18 * 2**20
 """Larger files are sent as the 16 kHz copy that the model hears: base64 grows by a third, the limit is 25 MiB."""
 
@@ -71,19 +70,6 @@ def ask(
     except BadAudioError as error:
         raise UserError(f"{audio} cannot be measured: {error}") from error
     return replace(answer, measured=measured_answer(question, facts))
-
-
-def notes_on(question: str, status: str, trained: list[TrainedQuestion]) -> tuple[str, ...]:
-    """What to tell beside the answer: a model never evaluated, a question that it never learned."""
-    notes = []
-    if status == "unevaluated":
-        notes.append("this model was never evaluated: its source knows no truth to ask against.")
-    if status == "examined_by_facts":
-        notes.append("this model was held against what tools measured, never against a truth.")
-    if normalise_answer(question) not in {normalise_answer(t.question or "") for t in trained}:
-        known = "; ".join(f"{t.family} ({t.question or 'in several wordings'})" for t in trained) or "none"
-        notes.append(f"{UNTRAINED}, so the model's answer is a guess. It was trained on: {known}")
-    return tuple(notes)
 
 
 def _ask_here(audio: Path, question: str, release: Path) -> EndpointAnswer:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from tokenizers.decoders import DecodeStream
 
-from music_flamingo.scoring.extract import ANSWER, END_ANSWER, END_THINK, THINK
+from music_flamingo.scoring.extract import TAGS, THINK
 
 Kind = Literal["reasoning", "content"]
 
@@ -58,46 +58,48 @@ class Detokenizer:
 
 
 class Parts:
-    """Sorts words into thinking and answer by their tags. Words in no tags, and in tags out of place, are content."""
+    """Sorts words into thinking and answer by their tags, which are in neither.
 
-    def __init__(self) -> None:
+    After `<think>` words are thinking, after any other tag the answer, whatever the order: no tag reaches a reader.
+    """
+
+    def __init__(self, is_tagged: bool = True) -> None:
+        """`is_tagged`: False for words that a schema holds, in which a tag is text like any other."""
         self._kind: Kind = "content"
-        self._tags = [THINK, END_THINK, ANSWER, END_ANSWER]
+        self._tags = TAGS if is_tagged else ()
         self._held = ""
-        self._begun = False
+        self._last, self._gap = "", False
 
     def add(self, text: str) -> list[TextDelta]:
-        """The next tag in order opens or closes a part; nothing else does."""
+        """The words that are certain by now."""
         text, pieces = self._held + text, []
-        while self._tags and (at := text.find(self._tags[0])) >= 0 and self._in_place(text[:at]):
-            pieces.append(TextDelta(self._kind, text[:at]))
-            text = text[at + len(self._tags[0]) :]
-            self._kind = "reasoning" if self._tags.pop(0) == THINK else "content"
-            self._begun = True
-        held = _overlap(text, self._tags[0]) if self._tags else 0
+        while found := [(at, tag) for tag in self._tags if (at := text.find(tag)) >= 0]:
+            at, tag = min(found)
+            pieces.append(self._piece(text[:at]))
+            text = text[at + len(tag) :]
+            self._kind, self._gap = ("reasoning" if tag == THINK else "content"), self._last.strip() != ""
+        held = max((_overlap(text, tag) for tag in self._tags), default=0)
         self._held = text[len(text) - held :]
-        pieces.append(TextDelta(self._kind, text[: len(text) - held]))
-        return self._told(pieces)
+        pieces.append(self._piece(text[: len(text) - held]))
+        return [piece for piece in pieces if piece.text]
 
     def end(self) -> list[TextDelta]:
         """Flush what is held back at the end of generation."""
         held, self._held = self._held, ""
-        return self._told([TextDelta(self._kind, held)])
+        return [self._piece(held)] if held else []
 
-    def _in_place(self, before: str) -> bool:
-        """The first tag stands at the very beginning, or the words have no form at all."""
-        return self._begun or not before.strip()
-
-    def _told(self, pieces: list[TextDelta]) -> list[TextDelta]:
-        told = [piece for piece in pieces if piece.text]
-        if told and not self._begun and any(piece.text.strip() for piece in told):
-            self._tags = []  # it began without a tag: what follows is plain words
-        return told
+    def _piece(self, text: str) -> TextDelta:
+        """Give words; those of the answer that a tag out of place parts from the ones before have a space between."""
+        if self._kind == "content" and text:
+            if text.strip():
+                text, self._gap = (f" {text}" if self._gap and not text[0].isspace() else text), False
+            self._last = text[-1]
+        return TextDelta(self._kind, text)
 
 
-def split(text: str) -> tuple[str | None, str]:
+def split(text: str, is_tagged: bool = True) -> tuple[str | None, str]:
     """(thinking, answer) of a whole text, by the rule of `Parts`. Thinking is None where there was none."""
-    parts = Parts()
+    parts = Parts(is_tagged)
     pieces = [*parts.add(text), *parts.end()]
     thinking = "".join(piece.text for piece in pieces if piece.kind == "reasoning")
     return thinking.strip() or None, "".join(piece.text for piece in pieces if piece.kind == "content").strip()

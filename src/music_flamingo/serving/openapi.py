@@ -1,7 +1,7 @@
 """OpenAPI schema for routes that parse their own bodies, with every status and without closed routes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -95,9 +95,13 @@ class Listened(_Part):
     text: str
     """All that the model said, tags and all."""
     answer: str | None
+    form: Literal["think_answer", "plain", "broken"]
+    """`broken`: tags that are not one thinking and one answer; they are left out of `content`."""
     listened_s: list[float] = Field(min_length=2, max_length=2)
     duration_s: float
     window_rule: str
+    notes: list[str]
+    """What a reader must know to judge the answer."""
 
 
 class CompletionSchema(_Part):

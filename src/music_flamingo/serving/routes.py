@@ -19,14 +19,24 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from music_flamingo.serving.access import Access, Guard
-from music_flamingo.serving.chat import ChatRequest, Head, chunks, completion, parse_chat, question_of, require_model
-from music_flamingo.serving.engine import Engine
+from music_flamingo.serving.chat import (
+    ChatRequest,
+    Head,
+    chunks,
+    completion,
+    parse_chat,
+    question_of,
+    question_text,
+    require_model,
+)
+from music_flamingo.serving.engine import Before, Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.fetching import Fetch
 from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.listening_routes import AudioBody, listening_router
 from music_flamingo.serving.measuring import Measurer
 from music_flamingo.serving.metrics import ERRORS
+from music_flamingo.serving.notes import notes_on
 from music_flamingo.serving.openapi import CompletionSchema, ModelList, TensorResponse, answers, describe, reads
 from music_flamingo.serving.page_guard import PageGuard
 from music_flamingo.serving.predictor import Instances, predictions
@@ -108,13 +118,17 @@ async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
         request = await asyncio.to_thread(_request_of, engine, fetch, asked)
         head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
         told = measured(engine.stream(request, in_pieces=asked.stream), request.recording, started_s)
+        notes = notes_on(question_text(asked), engine.info.status, engine.info.questions)
         if not asked.stream:
             heard = await _unless_gone(sent, last(told))
-            return JSONResponse(completion(head, heard, request.recording)) if heard else Response(status_code=499)
+            if heard is None:
+                return Response(status_code=499)
+            is_tagged = request.constraint is None
+            return JSONResponse(completion(head, heard, request.recording, notes, is_tagged))
         usage = asked.stream_options is not None and asked.stream_options.include_usage
         # what goes wrong before the first word still gets its own status
         begun = await first_then_rest(told)
-        events = chunks(head, begun, request.recording, usage)
+        events = chunks(head, begun, request.recording, usage, notes)
         return _HeldStream(events, held.pop_all())
 
 
@@ -129,6 +143,7 @@ def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -> Prep
         asked.stop_words,
         asked.response_format,
         asked.think,
+        Before(question.earlier, question.sound_at, question.system),
     )
 
 

@@ -55,8 +55,11 @@ class GenerationJob:
     """False: the first words and the whole are told, and what is between them is not."""
     left: bool = False
     """The client went away."""
-    _parts: Parts = field(default_factory=Parts)
+    _parts: Parts = field(init=False)
     _begun: bool = False
+
+    def __post_init__(self) -> None:
+        self._parts = Parts(is_tagged=self.request.constraint is None)
 
     def begin(self, tokenizer) -> tuple[DecodingRow, Detokenizer]:
         """Make the request's decoding row and its detokenizer."""

@@ -61,7 +61,7 @@ def _both_halves(facts: SongFacts) -> list[Reference]:
 
 def _louder_half(facts: SongFacts) -> list[WrittenQuestion]:
     answer = _louder(facts)
-    if answer is None:
+    if answer is None or facts.dynamics_trend == "steady":
         return []
     wording = "Which half is louder: first half, second half or both alike?"
     rationale = f"From the beginning to the end the loudness is {facts.dynamics_trend}."
@@ -120,15 +120,13 @@ def _outer_keys(facts: SongFacts) -> list[WrittenQuestion]:
 
 def _sections(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     letters, sections = form_letters(facts.sections), facts.sections
-    if len(sections) > MOST_SECTIONS:
+    if not 1 < len(sections) <= MOST_SECTIONS or len(set(letters)) == 1:
         return []
     shown = [stretch(s.start_s, s.end_s, letter) for letter, s in zip(letters, sections, strict=True)]
     form = " ".join(letters)
     wording = rng.choice(("How many sections does the piece have?", "Of how many sections is the music made?"))
     starts = ", ".join(seconds(s.start_s) for s in sections)
     questions = [asked("section_count", "count", wording, str(len(sections)), f"Sections begin at {starts}.", shown)]
-    if len(sections) < 2:
-        return questions
     because = f"Sections that sound alike share a letter, which gives {form}."
     questions.append(asked("form", "multiple_choice", "Which letters describe the form?", form, because, shown))
     if len(sections) > 2:

@@ -25,7 +25,10 @@ def parts_of(chunks: list[str]) -> tuple[str, str]:
         ("<think>cut o", "cut o", ""),
         ("<think>a</think><answer>b", "a", "b"),
         ("plain words", None, "plain words"),
-        ("words <think>a</think><answer>b</answer>", None, "words <think>a</think><answer>b</answer>"),
+        ("words <think>a</think><answer>b</answer>", "a", "words b"),
+        ("s play.</think><answer>yes", None, "s play. yes"),
+        ("<answer>yes</answer><answer>no</answer>", None, "yes no"),
+        ("<think>a<answer>b</answer>", "a", "b"),
         ("a < b and <thin air", None, "a < b and <thin air"),
         ("<think>a <b> </thinker></think><answer>c</answer>", "a <b> </thinker>", "c"),
         ("", None, ""),
@@ -33,6 +36,11 @@ def parts_of(chunks: list[str]) -> tuple[str, str]:
 )
 def test_thinking_and_answer_are_told_apart(text, thinking, answer):
     assert split(text) == (thinking, answer)
+
+
+def test_words_that_a_schema_holds_keep_what_looks_like_a_tag():
+    text = '{"said": "<think>a</think>"}'
+    assert split(text, is_tagged=False) == (None, text)
 
 
 @given(st.lists(st.sampled_from([*"ab <>/", "<think>", "</think>", "<answer>", "</answer>", "thin", "ans"])), st.data())
