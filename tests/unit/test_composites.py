@@ -9,7 +9,7 @@ from music_flamingo.quality.agreement import answer_agrees, rests_on
 from music_flamingo.quality.checks import Limits, Song, reason_against
 from music_flamingo.quality.steps import OptionProbabilities, StepLimits
 from music_flamingo.reasoning.writing import Manner, Topic, evidence_for, write_chain
-from music_flamingo.records import Example
+from music_flamingo.records import Example, Withheld, trusted
 from music_flamingo.scoring.families import (
     COMPOSITES,
     FAMILIES,
@@ -102,11 +102,10 @@ def test_validation_keeps_them_and_rejects_an_answer_that_does_not_follow():
     assert not answer_agrees(reworded, songs.make_facts())
 
 
-def test_a_doubtful_fact_of_one_part_is_enough_to_reject():
-    tempo = songs.make_facts().tempo.model_copy(update={"confidence": 0.1})
-    doubtful = songs.make_facts(tempo=tempo)
-    with_tempo = [e for e in COMPOSITE if "tempo_class" in evidence_of(e.family, e.question)]
-    assert with_tempo and {validated(e, doubtful) for e in with_tempo} == {"low_confidence"}
+def test_what_is_not_trusted_of_one_part_leaves_no_question_about_it():
+    withheld = [Withheld(fact="tempo", reason="unsure")]
+    left = [e for e in examples(trusted(songs.make_facts(withheld=withheld))) if e.family in COMPOSITES]
+    assert left and not [e for e in left if "tempo_class" in evidence_of(e.family, e.question)]
 
 
 def test_the_same_parts_in_another_order_are_a_duplicate():

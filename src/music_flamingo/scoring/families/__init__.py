@@ -39,7 +39,15 @@ OPEN_NAMES = (
     *("vocal_sustain", "dynamics_trend", "dynamic_range", "key", "relative_key", "key_relation", "first_chord"),
     *("last_chord", "chord_at_time", "num_chords", "roman_numeral", "cadence", "modal_mixture", "harmonic_rhythm"),
     *("lyrics_first_words", "lyrics_line_count", "lyrics_line_start", "lyrics_last_word", "louder_half"),
-    *("busier_half", "same_outer_chords", "section_count", "form", "opening_returns", "longest_section"),
+    *(
+        "busier_half",
+        "leading_half",
+        "same_outer_chords",
+        "section_count",
+        "form",
+        "opening_returns",
+        "longest_section",
+    ),
 )
 """Families of questions without a closed set of answers."""
 OTHER = "other"
