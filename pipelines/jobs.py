@@ -46,8 +46,14 @@ def job_for(
             "environment": store_variables(("CHECKPOINT_STORE",)),
             "secrets": _secrets() if os.environ.get("CHECKPOINT_STORE") else {},
             "timeout_s": timeout_s,
+            "queue": queue(),
         }
     )
+
+
+def queue() -> str | None:
+    """The LocalQueue of Kueue that jobs and steps wait in, by KUEUE_QUEUE; None where there is no Kueue."""
+    return os.environ.get("KUEUE_QUEUE") or None
 
 
 def store_variables(also: tuple[str, ...] = ()) -> dict[str, str]:

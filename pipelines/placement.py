@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
-from music_flamingo.cluster.jobs import JobSettings
+from music_flamingo.cluster.jobs import QUEUE_LABEL, JobSettings
 from music_flamingo.core.errors import UserError
-from pipelines.jobs import BY_JOB, hand_over, job_for, store_secret, store_variables
+from pipelines.jobs import BY_JOB, hand_over, job_for, queue, store_secret, store_variables
 from pipelines.parameters import default_assumptions, default_params, default_profile
 
 TEACHER_CACHE_PATH = "/teacher-cache"
@@ -132,6 +132,8 @@ def place(task: PipelineTask) -> PipelineTask:
     task.set_caching_options(wanted.is_pure)
     kubernetes.set_timeout(task, wanted.timeout_s)
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+    if waits_in := queue():
+        kubernetes.add_pod_label(task, label_key=QUEUE_LABEL, label_value=waits_in)
     if wanted.gpus:
         _on_gpus(task, wanted)
     if wanted.asks_teachers:

@@ -20,6 +20,8 @@ import yaml
 from manifests.validation.schemas import CORE, SCHEMAS
 
 CORE_KINDS = (
+    "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy",
+    "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding",
     *("v1 " + kind for kind in ("ConfigMap", "LimitRange", "Namespace", "PersistentVolume", "PersistentVolumeClaim")),
     *("v1 " + kind for kind in ("Pod", "ResourceQuota", "Secret", "Service", "ServiceAccount")),
     *("apps/v1 " + kind for kind in ("Deployment", "StatefulSet")),

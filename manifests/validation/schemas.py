@@ -37,6 +37,11 @@ def known() -> list[tuple[str, str]]:
     return sorted(_table())
 
 
+def schema_of(kind: str) -> dict[str, Any]:
+    """The schema of a kind, of whichever version is here. Raises KeyError for one that is not."""
+    return {name: schema for (_, name), schema in _table().items()}[kind]
+
+
 def _lines(error: jsonschema.ValidationError) -> Iterator[str]:
     """One line a wrong place; of alternatives the one that came closest."""
     if error.context:

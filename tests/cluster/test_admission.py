@@ -1,8 +1,4 @@
-"""Every pod that a pipeline, a job or a predictor makes is admitted by the namespace that the manifests make.
-
-Steps' pods are built as Kubeflow Pipelines 2.17 does: Argo's helpers without resources, KFP's launcher with its own,
-and the step's container with what the compiled pipeline says of it.
-"""
+"""Every pod that a pipeline, a job or a predictor makes is admitted by the namespace that the manifests make."""
 
 import copy
 import os
@@ -11,20 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from support.emulated_cluster import settings
 
-from manifests.validation.admission import refusals
 from manifests.validation.pods import pods_of, predictors
 from manifests.validation.render import RenderError, command, overlays, render
 from manifests.validation.restricted import restricted
-from music_flamingo.cluster.jobs import JobSettings, StageJob, named
+from music_flamingo.cluster.admission import refusals
+from music_flamingo.cluster.jobs import StageJob, named
 from music_flamingo.cluster.kinds import kind_of
-from music_flamingo.cluster.steps import JOB_VARIABLE
+from music_flamingo.cluster.workload import Workload, job_pod, read_workload
 from pipelines.placement import HARDWARE
 
 ROOT = Path(__file__).resolve().parents[2]
-LAUNCHER = {"requests": {"cpu": "100m"}, "limits": {"cpu": "500m", "memory": "128Mi"}}
 DRIVER = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "64Mi"}}
 PROFILES = {"": {}, "h200": {}, "paper": {"JOB_CLAIM": "music-flamingo-runs"}}
 """Of each placement one: placement.py gives all profiles without HARDWARE the same."""
@@ -43,8 +37,8 @@ def namespaces():
 
 
 @pytest.fixture(scope="module")
-def executors(tmp_path_factory):
-    """Profile -> step -> the container of the compiled pipeline."""
+def workloads(tmp_path_factory):
+    """Profile -> what its compiled pipeline makes."""
     found = {}
     for profile, words in PROFILES.items():
         folder = tmp_path_factory.mktemp("compiled")
@@ -52,54 +46,40 @@ def executors(tmp_path_factory):
         script += "compile_for(sys.argv[1] or None, Path(sys.argv[2]))"
         arguments = [sys.executable, "-c", script, profile, str(folder)]
         subprocess.run(arguments, cwd=ROOT, env={**os.environ, **words}, check=True)
-        spec = next(iter(yaml.safe_load_all((folder / "music-flamingo.yaml").read_text())))
-        found[profile] = {n: e["container"] for n, e in spec["deploymentSpec"]["executors"].items() if "container" in e}
+        found[profile] = read_workload(folder / "music-flamingo.yaml")
     return found
 
 
-def step_pod(container: dict) -> dict:
-    said = container["resources"]
-    names = {"resourceCpuRequest": "cpu", "resourceMemoryRequest": "memory"}
-    requests = {names[key]: value for key, value in said.items() if key in names}
-    names = {"resourceCpuLimit": "cpu", "resourceMemoryLimit": "memory"}
-    limits = {names[key]: value for key, value in said.items() if key in names}
-    if accelerator := said.get("accelerator"):
-        limits[accelerator["resourceType"]] = accelerator["resourceCount"]
-    helpers = [{"name": "init"}, {"name": "kfp-launcher", "resources": LAUNCHER}]
-    main = {"name": "main", "resources": {"requests": requests, "limits": limits}}
-    return {"initContainers": helpers, "containers": [{"name": "wait"}, main]}
-
-
-def refused_steps(executors: dict, namespace: list) -> dict[str, list[str]]:
-    found = {name: refusals(step_pod(container), namespace) for name, container in executors.items()}
+def refused_steps(workload: Workload, namespace: list) -> dict[str, list[str]]:
+    found = {step.name: refusals(step.pod, namespace) for step in workload.steps}
     return {name: lines for name, lines in found.items() if lines}
 
 
 @pytest.mark.parametrize("overlay", NAMES)
-def test_no_step_of_any_profile_is_refused(namespaces, executors, overlay):
+def test_no_step_of_any_profile_is_refused(namespaces, workloads, overlay):
     for profile in PROFILES:
         if profile in HARDWARE and overlay in ON_PROCESSORS:
             continue
-        assert len(executors[profile]) > 15
-        assert refused_steps(executors[profile], namespaces[overlay]) == {}, profile
+        assert len(workloads[profile].steps) > 15
+        assert refused_steps(workloads[profile], namespaces[overlay]) == {}, profile
     assert (
         refusals({"containers": [{"name": "wait"}, {"name": "main", "resources": DRIVER}]}, namespaces[overlay]) == []
     )
 
 
-def test_a_default_limit_below_what_steps_ask_for_refuses_them_by_name(namespaces, executors):
+def test_a_default_limit_below_what_steps_ask_for_refuses_them_by_name(namespaces, workloads):
     namespace = copy.deepcopy(namespaces["kind"])
     limits = next(r for r in namespace if r["kind"] == "LimitRange")["spec"]["limits"]
     limits[0]["default"]["cpu"] = "1"
-    refused = refused_steps(executors[""], namespace)
-    assert {"exec-ingest", "exec-sft", "exec-grpo"} <= set(refused)
-    assert "exec-configure" not in refused
-    assert refused["exec-sft"] == ["main: requests.cpu 2: must be less than or equal to limit of 1"]
+    refused = refused_steps(workloads[""], namespace)
+    assert {"ingest", "sft", "grpo"} <= set(refused)
+    assert "configure" not in refused
+    assert refused["sft"] == ["main: requests.cpu 2: must be less than or equal to limit of 1"]
 
 
-def test_steps_on_gpus_do_not_fit_a_namespace_without_them(namespaces, executors):
-    refused = refused_steps(executors["h200"], namespaces["kind"])
-    assert "quota requests.nvidia.com/gpu: the pod wants 1, the namespace has 0" in refused["exec-sft"]
+def test_steps_on_gpus_do_not_fit_a_namespace_without_them(namespaces, workloads):
+    refused = refused_steps(workloads["h200"], namespaces["kind"])
+    assert "quota requests.nvidia.com/gpu: the pod wants 1, the namespace has 0" in refused["sft"]
 
 
 def test_a_quota_of_limits_refuses_a_container_that_says_none():
@@ -110,20 +90,16 @@ def test_a_quota_of_limits_refuses_a_container_that_says_none():
 
 
 @pytest.mark.parametrize("kind", ["pytorchjob", "trainjob"])
-def test_the_pods_of_every_job_are_admitted(namespaces, executors, kind):
-    jobs = [e for c in executors["paper"].values() for e in c.get("env", []) if e["name"] == JOB_VARIABLE]
+def test_the_pods_of_every_job_are_admitted(namespaces, workloads, kind):
+    jobs = workloads["paper"].jobs
     assert len(jobs) == 3
-    for entry in jobs:
-        asked = JobSettings.model_validate_json(entry["value"]).model_copy(update={"kind": kind})
+    for settled in jobs.values():
+        asked = settled.model_copy(update={"kind": kind})
         work = StageJob("sft", "r", ())
         job = named(kind_of(asked).render(asked, work), work, "music-flamingo", None)
-        resources = job["spec"].get("trainer", {}).get("resourcesPerNode")
         for pods in pods_of(job):
             assert list(restricted(pods)) == []
-            pod = copy.deepcopy(dict(pods.spec))
-            if resources:
-                pod["containers"][0]["resources"] = resources
-            assert refusals(pod, namespaces["production"]) == []
+        assert refusals(job_pod(asked), namespaces["production"]) == []
 
 
 def test_a_job_that_no_node_of_the_quota_could_hold_is_refused(namespaces):

@@ -2,15 +2,13 @@
 
 import copy
 import json
-import threading
 import time
-from pathlib import Path
 
 import pytest
-import yaml
 from kubernetes import client
 from kubernetes.client.rest import ApiException
 from support.emulated_cluster import NAMESPACE
+from support.emulated_kserve import PATH, KServe, served, the_service
 from support.rights import granted
 
 from manifests.validation import violations
@@ -20,9 +18,8 @@ from music_flamingo.cluster.deploy import (
     CanaryGate,
     Deployment,
     RolledBackError,
-    canary,
-    with_release,
 )
+from music_flamingo.cluster.predictors import canary, with_release
 from music_flamingo.cluster.scraping import through_api
 from music_flamingo.cluster.watching import Patience
 from music_flamingo.core.errors import UserError
@@ -30,20 +27,9 @@ from music_flamingo.core.errors import UserError
 pytest_plugins = ("support.emulated_cluster",)
 pytestmark = pytest.mark.timeout(60)
 
-ROOT = Path(__file__).resolve().parents[2]
-PATH = ("serving.kserve.io", "v1beta1", NAMESPACE, "inferenceservices")
 SHA, OTHER = "ab" * 32, "cd" * 32
 URI = "s3://models/releases/abab"
 GATE = CanaryGate(hold_s=0.2, min_requests=20, patience_s=2.0, max_error_rate=0.05, max_p95_s=1.0, ready_within_s=3.0)
-
-
-def the_service() -> dict:
-    """As the manifests have it."""
-    texts = (path.read_text() for path in sorted((ROOT / "manifests/base").glob("*.yaml")))
-    resources = (r for text in texts for r in yaml.safe_load_all(text))
-    service = next(r for r in resources if r["kind"] == "InferenceService")
-    service["metadata"]["namespace"] = NAMESPACE
-    return service
 
 
 def with_container() -> dict:
@@ -56,75 +42,11 @@ def with_container() -> dict:
     }
 
 
-class KServe:
-    """Brings canaries up, and counts what their pods would."""
-
-    def __init__(self, cluster, serves: bool = True) -> None:
-        self.cluster, self.halt, self.history = cluster, threading.Event(), []
-        self.comes_up, self.error_share, self.seconds, self.traffic = True, 0.0, 0.3, 40
-        self.answered = self.failed = 0
-        self.metrics_of = lambda: self.metrics().encode()
-        ready = {"conditions": [{"type": "Ready", "status": "True"}]} if serves else {}
-        cluster.custom.create_namespaced_custom_object(*PATH, the_service() | {"status": ready})
-        self.thread = threading.Thread(target=self._reconcile, daemon=True)
-        self.thread.start()
-
-    def _reconcile(self) -> None:
-        shown = None
-        while not self.halt.wait(0.02):
-            service = self.service()
-            if self.comes_up and served(service) and not service["status"].get("conditions"):
-                self._say(conditions=[{"type": "Ready", "status": "True"}])
-            entries = service["spec"].get("canary") or []
-            share = entries[0]["trafficPercent"] if entries else None
-            if entries and share != (self.history[-1] if self.history else None):
-                self.history.append(share)
-            if entries and self.comes_up:
-                name = entries[0]["predictor"]["name"]
-                status = [{"name": name, "ready": True, "trafficPercent": share}]
-                if status != shown:
-                    shown = status
-                    self._say(canaryStatuses=status)
-                    self._pod(name)
-                self.answered += self.traffic
-                self.failed += round(self.traffic * self.error_share)
-
-    def _say(self, **status) -> None:
-        self.cluster.custom.patch_namespaced_custom_object(*PATH, "music-flamingo", {"status": status})
-
-    def _pod(self, canary_name: str) -> None:
-        service = f"music-flamingo-{canary_name}-predictor"
-        pod = f"{service}-0"
-        if pod in self.cluster.logs:
-            return
-        self.cluster.logs[pod] = None
-        metadata = {"name": pod, "namespace": NAMESPACE, "uid": pod, "labels": {"app": f"isvc.{service}"}}
-        body = {"metadata": metadata, "spec": {"containers": []}, "status": {"phase": "Running"}}
-        self.cluster.core.create_namespaced_pod(NAMESPACE, body)
-        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics"
-        self.cluster.kmock["get", path] << (lambda: self.metrics_of())
-
-    def metrics(self) -> str:
-        name, fast = "music_flamingo_request_seconds", self.answered if self.seconds <= 0.5 else 0
-        return (
-            f"# TYPE {name} histogram\n"
-            f'{name}_bucket{{le="0.5"}} {fast}\n{name}_bucket{{le="10.0"}} {self.answered}\n'
-            f'{name}_bucket{{le="+Inf"}} {self.answered}\n{name}_count {self.answered}\n{name}_sum 1\n'
-            f"# TYPE music_flamingo_errors counter\n"
-            f'music_flamingo_errors_total{{reason="internal_error"}} {self.failed}\n'
-            f'music_flamingo_errors_total{{reason="invalid_request"}} 900\n'
-        )
-
-    def service(self) -> dict:
-        return self.cluster.custom.get_namespaced_custom_object(*PATH, "music-flamingo")
-
-
 @pytest.fixture
 def kserve(cluster):
     emulated = KServe(cluster)
     yield emulated
-    emulated.halt.set()
-    emulated.thread.join(5)
+    emulated.stop()
     assert cluster.rights_used() <= granted("music-flamingo-deployer")
 
 
@@ -133,20 +55,12 @@ def empty(cluster):
     """As the manifests leave a cluster: no release was ever published."""
     emulated = KServe(cluster, serves=False)
     yield emulated
-    emulated.halt.set()
-    emulated.thread.join(5)
+    emulated.stop()
 
 
 def deployment(cluster, gate: CanaryGate = GATE) -> Deployment:
     patience = Patience(watch_s=1, pause_s=0.05, forbidden_s=0.3)
     return Deployment(cluster.api, NAMESPACE, "music-flamingo", gate, through_api(cluster.api, NAMESPACE), patience)
-
-
-def served(service: dict) -> str | None:
-    predictor = service["spec"]["predictor"]
-    main = predictor["model"] if "model" in predictor else predictor["containers"][0]
-    env = {e["name"]: e["value"] for e in main.get("env", []) if "value" in e}
-    return env.get("RELEASE_SHA256")
 
 
 def test_a_good_release_gets_10_50_and_100_percent_and_then_the_place(cluster, kserve):

@@ -11,6 +11,7 @@ import yaml
 from manifests.validation import violations
 from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings, StageJob, named
 from music_flamingo.cluster.kinds import kind_of
+from music_flamingo.cluster.workload import read_workload
 from music_flamingo.core.params import load_params
 from music_flamingo.runs.workspace import profile_path
 from pipelines.jobs import BY_JOB
@@ -85,3 +86,15 @@ def test_the_steps_of_a_profile_start_as_many_processes_as_its_parameters_share_
         stage = params[step]
         batch = stage["prompts_per_step"] * stage["num_generations"] if step == "grpo" else stage["batch_size"]
         assert batch % (ranks * stage["optimiser"]["accumulation"]) == 0, step
+
+
+def test_jobs_and_steps_carry_the_queue_that_they_wait_in(tmp_path):
+    words = {"PROFILE": "paper", "JOB_CLAIM": "music-flamingo-runs", "KUEUE_QUEUE": "music"}
+    script = "from pathlib import Path; from pipelines.submit import compile_for; "
+    script += f"compile_for('paper', Path({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={**os.environ, **words}, check=True)
+    package = tmp_path / "music-flamingo.yaml"
+    assert {job.queue for job in read_workload(package).jobs.values()} == {"music"}
+    _, platform = yaml.safe_load_all(package.read_text())
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
+    assert all(e["podMetadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "music" for e in executors)

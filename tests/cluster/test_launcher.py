@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from kubernetes.client.rest import ApiException
+from support.emulated_cluster import KINDS as EMULATED
 from support.emulated_cluster import NAMESPACE, Running, container_status, evict, fail, hang, settings, succeed
 from support.rights import granted
 
@@ -456,3 +457,37 @@ def test_changes_that_an_api_in_trouble_refuses_are_made_again(cluster, launch):
     cluster.fates = [evict(), succeed()]
     launch().run(WORK)
     assert len(cluster.starts) == 2
+
+
+def suspended(cluster, running) -> None:
+    """Kueue's webhook has suspended it at its creation; it says Running of a start whose pods it takes away."""
+    part = {"runPolicy": {"suspend": True}} if running.plural == "pytorchjobs" else {"suspend": True}
+    group, version = EMULATED[running.plural]
+    cluster.custom.patch_namespaced_custom_object(
+        group, version, NAMESPACE, running.plural, running.name, {"spec": part}
+    )
+
+
+@each_kind
+def test_a_job_that_waits_in_a_queue_of_kueue_is_suspended_and_not_running(cluster, launch, caplog, kind):
+    caplog.set_level("INFO")
+    cluster.fates = [suspended]
+    launcher = launch(kind, queue="music", timeout_s=2)
+    with pytest.raises(JobFailedError, match=r"It waited: in the queue music of Kueue"):
+        launcher.run(WORK)
+    assert "suspended, in the queue music of Kueue" in caplog.text
+
+
+@each_kind
+def test_a_queue_is_a_label_of_the_job_and_no_part_of_its_name(launch, kind):
+    with_queue, without = launch(kind, queue="music"), launch(kind)
+    job = named(with_queue.kind.render(with_queue.settings, WORK), WORK, NAMESPACE, None)
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "music"
+    assert job["metadata"]["name"] == name_of(without)
+
+
+def test_a_job_that_kueue_takes_back_is_not_running_any_more(launch):
+    kind = launch().kind
+    running = {"conditions": [{"type": "Running", "status": "True"}]}
+    assert kind.condition({"spec": {"runPolicy": {"suspend": True}}, "status": running}).phase == "suspended"
+    assert kind.condition({"spec": {"runPolicy": {"suspend": False}}, "status": running}).phase == "running"

@@ -9,7 +9,7 @@ from support.emulated_cluster import settings
 
 from music_flamingo.cluster.jobs import StageJob, named
 from music_flamingo.cluster.kinds import kind_of
-from music_flamingo.cluster.naming import resource_name
+from music_flamingo.cluster.naming import joined, resource_name
 from music_flamingo.core.errors import UserError
 from pipelines import __main__ as compiling
 
@@ -50,3 +50,9 @@ def test_a_job_of_a_run_with_a_strange_id_has_a_name_too():
     asked = settings()
     work = StageJob("sft", "__Run.1__", ())
     assert TAKEN.fullmatch(named(kind_of(asked).render(asked, work), work, "music", None)["metadata"]["name"])
+
+
+def test_a_service_whose_predictor_could_not_be_named_is_refused_before_anything_is_changed():
+    assert joined("music-flamingo", "r-abababab", "predictor") == "music-flamingo-r-abababab-predictor"
+    with pytest.raises(UserError, match="shorten x"):
+        joined("x" * 50, "r-abababab", "predictor")

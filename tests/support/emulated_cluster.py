@@ -17,8 +17,10 @@ import kmock
 import pytest
 from kubernetes import client
 
+from music_flamingo.cluster.api import client_of
 from music_flamingo.cluster.jobs import JobSettings
 from support import rights
+from support.shaky_api import Phase, ShakyApi
 
 NAMESPACE = "music"
 KINDS = {"pytorchjobs": ("kubeflow.org", "v1"), "trainjobs": ("trainer.kubeflow.org", "v1alpha1")}
@@ -60,6 +62,7 @@ class EmulatedCluster:
         self.watches = 0
         self.log_requests: list[dict[str, str]] = []
         self._uid = 0
+        self._shaky: list[ShakyApi] = []
         self._halt = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._loop_thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -73,12 +76,29 @@ class EmulatedCluster:
         self.custom, self.core = client.CustomObjectsApi(own), client.CoreV1Api(own)
         self._operator.start()
 
+    def behind(self, phases: list[Phase], seed: int = 0) -> ShakyApi:
+        """From now on `api` reaches this cluster through a server that follows a schedule."""
+        shaky = ShakyApi(self.url, phases, seed)
+        self.api = shaky.api = client_of(client.Configuration(host=self._on_loop(shaky.start())))
+        self._shaky.append(shaky)
+        return shaky
+
     def stop(self) -> None:
         self._halt.set()
         self._operator.join(5)
+        for shaky in self._shaky:
+            self._on_loop(shaky.stop())
         self._on_loop(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._loop_thread.join(5)
+
+    def objects(self) -> list[tuple[Any, Any]]:
+        """What there is, by (resource, namespace, name): read from any thread while the server changes it."""
+        while True:
+            try:
+                return list(self.kmock.objects.items())
+            except RuntimeError:
+                time.sleep(0)
 
     def rights_used(self) -> set[rights.Right]:
         """By what is tested."""
@@ -111,7 +131,7 @@ class EmulatedCluster:
 
     def _list_pods(self, request: Any) -> dict[str, Any]:
         wanted = dict(part.split("=") for part in request.params.get("labelSelector", "").split(",") if part)
-        pods = [o.raw for (r, _, _), o in self.kmock.objects.items() if r.plural == "pods" and not o.deleted]
+        pods = [o.raw for (r, _, _), o in self.objects() if r.plural == "pods" and not o.deleted]
         found = [p for p in pods if wanted.items() <= p["metadata"].get("labels", {}).items()]
         return {"metadata": {"resourceVersion": "1"}, "items": found}
 
@@ -138,7 +158,7 @@ class EmulatedCluster:
         return self._lines(request, self.logs[pod])
 
     def _has_pod(self, name: str) -> bool:
-        found = list(self.kmock.objects.items())
+        found = self.objects()
         return any(r.plural == "pods" and n == name and not o.deleted for (r, _, n), o in found)
 
     async def _lines(self, request: Any, log: PodLog) -> AsyncIterator[bytes]:
@@ -147,7 +167,7 @@ class EmulatedCluster:
         yield b""
         index = 0
         while True:
-            ended = log.ended
+            ended = log.ended or "follow" not in request.params
             for came, line in log.lines[index:]:
                 index += 1
                 if came < start:
@@ -166,7 +186,7 @@ class EmulatedCluster:
         """Sees new starts of jobs and gives each its fate, in threads of their own."""
         handled: set[tuple[str, str, str]] = set()
         while not self._halt.wait(TICK_S):
-            for (resource, _, name), job in list(self.kmock.objects.items()):
+            for (resource, _, name), job in self.objects():
                 if resource.plural not in KINDS:
                     continue
                 if job.deleted:
@@ -182,7 +202,7 @@ class EmulatedCluster:
 
     def _collect(self, name: str) -> None:
         """Pods go with their job."""
-        for (resource, _, pod), found in list(self.kmock.objects.items()):
+        for (resource, _, pod), found in self.objects():
             if resource.plural == "pods" and pod.startswith(f"{name}-") and not found.deleted:
                 self.core.delete_namespaced_pod(pod, NAMESPACE)
                 self.logs[pod].ended = True
@@ -273,14 +293,8 @@ def fail(exit_code: int, message: str = "", reason: str = "Error", *lines: str) 
 
 
 def container_status(**state: Any) -> dict[str, Any]:
-    return {
-        "name": "pytorch",
-        "image": "train",
-        "imageID": "",
-        "ready": False,
-        "restartCount": 0,
-        "state": state,
-    }
+    always = {"name": "pytorch", "image": "train", "imageID": "", "ready": False, "restartCount": 0}
+    return {**always, "state": state}
 
 
 def evict(*lines: str) -> Fate:

@@ -128,6 +128,7 @@ def test_texts_options_and_references_have_near_misses(example, expected):
         ("last_chord", "Am", False),
         ("roman_numeral", "bVI", False),
         ("louder_half", "first half", False),
+        ("leading_half", "no", True),
         ("dynamics_trend", "falling", False),
         ("drums", "no", False),
         ("meter", "triple", False),

@@ -49,6 +49,28 @@ def add_to(commands: Commands) -> None:
     cost.add_argument("--price-gpu", type=float, default=0.0)
     cost.add_argument("--timings", type=Path, help="a run's data/_timing: how long each stage takes")
 
+    doctor = add_command(
+        commands,
+        "doctor",
+        _doctor,
+        "say what a cluster lacks for a profile before anything is submitted, each with the line that mends it",
+        "mf doctor --profile smoke --namespace music-flamingo",
+    )
+    parameter_options(doctor)
+    doctor.add_argument("--namespace", default=None, help="default: the pod's own, or NAMESPACE of the environment")
+    doctor.add_argument("--account", default="music-flamingo-runner", help="service account of the steps")
+
+    drill = add_command(
+        commands,
+        "drill",
+        _drill,
+        "take a worker away from a running training job, as a pre-emption would, and say what that cost",
+        "mf drill --namespace music-flamingo",
+    )
+    drill.add_argument("--namespace", default=None, help="default: the pod's own, or NAMESPACE of the environment")
+    drill.add_argument("--job", help="its name, where several run")
+    drill.add_argument("--within-s", type=float, default=1800.0, help="it has to train again by then (default: 1800)")
+
     publish = add_command(
         commands,
         "publish",
@@ -86,7 +108,8 @@ def add_to(commands: Commands) -> None:
     deploy.add_argument("--registry", metavar="URL", help="register the version in Kubeflow's model registry")
 
 
-def _submit(arguments: argparse.Namespace) -> int:
+def _compiled_for(arguments: argparse.Namespace) -> tuple[Path, str | None, str]:
+    """(where the pipelines lie, profile, the profile's name); they can be imported from now on."""
     import sys
 
     from music_flamingo.core.errors import UserError
@@ -95,12 +118,47 @@ def _submit(arguments: argparse.Namespace) -> int:
     # the pipelines are no part of the package: they lie in the checkout, or in share/ where pip put them
     home = repository()
     sys.path.insert(0, str(home))
+    if len(arguments.profile) > 1:
+        command = arguments.command
+        raise UserError(
+            f"mf {command} takes one --profile: a pipeline is compiled for one. Lay others over it by --set."
+        )
+    profile = arguments.profile[0] if arguments.profile else None
+    return home, profile, Path(profile).stem if profile else "default"
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from music_flamingo.cluster.api import connect, own_namespace
+    from music_flamingo.cluster.doctor import Patient
+    from music_flamingo.cluster.looking import Looking
+    from music_flamingo.cluster.workload import read_workload
+
+    home, profile, name = _compiled_for(arguments)
+    from pipelines.submit import compile_for
+
+    looking = Looking(connect())
+    workload = read_workload(compile_for(profile, home / "build" / "pipelines" / name))
+    patient = Patient(looking, arguments.namespace or own_namespace(), workload, arguments.account)
+    missing = 0
+    for finding in patient.findings():
+        print(finding.line(), flush=True)
+        missing += finding.state == "missing"
+    return 1 if missing else 0
+
+
+def _drill(arguments: argparse.Namespace) -> int:
+    from music_flamingo.cluster.api import connect, own_namespace
+    from music_flamingo.cluster.drill import Drill
+
+    drill = Drill(connect(), arguments.namespace or own_namespace(), arguments.within_s)
+    print(drill.run(arguments.job).line())
+    return 0
+
+
+def _submit(arguments: argparse.Namespace) -> int:
+    home, profile, name = _compiled_for(arguments)
     from pipelines import outline, submit
 
-    if len(arguments.profile) > 1:
-        raise UserError("mf submit takes one --profile: a pipeline is compiled for one. Lay others over it with --set.")
-    profile = arguments.profile[0] if arguments.profile else None
-    name = Path(profile).stem if profile else "default"
     request = submit.Request(
         params=resolved(arguments),
         profile=profile,

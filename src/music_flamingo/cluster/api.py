@@ -14,6 +14,8 @@ NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 CONFLICT, GONE, NOT_FOUND = 409, 410, 404
 UNAUTHORIZED = 401
 FORBIDDEN = (401, 403)
+IN_TROUBLE = (429, 500, 502, 503, 504)
+"""What passes by itself."""
 
 
 def connect() -> client.ApiClient:
@@ -21,16 +23,23 @@ def connect() -> client.ApiClient:
 
     Raises UserError where neither is there.
     """
+    configuration = client.Configuration()
     try:
         if os.environ.get("KUBERNETES_SERVICE_HOST"):
-            config.load_incluster_config()
+            config.load_incluster_config(client_configuration=configuration)
         else:
-            config.load_kube_config()
+            config.load_kube_config(client_configuration=configuration)
     except ConfigException as error:
         raise UserError(
             f"no cluster to talk to: {error}. Set KUBECONFIG to a file that `kubectl` works with, or run inside a pod."
         ) from error
-    return client.ApiClient()
+    return client_of(configuration)
+
+
+def client_of(configuration: client.Configuration) -> client.ApiClient:
+    """A client that asks once: the HTTP library's own three retries come without a pause, and ours follow anyway."""
+    configuration.retries = False
+    return client.ApiClient(configuration)
 
 
 def own_namespace() -> str:
@@ -46,6 +55,10 @@ def in_words(error: ApiException, doing: str) -> UserError:
         remedy = "The API does not know who asks: renew the token or the credentials of KUBECONFIG."
     elif error.status in FORBIDDEN:
         remedy = "Give the service account this right (manifests/base has the roles)."
+    elif error.status in IN_TROUBLE:
+        return UserError(
+            f"the API stays in trouble at {doing}: {error.status} {error.reason}: {message(error)} Try later."
+        )
     elif error.status == NOT_FOUND:
         remedy = "Install the operator that defines this kind, or mend the namespace."
     else:

@@ -7,7 +7,6 @@ takes the place at once: nobody's requests could judge it. The release's digest 
 what serves refuses another: what was verified here is what serves.
 """
 
-import copy
 import json
 import logging
 import math
@@ -18,9 +17,21 @@ from typing import Any
 
 from kubernetes import client
 from kubernetes.client.rest import ApiException
+from urllib3.exceptions import HTTPError
 
 from music_flamingo.cluster.api import in_words
 from music_flamingo.cluster.metrics import Counters, MetricsInterval
+from music_flamingo.cluster.naming import joined
+from music_flamingo.cluster.predictors import (
+    SCALING,
+    canary,
+    digest_of,
+    in_place_of,
+    is_ready,
+    never_served,
+    restorable,
+    with_release,
+)
 from music_flamingo.cluster.watching import Patience, Place, Resource, follow, insist, may, read
 from music_flamingo.core.errors import UserError
 
@@ -33,15 +44,7 @@ PREVIOUS = "music-flamingo/previous-predictor"
 """Annotation: the predictor before the last promotion, for `mf deploy --rollback`."""
 WAITED_AS = "music-flamingo/waited-as"
 """Annotation while the first release comes up: the predictor to leave, where it does not."""
-PIN = "RELEASE_SHA256"
-"""Variable of the pods: the only release that they serve; any, where it is empty."""
-BEFORE = "before"
-"""Name of a predictor that had none, when it is brought back."""
-CONTAINER = "kserve-container"
-MODEL_PATH = "/mnt/models"
 LOGS = "`kubectl logs` of its pod says why"
-SCALING = ("maxReplicas", "scaleMetric", "scaleMetricType", "scaleTarget", "autoScaling")
-"""What KServe does not take of a canary."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,12 @@ class Deployment:
     def roll_out(self, uri: str, sha256: str) -> None:
         """Give the service to the release step by step. Raises RolledBackError when a gate closes."""
         service = self._service()
-        if _digest_of(service["spec"]["predictor"]) == sha256:
+        if digest_of(service["spec"]["predictor"]) == sha256:
             self._finish(service)
             return
         predictor = with_release(service["spec"]["predictor"], uri, sha256)
-        if _never_served(service):
+        joined(self.name, predictor["name"], "predictor")
+        if never_served(service):
             self._begin(service, predictor)
         else:
             self._take_over(service, predictor, self.gate.shares)
@@ -120,7 +124,7 @@ class Deployment:
         if not kept:
             raise UserError(f"{self.name} has no release to go back to: it was not promoted by `mf deploy`.")
         # pods of the earlier release have to come up beside before they can take over
-        self._take_over(service, _named(json.loads(kept)), (100,), gated=False)
+        self._take_over(service, restorable(json.loads(kept)), (100,), gated=False)
 
     def _take_over(self, service: Resource, predictor: Resource, shares: tuple[int, ...], gated: bool = True) -> None:
         try:
@@ -142,7 +146,7 @@ class Deployment:
         was = service["spec"]["predictor"]
         log.info("%s: nothing serves yet; %s takes the place at once", self.name, predictor["name"])
         kept = {WAITED_AS: json.dumps(was, sort_keys=True)}
-        self._patch({"metadata": {"annotations": kept}, "spec": {"predictor": _in_place_of(was, predictor)}})
+        self._patch({"metadata": {"annotations": kept}, "spec": {"predictor": in_place_of(was, predictor)}})
         self._settle(predictor, was)
 
     def _settle(self, predictor: Resource, was: Resource) -> None:
@@ -151,7 +155,7 @@ class Deployment:
         try:
             self._until_ready()
         except (Exception, KeyboardInterrupt) as error:
-            self._withdraw({**done, "spec": {"predictor": _in_place_of(predictor, was)}})
+            self._withdraw({**done, "spec": {"predictor": in_place_of(predictor, was)}})
             raise RolledBackError(f"{error or 'Interrupted.'} {self.name} waits for a release, as before.") from error
         self._patch(done)
         log.info("%s: %s serves", self.name, predictor["name"])
@@ -159,7 +163,7 @@ class Deployment:
     def _until_ready(self) -> None:
         deadline = self.now() + self.gate.ready_within_s
         for found in follow(self.api, self._place, self.name, deadline, self.patience, self.now):
-            if _is_ready(found or {}):
+            if is_ready(found or {}):
                 return
         raise UserError(f"the release was not ready within {self.gate.ready_within_s:g} s: {LOGS}.")
 
@@ -177,7 +181,7 @@ class Deployment:
 
     def _hold(self, predictor: Resource, share: int) -> None:
         """Watch the canary at a share. Raises UserError when its gate closes."""
-        service = f"{self.name}-{predictor['name']}-predictor"
+        service = joined(self.name, predictor["name"], "predictor")
         before, start = self._measured(service), self.now()
         while True:
             self.sleep(self._between_s)
@@ -214,23 +218,37 @@ class Deployment:
         return min(self.gate.hold_s / 10, 15.0)
 
     def _promote(self, service: Resource, predictor: Resource) -> None:
-        """The canary's pods become the predictor's: same name, same template, so nothing restarts."""
+        """The canary's pods become the predictor's: same name, same template, so nothing restarts.
+
+        Ctrl-C does not stop it half way, a second one does: UserError with the way to finish.
+        """
         was = service["spec"]["predictor"]
         scaling = {k: was[k] for k in (*SCALING, "minReplicas") if k in was}
-        self._patch(
-            {
-                "metadata": {"annotations": {PREVIOUS: json.dumps(was, sort_keys=True)}},
-                "spec": {"predictor": _in_place_of(was, {**predictor, **scaling}), "canary": None},
-            }
-        )
+        body = {
+            "metadata": {"annotations": {PREVIOUS: json.dumps(was, sort_keys=True)}},
+            "spec": {"predictor": in_place_of(was, {**predictor, **scaling}), "canary": None},
+        }
+        left = f"{predictor['name']} passed its gate and has not taken the place yet; the same `mf deploy` finishes it."
+        for is_last in (False, True):
+            try:
+                self._until_done(body, left)
+                break
+            except KeyboardInterrupt as error:
+                if is_last:
+                    raise UserError(f"Interrupted: {left}") from error
+                log.warning("%s: the release has passed its gate; its promotion is finished first", self.name)
         log.info("%s: %s serves alone", self.name, predictor["name"])
 
     def _service(self) -> Resource:
         try:
-            found = lambda: read(self.api, self._place, self.name)  # noqa: E731
+            found = lambda: read(self.api, self._place, self.name, self.patience)  # noqa: E731
             service = insist(found, self.patience, self._may("get"))
         except ApiException as error:
             raise in_words(error, f"reading {self.name}") from error
+        except HTTPError as error:
+            raise UserError(
+                f"the API does not answer ({type(error).__name__}): see where KUBECONFIG points."
+            ) from error
         if service is None:
             raise UserError(
                 f"there is no InferenceService {self.name} in {self.namespace}: apply the manifests first "
@@ -247,102 +265,38 @@ class Deployment:
 
     def _patch(self, body: Mapping[str, Any]) -> None:
         try:
-            patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
-            insist(lambda: patch(*self._place.path, self.name, body), self.patience, self._may("patch"))
+            insist(lambda: self._asked(body), self.patience, self._may("patch"))
         except ApiException as error:
             raise in_words(error, f"changing {self.name}") from error
+        except HTTPError as error:
+            raise UserError(f"the API does not answer to a change of {self.name} ({type(error).__name__}).") from error
+
+    def _asked(self, body: Mapping[str, Any]) -> None:
+        patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
+        patch(*self._place.path, self.name, body, _request_timeout=self.patience.timeout)
 
     def _withdraw(self, body: Mapping[str, Any]) -> None:
         """Change the service back, tried until it is done: nobody is left with a release that was not judged.
 
         Raises UserError, with the way, where Ctrl-C ends that or the API refuses the change itself.
         """
-        patience = replace(self.patience, insist_s=math.inf, forbidden_s=math.inf)
-        patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
+        left = f"{self.name} still has a release that nobody judged; take it away with `mf deploy --rollback`."
         try:
-            insist(lambda: patch(*self._place.path, self.name, body), patience)
-        except (ApiException, KeyboardInterrupt) as error:
-            why = in_words(error, f"changing {self.name} back") if isinstance(error, ApiException) else "Interrupted:"
-            raise UserError(
-                f"{why} {self.name} still has a release that nobody judged; take it away with `mf deploy --rollback`."
-            ) from error
+            self._until_done(body, left)
+        except KeyboardInterrupt as error:
+            raise UserError(f"Interrupted: {left}") from error
+
+    def _until_done(self, body: Mapping[str, Any], left: str) -> None:
+        """Change the service, whatever the API answers meanwhile; UserError, with what is left, where it refuses."""
+        patience = replace(self.patience, insist_s=math.inf, forbidden_s=math.inf)
+        try:
+            insist(lambda: self._asked(body), patience)
+        except ApiException as error:
+            raise UserError(f"{in_words(error, f'changing {self.name}')} {left}") from error
 
     def _may(self, verb: str) -> Callable[[str], bool]:
-        return lambda _: may(self.api, self._place, verb)
+        return lambda _: may(self.api, self._place, verb, self.patience)
 
     @property
     def _place(self) -> Place:
         return Place(GROUP, VERSION, PLURAL, self.namespace)
-
-
-def with_release(predictor: Resource, uri: str, sha256: str) -> Resource:
-    """The predictor, serving another release: under a name of its own, the release's digest pinned."""
-    changed = copy.deepcopy(predictor)
-    changed["name"] = f"r-{sha256[:8]}"
-    pinned = {PIN: sha256}
-    if "model" in changed:
-        # a canary's schema asks for the container's name, a predictor's does not
-        changed["model"] = {"name": CONTAINER, **changed["model"], "storageUri": uri}
-    else:
-        pinned["STORAGE_URI"] = uri
-        _clear_model_path(changed)
-    main = _main(changed)
-    main["env"] = [e for e in main.get("env", []) if e["name"] not in pinned]
-    main["env"] += [{"name": name, "value": value} for name, value in pinned.items()]
-    return changed
-
-
-def _main(predictor: Resource) -> Resource:
-    """What serves: a `model` by its serving runtime, or a container of the predictor's own."""
-    found: Resource = predictor["model"] if "model" in predictor else predictor["containers"][0]
-    return found
-
-
-def _clear_model_path(predictor: Resource) -> None:
-    """KServe mounts what STORAGE_URI names at /mnt/models: a volume claim there would be in its way."""
-    main = _main(predictor)
-    taken = {m["name"] for m in main.get("volumeMounts", []) if m["mountPath"] == MODEL_PATH}
-    main["volumeMounts"] = [m for m in main.get("volumeMounts", []) if m["name"] not in taken]
-    predictor["volumes"] = [v for v in predictor.get("volumes", []) if v["name"] not in taken]
-
-
-def canary(stable: Resource, predictor: Resource, share: int) -> Resource:
-    """An entry of `spec.canary`: as many pods as its share of the requests needs, one at least."""
-    replicas = max(1, math.ceil(stable.get("minReplicas", 1) * share / 100))
-    own = {k: v for k, v in predictor.items() if k not in SCALING}
-    return {"trafficPercent": share, "predictor": {**own, "minReplicas": replicas}}
-
-
-def _named(predictor: Resource) -> Resource:
-    """With the names that a canary has to have, and a pin of its own: KServe lays a canary over what serves."""
-    named = {"name": BEFORE, **copy.deepcopy(predictor)}
-    if "model" in named:
-        named["model"] = {"name": CONTAINER, **named["model"]}
-    if _digest_of(named) is None:
-        _main(named).setdefault("env", []).append({"name": PIN, "value": ""})
-    return named
-
-
-def _in_place_of(was: Resource, becomes: Resource) -> Resource:
-    """A merge patch from one to the other: what only the former has is taken away, at every depth."""
-    inner = {
-        k: _in_place_of(was[k], v) for k, v in becomes.items() if isinstance(v, dict) and isinstance(was.get(k), dict)
-    }
-    return {**{k: None for k in was if k not in becomes}, **becomes, **inner}
-
-
-def _never_served(service: Resource) -> bool:
-    """As the manifests leave it: no release was deployed into it, and it is not ready."""
-    return not _digest_of(service["spec"]["predictor"]) and not _is_ready(service)
-
-
-def _is_ready(service: Resource) -> bool:
-    """Whether KServe says so, of the resource as it is now."""
-    status, generation = service.get("status") or {}, service.get("metadata", {}).get("generation", 0)
-    seen = status.get("observedGeneration", generation) >= generation
-    return seen and any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
-
-
-def _digest_of(predictor: Resource) -> str | None:
-    env = _main(predictor).get("env", [])
-    return next((e.get("value") for e in env if e["name"] == PIN), None)

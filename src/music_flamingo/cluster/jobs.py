@@ -17,6 +17,8 @@ SHARED_PATH = "/shared"
 """Where the volume claim is mounted, in the step and in the job's pods."""
 NAME_LABEL = "app.kubernetes.io/name"
 STAGE_LABEL = "music-flamingo/stage"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""Kueue suspends what has it until the queue has room."""
 RESTARTS = "music-flamingo/restarts"
 """Annotation: how often the job was started anew. It outlives the step that watches."""
 SPEC_HASH = "music-flamingo/spec"
@@ -27,7 +29,7 @@ SPARE_S = 600
 """The job's own deadline is so much later than the launcher's, which says why it waited."""
 
 Resource = dict[str, Any]
-Phase = Literal["waiting", "running", "succeeded", "failed"]
+Phase = Literal["waiting", "suspended", "running", "succeeded", "failed"]
 
 
 class SecretValue(BaseModel):
@@ -67,7 +69,9 @@ class JobSettings(BaseModel):
     secrets: dict[str, SecretValue]
     """Variable -> where its value stands; the value itself is in no settings."""
     timeout_s: int = Field(gt=0)
-    """From the first submission to the end, restarts included."""
+    """From the first submission to the end, restarts and time in a queue included."""
+    queue: str | None = None
+    """LocalQueue of Kueue that the job waits in; none, where the cluster has no Kueue."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +127,17 @@ def named(job: Resource, work: StageJob, namespace: str, owner: Mapping[str, str
         **job.get("metadata", {}),
         "namespace": namespace,
         "name": f"mf-{prefix}-{spec_hash}",
-        "labels": {NAME_LABEL: "music-flamingo", STAGE_LABEL: work.stage},
+        "labels": {**job.get("metadata", {}).get("labels", {}), NAME_LABEL: "music-flamingo", STAGE_LABEL: work.stage},
         "annotations": {RESTARTS: "0", SPEC_HASH: spec_hash},
     }
     if owner:
         metadata["ownerReferences"] = [dict(owner)]
     return {**job, "metadata": metadata}
+
+
+def queued(settings: JobSettings) -> Resource:
+    """Metadata by which Kueue takes a job into its queue; empty without one."""
+    return {"labels": {QUEUE_LABEL: settings.queue}} if settings.queue else {}
 
 
 def container(settings: JobSettings, name: str, work: StageJob) -> Resource:

@@ -4,6 +4,8 @@ from music_flamingo.cluster.jobs import JobKind, JobSettings
 from music_flamingo.cluster.pytorchjob import PyTorchJobs
 from music_flamingo.cluster.trainjob import TrainJobs
 
+KINDS: tuple[JobKind, ...] = (PyTorchJobs(), TrainJobs())
+
 
 def kind_of(settings: JobSettings) -> JobKind:
     """The kind of job that these settings ask for."""

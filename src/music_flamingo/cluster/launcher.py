@@ -113,7 +113,7 @@ class Launcher:
         except ApiException as error:
             if error.status != CONFLICT:
                 raise in_words(error, f"creating {name}") from error
-        found = insist(lambda: read(self.api, self.place, name), self.patience, self._may("get"))
+        found = insist(lambda: read(self.api, self.place, name, self.patience), self.patience, self._may("get"))
         if found is None or found["metadata"].get("deletionTimestamp"):
             # an earlier step's job is on its way out
             self._replace(job, 0, self.now() + self.settings.timeout_s)
@@ -124,7 +124,7 @@ class Launcher:
 
     def _create(self, job: Resource) -> None:
         create = client.CustomObjectsApi(self.api).create_namespaced_custom_object
-        insist(lambda: create(*self.place.path, job), self.patience, self._may("create"))
+        insist(lambda: create(*self.place.path, job, **self._soon), self.patience, self._may("create"))
 
     def _adopt(self, name: str, job: Resource) -> None:
         """The job belongs to this step from now on: it must not go with the pod of the try before."""
@@ -134,7 +134,7 @@ class Launcher:
         body = {"metadata": {"ownerReferences": owners}}
         try:
             patch = client.CustomObjectsApi(self.api).patch_namespaced_custom_object
-            insist(lambda: patch(*self.place.path, name, body), self.patience, self._may("patch"))
+            insist(lambda: patch(*self.place.path, name, body, **self._soon), self.patience, self._may("patch"))
         except ApiException as error:
             raise in_words(error, f"adopting {name}") from error
 
@@ -147,7 +147,7 @@ class Launcher:
             condition = self.kind.condition(job)
             if condition.phase != phase:
                 phase = condition.phase
-                log.info("%s: %s", name, phase)
+                log.info("%s: %s", name, f"suspended, {self._queue}" if phase == "suspended" else phase)
             if phase == "succeeded":
                 return None
             if phase == "failed":
@@ -156,6 +156,7 @@ class Launcher:
                 reported = why
                 log.warning("%s waits: %s", name, why)
         reported = (phase != "running" and waiting_for(self._pods(name))) or reported
+        reported = self._queue if phase == "suspended" else reported
         self._delete(name)
         waited = f" It waited: {reported}" if reported else ""
         raise JobFailedError(
@@ -164,17 +165,27 @@ class Launcher:
         )
 
     def _judge(self, name: str, told: str) -> Verdict:
-        return verdict(self._pods(name), told)
+        """Why the job failed, by its pods: without them an eviction would count as a failure, a final one as another.
+
+        An API in trouble is asked again; one that stays so leaves the job's own words.
+        """
+        try:
+            return verdict(insist(lambda: self._listed(name), self.patience), told)
+        except (ApiException, HTTPError) as error:
+            log.warning("the pods of %s are not listed: %s", name, error)
+            return verdict([], told)
 
     def _pods(self, name: str) -> list[dict[str, Any]]:
+        """The job's pods; none while the API is in trouble."""
         try:
-            found = client.CoreV1Api(self.api).list_namespaced_pod(self.namespace, label_selector=self.kind.pods(name))
-        except ApiException as error:
-            # the job itself says whether it ended; its pods only say why
-            log.warning("the pods of %s are not listed: %s %s", name, error.status, error.reason)
+            return self._listed(name)
+        except (ApiException, HTTPError) as error:
+            log.debug("the pods of %s are not listed: %s", name, error)
             return []
-        except HTTPError:
-            return []
+
+    def _listed(self, name: str) -> list[dict[str, Any]]:
+        core = client.CoreV1Api(self.api)
+        found = core.list_namespaced_pod(self.namespace, label_selector=self.kind.pods(name), **self._soon)
         return [self.api.sanitize_for_serialization(pod) for pod in found.items]
 
     def _replace(self, job: Resource, restarts: int, deadline: float) -> None:
@@ -196,7 +207,7 @@ class Launcher:
     def _delete(self, name: str) -> None:
         try:
             delete = client.CustomObjectsApi(self.api).delete_namespaced_custom_object
-            gone = lambda: delete(*self.place.path, name, propagation_policy="Foreground")  # noqa: E731
+            gone = lambda: delete(*self.place.path, name, propagation_policy="Foreground", **self._soon)  # noqa: E731
             insist(gone, self.patience, self._may("delete"))
         except ApiException as error:
             if error.status != NOT_FOUND:
@@ -213,7 +224,15 @@ class Launcher:
         return f"The job {name} was deleted, what it saved stays."
 
     def _may(self, verb: str) -> Callable[[str], bool]:
-        return lambda _: may(self.api, self.place, verb)
+        return lambda _: may(self.api, self.place, verb, self.patience)
+
+    @property
+    def _queue(self) -> str:
+        return f"in the queue {self.settings.queue} of Kueue" if self.settings.queue else "by somebody"
+
+    @property
+    def _soon(self) -> dict[str, Any]:
+        return {"_request_timeout": self.patience.timeout}
 
     def _fail(self, name: str, ended: Verdict, restarts: int) -> NoReturn:
         tries = f" {restarts + 1} times" if restarts else ""
@@ -233,7 +252,7 @@ class Launcher:
             container=self.kind.container,
             kept=self.kept_log,
             show=self.show,
-            pause_s=self.patience.pause_s,
+            patience=self.patience,
         )
 
     @contextmanager
@@ -245,12 +264,16 @@ class Launcher:
             yield
         except (Cancelled, KeyboardInterrupt):
             log.warning("%s: cancelled; the job is deleted, what it saved stays", name)
-            self._delete(name)
+            log.info(self._leave(name))
             raise
         except JobFailedError:
             raise
         except (UserError, ApiException, HTTPError) as error:
             raise UserError(f"{error} {self._leave(name)}") from error
+        except Exception as error:
+            # a slip of ours is no reason to leave GPUs taken
+            error.add_note(self._leave(name))
+            raise
         finally:
             if main:
                 signal.signal(signal.SIGTERM, before)

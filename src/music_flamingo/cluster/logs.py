@@ -19,6 +19,7 @@ from kubernetes.client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
 from music_flamingo.cluster.api import NOT_FOUND
+from music_flamingo.cluster.watching import Patience, Retries
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Follower:
     container: str
     kept: Path
     show: Callable[[str], None]
-    pause_s: float
+    patience: Patience
     quiet_s: float = 120.0
     """A stream that says nothing for so long is opened again: the connection may be dead."""
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -73,61 +74,77 @@ class Follower:
     def _follow_all(self) -> None:
         self.kept.parent.mkdir(parents=True, exist_ok=True)
         with self.kept.open("a", encoding="utf-8") as file:
-            while True:
+            while not self._abandon.is_set():
                 stopping = self._stop.is_set()
-                for pod in self._pods():
+                pods = self._pods()
+                for pod in pods or ():
                     self._follow(pod, file)
-                if stopping:
+                # what is still to come after the job's end cannot be known from an API that does not list
+                if stopping and pods is not None:
                     return
-                self._stop.wait(self.pause_s)
+                (self._abandon if stopping else self._stop).wait(self.patience.pause_s)
 
-    def _pods(self) -> list[Any]:
-        """Started pods of rank 0 that were not followed to their end."""
+    def _pods(self) -> list[Any] | None:
+        """Started pods of rank 0 that were not followed to their end; None where the API does not say."""
+        core = client.CoreV1Api(self.api)
         try:
-            found = client.CoreV1Api(self.api).list_namespaced_pod(self.namespace, label_selector=self.selector).items
+            found = core.list_namespaced_pod(self.namespace, label_selector=self.selector, **self._soon).items
         except (ApiException, HTTPError) as error:
             log.debug("pods are not listed: %s", error)
-            return []
+            return None
         return [p for p in found if p.metadata.uid not in self._done and p.status.phase not in (None, "Pending")]
 
+    @property
+    def _soon(self) -> dict[str, Any]:
+        return {"_request_timeout": self.patience.timeout}
+
     def _follow(self, pod: Any, file: Any) -> None:
-        seen, last_came, last_stamp = LogTail(), time.monotonic(), False
-        while not self._abandon.is_set():
+        seen, last_came, ends, retries = LogTail(), time.monotonic(), 0, Retries(self.patience)
+        # an API server that shuts down ends a stream as a pod's end does: the end is believed the second time
+        while ends < 2 and not self._abandon.is_set():
             # judged before the stream is opened: what comes after an end is the whole rest
             ended = self._ended(pod)
-            since_s = math.ceil(time.monotonic() - last_came + OVERLAP_S) if last_stamp else None
-            known, rest = seen.again(), b""
+            since_s = math.ceil(time.monotonic() - last_came + OVERLAP_S) if seen.lines else None
+            known, rest, fresh = seen.again(), b"", 0
             try:
                 for chunk in self._stream(pod, since_s):
                     *whole, rest = (rest + chunk).split(b"\n")
-                    for line in whole:
-                        self._take(line, known, seen, file)
-                    last_came, last_stamp = time.monotonic(), bool(seen.lines)
+                    fresh += sum(self._take(line, known, seen, file) for line in whole)
+                    last_came = time.monotonic()
+                if ended and rest:
+                    fresh += self._take(rest, known, seen, file)
+                ends = ends + 1 if ended else 0
             except ApiException as error:
                 if error.status == NOT_FOUND:
                     break
                 log.debug("no log of %s: %s %s", pod.metadata.name, error.status, error.reason)
             except HTTPError as error:
                 log.debug("the log of %s broke off (%s); opened again", pod.metadata.name, type(error).__name__)
-                ended = False
-            if ended:
-                if rest:
-                    self._take(rest, known, seen, file)
-                break
-            # a stream that breaks off again and again is not asked for without a pause
-            time.sleep(min(self.pause_s, 1.0))
+            if fresh:
+                retries.succeeded("log")
+            if ends < 2:
+                self._pause(retries)
         self._done.add(pod.metadata.uid)
 
-    def _take(self, raw: bytes, known: Counter[str], seen: LogTail, file: Any) -> None:
+    def _pause(self, retries: Retries) -> None:
+        """Ever longer while the pod runs; short when the job has ended and little time is left."""
+        if self._stop.is_set():
+            self._abandon.wait(self.patience.pause_s)
+        else:
+            self._stop.wait(retries.next_pause_s())
+
+    def _take(self, raw: bytes, known: Counter[str], seen: LogTail, file: Any) -> bool:
+        """Show and keep a line; False for one that is known from before a break."""
         line = raw.decode(errors="replace")
         if known[line] > 0:
             known[line] -= 1
-            return
+            return False
         seen.lines.append(line)
         words = line.partition(" ")[2].rstrip("\r")
         file.write(words + "\n")
         file.flush()
         self.show(words)
+        return True
 
     def _ended(self, pod: Any) -> bool:
         now = self._now(pod)
@@ -136,7 +153,7 @@ class Follower:
     def _now(self, pod: Any) -> Any:
         """The pod that has this name now: another one, when the job was started anew; None when none has."""
         try:
-            return client.CoreV1Api(self.api).read_namespaced_pod(pod.metadata.name, self.namespace)
+            return client.CoreV1Api(self.api).read_namespaced_pod(pod.metadata.name, self.namespace, **self._soon)
         except ApiException as error:
             return None if error.status == NOT_FOUND else pod
         except HTTPError:

@@ -17,3 +17,11 @@ def resource_name(text: str, most: int = MOST) -> str:
     if not name:
         raise UserError(f"{text!r} gives no name of a resource: it needs a letter a to z or a digit.")
     return name
+
+
+def joined(*parts: str) -> str:
+    """A name that an operator makes of others, with hyphens. Raises UserError where it is longer than names may be."""
+    name = "-".join(parts)
+    if len(name) > MOST:
+        raise UserError(f"{name} has {len(name)} characters, and a name may have {MOST}: shorten {parts[0]}.")
+    return name

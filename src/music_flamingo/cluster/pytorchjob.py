@@ -12,6 +12,7 @@ from music_flamingo.cluster.jobs import (
     Resource,
     StageJob,
     container,
+    queued,
     volumes,
 )
 
@@ -49,6 +50,7 @@ class PyTorchJobs:
         return {
             "apiVersion": f"{self.group}/{self.version}",
             "kind": "PyTorchJob",
+            "metadata": queued(settings),
             "spec": {
                 "nprocPerNode": str(settings.processes_per_node),
                 "runPolicy": policy,
@@ -60,7 +62,11 @@ class PyTorchJobs:
         """Phase and message of the job's status."""
         conditions = (job.get("status") or {}).get("conditions") or []
         true = {c["type"]: str(c.get("message", "")) for c in conditions if c["status"] == "True"}
-        for kind, phase in (("Succeeded", "succeeded"), ("Failed", "failed"), ("Running", "running")):
+        ended = [("Succeeded", "succeeded"), ("Failed", "failed")]
+        # the operator may still say Running of a job whose pods Kueue has just taken away
+        if not true.keys() & dict(ended).keys() and job["spec"].get("runPolicy", {}).get("suspend"):
+            return Condition("suspended", true.get("Suspended", ""))
+        for kind, phase in (*ended, ("Running", "running")):
             if kind in true:
                 return Condition(phase, true[kind])  # type: ignore[arg-type]
         return Condition("waiting", " ".join(true.values()))

@@ -6,26 +6,26 @@ from kubernetes import client
 from kubernetes.client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from music_flamingo.cluster.api import in_words, message
+from music_flamingo.cluster.api import IN_TROUBLE, in_words, message
 from music_flamingo.cluster.metrics import NOTHING, Counters, from_prometheus, parse, prometheus
-from music_flamingo.cluster.watching import IN_TROUBLE
+from music_flamingo.cluster.watching import Patience
 from music_flamingo.core.errors import UserError
 
 PORT = 8080
 
 
-def through_api(api: client.ApiClient, namespace: str) -> Callable[[str], Counters]:
+def through_api(api: client.ApiClient, namespace: str, patience: Patience | None = None) -> Callable[[str], Counters]:
     """Reads `/metrics` of every running pod of a predictor (named by its Service) by the API's pod proxy."""
-    core = client.CoreV1Api(api)
+    core, soon = client.CoreV1Api(api), {"_request_timeout": (patience or Patience()).timeout}
 
     def measure(service: str) -> Counters:
         total = NOTHING
         try:
-            pods = core.list_namespaced_pod(namespace, label_selector=f"app=isvc.{service}").items
+            pods = core.list_namespaced_pod(namespace, label_selector=f"app=isvc.{service}", **soon).items
             for pod in pods:
                 if pod.status.phase == "Running":
                     name = f"{pod.metadata.name}:{PORT}"
-                    total += parse(core.connect_get_namespaced_pod_proxy_with_path(name, namespace, "metrics"))
+                    total += parse(core.connect_get_namespaced_pod_proxy_with_path(name, namespace, "metrics", **soon))
         except ApiException as error:
             if error.status in IN_TROUBLE:
                 raise UserError(

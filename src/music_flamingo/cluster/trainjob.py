@@ -17,6 +17,7 @@ from music_flamingo.cluster.jobs import (
     container,
     environment,
     mounts,
+    queued,
     volumes,
 )
 
@@ -41,6 +42,7 @@ class TrainJobs:
         return {
             "apiVersion": f"{self.group}/{self.version}",
             "kind": "TrainJob",
+            "metadata": queued(settings),
             "spec": {
                 "runtimeRef": {
                     "apiGroup": "trainer.kubeflow.org",
@@ -69,6 +71,8 @@ class TrainJobs:
             return Condition("succeeded", true["Complete"])
         if "Failed" in true:
             return Condition("failed", true["Failed"])
+        if job["spec"].get("suspend"):
+            return Condition("suspended", true.get("Suspended", ""))
         if any(part.get("ready", 0) for part in status.get("jobsStatus") or []):
             # not `active`: that counts pods which no node has taken yet
             return Condition("running", "")

@@ -14,13 +14,12 @@ from kubernetes import client, watch
 from kubernetes.client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from music_flamingo.cluster.api import FORBIDDEN, GONE, NOT_FOUND, UNAUTHORIZED, in_words
+from music_flamingo.cluster.api import FORBIDDEN, GONE, IN_TROUBLE, NOT_FOUND, UNAUTHORIZED, in_words
 
 log = logging.getLogger(__name__)
 
 Resource = dict[str, Any]
 T = TypeVar("T")
-IN_TROUBLE = (429, 500, 502, 503, 504)
 GOING_S = 5.0
 """A resource that is being deleted is looked at again after this time."""
 
@@ -53,14 +52,22 @@ class Patience:
     """A change that an API in trouble does not take is tried again for so long."""
     forbidden_s: float = 60.0
     """401 and 403 are final when they last so long: a server that has just started gives them to everybody."""
-    log_rest_s: float = 30.0
-    """How long the rest of a log may take to come after the job's end."""
+    answer_s: float = 30.0
+    """A request whose answer takes longer is given up: its connection may be dead without a word."""
+    log_rest_s: float = 90.0
+    """How long the rest of a log may take to come after the job's end: some requests without an answer included."""
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """For connecting and for each read, as the client takes it."""
+        return min(self.answer_s, 10.0), self.answer_s
 
 
-def read(api: client.ApiClient, place: Place, name: str) -> Resource | None:
+def read(api: client.ApiClient, place: Place, name: str, patience: Patience) -> Resource | None:
     """The resource, or None where there is none."""
     try:
-        found: Resource = client.CustomObjectsApi(api).get_namespaced_custom_object(*place.path, name)
+        get = client.CustomObjectsApi(api).get_namespaced_custom_object
+        found: Resource = get(*place.path, name, _request_timeout=patience.timeout)
     except ApiException as error:
         if error.status == NOT_FOUND:
             return None
@@ -100,12 +107,17 @@ class Retries:
 
     def pause(self, what: str, level: int = logging.WARNING) -> None:
         """Wait, longer from time to time."""
+        pause_s = self.next_pause_s()
+        log.log(level, "%s; asking again in %g s", what, pause_s)
+        time.sleep(pause_s)
+
+    def next_pause_s(self) -> float:
+        """The next pause, in seconds, twice as long as the one before."""
         self._pause_s = min(max(self._pause_s * 2, self.patience.pause_s), self.patience.longest_pause_s)
-        log.log(level, "%s; asking again in %g s", what, self._pause_s)
-        time.sleep(self._pause_s)
+        return self._pause_s
 
 
-def may(api: client.ApiClient, place: Place, verb: str) -> bool:
+def may(api: client.ApiClient, place: Place, verb: str, patience: Patience) -> bool:
     """Whether the API's own review (SelfSubjectAccessReview) gives us a verb on a kind; False where it does not say."""
     asked = {"group": place.group, "resource": place.plural, "namespace": place.namespace, "verb": verb}
     body = {
@@ -114,7 +126,9 @@ def may(api: client.ApiClient, place: Place, verb: str) -> bool:
         "spec": {"resourceAttributes": asked},
     }
     try:
-        answer = client.AuthorizationV1Api(api).create_self_subject_access_review(body)
+        answer = client.AuthorizationV1Api(api).create_self_subject_access_review(
+            body, _request_timeout=patience.timeout
+        )
     except (ApiException, HTTPError) as error:
         log.debug("the right to %s %s is not reviewed: %s", verb, place.plural, error)
         return False
@@ -152,7 +166,7 @@ def follow(
     while now() < deadline:
         verb = "get"
         try:
-            found = read(api, place, name)
+            found = read(api, place, name, patience)
             # a watch that may not be kept, or ends at once, is no reason to ask faster: reading alone resets no pause
             if found is None:
                 retries.succeeded(verb)
@@ -162,14 +176,14 @@ def follow(
                 time.sleep(patience.pause_s)
                 continue
             verb, begun = "watch", now()
-            yield from _changes(api, place, found, min(patience.watch_s, deadline - now()))
+            yield from _changes(api, place, found, min(patience.watch_s, deadline - now()), patience)
             retries.allowed(verb)
             if now() - begun >= patience.pause_s:
                 retries.succeeded(verb)
             else:
                 retries.pause("the watch ended at once", logging.DEBUG)
         except ApiException as error:
-            if retries.is_final(error, verb, lambda wanted: may(api, place, wanted)):
+            if retries.is_final(error, verb, lambda wanted: may(api, place, wanted, patience)):
                 raise in_words(error, f"reading {place.plural}") from error
             level = logging.DEBUG if error.status == GONE else logging.WARNING
             retries.pause(f"the API answers {error.status} {error.reason}", level)
@@ -180,7 +194,9 @@ def follow(
                 retries.pause(f"the API does not answer ({type(error).__name__})")
 
 
-def _changes(api: client.ApiClient, place: Place, found: Resource, left_s: float) -> Iterator[Resource | None]:
+def _changes(
+    api: client.ApiClient, place: Place, found: Resource, left_s: float, patience: Patience
+) -> Iterator[Resource | None]:
     """The resource as it is now and after each change, as the server's own newest version tells it.
 
     Not from the object's version: a server that has compacted it away answers 410 for as long as nothing changes.
@@ -195,7 +211,7 @@ def _changes(api: client.ApiClient, place: Place, found: Resource, left_s: float
         field_selector=f"metadata.name={name}",
         timeout_seconds=max(1, int(left_s)),
         # a connection that died without a word must not hold us: the server ends the watch before this
-        _request_timeout=(10, left_s + 5),
+        _request_timeout=(patience.timeout[0], left_s + min(patience.answer_s, 5.0)),
     )
     for event in events:
         if event["object"].get("metadata", {}).get("name") == name:

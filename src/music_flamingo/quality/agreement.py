@@ -155,6 +155,11 @@ def _louder(example: Example, facts: Facts) -> bool:
     return facts.dynamics is not None and example.answer == halves[facts.dynamics.trend]
 
 
+def _leads(example: Example, facts: Facts) -> bool:
+    """Where the loudness is steady no half is louder, and none can lead."""
+    return facts.dynamics is not None and (example.answer == "no" or facts.dynamics.trend != "steady")
+
+
 def _lines_with_words(facts: Facts) -> list[str]:
     lines = facts.lyrics.lines if facts.lyrics else []
     return [s.label for s in lines if any(map(str.isalnum, s.label))]
@@ -247,6 +252,7 @@ OPEN_FAMILIES: dict[str, OpenFamily] = {
     "lyrics_last_word": OpenFamily(("lyrics",), _ends_the_text),
     "louder_half": OpenFamily(("dynamics",), _louder),
     "busier_half": OpenFamily(("chords",)),
+    "leading_half": OpenFamily(("dynamics", "chords"), _leads),
     "same_outer_chords": OpenFamily(("chords",)),
     "section_count": OpenFamily(("sections",), _counts(lambda f: len(f.sections.segments) if f.sections else 0)),
     "form": OpenFamily(("sections",), _is_form),

@@ -54,6 +54,7 @@ WORDINGS: dict[str, str] = {
     "lyrics_last_word": r"word",
     "louder_half": r"loud",
     "busier_half": r"harmony change",
+    "leading_half": r"half.*louder",
     "same_outer_chords": r"chord",
     "section_count": r"sections",
     "instrument": r"instrument",

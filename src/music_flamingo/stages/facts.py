@@ -288,7 +288,16 @@ def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts
     settings = {name: value for name, value in config.identity().items() if name not in ("trust", "not_music")}
     store = MeasurementStore.of(root, "facts", settings, MeasureTrack, FactsConfig, Facts)
     work = MeasureTrack(config.model_dump_json(), originals.root, store)
-    map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks", crashed=_crashed)
+    map_shards(
+        tracks,
+        facts,
+        work,
+        workers=config.workers,
+        label="facts",
+        unit="tracks",
+        crashed=_crashed,
+        without=("audio",),
+    )
     _require_originals(facts)
     return _count(facts)
 

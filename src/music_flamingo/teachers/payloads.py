@@ -8,13 +8,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from music_flamingo.core.record import RecordPart
 from music_flamingo.records import Category, Facts, Reference, Segment, Sound
 from music_flamingo.records.example import QuestionType
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, OTHER, question_families
 from music_flamingo.teachers.theory import ChordSpan, KeyName, chord_spans
 
 ChainStyle = Literal["short", "full"]
@@ -227,6 +227,12 @@ class WrittenQuestion(RecordPart):
     wants_distractors: bool
     """True for a multiple-choice question whose wrong options are written separately."""
 
+    @field_validator("family")
+    @classmethod
+    def _of_the_project(cls, name: str) -> str:
+        # a name that a teacher makes up would be a family of one question
+        return name if name in question_families() else OTHER
+
     @model_validator(mode="after")
     def _answerable(self) -> "WrittenQuestion":
         if self.options and (self.answer not in self.options or len(set(self.options)) != len(self.options)):
@@ -359,7 +365,7 @@ class GuessPayload(TrackPayload):
 
 class GuessReply(RecordPart):
     answer: str
-    """One of the options; another text counts as wrong."""
+    """One of the options; another text is no reply, and is asked for again."""
 
 
 class RewriteReply(PlainStep):

@@ -114,13 +114,13 @@ _KINDS: tuple[tuple[str, str, Test], ...] = (
     ("lyrics", r"lyrics?|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)|lyrical(?:ly)? (?:theme|about)", _words),
     ("instruments", _INSTRUMENTS, _unknown),
     ("genre", _GENRES, _unknown),
-    ("dynamics", r"(?:grow|get|gett?ing|becom|build|grows|gets|becomes|builds)\w*(?: \w+)? loud(?:er)?|louder and louder|crescendos?|swells?|increas\w+ in (?:volume|loudness)|(?:volume|loudness|intensity|level) (?:steadily |gradually |slowly )?(?:rises|increases|grows|builds|climbs)|rising (?:loudness|dynamics)|builds up", _trend("rising")),
+    ("dynamics", r"(?:grow|get|gett?ing|becom|build|grows|gets|becomes|builds)\w*(?: \w+)? loud(?:er)?|louder and louder|crescendos?|swells?|increas\w+ in (?:volume|loudness)|(?:volume|loudness|intensity|level) (?:steadily |gradually |slowly )?(?:rises|increases|grows|builds|climbs)|rising (?:loudness|dynamics)|builds up|build(?:s|ing)? (?:up )?(?:to|toward|towards) (?:a|an|its|the) (?:\w+ )?(?:climax|fortissimo|peak)", _trend("rising")),
     ("dynamics", r"(?:grow|get|becom|grows|gets|becomes)\w*(?: \w+)? (?:softer|quieter)|softer and softer|quieter and quieter|(?:de|dimin)(?:crescendo|uendo)|fades? (?:out|away)|fading out|(?:volume|loudness|intensity|level) (?:steadily |gradually |slowly )?(?:falls|decreases|drops|declines|sinks|fades)|decreas\w+ in (?:volume|loudness)|falling (?:loudness|dynamics)|dies down", _trend("falling")),
     ("dynamics", r"(?:constant|steady|even|unchanging|stable|same) (?:in )?(?:volume|loudness|level|dynamics)|(?:volume|loudness|dynamics|level)(?: level)? (?:is|are|stays?|remains?|keeps?|holds?)(?: \w+)? (?:the same|constant|steady|even|level|stable|unchanged|flat)", _trend("steady")),
     ("sound", r"monophonic|single (?:unaccompanied )?(?:melody|line|melodic line)|(?:solo|unaccompanied) (?:melody|line|melodic line)|1 melody|1 line sounds alone|melody alone|without (?:any )?(?:chords|harmony|accompaniment)", _sound("texture", "melody")),
     ("sound", r"polyphonic|homophonic|chordal|chords (?:sound|carry)|several notes (?:at once|together|sound)|thick chords|accompanied by chords", _sound("texture", "chords")),
-    ("sound", r"(?:bowed|blown)(?!,? (?:or|and|blown))|sustained (?:notes|tones)|notes are (?:sustained|held)|long held notes", _sound("lead_envelope", "sustained")),
-    ("sound", r"(?:plucked|struck)(?! (?:or|and))|decaying (?:notes|tones)|notes (?:are decaying|decay|die away|fade)", _sound("lead_envelope", "decaying")),
+    ("sound", r"(?:bowed|blown)(?!,? (?:or|blown|and (?:bowed|blown|plucked|struck)))|sustained (?:notes|tones)|notes are (?:sustained|held)|long held notes", _sound("lead_envelope", "sustained")),
+    ("sound", r"(?:plucked|struck)(?! (?:or|and (?:plucked|struck|bowed|blown)))|decaying (?:notes|tones)|notes (?:are decaying|decay|die away|fade)", _sound("lead_envelope", "decaying")),
 )  # fmt: skip
 _ALL = WordScanner([pattern for _, pattern, _ in _KINDS])
 _LIKE = re.compile(
@@ -129,6 +129,20 @@ _LIKE = re.compile(
 )
 _LIKE_AFTER = re.compile(r" (?:can\b|would\b|like\b)")
 _OF_NOTES = re.compile(r"\b(?:notes?|attack|each)\b[^.]*$", re.IGNORECASE)
+
+
+_TRENDS = re.compile(
+    r"\b(?:(?P<rising>ris(?:es?|ing)|increas\w+|grow\w*|up|louder|stronger|ascending)|(?P<falling>fall(?:s|ing)?|decreas\w+|declin\w+|softer|quieter|down|fad\w+|descending)"
+    r"|(?P<steady>steady|constant|unchanged|unchanging|same|even|stable|flat|level|neither|consistent))\b",
+    re.IGNORECASE,
+)
+
+
+def answer_dynamics(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question about loudness: a bare `rising` or `steady` is a claim there."""
+    for match in _TRENDS.finditer(text):
+        assert match.lastgroup is not None, "each branch is named"
+        yield SpokenClaim("dynamics", match[0], _trend(match.lastgroup), is_denied(text, *match.span()))
 
 
 def read_players(text: str) -> Iterator[SpokenClaim]:

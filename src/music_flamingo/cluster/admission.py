@@ -2,7 +2,7 @@
 
 Kubernetes fills a missing request from the container's own limit first, then from the LimitRange; a limit that the
 LimitRange fills in may so fall below a request that the pod states, and the pod is refused. The quota is asked whether
-it has room for the pod alone, in an empty namespace: a pod that does not fit there never starts.
+it has room for these pods alone, in an empty namespace: what does not fit there never starts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,14 +17,14 @@ COMPUTED = ("cpu", "memory")
 """What `requests.X` and `limits.X` of a quota oblige every container to say."""
 
 
-def refusals(pod: Resource, namespace: Iterable[Resource]) -> list[str]:
-    """Why a pod specification is not admitted among the LimitRanges and quotas of a namespace; empty where it is."""
+def refusals(pod: Resource, namespace: Iterable[Resource], count: int = 1) -> list[str]:
+    """Why `count` such pods are not admitted among a namespace's LimitRanges and quotas; empty where they are."""
     found = list(namespace)
     ranges = [item for r in found if r["kind"] == "LimitRange" for item in r["spec"]["limits"]]
     quotas = [r["spec"]["hard"] for r in found if r["kind"] == "ResourceQuota"]
     filled = {field: [_filled(c, ranges) for c in pod.get(field) or ()] for field in ("initContainers", "containers")}
     wrong = [line for containers in filled.values() for c in containers for line in _container(c, ranges)]
-    return [*wrong, *(line for hard in quotas for line in _quota(filled, hard))]
+    return [*wrong, *(line for hard in quotas for line in _quota(filled, hard, count))]
 
 
 def _filled(container: Resource, ranges: Iterable[Resource]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _container(filled: Resource, ranges: Iterable[Resource]) -> Iterator[str]:
                 yield f"{name}: requests.{what} has to be {least} at least"
 
 
-def _quota(filled: Mapping[str, list[dict[str, Any]]], hard: Mapping[str, str]) -> Iterator[str]:
+def _quota(filled: Mapping[str, list[dict[str, Any]]], hard: Mapping[str, str], count: int) -> Iterator[str]:
     for key, most in hard.items():
         side, _, what = key.partition(".")
         if side not in ("requests", "limits") or what == "storage":
@@ -65,9 +65,10 @@ def _quota(filled: Mapping[str, list[dict[str, Any]]], hard: Mapping[str, str]) 
             yield f"quota {key}: has to be said by {', '.join(silent)}"
         # containers run together, those before them one after the other
         together = sum((c[side].get(what, Decimal(0)) for c in filled["containers"]), Decimal(0))
-        wanted = max([together, *(c[side].get(what, Decimal(0)) for c in filled["initContainers"])])
+        wanted = count * max([together, *(c[side].get(what, Decimal(0)) for c in filled["initContainers"])])
         if wanted > parse_quantity(most):
-            yield f"quota {key}: the pod wants {wanted}, the namespace has {most}"
+            who = "the pod wants" if count == 1 else f"{count} pods want"
+            yield f"quota {key}: {who} {wanted}, the namespace has {most}"
 
 
 def _amounts(given: Mapping[str, Any] | None) -> Amounts:
