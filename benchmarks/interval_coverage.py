@@ -22,6 +22,8 @@ CORRELATIONS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 HIGHEST = 0.3
 """Correlation within a group up to which the coverage is promised."""
 WANTED = (0.93, 0.97)
+MORE = 8
+"""So many times the draws decide on a cell that lies outside: 1,000 draws have a standard error of 0.7 points."""
 
 
 def main() -> None:
@@ -35,15 +37,24 @@ def main() -> None:
         for size in SIZES:
             if size == 1 and correlation:
                 continue
-            row = [coverage(size, share, correlation, draws) for share in SHARES]
+            row = [_sure(size, share, correlation, draws) for share in SHARES]
             cells.setdefault(correlation, []).extend(row)
             lines.append(f"| {correlation} | {size} | {' | '.join(f'{100 * c:.1f}' for c in row)} |")
             print(lines[-1], flush=True)
     promised = [c for correlation, row in cells.items() if correlation <= HIGHEST for c in row]
     beyond = [c for correlation, row in cells.items() if correlation > HIGHEST for c in row]
-    lines += ["", f"Correlations up to {HIGHEST}: {_summary(promised)} Above: {_summary(beyond)} {draws} draws a cell."]
+    lines += [
+        "",
+        f"Correlations up to {HIGHEST}: {_summary(promised)} Above: {_summary(beyond)} {draws} draws a cell, "
+        f"{MORE * draws} where those lie outside.",
+    ]
     publish("coverage", "Coverage of intervals", lines, notes=["one thread"])
     sys.exit(not all(_inside(c) for c in promised))
+
+
+def _sure(size: int | str, share: float, correlation: float, draws: int) -> float:
+    found = coverage(size, share, correlation, draws)
+    return found if _inside(found) else coverage(size, share, correlation, MORE * draws)
 
 
 def _summary(cells: list[float]) -> str:

@@ -37,7 +37,7 @@ def item(number: int, **changes) -> SheetExample:
 @pytest.fixture
 def sheet(tmp_path) -> Path:
     folder = tmp_path / "review"
-    items = [item(0), item(1, question=HOSTILE, fate="low_confidence", cited=[]), item(2)]
+    items = [item(0), item(1, question=HOSTILE, fate="contradicts_facts", cited=[]), item(2)]
     write_sheet(folder, items, [])
     tone = np.sin(np.arange(3 * 16000) * 2 * np.pi * 220 / 16000).astype(np.float32) * 0.2
     (folder / "clips").mkdir()

@@ -44,6 +44,10 @@ def piped_wav(samples: np.ndarray, claim: int) -> bytes:
     return data[:40] + struct.pack("<I", claim) + data[44:]
 
 
+def with_bytes(data: bytes, at: int, other: bytes) -> bytes:
+    return data[:at] + other + data[at + len(other) :]
+
+
 def vbr_mp3(seed: int, seconds: float = SECONDS) -> bytes:
     buffer = io.BytesIO()
     options = {"subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE", "compression_level": 0.5}
@@ -155,6 +159,10 @@ STRANGE: dict[str, Callable[[int], bytes]] = {
         f"pipe {claim:x}.wav": (lambda seed, claim=claim: piped_wav(_tune(seed), claim))
         for claim in (0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFF0000, 0xFFFFFFFF)
     },
+    "zeros after it.wav": lambda seed: wav(_tune(seed)) + bytes(40_000_000),
+    "id3 in front.wav": lambda seed: b"ID3\x03\0\0\0\0\x07\x76" + bytes(1014) + wav(_tune(seed)),
+    "one byte a second.wav": lambda seed: with_bytes(wav(_tune(seed)), 28, struct.pack("<I", 1)),
+    "many samples.flac": lambda seed: with_bytes(sounds.encode(_tune(seed), "flac"), 22, b"\xff\xff\xff\xff"),
     "joined vbr.mp3": lambda seed: vbr_mp3(seed) + vbr_mp3(seed + 1),
     "ape cover.mp3": lambda seed: vbr_mp3(seed) + ape_tag(1_500_000),
     "ape cover and id3.mp3": lambda seed: vbr_mp3(seed) + ape_tag(1_500_000) + b"TAG" + bytes(125),
@@ -181,6 +189,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "cut.wav": (lambda: wav(_tune(90))[:200_000], "truncated"),
     "cut.flac": (lambda: sounds.encode(_tune(91), "flac")[:80_000], "truncated"),
     "nan.wav": (lambda: wav(np.full(200_000, np.nan), subtype="FLOAT"), "not_a_number"),
+    "zeros without end.wav": (lambda: wav(_tune(95))[:36] + bytes(40_000_000), "unreadable"),
     "zeros.wav": (lambda: wav(np.zeros(200_000)), "silent"),
     "cancelling.wav": (lambda: wav(np.stack([_tune(92), -_tune(92)], axis=1)), "silent"),
     "eight channels.wav": (lambda: wav(np.stack([_tune(93)] * 8, axis=1)), "too_many_channels"),

@@ -337,6 +337,28 @@ def test_thoughts_never_enter_an_answer():
     assert without_thoughts("a violin?</think>Cello") == "Cello"
 
 
+CASES = json.loads((Path(__file__).parents[1] / "data/answer_forms.json").read_text(encoding="utf-8"))
+
+
+def test_clear_answers_of_many_kinds_are_read():
+    missed = [c["output"] for c in CASES["clear"] if parse_choice(c["output"], c["options"]) != c["right"]]
+    assert len(CASES["clear"]) >= 60 and not missed
+
+
+def test_refusals_hedges_and_lists_of_many_kinds_are_no_answer():
+    read = [c["output"] for c in CASES["nothing"] if parse_choice(c["output"], c["options"]) is not None]
+    assert len(CASES["nothing"]) >= 30 and not read
+
+
+def test_a_letter_names_nothing_where_options_were_shown_without_letters():
+    assert parse_choice("B", ("yes", "no"), lettered=False) is None
+    assert parse_choice("B cello", ("violin", "cello"), lettered=False) == 1
+
+
+def test_a_letter_is_the_option_of_its_name_where_options_are_letters():
+    assert parse_choice("The answer is B.", ("Verse", "B", "A", "Coda")) == 1
+
+
 def test_the_cases_that_lie_outside_the_repository_are_read_too():
     path = Path(__file__).parents[3] / "shared/cases/answer_forms.json"
     if not path.is_file():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from music_flamingo.quality.claims import check_sense, reason_against_claims, reason_against_steps
-from music_flamingo.records import Category, Example, Step
+from music_flamingo.records import Category, Example, Facts, Step
 from music_flamingo.records.caption import TeacherStamp
 from music_flamingo.scoring.claims import judge, read_answer, read_claims
 
@@ -145,6 +145,29 @@ def test_a_simile_and_a_quoted_line_claim_no_singer():
 def test_an_answer_of_yes_takes_up_what_the_question_asks():
     (claim,) = read_answer("Is it in C minor, yes or no?", "no")
     assert judge(claim, FACTS).verdict == "supported"
+
+
+SAID = json.loads((ROOT / "tests/golden/said_of_a_track.json").read_text(encoding="utf-8"))
+"""Statements about one track, as language models write them: in words, in premises, in other languages, structured."""
+
+
+def reason_of(record: dict) -> str | None:
+    structured = [Category(**c) for c in record.get("structured", [])]
+    more = {name: record[name] for name in ("rationale", "options") if name in record}
+    kind = record.get("type", "open")
+    asked = example(record["question"], record["answer"], kind, "other", structured=structured, **more)
+    facts = Facts.model_validate(SAID["facts"])
+    return check_sense(asked) or reason_against_claims(asked, facts, by_ear=False, agreed=True)
+
+
+@pytest.mark.parametrize("record", SAID["wrong"], ids=lambda r: f"{r['question'][:24]} {r['answer'][:30]}")
+def test_a_wrong_statement_has_a_reason(record):
+    assert reason_of(record) is not None
+
+
+@pytest.mark.parametrize("record", SAID["true"], ids=lambda r: f"{r['question'][:24]} {r['answer'][:30]}")
+def test_a_true_statement_stands(record):
+    assert reason_of(record) is None
 
 
 SHARED = ROOT.parent / "shared" / "cases" / "wrong_statements.json"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import soundfile
 from support.audio_endpoint import AudioEndpoint
-from support.benchmark_files import WRITERS, tone, write_lines
+from support.benchmark_files import WRITERS, tone
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import CorruptDataError, UserError
@@ -159,15 +159,30 @@ def _table(tmp_path, name):
     return (tmp_path / f"out/{name}/results.md").read_text()
 
 
-def test_a_recording_that_cannot_be_decoded_counts_as_unparsed(tmp_path):
+def test_a_broken_recording_is_found_before_the_first_question_and_leaves_item_and_control(tmp_path):
+    request = prepared(tmp_path, "gtzan")
+    broken = next((tmp_path / "data").rglob("jazz*.wav"))
+    broken.write_bytes(b"no sound at all")
+    with AudioEndpoint(lambda words, sound: "blues") as server:
+        asked = replace(request, model=server.url, conditions=("audio", "none", "noise", "shuffled"))
+        outcome = evaluate(asked)
+        assert len(server.calls) == 8 and evaluate(asked) == outcome
+    assert {(r.condition, r.n) for r in outcome.rows if r.group == "all" and r.measure == "strict"} == {
+        ("audio", 2), ("none", 2), ("noise", 2), ("shuffled", 2)
+    }  # fmt: skip
+    (problem,) = outcome.run.broken_recordings.values()
+    assert "unreadable" in problem and "broken recordings 1" in _table(tmp_path, "gtzan")
+
+
+def test_a_benchmark_of_broken_recordings_is_refused_in_words(tmp_path):
     request = prepared(tmp_path, "songcaps")
-    write_lines(tmp_path / "data/songcaps.jsonl", [{"id": "s1", "audio": "songs/s1.ogg", "reference": "A harp."}])
-    (tmp_path / "data/songs/s1.ogg").write_bytes(b"no sound at all")
+    for path in (tmp_path / "data").rglob("*.*"):
+        if path.suffix in (".wav", ".mp3", ".ogg"):
+            path.write_bytes(b"no sound at all")
     with AudioEndpoint(lambda words, sound: "x") as server:
-        outcome = evaluate(replace(request, model=server.url))
+        with pytest.raises(UserError, match="no recording of songcaps can be decoded"):
+            evaluate(replace(request, model=server.url))
         assert not server.calls
-    assert outcome.num_unheard == 1
-    assert "unreadable" in read_items(tmp_path / "out/songcaps")[0].problem
 
 
 def test_a_benchmark_in_the_training_data_is_refused_by_name(tmp_path):

@@ -214,3 +214,37 @@ def test_mmar_is_read_under_its_older_name(tmp_path):
     (tmp_path / "MMAR-meta.jsonl").unlink()
     write_json(tmp_path / "MMAR-meta.json", rows)
     assert len(find("mmar_music").items(tmp_path)) == 2
+
+
+def test_answers_that_are_numbers_and_rows_in_lists_are_read(tmp_path):
+    WRITERS["mmar_music"][0](tmp_path / "mmar")
+    rows = [json.loads(line) for line in (tmp_path / "mmar/MMAR-meta.jsonl").read_text().split("\n") if line]
+    write_json(tmp_path / "mmar/MMAR-meta.json", [{**row, "choices": [0, 3, 4], "answer": 0} for row in rows])
+    (tmp_path / "mmar/MMAR-meta.jsonl").unlink()
+    item = find("mmar_music").items(tmp_path / "mmar")[0]
+    assert (item.options, item.reference, item.answer_index) == (("0", "3", "4"), "0", 0)
+    WRITERS["rul_muchomusic"][0](tmp_path / "rul")
+    path = tmp_path / "rul/RUL-MuchoMusic.json"
+    write_json(path, [{"id": int(name), **row} for name, row in json.loads(path.read_text()).items()])
+    assert [item.id for item in find("rul_muchomusic").items(tmp_path / "rul")] == ["1740", "1862"]
+    WRITERS["music_avqa"][0](tmp_path / "avqa")
+    path = tmp_path / "avqa/avqa-test.json"
+    write_json(path, {"data": json.loads(path.read_text())})
+    assert len(find("music_avqa").items(tmp_path / "avqa")) == 2
+
+
+def test_several_recordings_of_one_item_are_told_apart():
+    from music_flamingo.evaluation.recordings import join_with_gaps
+
+    joined = join_with_gaps([np.ones(3, np.float32), np.ones(2, np.float32)])
+    assert len(joined) == 3 + 16_000 + 2 and not joined[3:-2].any() and len(join_with_gaps([joined])) == len(joined)
+
+
+def test_an_endpoint_hears_each_recording_of_an_item_in_a_part_of_its_own(tmp_path):
+    from music_flamingo.evaluation.recordings import PlayedAudio
+
+    for name in ("a.wav", "b.wav"):
+        tone(tmp_path / name)
+    both = PlayedAudio((tmp_path / "a.wav", tmp_path / "b.wav"), "audio", 0, "1")
+    assert both.encoded(False) == [((tmp_path / name).read_bytes(), "wav") for name in ("a.wav", "b.wav")]
+    assert PlayedAudio(both.paths, "none", 0, "1").encoded(False) == []

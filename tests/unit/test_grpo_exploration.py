@@ -10,7 +10,7 @@ from support import tiny_world as world
 from music_flamingo.rewards.judge import Rules, Task, parts_of, total
 from music_flamingo.training.grpo.drawing import without_spread
 from music_flamingo.training.grpo.trainer import AudioGRPOTrainer
-from music_flamingo.training.optimiser import Linear, Optimiser
+from music_flamingo.training.optimiser import LinearDecay, Optimiser
 from tests.unit.test_grpo import config_of, prompts, trainer_of
 
 NONE = {"redraws": 0, "no_spread": "keep", "epsilon_high": None, "entropy_floor": None}
@@ -147,7 +147,7 @@ def test_training_with_everything_on_ends_and_logs_it(tmp_path):
 def test_a_linear_schedule_falls_to_nothing_at_the_end():
     optimiser = Optimiser(
         learning_rate=2e-4,
-        schedule=Linear(kind="linear", warmup_steps=4),
+        schedule=LinearDecay(kind="linear", warmup_steps=4),
         weight_decay=0.0,
         beta2=0.98,
         max_grad_norm=1.0,

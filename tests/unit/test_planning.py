@@ -11,7 +11,7 @@ from music_flamingo.core.errors import MissingInputError
 from music_flamingo.planning.teachers import plan, read_catalogue
 from music_flamingo.records import Facts, Track
 from music_flamingo.stages import captions, synthesize, validate
-from music_flamingo.teachers.plan import AUDIO_TOKENS_PER_S, estimated_tokens
+from music_flamingo.teachers.tokens import AUDIO_TOKENS_PER_S, estimated_tokens
 from music_flamingo.teachers.usage import read_all
 
 NUM_TRACKS = 12
@@ -62,7 +62,8 @@ def test_tokens_and_cost_follow_the_stated_rule(data):
     assert 50 < tokens_in / calls - 25.0 * AUDIO_TOKENS_PER_S < 1000, "75 s of sound in three windows, and words"
     # whole tokens are printed, and cents
     assert float(cost[0]) == pytest.approx((tokens_in * 1.0 + tokens_out * 10.0) / 1e6, abs=0.006)
-    assert estimated_tokens("12345") == 2
+    assert estimated_tokens("12345") == 5
+    assert estimated_tokens("a measured tempo") == 1 + 2 + 1
 
 
 def test_sound_costs_25_tokens_a_second(data):

@@ -1,14 +1,41 @@
 """Replies as models write them, and what a teacher is never sent."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from support import songs
+from support.teacher_server import teacher
 
+from music_flamingo.core.http import UselessToRepeatError, _refusal
+from music_flamingo.quality.agreement import OPEN_FAMILIES
+from music_flamingo.scoring.families import OPEN_NAMES, question_families
 from music_flamingo.stages.captions import CaptionsConfig
-from music_flamingo.teachers import TeacherRequest
-from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload
+from music_flamingo.teachers import TeacherConfig, TeacherRequest
+from music_flamingo.teachers.cache import CallCache, CallTokens
+from music_flamingo.teachers.chat_call import Call
+from music_flamingo.teachers.failures import FailureWatch
+from music_flamingo.teachers.payloads import (
+    GuessPayload,
+    GuessReply,
+    QuestionsReply,
+    SongFacts,
+    SongPayload,
+    WrittenQuestion,
+)
 from music_flamingo.teachers.replies import finished_items, found_json
+
+NOWHERE = SimpleNamespace(base_url="http://127.0.0.1:9/v1")
+
+
+def song() -> SongPayload:
+    facts = SongFacts.of(songs.make_facts(), 16.0)
+    return SongPayload(track_id="w1/0", facts=facts, closed=[], captions=[], title=None)
+
 
 GOOD = {"text": "It is in C major."}
 
@@ -70,8 +97,6 @@ def test_no_request_carries_the_tracks_id_or_title(songs_facts):
 
 @pytest.fixture
 def songs_facts():
-    from support import songs
-
     return songs.make_facts()
 
 
@@ -80,3 +105,150 @@ def test_a_captions_teacher_that_cannot_hear_is_refused_at_parsing():
     deaf = {"kind": "openai_compatible", "endpoint": endpoint, "audio": None}
     with pytest.raises(ValidationError):
         CaptionsConfig.model_validate({"teacher": deaf, "window_s": 30.0, "shortest_s": 3.0, "seed": 1})
+
+
+# --- what a teacher may choose from ----------------------------------------------------------------------------------
+
+
+def test_the_families_of_the_schema_are_those_that_have_rules_and_other():
+    assert set(OPEN_NAMES) == set(OPEN_FAMILIES) - {"short_caption", "rich_caption"}
+    schema = TeacherRequest("qa_temporal", song(), QuestionsReply, 1).schema
+    assert schema["$defs"]["WrittenQuestion"]["properties"]["family"]["enum"] == list(question_families())
+    written = TeacherRequest("qa_temporal", song(), QuestionsReply, 1).text
+    assert all(f" {name}" in written for name in OPEN_NAMES), "a model is told the names too"
+
+
+def test_a_family_that_a_teacher_makes_up_is_called_other():
+    assert WrittenQuestion.model_validate(question() | {"family": "vibe_of_the_thing"}).family == "other"
+    assert WrittenQuestion.model_validate(question() | {"family": "bpm"}).family == "bpm"
+
+
+def test_a_reader_of_texts_must_choose_an_option_and_else_has_not_read():
+    asked = TeacherRequest(
+        "answer_without_audio", GuessPayload(question="Is it?", options=["yes", "no"]), GuessReply, 1
+    )
+    assert asked.schema["properties"]["answer"]["enum"] == ["yes", "no"]
+    assert asked.read('{"answer": "Yes."}').answer == "yes"
+    with pytest.raises(ValueError, match="none of the options"):
+        asked.read('{"answer": "one of the options"}')
+
+
+# --- cut replies -----------------------------------------------------------------------------------------------------
+
+
+def call(temperature=0.7) -> Call:
+    config = TypeAdapter(TeacherConfig).validate_python(teacher(NOWHERE, None, temperature=temperature))
+    request = TeacherRequest("qa_temporal", song(), QuestionsReply, 7)
+    return Call(config, request, FailureWatch(config.stop, "x"))
+
+
+def answered(content, finish_reason="stop", **more) -> dict:
+    return {"choices": [{"message": {"content": content}, "finish_reason": finish_reason}], **more}
+
+
+def cut_reply(*asked) -> dict:
+    text = json.dumps({"questions": [*asked, question()]})
+    return answered(text[:-30], "length", usage={"prompt_tokens": 100, "completion_tokens": 50})
+
+
+def test_a_cut_reply_keeps_its_finished_items_and_asks_for_the_rest_of_them():
+    first, second = question() | {"question": "Is it one?"}, question() | {"question": "Is it two?"}
+    asked = call()
+    with pytest.raises(ValueError, match="rest is asked for"):
+        asked.read(cut_reply(first))
+    sent = asked.content(2).json["messages"]
+    assert [m["role"] for m in sent] == ["user", "assistant", "user"]
+    assert json.loads(sent[1]["content"]) == {"questions": [first]}
+    rest = answered(json.dumps({"questions": [first, second]}), usage={"prompt_tokens": 200, "completion_tokens": 30})
+    reply, finished = asked.read(rest)
+    assert [q.question for q in reply.questions] == ["Is it one?", "Is it two?"]
+    assert finished.tokens == CallTokens(300, 80), "both parts are paid"
+
+
+def test_finished_items_stay_where_the_rest_never_comes():
+    asked = call()
+    with pytest.raises(ValueError, match="rest is asked for"):
+        asked.read(cut_reply(question()))
+    kept = asked.kept()
+    assert kept is not None and len(kept[0].questions) == 1 and kept[1].tokens == CallTokens(100, 50)
+    assert call().kept() is None
+
+
+@pytest.mark.parametrize(("temperature", "error"), [(0.0, UselessToRepeatError), (0.7, ValueError)])
+def test_a_truncated_reply_is_asked_once_with_more_room_and_at_temperature_0_not_again(temperature, error):
+    asked = call(temperature)
+    room = asked.content(1).json["max_tokens"]
+    with pytest.raises(ValueError, match="longer than max_tokens"):
+        asked.read(answered('{"questions": [{"fam', "length"))
+    assert asked.content(2).json["max_tokens"] == 2 * room
+    with pytest.raises(ValueError, match="longer than max_tokens") as caught:
+        asked.read(answered('{"questions": [{"fam', "length"))
+    assert type(caught.value) is error and asked.trouble == "truncated"
+
+
+def test_tokens_that_a_server_does_not_count_are_estimated_and_marked():
+    asked = call()
+    asked.read(answered(json.dumps({"questions": []})))
+    assert asked.is_estimated and asked.spent.prompt > 500 and asked.spent.completion > 0
+    counted = call()
+    counted.read(answered(json.dumps({"questions": []}), usage={"prompt_tokens": 9, "completion_tokens": 2}))
+    assert not counted.is_estimated and counted.spent == CallTokens(9, 2)
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (500, "audio input is not supported - hint: if this is unexpected, you may need to provide the mmproj"),
+        (400, "smollm is not a multimodal model"),
+        (400, "At most 0 audio(s) may be provided in one request."),
+        (503, "This model does not support input_audio"),
+    ],
+)
+def test_a_server_without_ears_is_not_a_busy_one(status, said):
+    import httpx
+
+    trouble = _refusal(httpx.Response(status), json.dumps({"error": {"message": said}}).encode())
+    assert trouble is not None and (trouble.reason, trouble.again) == ("no_audio", False)
+    busy = _refusal(httpx.Response(503), b"audio models are loading, try again")
+    assert busy is not None and busy.again
+
+
+# --- Ctrl-C ----------------------------------------------------------------------------------------------------------
+
+INTERRUPTED = """
+import sys, threading, _thread, time
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from pydantic import TypeAdapter
+from support import songs
+from support.teacher_server import TeacherServer, teacher
+from music_flamingo.teachers import TeacherConfig, TeacherRequest, over_shards, teaching
+from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply
+with TeacherServer(sleeps_s=0.5) as server:
+    config = TypeAdapter(TeacherConfig).validate_python(teacher(server, Path({cache!r}), concurrency=2))
+    facts = SongFacts.of(songs.make_facts(), 16.0)
+    def work(k):
+        payload = SongPayload(track_id=str(k), facts=facts, closed=[], captions=[], title=None)
+        return asked.ask(TeacherRequest("rich_caption", payload, TextReply, k))
+    threading.Timer(0.8, _thread.interrupt_main).start()
+    try:
+        with teaching(config, "captions", Path({cache!r}) / "captions") as asked:
+            for _ in over_shards(2, [(0, list(range(40)))], work):
+                pass
+    except KeyboardInterrupt:
+        print("asked", sum(server.tries.values()), "finished", sum(server.finished.values()))
+"""
+
+
+def test_ctrl_c_stops_asking_at_once_and_every_reply_that_was_under_way_is_cached(tmp_path):
+    program = INTERRUPTED.format(tests=str(Path(__file__).parents[1]), cache=str(tmp_path))
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    words = ran.stdout.split()
+    assert int(words[1]) < 10, "most of the forty calls were never made"
+    cache = CallCache(tmp_path)
+    assert len(cache) == int(words[3]) == int(words[1]) > 0
+    cache.close()

@@ -161,11 +161,25 @@ def test_the_catalogue_names_quarantined_tracks_with_their_reason(site):
 
 def test_a_folder_of_songs_has_pages_that_say_what_is_missing(songs):
     assert "There was no examination (no truth" in (songs / "index.html").read_text()
-    assert "There are no scores in this run" in (songs / "evaluation.html").read_text()
+    assert "there is nothing to hold answers against" in (songs / "evaluation.html").read_text()
     assert "cannot be compared with anything" in (songs / "data.html").read_text()
     assert "No chains were written" in (songs / "data.html").read_text()
     page = next(songs.glob("listen/*.html")).read_text()
     assert "The score" not in page
+
+
+def test_a_folder_of_songs_is_not_spoken_of_as_pieces_or_scores(songs):
+    # pages of single tracks quote what a teacher wrote of them
+    for path in songs.glob("*.html"):
+        text = re.sub(r"<[^>]+>", " ", re.sub(r"<details>.*?</details>", "", path.read_text(), flags=re.DOTALL))
+        assert not re.findall(r"\b(?:scores?|pieces?|held[- ]out|music21)\b", text, re.IGNORECASE), path.name
+    assert "other recordings of one work" in " ".join((songs / "data.html").read_text().lower().split())
+
+
+def test_the_start_page_speaks_of_songs_first_and_of_digests_below(songs, site):
+    for pages in (songs, site):
+        text = (pages / "index.html").read_text()
+        assert text.index("<h2>Listen</h2>") < text.index("<h2>What went in and out</h2>")
 
 
 def test_a_listening_page_holds_sound_beats_chords_questions_and_chain(site, run):

@@ -27,6 +27,7 @@ CONFIG = ScoresConfig(
     seed=20,
     num_works=None,
     performances=4,
+    held_out=None,
     excerpt_s=8.0,
     tempo_bpm={"slow": (52.0, 76.0), "medium": (92.0, 116.0), "fast": (140.0, 184.0)},
     transpose=(-5, 6),

@@ -175,3 +175,39 @@ def test_the_files_for_dvc_are_written_whatever_is_missing(tmp_path):
     identity_files.write_all(tmp_path / "data", load_params(ROOT / "params.yaml"))
     found = {path.stem for path in (tmp_path / "data/_identity").iterdir()}
     assert found == set(stages.ORDER)
+
+
+class ListedConfig(StageConfig):
+    folder: str
+
+    def identity(self) -> dict[str, object]:
+        return {"listing_sha256": sorted(p.name for p in Path(self.folder).iterdir())}
+
+
+def listing_stage(changes: int) -> Stage:
+    """Copies a listing, into which others put so many songs while it is read."""
+    left = list(range(changes))
+
+    def read(config: ListedConfig, note: OutputFolder) -> Metrics:
+        names = sorted(p.name for p in Path(config.folder).iterdir())
+        if left:
+            (Path(config.folder) / f"late {left.pop()}").touch()
+        (note.root / "note.txt").write_text(", ".join(names))
+        return {}
+
+    return Stage("note", ListedConfig, {}, {"note": Folder}, read)
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+def test_a_folder_that_changes_while_it_is_read_is_read_again(tmp_path, changes):
+    (tmp_path / "songs").mkdir()
+    config = json.dumps({"folder": str(tmp_path / "songs")})
+    assert execute(listing_stage(changes), config, {}, {"note": tmp_path / "note"})
+    assert (tmp_path / "note/note.txt").read_text().count("late") == changes
+
+
+def test_a_folder_that_never_rests_is_not_sealed_and_says_why(tmp_path):
+    (tmp_path / "songs").mkdir()
+    config = json.dumps({"folder": str(tmp_path / "songs")})
+    with pytest.raises(ChangedWhileRunningError, match="songs that it reads came, went or changed"):
+        execute(listing_stage(9), config, {}, {"note": tmp_path / "note"})

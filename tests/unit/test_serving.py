@@ -93,8 +93,9 @@ def test_a_question_and_its_recording_are_found_in_a_request():
         (chat(top_p=0.5), "top_p"),
         (chat(messages=[]), "messages"),
         (chat(messages={"role": "user"}), "messages"),
-        (chat(messages=[{"role": "system", "content": "Be brief."}]), "role"),
-        (chat(messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]), "messages"),
+        (chat(messages=[{"role": "system", "content": "Be brief."}]), "take turns"),
+        (chat(messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]), "take turns"),
+        (chat(messages=[{"role": "tool", "content": "a"}]), "role"),
         (chat({"type": "image_url", "image_url": {"url": "x"}}), "image_url"),
         (chat(text(QUESTION), audio("AAAA", "midi")), "formats are wav"),
         (chat(text(QUESTION), {"type": "input_audio", "input_audio": {"data": 5, "format": "wav"}}), "data"),
@@ -187,6 +188,18 @@ def test_bad_recordings_are_refused_with_their_reason(data, status, code):
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_system_message_and_earlier_turns_are_part_of_what_is_asked():
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [text("Hello.")]},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": [text(QUESTION), audio("AAAA")]},
+    ]
+    question = question_of(parse_chat(chat(messages=messages)))
+    assert (question.text, question.system) == (QUESTION, "Be brief.")
+    assert (question.earlier, question.sound_at) == ((("Hello.", "Hello."),), 1)
 
 
 SOUND = EncoderAudio(torch.zeros(1, 16, 30), torch.ones(1, 30), 75)

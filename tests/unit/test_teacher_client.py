@@ -34,9 +34,9 @@ from music_flamingo.teachers import (
     teaching,
 )
 from music_flamingo.teachers.cache import CallCache, CallTokens, Finished
+from music_flamingo.teachers.chat_call import Call, body, call_key
 from music_flamingo.teachers.config import FailureLimit
 from music_flamingo.teachers.failures import FailureWatch, TeacherUnusableError
-from music_flamingo.teachers.openai_compatible import _Call, body, call_key
 from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply, WindowText, closed_questions
 from music_flamingo.teachers.replies import found_json
 from music_flamingo.teachers.requests import anonymous
@@ -123,7 +123,7 @@ def test_a_clip_past_the_end_is_refused():
 
 def read(message, finish_reason="stop", **usage):
     asked = config(TeacherServer())
-    call = _Call(asked, request(), FailureWatch(asked.stop, "x"))
+    call = Call(asked, request(), FailureWatch(asked.stop, "x"))
     answer = {"choices": [{"message": message, "finish_reason": finish_reason}], "usage": usage}
     try:
         return call.read(answer)[1]

@@ -244,12 +244,22 @@ def test_answers_follow_from_the_facts():
         "form": "A B A",
         "opening_returns": "yes",
         "louder_half": "second half",
+        "leading_half": "yes",
         "same_outer_chords": "yes",
         "lyrics_first_words": "Oh come all",
         "lyrics_last_word": "tune",
         "lyrics_line_count": "2",
     }
     assert {family: asked[family].answer for family in expected} == expected
+
+
+def test_a_half_leads_only_where_it_is_both_louder_and_busier():
+    def leading(trend):
+        facts = songs.make_facts(dynamics=songs.make_facts().dynamics.model_copy(update={"trend": trend}))
+        return questions(facts)["leading_half"].answer
+
+    assert [leading(trend) for trend in ("rising", "falling", "steady")] == ["yes", "no", "no"]
+    assert "leading_half" not in questions(songs.make_facts(dynamics=None))
 
 
 def test_a_tempo_at_the_border_of_two_terms_is_not_asked_for_by_its_term():

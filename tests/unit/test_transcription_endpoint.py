@@ -90,11 +90,11 @@ def test_the_request_is_openais() -> None:
         Answer(status=500),
         Answer(delay_s=1.0),
         Answer(body=b'{"words": ['),
-        Answer.of({"text": "swing low"}),
+        Answer.of({"language": "en"}),
         Answer.of({"words": [{"word": "swing", "start": "soon", "end": 1}]}),
         Answer(body=b'{"words": [{"word": "a", "start": NaN, "end": 1}]}'),
     ],
-    ids=["429", "500", "timeout", "invalid json", "no words", "wrong type", "not a number"],
+    ids=["429", "500", "timeout", "invalid json", "nothing said", "wrong type", "not a number"],
 )
 def test_trouble_is_tried_again_and_then_named(bad: Answer) -> None:
     with serving([bad, bad, GOOD]) as server:
@@ -169,3 +169,15 @@ def test_no_words_are_no_lyrics_and_without_a_voice_nobody_is_asked() -> None:
 @pytest.mark.parametrize(("said", "code"), [("english", "en"), ("en", "en"), (" German", "de"), ("xx-new", "xx-new")])
 def test_languages_by_name_or_code(said: str, code: str) -> None:
     assert language_code(said) == code
+
+
+def test_a_stock_server_gives_segments_or_the_text_alone_and_its_lines_are_taken() -> None:
+    segments = [{"start": 0.5, "end": 2.0, "text": " Swing low.", "avg_logprob": -0.1}]
+    with serving([Answer.of({"text": "Swing low.", "segments": segments})]) as server:
+        lyrics = read(server.base_url)
+    assert [(s.label, s.start_s, s.end_s) for s in lyrics.lines] == [("Swing low.", 0.5, 2.0)]
+    assert lyrics.words == [] and lyrics.confidence == pytest.approx(0.9048, abs=1e-4)
+    with serving([Answer.of({"text": "swing low sweet chariot"})]) as server:
+        lyrics = read(server.base_url)
+    assert [(s.label, s.start_s, s.end_s) for s in lyrics.lines] == [("swing low sweet chariot", 0.0, 6.0)]
+    assert (lyrics.words, lyrics.confidence) == ([], 0.5)

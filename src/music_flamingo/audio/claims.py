@@ -13,14 +13,26 @@ MAX_KEPT_APE_BYTES = 2**16
 APE_FOOTER, ID3V1_BYTES = b"APETAGEX", 128
 MAX_LINKS = 1000
 """Of a chained Ogg file: a radio's recording of a day has some hundreds."""
+MAX_CHUNKS = 1000
+"""Of a WAV file: some programs write a few dozens."""
+MAX_SEEKS = 500_000
+"""Within a file: players of long songs with pictures need a tenth of it."""
+PLAIN_WAV = (1, 3, 6, 7, 0xFFFE)
+"""Format tags of WAV whose samples all have one size: PCM, floats, A-law, mu-law, extensible."""
+LEAST_BYTES_A_SECOND = 8
+"""Of any codec, in the longest silence: who claims more seconds than that is not to be believed."""
 FIRST_FRAME_BYTES = 4096
+
+
+class TooManySeeksError(ValueError):
+    """A reader goes back and forth in a file without an end."""
 
 
 class FilePart(io.RawIOBase):
     """A file that begins and ends with the sound. For FFmpeg: readable and seekable."""
 
     def __init__(self, file: BinaryIO, part: range) -> None:
-        self._file, self._part = file, part
+        self._file, self._part, self._num_seeks = file, part, 0
         self._file.seek(part.start)
 
     def readable(self) -> bool:
@@ -37,7 +49,10 @@ class FilePart(io.RawIOBase):
         return self._file.read(left if size < 0 else min(size, left))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to an offset within the part; gives the new position."""
+        """Move to an offset within the part; gives the new position. Raises TooManySeeksError."""
+        self._num_seeks += 1
+        if self._num_seeks > MAX_SEEKS:
+            raise TooManySeeksError(f"it takes more than {MAX_SEEKS} looks to find the sound")
         start = {io.SEEK_SET: self._part.start, io.SEEK_CUR: self._file.tell(), io.SEEK_END: self._part.stop}[whence]
         return self._file.seek(max(self._part.start, start + offset)) - self._part.start
 
@@ -50,6 +65,12 @@ def sound_parts(file: BinaryIO, num_bytes: int) -> list[range]:
     """Where recordings lie in a file: one part, but for chained Ogg files, and without a large APEv2 tag."""
     file.seek(0)
     head = file.read(4)
+    start = 0
+    if head[:3] == b"ID3":  # some programs put one before a WAV, where FFmpeg does not look for it
+        _after_id3(file)
+        start, head = file.tell(), file.read(4)
+    if head in (b"RIFF", b"RF64"):
+        return [range(start, _wav_end(file, start, num_bytes))]
     if head == b"OggS":
         starts = _ogg_links(file, num_bytes)
         return [range(start, end) for start, end in zip(starts, [*starts[1:], num_bytes], strict=True)]
@@ -73,6 +94,21 @@ def _without_ape(file: BinaryIO, num_bytes: int) -> int:
     return num_bytes
 
 
+def _wav_end(file: BinaryIO, start: int, num_bytes: int) -> int:
+    """Where the chunks of a WAV file end: FFmpeg would look for others in zeros, eight bytes at a time."""
+    place = start + 12
+    for _ in range(MAX_CHUNKS):
+        file.seek(place)
+        head = file.read(8)
+        size = int.from_bytes(head[4:], "little")
+        if len(head) < 8 or (head[:4] == b"data" and size == 0):  # the rest is sound, for all that is known
+            return num_bytes
+        if head[:4] == bytes(4):
+            return place
+        place += 8 + size + size % 2
+    return place
+
+
 def _ogg_links(file: BinaryIO, num_bytes: int) -> list[int]:
     """Offsets at which an Ogg file begins anew: a first page of a stream after pages of sound."""
     starts, place, in_sound = [0], 0, False
@@ -89,8 +125,14 @@ def _ogg_links(file: BinaryIO, num_bytes: int) -> list[int]:
     return starts
 
 
-def claimed_duration_s(container: Any, header: BinaryIO) -> float | None:
-    """What the header states. None where FFmpeg can only guess: MP3 without a count of its frames, bare AAC."""
+def claimed_duration_s(container: Any, header: BinaryIO, num_bytes: int) -> float | None:
+    """What the header states, where the file can hold it; None where FFmpeg can only guess (`_stated_s`)."""
+    stated_s = _stated_s(container, header)
+    return stated_s if stated_s is not None and stated_s * LEAST_BYTES_A_SECOND <= num_bytes else None
+
+
+def _stated_s(container: Any, header: BinaryIO) -> float | None:
+    """None for MP3 without a count of its frames, and bare AAC."""
     name, stream = container.format.name, container.streams.audio[0]
     if name == "wav":
         return wav_claim_s(header)
@@ -151,6 +193,10 @@ def wav_claim_s(file: BinaryIO) -> float | None:
             return size / byte_rate if byte_rate and 0 < size < STREAMED_WAV_SIZE else None
         start = file.tell()
         if name == b"fmt " and size >= 16:
-            byte_rate = int.from_bytes(file.read(16)[8:12], "little")
+            form = file.read(16)
+            byte_rate = int.from_bytes(form[8:12], "little")
+            if int.from_bytes(form[:2], "little") in PLAIN_WAV:
+                # as players do: the rate of bytes follows from the rate and the size of a frame
+                byte_rate = int.from_bytes(form[4:8], "little") * int.from_bytes(form[12:14], "little")
         file.seek(start + size + size % 2)
     return None

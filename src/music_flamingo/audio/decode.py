@@ -15,18 +15,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from music_flamingo.audio.claims import FilePart, claimed_duration_s, flac_rate_hz, sound_parts
+from music_flamingo.audio.claims import FilePart, TooManySeeksError, claimed_duration_s, flac_rate_hz, sound_parts
 from music_flamingo.audio.flac import MODEL_RATE_HZ
 from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive
 
 FORMATS = (
     "wav,w64,flac,mp3,aac,mov,mp4,m4a,ogg,matroska,webm,aiff,"
-    "asf,caf,au,ape,wv,tta,tak,mpc,mpc8,ac3,eac3,dts,amr,amrnb,amrwb,avi,mpegts,mpeg,flv,dsf,voc,xwma,oma,shn,nut"
+    "asf,caf,au,ape,wv,tta,tak,mpc,mpc8,ac3,eac3,dts,amr,amrnb,amrwb,avi,mpegts,mpeg,flv,dsf,voc,xwma,oma,shn,nut,"
+    "loas,iff,ircam,paf,sox,rm,truehd,mlp,nistsphere,qoa,vqf"
 )
 """What FFmpeg reads of plain files that hold sound: no playlists, scripts, devices, addresses, text or pictures."""
 TRUNCATED_BELOW = 0.98
@@ -137,7 +138,8 @@ def open_audio(source: Path | bytes, limits: DecodeLimits) -> Iterator[AudioStre
         # an Ogg file may be several, one after the other
         parts = sound_parts(header, num_bytes)
         containers = (_open_part(opened, source, part, limits) for part in parts)
-        yield _start(next(containers), containers, header, limits, is_chained=len(parts) > 1)
+        first = cast(BinaryIO, FilePart(header, parts[0]))
+        yield _start(next(containers), containers, first, limits, None if len(parts) > 1 else num_bytes)
 
 
 def _open_part(opened: ExitStack, source: Path | bytes, part: range, limits: DecodeLimits) -> Any:
@@ -172,12 +174,15 @@ def _reading(source: Path | bytes) -> BinaryIO:
 
 
 def _start(
-    container: Any, further: Iterator[Any], header: BinaryIO, limits: DecodeLimits, *, is_chained: bool
+    container: Any, further: Iterator[Any], header: BinaryIO, limits: DecodeLimits, num_bytes: int | None
 ) -> AudioStream:
-    """Check what the file claims, then its first frame: what is decoded counts where the two differ (AAC with SBR)."""
+    """Check what the file claims, then its first frame: what is decoded counts where the two differ (AAC with SBR).
+
+    `num_bytes` is None for a file of several parts, which claims nothing of its whole.
+    """
     stream = _audio_stream(container)
     _check_form(stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels, limits)
-    claimed_s = None if is_chained else claimed_duration_s(container, header)
+    claimed_s = None if num_bytes is None else claimed_duration_s(container, header, num_bytes)
     if claimed_s is not None and claimed_s > limits.max_duration_s:
         raise BadAudioError(QuarantineReason.TOO_LONG, f"{claimed_s:.0f} s; the longest is {limits.max_duration_s} s")
     tags = {k.casefold(): v for k, v in {**stream.metadata, **container.metadata}.items()}
@@ -260,7 +265,7 @@ def _decode(container: Any) -> Iterator[Any]:
                 num_damaged += 1
                 continue
             yield from (frame for frame in frames if frame.samples)
-    except (av.error.FFmpegError, EOFError) as error:
+    except (av.error.FFmpegError, EOFError, TooManySeeksError) as error:
         raise BadAudioError(QuarantineReason.UNREADABLE, f"reading stopped: {error}") from error
     if num_damaged > 1 + MAX_DAMAGED * num_packets:
         raise BadAudioError(QuarantineReason.UNREADABLE, f"{num_damaged} of {num_packets} packets are damaged")

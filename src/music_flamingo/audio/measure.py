@@ -29,7 +29,7 @@ def samples_sha256(samples: np.ndarray) -> str:
     """Of the 16 kHz copy as 16-bit samples: equal for the same recording in another lossless container."""
     digest = hashlib.sha256()
     for start in range(0, len(samples), BLOCK_SAMPLES):
-        digest.update(np.rint(samples[start : start + BLOCK_SAMPLES] * 32767).astype("<i2"))
+        digest.update(np.rint(np.clip(samples[start : start + BLOCK_SAMPLES], -1.0, 1.0) * 32767).astype("<i2"))
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from music_flamingo import __version__
 from music_flamingo.cli import annotation, cluster, evaluation, pipeline, training
+from music_flamingo.core.home import settle_home
 
 QUIET_LIBRARIES = {
     "HF_HUB_OFFLINE": "1",
@@ -38,10 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     for name, value in QUIET_LIBRARIES.items():
         os.environ.setdefault(name, value)
+    settle_home(os.environ)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for noisy in ("httpx", "matplotlib", "great_expectations", "kfp", "datasets", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    from music_flamingo.core.errors import UserError
+    from music_flamingo.core.errors import UserError, lacks_room
 
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
@@ -59,6 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not _reader_has_left():
             raise
         return 128 + signal.SIGPIPE
+    except Exception as error:
+        if (room := lacks_room(error)) is None:
+            raise
+        print(f"mf: {room}", file=sys.stderr)
+        return 2
 
 
 def _reader_has_left() -> bool:

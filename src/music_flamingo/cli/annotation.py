@@ -45,6 +45,18 @@ def add_to(commands: Commands) -> None:
     explain.add_argument("--data", type=Path, default=Path("data"))
     explain.add_argument("--configs", action="store_true", help="with the configuration of every stage on the way")
 
+    check = add_command(
+        commands,
+        "check",
+        _check,
+        "say of each record what would become of it and why, claim by claim, without a run",
+        "mf check data/facts replies.jsonl",
+    )
+    check.add_argument("facts", type=Path, help="the port of `facts`, one of its Parquet files, or JSON lines of facts")
+    check.add_argument("records", type=Path, help="JSON lines: questions, replies, captions or chains")
+    check.add_argument("--json", action="store_true", help="a JSON object a record in place of words")
+    parameter_options(check)
+
     export = add_command(commands, "export", _export, "write the facts in another form", "mf export jams -o jams")
     export.add_argument("form", choices=("jams",), help="jams: a file a track, for mirdata, mir_eval, annotators")
     export.add_argument("-o", "--output", type=Path, required=True, help="the folder to write into")
@@ -93,6 +105,27 @@ def _explain(arguments: argparse.Namespace) -> int:
     from music_flamingo.products.explain import explain
 
     print(explain(arguments.data, arguments.id, with_configs=arguments.configs))
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    import json
+
+    from music_flamingo import stages
+    from music_flamingo.core.params import stage_json
+    from music_flamingo.core.stage import parse_config
+    from music_flamingo.quality.trial import try_records
+    from music_flamingo.stages.validate import ValidateConfig
+
+    config = parse_config(stages.load("validate"), stage_json(resolved(arguments), "validate"))
+    assert isinstance(config, ValidateConfig)
+    num_kept = num_records = 0
+    for verdict in try_records(arguments.facts, arguments.records, config.limits):
+        num_records += 1
+        num_kept += verdict.reason is None
+        print(json.dumps(verdict.as_json(), ensure_ascii=False) if arguments.json else "\n".join(verdict.lines()))
+    if not arguments.json:
+        print(f"{num_kept} of {num_records} records would be kept, as far as rules on one track decide.")
     return 0
 
 

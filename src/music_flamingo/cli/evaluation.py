@@ -42,6 +42,10 @@ def add_to(commands: Commands) -> None:
         help="of an endpoint: play silence where there is no audio",
     )
     ask.add_argument("--api-key-env", metavar="NAME", help="environment variable with the endpoint's key")
+    ask.add_argument("--prompt", type=Path, metavar="FILE",
+                     help="a template; or YAML with template, system, temperature, top_p")  # fmt: skip
+    evaluate.add_argument("--known-wrong", type=Path, metavar="FILE",
+                          help="items known to be wrong (JSON, ids and reasons): scores with and without")  # fmt: skip
     judge = evaluate.add_argument_group("judging")
     judge.add_argument("--judge", metavar="URL", help="endpoint of the judging language model")
     judge.add_argument("--judge-model")
@@ -54,6 +58,23 @@ def add_to(commands: Commands) -> None:
     seen.add_argument("--training-ids", type=Path, metavar="FILE", help="ids of training recordings, one a line")
     seen.add_argument(
         "--allow-contaminated", action="store_true", help="score what the model was trained on, and say so"
+    )
+
+    score = add_command(
+        commands,
+        "score",
+        _score,
+        "score predictions that were made elsewhere, as `mf evaluate` scores its own",
+        "mf score predictions.json --benchmark mmar_music --data ~/MMAR",
+    )
+    score.add_argument("file", type=Path, help="JSON, JSON lines or CSV: ids and outputs")
+    score.add_argument("--benchmark", required=True, help="its name; `mf evaluate --list` shows them")
+    score.add_argument("--data", type=Path, required=True, help="the folder of its published files; no audio is needed")
+    score.add_argument("--out", type=Path, default=Path("evaluations"), help="results (default: evaluations)")
+    score.add_argument("--model-name", help="what made the predictions (default: the file's name)")
+    score.add_argument("--limit", type=int, help="the first items alone")
+    score.add_argument(
+        "--known-wrong", type=Path, metavar="FILE", help="items known to be wrong (JSON, ids and reasons)"
     )
 
     compare = add_command(
@@ -105,6 +126,18 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(arguments).items() if name in EvaluationRequest.__dataclass_fields__}
     outcome = evaluate(EvaluationRequest(**{name: value for name, value in given.items() if value is not None}))
     print(outcome_markdown(outcome))
+    print(f"Results: {arguments.out / arguments.benchmark}; page: {(arguments.out / 'index.html').resolve().as_uri()}")
+    return 0
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from music_flamingo.evaluation.command import EvaluationRequest
+    from music_flamingo.evaluation.importing import score_file
+    from music_flamingo.evaluation.outcome import outcome_markdown
+
+    given = {name: value for name, value in vars(arguments).items() if name in EvaluationRequest.__dataclass_fields__}
+    request = EvaluationRequest(**{"model": "", **{name: value for name, value in given.items() if value is not None}})
+    print(outcome_markdown(score_file(arguments.file, request)))
     print(f"Results: {arguments.out / arguments.benchmark}; page: {(arguments.out / 'index.html').resolve().as_uri()}")
     return 0
 

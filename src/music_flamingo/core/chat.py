@@ -55,6 +55,11 @@ class ChatCompletion(BaseModel):
     def _may_be_null(cls, usage: object) -> object:
         return Counted() if usage is None else usage
 
+    @property
+    def is_counted(self) -> bool:
+        """False where the server does not say how many tokens it read and wrote."""
+        return self.usage.prompt_tokens > 0
+
 
 def audio_part(audio: bytes, form: str) -> dict[str, object]:
     """`form` is wav, flac, mp3 ..."""

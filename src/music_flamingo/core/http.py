@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,18 @@ T = TypeVar("T")
 MAX_REPLY_BYTES = 64 * 2**20
 """A reply that goes on after this is cut off: no answer to a question of ours is that long."""
 TRY_AGAIN = frozenset({408, 425, 429})
+_HEARS_NOTHING = re.compile(
+    r"\b(?:audio|input_audio|multi-?modal)\b[^.]{0,60}"
+    r"\b(?:not (?:yet )?(?:supported|allowed|enabled)|unsupported|disabled)\b"
+    r"|\b(?:not|n't) support\b[^.]{0,40}\b(?:input_)?audio|\bunsupported\b[^.]{0,40}audio|\bnot a multi-?modal\b"
+    r"|\bat most 0 audio|\bmmproj\b",
+    re.IGNORECASE,
+)
+"""How servers say that their model takes no sound; some say it with a status that else means that they are busy."""
+
+
+class UselessToRepeatError(ValueError):
+    """Raised by a reader of replies: the same call would give the same again."""
 
 
 class Endpoint(BaseModel):
@@ -80,7 +93,7 @@ class HttpReply(Generic[T]):
 @dataclass(frozen=True)
 class Failed:
     """`reason` is a word for a record's status: http_429, http_5xx, http_400 ..., timeout, unreachable, invalid_json,
-    too_large, wrong_shape. `message` is for people and holds no key."""
+    too_large, wrong_shape, no_audio (the server hears nothing). `message` is for people and holds no key."""
 
     reason: str
     message: str
@@ -204,6 +217,8 @@ def _refusal(response: "httpx.Response", body: bytes) -> _Trouble | None:
         return None
     said = body[:300].decode("utf-8", "replace").strip()
     message = f"HTTP {status} {response.reason_phrase}" + (f": {said}" if said else "")
+    if _HEARS_NOTHING.search(said):
+        return _Trouble("no_audio", message, again=False)
     if status >= 500 or status in TRY_AGAIN:
         reason = "http_5xx" if status >= 500 else f"http_{status}"
         return _Trouble(reason, message, retry_after_s=retry_after_s(response.headers.get("Retry-After")))
@@ -231,5 +246,7 @@ def _parse(body: bytes, read: Callable[[Any], T]) -> T | _Trouble:
         return _Trouble("invalid_json", f"the reply is not JSON: {error}")
     try:
         return read(parsed)
+    except UselessToRepeatError as error:
+        return _Trouble("wrong_shape", str(error)[:300], again=False)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return _Trouble("wrong_shape", f"the reply has the wrong shape: {type(error).__name__}: {str(error)[:300]}")

@@ -76,21 +76,23 @@ def map_shards(
     unit: str,
     keep: Callable[[In], bool] = lambda record: record.is_ok,
     crashed: Callable[[In], Sequence[Out]] | None = None,
+    without: Sequence[str] = (),
 ) -> None:
     """Each shard of `source` becomes the shard of `writer` with the same number; `work` turns one record into several.
 
     Records that `keep` refuses are passed over. Shards that an interrupted run left are not made again. `work` and
     what it holds must be picklable when `workers` is more than 1. `crashed` gives the records of one whose worker died.
+    Columns of `without` are not read, and None in what `work` is given.
     """
     indices = [shard_index(path) for path in source.shards]
     pending = [i for i in indices if not writer.has(i)]
     total = sum(1 for status in source.columns("status")["status"].to_pylist() if status == "ok")
     with Progress(label, total, unit) as progress, pool_map(workers, crashed) as run_map:
         if len(pending) < len(indices):
-            progress.total = sum(sum(map(keep, source.read_shard(i))) for i in pending)
+            progress.total = sum(sum(map(keep, source.read_shard(i, without))) for i in pending)
         open_shards: deque[tuple[int, int]] = deque()
         results: list[Sequence[Out]] = []
-        for made in run_map(work, _kept(source, pending, keep, open_shards)):
+        for made in run_map(work, _kept(source, pending, keep, open_shards, without)):
             results.append(made)
             progress.advance()
             _write_finished(writer, open_shards, results)
@@ -98,14 +100,18 @@ def map_shards(
 
 
 def _kept(
-    source: Table[In], indices: Iterable[int], keep: Callable[[In], bool], open_shards: deque[tuple[int, int]]
+    source: Table[In],
+    indices: Iterable[int],
+    keep: Callable[[In], bool],
+    open_shards: deque[tuple[int, int]],
+    without: Sequence[str],
 ) -> Iterator[In]:
     """The records of all shards in turn: no worker waits for the others between two shards.
 
     `open_shards` gets (index, number of records) of each shard as it is read.
     """
     for index in indices:
-        records = [record for record in source.read_shard(index) if keep(record)]
+        records = [record for record in source.read_shard(index, without) if keep(record)]
         open_shards.append((index, len(records)))
         yield from records
 

@@ -79,9 +79,9 @@ class Table(Generic[R]):
         """Iterate over accepted records."""
         return (r for r in self if r.is_ok)
 
-    def read_shard(self, index: int) -> list[R]:
-        """Read one shard into memory."""
-        return list(read_parquet(shard_path(self.root, index), self.record))
+    def read_shard(self, index: int, without: Sequence[str] = ()) -> list[R]:
+        """Read one shard into memory; columns of `without` are None."""
+        return list(read_parquet(shard_path(self.root, index), self.record, without))
 
     def columns(self, *names: str) -> pa.Table:
         """The named columns of all shards as one Arrow table: the way to read a large table without its audio."""

@@ -125,9 +125,13 @@ def _rows_together(table: pa.Table) -> int | None:
     return max(1, int(table.num_rows) * AUDIO_TOGETHER_BYTES // num_bytes)
 
 
-def read_parquet(path: Path, record: type[R]) -> Iterable[R]:
-    """Records of one file, validated one by one, in batches that keep memory small."""
+def read_parquet(path: Path, record: type[R], without: Sequence[str] = ()) -> Iterable[R]:
+    """Records of one file, validated one by one, in batches that keep memory small.
+
+    Columns of `without` are not read and are None: sound, for those who open the original.
+    """
+    columns = [name for name in record.model_fields if name not in without] if without else None
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=64):
+        for batch in file.iter_batches(batch_size=64, columns=columns):
             for row in batch.to_pylist():
-                yield record.model_validate(row)
+                yield record.model_validate(dict.fromkeys(without) | row)

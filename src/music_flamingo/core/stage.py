@@ -33,7 +33,7 @@ from music_flamingo.core.progress import clock
 from music_flamingo.core.ranks import is_first, num_ranks
 from music_flamingo.core.record import Record
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.core.unchanged import ChangedWhileRunningError, Start
+from music_flamingo.core.unchanged import TRIES_WHILE_SONGS_CHANGE, ChangedWhileRunningError, SourceChangedError, Start
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +147,12 @@ def execute(
     if not is_first():
         return _take_part(stage, config, read, inputs, outputs)
     with _alone(stage, outputs):
+        for _ in range(TRIES_WHILE_SONGS_CHANGE - 1):
+            try:
+                return _execute(stage, config, read, inputs, outputs, made_by_branches, config_now)
+            except SourceChangedError as error:
+                log.warning("%s Once more, with what lies there now.", error)
+                config = parse_config(stage, config_json)
         return _execute(stage, config, read, inputs, outputs, made_by_branches, config_now)
 
 

@@ -14,6 +14,10 @@ from music_flamingo.core.errors import TransientError, UserError
 from music_flamingo.core.hashing import PACKAGE_ROOT
 from music_flamingo.core.identity import Closure, stamps
 
+LISTING = "listing_sha256"
+"""The part of a stage's parameters that stands for what a source holds."""
+TRIES_WHILE_SONGS_CHANGE = 3
+"""A folder into which something is copied changes while it is read; what was measured before is known."""
 MOST_NAMED = 5
 """Names in one message."""
 
@@ -22,6 +26,10 @@ class ChangedWhileRunningError(UserError):
     """Parameters, sources or code changed while a stage ran: what it made is of no certain origin."""
 
     exit_status = 3
+
+
+class SourceChangedError(ChangedWhileRunningError):
+    """Songs came, went or changed while a stage listed and read them: the same again finds what lies there now."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Start:
             raise ChangedWhileRunningError(_not_sealed(self.stage, what)) from error
         names = sorted(n for n in {*found, *self.parameters} if found.get(n) != self.parameters.get(n))
         if names:
+            if names == [LISTING]:
+                raise SourceChangedError(_not_sealed(self.stage, "the songs that it reads came, went or changed"))
             what = f"its parameters changed ({_some(names)})"
             raise ChangedWhileRunningError(_not_sealed(self.stage, what))
 

@@ -15,6 +15,7 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, permuted
 from music_flamingo.evaluation.grading import ItemAnswer
 from music_flamingo.evaluation.ledger import Ledger, LedgerEntry
+from music_flamingo.evaluation.manner import AskingManner
 from music_flamingo.evaluation.models import Model, ModelInput
 from music_flamingo.evaluation.recordings import Condition, Digests, PlayedAudio, played
 
@@ -36,15 +37,21 @@ class BenchmarkQuestion:
 
 
 def questions_of(
-    benchmark: Benchmark, folder: Path, items: Sequence[BenchmarkItem], conditions: Sequence[Condition], seed: int
+    benchmark: Benchmark,
+    folder: Path,
+    items: Sequence[BenchmarkItem],
+    conditions: Sequence[Condition],
+    seed: int,
+    manner: AskingManner | None = None,
 ) -> list[BenchmarkQuestion]:
-    """Every item under every condition, condition by condition."""
+    """Every item under every condition, condition by condition, in the benchmark's own words or those of `manner`."""
+    manner = manner or AskingManner()
     questions = []
     for condition in conditions:
         shown = [permuted(item, seed, "permuted") for item in items] if condition == "permuted" else list(items)
         for item, sound in zip(shown, played(folder, shown, condition, seed), strict=True):
             questions += [
-                BenchmarkQuestion(item, asked, condition, benchmark.prompt(asked), sound)
+                BenchmarkQuestion(item, asked, condition, manner.prompt(benchmark, asked), sound)
                 for asked in benchmark.asked(item)
             ]
     return questions
@@ -57,6 +64,8 @@ def key_of(model: Model, question: BenchmarkQuestion, digests: Digests) -> str:
     noise = [sound.seed, sound.item_id] if question.condition == "noise" else None
     silent = question.condition == "none"
     asked = [question.item.id, question.prompt, model.think, model.max_new_tokens]
+    asked += [model.manner.sha256] if model.manner.sha256 else []
+    asked += ["recordings apart"] if len(sound.paths) > 1 else []
     return sha256_json([model.digest, asked, heard, noise, silent])
 
 

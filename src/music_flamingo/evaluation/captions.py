@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from music_flamingo.evaluation.items import SEPARATOR, ExamItem, spread_over_works
 from music_flamingo.records import Category, Facts, Truth
-from music_flamingo.records.facts import Beats, Sound, Tempo
+from music_flamingo.records.facts import Beats, Tempo
+from music_flamingo.records.heard import Sound
 from music_flamingo.rewards.structured import structured_reward
 from music_flamingo.scoring.extract import ANSWER, END_ANSWER
 from music_flamingo.scoring.families import SHORT_CAPTION

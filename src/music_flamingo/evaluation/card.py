@@ -23,6 +23,7 @@ def model_card(
     max_audio_s: float,
 ) -> str:
     """Markdown. Its first line says whether the model was released, refused, or never evaluated."""
+    is_rendered = bool(scores) and evaluation.graded_by == "truth"
     return "\n".join(
         [
             _first_line(name, status),
@@ -43,14 +44,18 @@ def model_card(
             *_thinking(evaluation),
             "## What it was trained on",
             "",
-            *_training(evaluation.corpus, questions, teacher),
+            *_training(evaluation.corpus, questions, teacher, is_examined=bool(scores), is_rendered=is_rendered),
             "",
             "## Known limits",
             "",
             f"- It listens to {max_audio_s:g} s: the middle of a longer recording. What sounds outside is not heard.",
             "- It learned the questions above, in those words. To any other question its answer is a guess.",
             "- Its thoughts are learned sentences; each claim in them can be wrong even where the answer is right.",
-            "- Rendered scores are cleaner than recordings: expect less on real performances.",
+            *(
+                ["- Rendered scores are cleaner than recordings: expect less on real performances."]
+                if is_rendered
+                else []
+            ),
             "",
             "## Licences of what the labels come from",
             "",
@@ -73,7 +78,7 @@ def _first_line(name: str, status: str) -> str:
 
 def _results(scores: Sequence[Score], evaluation: Evaluation) -> list[str]:
     if not scores:
-        return [f"No scores: {evaluation.note}."]
+        return [f"Nothing was examined: {evaluation.note}."]
     answered = (
         "Balanced accuracy in percent on held-out pieces [95 % interval, resampling works]. Questions are answered by "
         "the scores themselves, not by the tools that made the training labels. "
@@ -107,14 +112,17 @@ def _thinking(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _training(corpus: Corpus, questions: Mapping[str, str], teacher: str) -> list[str]:
+def _training(
+    corpus: Corpus, questions: Mapping[str, str], teacher: str, *, is_examined: bool, is_rendered: bool
+) -> list[str]:
+    apart = "other works were held out" if is_examined else "others were set apart, by artist, title and sound"
     traditions = ", ".join(f"{name} {count}" for name, count in corpus.works_by_tradition.items())
     return [
         f"- Recordings: {corpus.train_tracks} of {corpus.train_works} works; {corpus.test_tracks} of "
-        f"{corpus.test_works} other works were held out.",
+        f"{corpus.test_works} {apart}.",
         f"- Works by tradition (all splits): {traditions or 'unknown'}.",
         f"- Words by teacher: {teacher}. " + _who(teacher),
-        "- Labels: measured on the audio by MIR tools, never taken from the scores' truth.",
+        "- Labels: measured on the audio by MIR tools" + (", never taken from the truth." if is_rendered else "."),
         *(f"- Question family `{family}`: {question}" for family, question in questions.items()),
     ]
 

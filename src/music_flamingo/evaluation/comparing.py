@@ -46,7 +46,8 @@ def _pairs(first: Path, second: Path) -> list[tuple[Path, Path]]:
 
 def unlike(first: EvaluationRun, second: EvaluationRun) -> list[str]:
     """What two runs of one benchmark differ in besides the model, in words."""
-    names = ("prompts", "limit", "num_items", "num_without_recording", "seed", "judge", "judge_digest", "embedder",
+    names = ("prompts", "prompt_template", "system", "temperature", "top_p", "question_files",
+             "limit", "num_items", "num_without_recording", "seed", "judge", "judge_digest", "embedder",
              "embedder_digest", "package_version")  # fmt: skip
     pairs = [(name, getattr(first, name), getattr(second, name)) for name in names]
     return [f"{name} {_short(a)} and {_short(b)}" for name, a, b in pairs if a != b]

@@ -12,6 +12,7 @@ from music_flamingo.evaluation.benchmarks.base import Benchmark, BenchmarkItem, 
 from music_flamingo.evaluation.paper import published
 
 ALL = "all"
+WITHOUT_WRONG = "without items known to be wrong"
 MAX_UNJUDGED = 0.05
 """Share of answers whose judge cannot be read above which what is left is no sample of the model's answers."""
 
@@ -36,6 +37,8 @@ class Graded(RecordPart):
     cluster: str
     thoughts: str = ""
     finish_reason: str = ""
+    known_wrong: str = ""
+    """Why the item is known to be wrong; it counts all the same, and a row of its own leaves it out."""
 
 
 class RateRow(RecordPart):
@@ -110,10 +113,15 @@ def grade(benchmark: Benchmark, answered: ItemAnswer, replies: Replies) -> Grade
 
 
 def grade_all(
-    benchmark: Benchmark, answered: Iterable[ItemAnswer], replies: Mapping[tuple[str, str], Replies]
+    benchmark: Benchmark,
+    answered: Iterable[ItemAnswer],
+    replies: Mapping[tuple[str, str], Replies],
+    known_wrong: Mapping[str, str] | None = None,
 ) -> list[Graded]:
-    """Grade all answers; judges' replies are looked up by condition and item."""
-    return [grade(benchmark, a, replies.get((a.condition, a.item.id), {})) for a in answered]
+    """Grade all answers; judges' replies are looked up by condition and item. `known_wrong`: item id -> reason."""
+    wrong = known_wrong or {}
+    graded = [grade(benchmark, a, replies.get((a.condition, a.item.id), {})) for a in answered]
+    return [g.model_copy(update={"known_wrong": wrong[g.item_id]}) if g.item_id in wrong else g for g in graded]
 
 
 def rows_of(benchmark: Benchmark, graded: Sequence[Graded], resamples: int, seed: int) -> list[RateRow]:
@@ -137,7 +145,8 @@ def _by_group(graded: Sequence[Graded]) -> dict[str, list[Graded]]:
     for g in graded:
         for kind, name in g.groups:
             groups.setdefault(f"{kind}: {name}", []).append(g)
-    return dict(sorted(groups.items()))
+    right = [g for g in graded if not g.known_wrong]
+    return ({WITHOUT_WRONG: right} if 0 < len(right) < len(graded) else {}) | dict(sorted(groups.items()))
 
 
 def _row(

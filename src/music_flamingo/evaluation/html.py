@@ -9,8 +9,8 @@ from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.evaluation.grading import ALL, Graded, RateRow
-from music_flamingo.evaluation.outcome import Outcome
-from music_flamingo.evaluation.recordings import LIMITS, TITLES
+from music_flamingo.evaluation.outcome import Outcome, asked_of, files_of
+from music_flamingo.evaluation.recordings import LIMITS, TITLES, join_with_gaps
 from music_flamingo.report.site import write_page
 
 MAX_FAILURES = 24
@@ -54,6 +54,8 @@ def _common(*own: tuple[str, str]) -> dict[str, object]:
         "navigation": (("index.html", "All benchmarks"), *own),
         "headline": headline,
         "control": control_value,
+        "asked_of": asked_of,
+        "files_of": files_of,
         "titles": TITLES,
         "letters": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     }
@@ -96,11 +98,9 @@ def _told(graded: Graded) -> str:
 def _sound(folder: Path, graded: Graded, data: Path) -> str | None:
     address = f"audio/{sha256_bytes('|'.join(graded.audio).encode())[:16]}.flac"
     if not (folder / address).is_file():
-        import numpy as np
-
         try:
-            samples = np.concatenate([decode_model_copy(data / path, LIMITS) for path in graded.audio])
-        except BadAudioError:
+            samples = join_with_gaps([decode_model_copy(data / path, LIMITS) for path in graded.audio])
+        except (BadAudioError, OSError):
             return None
         write_atomic(folder / address, encode_flac(samples))
     return address

@@ -15,6 +15,7 @@ from music_flamingo.core.chat import ChatCompletion, audio_part
 from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_bytes, sha256_file, sha256_json
 from music_flamingo.core.http import Endpoint, Failed, JsonClient, RequestBody
+from music_flamingo.evaluation.manner import AskingManner
 from music_flamingo.evaluation.recordings import PlayedAudio
 from music_flamingo.prompts import render_question
 from music_flamingo.serving.bundle import CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_FILE, open_release
@@ -56,6 +57,8 @@ class Model(Protocol):
     digest: str
     think: bool
     max_new_tokens: int
+    manner: AskingManner
+    """The system text and sampling that it is asked with."""
 
     def answer(self, batch: Sequence[ModelInput]) -> list[ModelOutput | Failed]:
         """Words for each; a Failed one is asked again by the next run."""
@@ -63,6 +66,8 @@ class Model(Protocol):
 
 class FolderModel:
     """A release (`mf release`), or a stage's model folder, greedy."""
+
+    manner = AskingManner()
 
     def __init__(self, folder: Path, think: bool | None, max_new_tokens: int | None) -> None:
         if (folder / RELEASE_FILE).is_file():
@@ -122,10 +127,11 @@ class EndpointModel:
         silence_for_none: bool = False,
         seed: int = 0,
         timeout_s: float = TIMEOUT_S,
+        manner: AskingManner | None = None,
     ) -> None:
         """`silence_for_none`: for servers that refuse a question without a recording, as `mf serve` does."""
         endpoint = endpoint_of(url, api_key_env, timeout_s)
-        self.name, self.think = model, bool(think)
+        self.name, self.think, self.manner = model, bool(think), manner or AskingManner()
         identity = {"url": endpoint.base_url, "model": model, "revision": revision, "silence": silence_for_none}
         self.digest = sha256_json(identity)
         self._silence_for_none = silence_for_none
@@ -144,9 +150,10 @@ class EndpointModel:
             return ModelOutput("", str(error))
         prompt = render_question(asked.prompt, (), self.think)
         content: list[dict[str, object]] = [{"type": "text", "text": prompt}]
-        if sent is not None:
-            content.append(audio_part(*sent))
-        body = chat_body(self.name, [{"role": "user", "content": content}], self.max_new_tokens)
+        content += [audio_part(*part) for part in sent]
+        system: list[dict[str, object]] = [{"role": "system", "content": self.manner.system}]
+        messages = (system if self.manner.system else []) + [{"role": "user", "content": content}]
+        body = chat_body(self.name, messages, self.max_new_tokens) | self.manner.sampling
         call = sha256_bytes(prompt.encode())
         outcome = self._client.post("/chat/completions", lambda _: RequestBody(json=body), chat_output, call=call)
         if isinstance(outcome, Failed) and outcome.reason in REFUSALS:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import Field
+
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.lines import lines_of
 from music_flamingo.core.record import RecordPart
@@ -43,6 +45,8 @@ class EvaluationRun(RecordPart):
     published_counts: list[int]
     num_without_recording: int
     """Items left out because their recording is missing."""
+    broken_recordings: dict[str, str] = Field(default_factory=dict)
+    """Recordings that cannot be decoded, with the problem: their items were asked under no condition."""
     prompts: dict[str, str]
     """Prompt id -> SHA-256."""
     judge: str = ""
@@ -51,6 +55,19 @@ class EvaluationRun(RecordPart):
     embedder_digest: str = ""
     contamination: str = "not checked (none was named)"
     package_version: str
+    question_files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each question file."""
+    questions_version: str = ""
+    """The published version that they are, in words."""
+    prompt_template: str = ""
+    """The template that stood in place of the benchmark's prompt; empty: its own."""
+    system: str = ""
+    temperature: float = 0.0
+    top_p: float = 1.0
+    predictions: str = ""
+    """The file of predictions that were made elsewhere; empty: the model was asked here."""
+    num_without_prediction: int = 0
+    """Items that such a file says nothing about: they count as unanswered."""
 
 
 class ControlDifference(RecordPart):
@@ -76,13 +93,19 @@ class Outcome(RecordPart):
     """Recordings that could not be heard: they count as unparsed."""
     num_cut: int = 0
     """Answers that ended at the limit of new tokens (`finish_reason` length)."""
+    rules: dict[str, str] = Field(default_factory=dict)
+    """Score -> its rule in words."""
+    prompt_shown: str = ""
+    """The prompt of the first item, as it was put."""
+    known_wrong: dict[str, str] = Field(default_factory=dict)
+    """Item id -> why it is known to be wrong; those items are in every score but the row that leaves them out."""
 
     def headline(self, measure: str) -> RateRow | None:
         """The whole benchmark with its audio."""
         return next((r for r in self.rows if r.measure == measure and r.condition == "audio" and r.group == ALL), None)
 
 
-def outcome_of(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded]) -> Outcome:
+def outcome_of(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded], prompt_shown: str = "") -> Outcome:
     """Compute rates, controls and position bias of graded answers."""
     placed = positions(graded)
     return Outcome(
@@ -94,6 +117,9 @@ def outcome_of(benchmark: Benchmark, run: EvaluationRun, graded: Sequence[Graded
         agreement_when_permuted=agreement_when_permuted(graded),
         num_unheard=sum(bool(g.problem) for g in graded if g.condition == "audio"),
         num_cut=sum(g.finish_reason == "length" for g in graded if g.condition == "audio"),
+        rules={m.name: m.rule for m in benchmark.measures},
+        prompt_shown=prompt_shown,
+        known_wrong={g.item_id: g.known_wrong for g in graded if g.condition == "audio" and g.known_wrong},
     )
 
 
@@ -163,9 +189,9 @@ def outcomes_below(folder: Path) -> list[Outcome]:
 def table_markdown(outcomes: Sequence[Outcome]) -> str:
     """One table over benchmarks: a line for each measure, beside the controls and the paper."""
     lines = [
-        "| benchmark | model | score | n | value [95 %] | unparsed % | unjudged | no audio | noise | shuffled | paper "
-        "| less paper |",
-        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| benchmark | model | score | n | value [95 %] | unparsed % | unjudged | cut | no audio | noise | shuffled "
+        "| paper | less paper |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for outcome in outcomes:
         for row in (r for r in outcome.rows if r.group == ALL and r.condition == "audio"):
@@ -174,7 +200,7 @@ def table_markdown(outcomes: Sequence[Outcome]) -> str:
             trial = " (trial)" if outcome.run.limit is not None else ""
             lines.append(
                 f"| {row.title}{trial} | {outcome.run.model} | {row.measure} | {row.n} | {_value(row)} | "
-                f"{_or_dash(row.unparsed)} | {unjudged_of(row)} | "
+                f"{_or_dash(row.unparsed)} | {unjudged_of(row)} | {outcome.num_cut or '-'} | "
                 f"{' | '.join(cells)} | {_or_dash(row.paper, 2)} | {_against_paper(row)} |"
             )
     return "\n".join(lines) + "\n"
@@ -196,7 +222,7 @@ def outcome_markdown(outcome: Outcome) -> str:
             for d in outcome.controls
         ),
         "",
-        "## By group",
+        f"## By group ({run.model})",
         "",
         "| group | score | n | value [95 %] | unparsed % | unjudged |",
         "|---|---|---:|---:|---:|---:|",
@@ -216,11 +242,20 @@ def _facts_of(outcome: Outcome) -> list[str]:
     facts = [
         f"- model {run.model}, digest `{run.model_digest[:16]}`, think {run.think}, {run.max_new_tokens} new tokens",
         f"- items {run.num_items} (published: {counts}), without recording {run.num_without_recording}, "
-        f"unheard {outcome.num_unheard}, answers cut at the limit of new tokens {outcome.num_cut}",
+        f"broken recordings {len(run.broken_recordings)}, unheard {outcome.num_unheard}, "
+        f"answers cut at the limit of new tokens {outcome.num_cut}",
         f"- prompts {', '.join(f'`{name}` {sha[:12]}' for name, sha in run.prompts.items())}; seed {run.seed}",
-        f"- judge {run.judge or 'none'}; embeddings {run.embedder or 'none'}",
+        f"- {asked_of(run)}; package {run.package_version}",
+        f"- questions: {files_of(run)}",
+        *(f"- `{name}`: {rule}" for name, rule in outcome.rules.items()),
+        f"- judge {run.judge or 'none'}{_short(run.judge_digest)}; embeddings {run.embedder or 'none'}"
+        f"{_short(run.embedder_digest)}",
         f"- training data: {run.contamination}",
     ]
+    if outcome.known_wrong:
+        facts.append(
+            f"- {len(outcome.known_wrong)} items are known to be wrong: they count, and a row by group leaves them out"
+        )
     if outcome.position_bias is not None:
         told = "; ".join(f"{'ABCDEFGHIJKL'[p.place]} chosen {p.chosen_percent:.0f}, right {p.right_percent:.0f}"
                          for p in outcome.positions[:12])  # fmt: skip
@@ -228,6 +263,28 @@ def _facts_of(outcome: Outcome) -> list[str]:
     if outcome.agreement_when_permuted is not None:
         facts.append(f"- same answer with the options in another order: {outcome.agreement_when_permuted:.1f} %")
     return facts
+
+
+def asked_of(run: EvaluationRun) -> str:
+    """How it was asked, in words: sampling, system text, template; or where predictions came from."""
+    if run.predictions:
+        return f"predictions made elsewhere: {run.predictions}, {run.num_without_prediction} items without one"
+    own = "the benchmark's own prompt" if not run.prompt_template else "a template of the user's"
+    top_p = "" if run.top_p == 1 else f", top-p {run.top_p:g}"
+    return f"{own}, {'with' if run.system else 'without'} system text, temperature {run.temperature:g}{top_p}"
+
+
+def files_of(run: EvaluationRun) -> str:
+    """Question files with their digests, and the published version that they are."""
+    named = ", ".join(f"{name} `{digest[:12]}`" for name, digest in list(run.question_files.items())[:4])
+    more = len(run.question_files) - 4
+    return (
+        f"{named or 'none'}{f' and {more} more' if more > 0 else ''} ({run.questions_version or 'version not known'})"
+    )
+
+
+def _short(digest: str) -> str:
+    return f" `{digest[:12]}`" if digest else ""
 
 
 def _value(row: RateRow) -> str:

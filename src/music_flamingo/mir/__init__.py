@@ -17,6 +17,7 @@ from music_flamingo.records import (
     Chords,
     Content,
     Dynamics,
+    Genre,
     Instruments,
     Key,
     Lyrics,
@@ -25,6 +26,7 @@ from music_flamingo.records import (
     Sound,
     Tempo,
     Track,
+    Vocals,
 )
 
 T = TypeVar("T")
@@ -145,11 +147,21 @@ class DynamicsMeter(Protocol):
         """Measure the range (dB) and trend of loudness."""
 
 
-class InstrumentTagger(Protocol):
-    """Estimates which instruments sound."""
+@dataclass(frozen=True)
+class Tags:
+    """What a tagger hears of players and style; None for what it does not know."""
 
-    def tag(self, signal: Signal) -> Instruments:
-        """Tag instruments with their probabilities (0 to 1)."""
+    instruments: Instruments
+    voice: Vocals | None
+    genre: Genre | None
+
+
+class MusicTagger(Protocol):
+    """Estimates which instruments and voices sound, and in which style."""
+
+    def tag(self, signal: Signal) -> Tags:
+        """Tag instruments, voice and genre with their probabilities (0 to 1)."""
+        ...
 
 
 class LyricsSource(Protocol):

@@ -1,12 +1,12 @@
-"""AudioSet's labels (Gemmeke et al. 2017) that name an instrument or a voice, in plain words.
+"""AudioSet's labels (Gemmeke et al. 2017) that name an instrument, a voice or a genre, in plain words.
 
 Labels of one instrument share a name (`Snare drum`, `Rimshot`); families (`Brass instrument`) stand where nothing
-finer is said. Genres, moods and noises are left out: they are no facts of this record.
+finer is said. Moods and noises are left out: they are no facts of this record.
 """
 
 from typing import Literal
 
-Voice = Literal["singing", "speech"]
+VoiceKind = Literal["singing", "speech"]
 
 INSTRUMENTS: dict[str, str] = {
     "Accordion": "accordion",
@@ -76,7 +76,7 @@ INSTRUMENTS: dict[str, str] = {
     "Zither": "zither",
 }
 
-VOICES: dict[str, Voice] = {
+VOICES: dict[str, VoiceKind] = {
     "A capella": "singing",
     "Chant": "singing",
     "Child singing": "singing",
@@ -96,4 +96,42 @@ VOICES: dict[str, Voice] = {
     "Male speech, man speaking": "speech",
     "Narration, monologue": "speech",
     "Speech": "speech",
+}
+
+REGISTERS: dict[str, Literal["female", "male"]] = {"Female singing": "female", "Male singing": "male"}
+
+GENRES: dict[str, str] = {
+    "Ambient music": "ambient",
+    "Bluegrass": "bluegrass",
+    "Blues": "blues",
+    "Classical music": "classical",
+    "Country": "country",
+    "Disco": "disco",
+    "Drum and bass": "drum and bass",
+    "Dubstep": "dubstep",
+    "Electronic music": "electronic",
+    "Flamenco": "flamenco",
+    "Folk music": "folk",
+    "Funk": "funk",
+    "Gospel music": "gospel",
+    "Grunge": "grunge",
+    "Heavy metal": "metal",
+    "Hip hop music": "hip hop",
+    "House music": "house",
+    "Independent music": "indie",
+    "Jazz": "jazz",
+    "New-age music": "new age",
+    "Opera": "opera",
+    "Pop music": "pop",
+    "Punk rock": "punk",
+    "Reggae": "reggae",
+    "Rhythm and blues": "r&b",
+    "Rock and roll": "rock and roll",
+    "Rock music": "rock",
+    "Salsa music": "salsa",
+    "Ska": "ska",
+    "Soul music": "soul",
+    "Swing music": "swing",
+    "Techno": "techno",
+    "Trance music": "trance",
 }

@@ -32,6 +32,13 @@ class Bars:
     """Time in s and position in the bar, from 1 on. Shape (beats, 2)."""
     log_likelihoods: tuple[float, ...]
     """Of the best path of each bar length."""
+    lengths: tuple[int, ...]
+    """The bar lengths (beats)."""
+
+    @property
+    def by_length(self) -> tuple[tuple[int, float], ...]:
+        """Each bar length with the log-likelihood of its best path."""
+        return tuple(zip(self.lengths, self.log_likelihoods, strict=True))
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class BarNetwork:
         """Activations of (beat, downbeat), shape (T, 2). No beats where nothing is audible."""
         audible = np.flatnonzero(activations.max(axis=1, initial=0.0) >= AUDIBLE)
         if not len(audible):
-            return Bars(np.zeros((0, 2)), (0.0,) * len(self.bars))
+            return Bars(np.zeros((0, 2)), (0.0,) * len(self.bars), self.bars)
         first, heard = int(audible[0]), activations[audible[0] : audible[-1] + 1]
         sums = _log_sums(heard)
         begun = self._forward(sums)
@@ -66,7 +73,7 @@ class BarNetwork:
         path = self._path(begun, sums, max(ends))
         peaks = [(self._peak(heard, entry, k), self.places[place]) for entry, k, place in path]
         beats = [((first + frame) / FRAMES_PER_S, position) for frame, position in peaks if frame is not None]
-        return Bars(np.array(beats, np.float64).reshape(-1, 2), tuple(end[0] for end in ends))
+        return Bars(np.array(beats, np.float64).reshape(-1, 2), tuple(end[0] for end in ends), self.bars)
 
     @cached_property
     def places(self) -> np.ndarray:

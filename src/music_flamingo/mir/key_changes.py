@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from music_flamingo.mir import Signal
-from music_flamingo.mir.keys import Mode, spell_tonic
+from music_flamingo.mir.keys import Mode, pitch_class, spell_tonic
 from music_flamingo.mir.tonal import FRAMES_PER_S, tonal
 from music_flamingo.records import Key, Segment
 
@@ -47,7 +47,10 @@ class KeyWindows:
 
 
 def with_changes(key: Key, changes: list[Segment]) -> Key:
-    """A copy of the key with these segments of local keys."""
+    """A copy of the key with these segments of local keys; without them where the key itself is not among them."""
+    own = (pitch_class(key.tonic), key.mode)
+    if changes and own not in [(pitch_class(s.label.split()[0]), s.label.split()[1]) for s in changes]:
+        return key
     return key.model_copy(update={"changes": changes})
 
 

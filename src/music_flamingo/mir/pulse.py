@@ -41,7 +41,7 @@ def tempo_bpm(beats_s: np.ndarray) -> float:
 
 
 def onsets(signal: Signal) -> np.ndarray:
-    """How much the level rises within 30 ms at each moment, 100 a second: (of all bands, of the high bands). (T, 2).
+    """How much the level rises within 30 ms at each moment, 100 a second. (T, 5): of all, the high, the lowest three.
 
     In dB. Use it as `signal.shared(onsets)`.
     """
@@ -53,11 +53,11 @@ def onsets(signal: Signal) -> np.ndarray:
     level_db = np.maximum(level_db, level_db.max() - RANGE_DB)
     rises = np.zeros_like(level_db)
     rises[RISE_FRAMES - 1 : -1] = np.maximum(level_db[RISE_FRAMES:] - level_db[:-RISE_FRAMES], 0)
-    return np.stack([rises.sum(axis=1), rises[:, -NUM_HIGH_BANDS:].sum(axis=1)], axis=1)
+    return np.stack([rises.sum(axis=1), rises[:, -NUM_HIGH_BANDS:].sum(axis=1), *rises.T[:3]], axis=1)
 
 
 def accents(rises: np.ndarray, beats_s: np.ndarray) -> np.ndarray:
-    """The strongest rises around each beat. Shape (number of beats, 2)."""
+    """The strongest rises around each beat. Shape (number of beats, 5)."""
     frames = np.round(beats_s * 100).astype(int)
     near = (rises[max(0, f - REACH_FRAMES) : f + REACH_FRAMES + 1] for f in frames)
     return np.array([window.max(axis=0, initial=0.0) for window in near])

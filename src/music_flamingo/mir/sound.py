@@ -14,7 +14,7 @@ import numpy as np
 
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
 from music_flamingo.mir.sound_features import describe
-from music_flamingo.records import Sound
+from music_flamingo.records import Sound, SoundPart
 
 MODEL = Path(__file__).with_name("sound_model.json")
 WINDOW_S = 12.0
@@ -51,10 +51,14 @@ class SoundAnalyst:
     def describe(self, signal: Signal) -> Sound:
         """Raises NothingFoundError in silence. The confidence is that of the least certain of the claims made."""
         model = load_model()
-        audible = [part for part in excerpts(signal.samples) if np.abs(part).max() > SILENT_BELOW]
+        windows = excerpts(signal.samples)
+        ends = np.cumsum([len(window) for window in windows]) / RATE_HZ
+        audible = [(end, part) for end, part in zip(ends, windows, strict=True) if np.abs(part).max() > SILENT_BELOW]
         if not audible:
             raise NothingFoundError("the recording is silent")
-        log_odds = np.mean([model.log_odds(describe(part)) for part in audible], axis=0)
+        by_window = [model.log_odds(describe(part)) for _, part in audible]
+        parts = [_part(e - len(w) / RATE_HZ, e, odds) for (e, w), odds in zip(audible, by_window, strict=True)]
+        log_odds = np.mean(by_window, axis=0)
         drums, chords = (bool(x > 0) for x in log_odds[:2])
         return Sound(
             tool="sound_features",
@@ -63,7 +67,13 @@ class SoundAnalyst:
             has_drums=drums,
             texture="chords" if chords else "melody",
             lead_envelope=_envelope(log_odds),
+            parts=parts,
         )
+
+
+def _part(start_s: float, end_s: float, log_odds: np.ndarray) -> SoundPart:
+    odds = {name: round(float(x), 3) for name, x in zip(CLAIMS, log_odds, strict=True)}
+    return SoundPart(start_s=round(float(start_s), 3), end_s=round(float(end_s), 3), **odds)
 
 
 def _envelope(log_odds: np.ndarray) -> Literal["decaying", "sustained"] | None:

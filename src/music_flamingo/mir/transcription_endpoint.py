@@ -1,6 +1,7 @@
 """Lyrics by a server with OpenAI's `POST /audio/transcriptions` (vLLM, whisper.cpp, speaches ...), asked for words with
 times (`response_format` verbose_json, `timestamp_granularities[]` word).
 
+Stock servers give segments or the text alone: then lines are known, and words stand in them without times of their own.
 The server hears the song in overlapping windows, as FLAC of 16 kHz. Some servers give a probability a segment
 (`avg_logprob`), some a word (`probability`); one that gives none is taken at `assumed_confidence`.
 """
@@ -9,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.errors import UserError
@@ -23,6 +24,7 @@ from music_flamingo.mir.transcripts import (
     join,
     no_lyrics,
     parts,
+    spread_words,
     to_lyrics,
 )
 from music_flamingo.records import Lyrics, Track
@@ -46,30 +48,50 @@ class WordReply(BaseModel):
 
 
 class SegmentReply(BaseModel):
-    """One segment of the server's reply, with times (s) and mean log probability."""
+    """One segment of the server's reply, with times (s), its text and mean log probability."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
     start: float
     end: float
+    text: str = ""
     avg_logprob: float | None = None
 
 
 class TranscriptionReply(BaseModel):
-    """What of a verbose_json reply is read. `words` is required: a server that gives none cannot place a word."""
+    """What of a verbose_json reply is read: words, or segments with text, or the text alone."""
 
     model_config = ConfigDict(extra="ignore")
     language: str | None = None
-    words: list[WordReply]
+    words: list[WordReply] | None = None
     segments: list[SegmentReply] = []
+    text: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "TranscriptionReply":
+        if self.words is None and self.text is None and not any(s.text for s in self.segments):
+            raise ValueError("neither words nor segments nor text")
+        return self
 
     def heard(self, assumed_confidence: float, length_s: float) -> list[HeardWord]:
         """Words in order, within the window; ones without letters or outside of it are dropped."""
+        if self.words is None or (not self.words and any(s.text.strip() for s in self.segments)):
+            return self._unplaced(assumed_confidence, length_s)
         said = [
             HeardWord(max(0.0, w.start), min(w.end, length_s), w.word.strip(), self._probability(w, assumed_confidence))
-            for w in self.words
+            for w in self.words or ()
             if w.word.strip() and w.start <= w.end and 0 <= w.start < length_s
         ]
         return sorted(said, key=lambda w: w.start_s)
+
+    def _unplaced(self, assumed_confidence: float, length_s: float) -> list[HeardWord]:
+        """Words of segments, or of the text: by their letters within them."""
+        texts = [(s.text, s.start, min(s.end, length_s), s.avg_logprob) for s in self.segments if s.text.strip()]
+        words: list[HeardWord] = []
+        for text, start_s, end_s, likely in texts or [(self.text or "", 0.0, length_s, None)]:
+            if 0 <= start_s < end_s:
+                sure = assumed_confidence if likely is None else math.exp(min(0.0, likely))
+                words += spread_words(text, start_s, end_s, sure)
+        return sorted(words, key=lambda w: w.start_s)
 
     def _probability(self, word: WordReply, assumed_confidence: float) -> float:
         if word.probability is not None:

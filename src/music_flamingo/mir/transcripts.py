@@ -8,7 +8,7 @@ start of the recording.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class HeardWord:
     text: str
     probability: float
     """0 to 1, by the recogniser."""
+    is_placed: bool = True
+    """False where its times are only those of its share of a longer text."""
 
     @property
     def middle_s(self) -> float:
@@ -39,7 +41,7 @@ class HeardWord:
 
     def later(self, by_s: float) -> "HeardWord":
         """The word moved later by `by_s` seconds."""
-        return HeardWord(self.start_s + by_s, self.end_s + by_s, self.text, self.probability)
+        return replace(self, start_s=self.start_s + by_s, end_s=self.end_s + by_s)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,19 @@ class Recogniser:
 
     tool: str
     version: str
+
+
+def spread_words(text: str, start_s: float, end_s: float, probability: float) -> list[HeardWord]:
+    """The words of a text without times of their own, one after the other by their numbers of letters."""
+    words = text.split()
+    letters = sum(map(len, words))
+    found, said = [], 0
+    for word in words:
+        begin_s = start_s + (end_s - start_s) * said / letters
+        said += len(word)
+        until_s = start_s + (end_s - start_s) * said / letters
+        found.append(HeardWord(begin_s, until_s, word, probability, is_placed=False))
+    return found
 
 
 def windows(duration_s: float, window_s: float, overlap_s: float) -> Iterator[tuple[float, float]]:
@@ -128,7 +143,7 @@ def to_lyrics(
         available=True,
         lines=_lines(segments, rules.line_pause_s),
         language=language,
-        words=segments,
+        words=segments if all(word.is_placed for word in words) else [],
         language_from=language_from if language else None,
     )
 

@@ -3,7 +3,8 @@
 not_music   the recording is of something else: nothing musical is said of it
 no_pitch    nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody
 sung        a voice leads: whether it is struck or bowed is no question
-unsure      the tool's confidence is below the fact's least
+unsure      the confidence is below the fact's least
+disputed    the tagger hears drums where the analysis of the sound hears none, or the other way round
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.records import MEASURED, Content, Facts, Withheld
 
-MUSICAL = tuple(name for name in MEASURED if name != "content")
+MUSICAL = tuple(name for name in MEASURED if name not in ("content", "voice"))
+"""A voice may speak where there is no music."""
+KNOWS_DRUMS = "musicnn"
+"""The tagger whose silence about drums says that there are none."""
+OF_CLAIMS = {"beats.beats_per_bar": "meter_confidence"}
+"""Claims of a fact with a confidence of their own: the claim -> the field that has it."""
 NEEDS_PITCH = ("key", "chords", "sound.texture", "sound.lead_envelope")
 SOUND_CLAIMS = ("has_drums", "texture", "lead_envelope")
 
@@ -22,7 +28,7 @@ class TrustRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     least_confidence: dict[str, float]
-    """Fact -> the least confidence of its tool, on the tool's own scale."""
+    """Fact, or one claim of a fact -> the least confidence: if calibrated, the least probability to be right."""
     min_partials: float = Field(ge=0)
     """Fewer held partials than this, and nothing has a pitch ..."""
     min_partials_share: float = Field(ge=0, le=1)
@@ -33,8 +39,9 @@ class TrustRules(BaseModel):
     @field_validator("least_confidence")
     @classmethod
     def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        if unknown := sorted(set(value) - set(MEASURED)):
-            raise ValueError(f"no facts: {', '.join(unknown)}. Facts: {', '.join(MEASURED)}.")
+        known = (*MEASURED, *OF_CLAIMS)
+        if unknown := sorted(set(value) - set(known)):
+            raise ValueError(f"no facts: {', '.join(unknown)}. Facts: {', '.join(known)}.")
         return value
 
 
@@ -53,15 +60,29 @@ def withheld(facts: Facts, rules: TrustRules) -> list[Withheld]:
     return list(found.values())
 
 
+def _confidence(facts: Facts, name: str) -> float | None:
+    fact = getattr(facts, name.partition(".")[0])
+    sure: float | None = getattr(fact, OF_CLAIMS.get(name, "confidence"), None)
+    return sure
+
+
 def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
     content = facts.content
     if content is not None and content.kind != "music":
         yield from (Withheld(fact=name, reason="not_music") for name in MUSICAL)
-    for name in MUSICAL:
-        fact = getattr(facts, name)
-        if fact is not None and fact.confidence < rules.least_confidence.get(name, 0.0):
+    for name in (*MEASURED, *OF_CLAIMS):
+        confidence = _confidence(facts, name)
+        if confidence is not None and confidence < rules.least_confidence.get(name, 0.0):
             yield Withheld(fact=name, reason="unsure")
     if content is not None and not is_pitched(content, rules):
         yield from (Withheld(fact=name, reason="no_pitch") for name in NEEDS_PITCH)
     if content is not None and content.singing_share >= rules.sung_from_share:
         yield Withheld(fact="sound.lead_envelope", reason="sung")
+    if _disputes_drums(facts):
+        yield Withheld(fact="sound.has_drums", reason="disputed")
+
+
+def _disputes_drums(facts: Facts) -> bool:
+    if facts.sound is None or facts.instruments is None or facts.instruments.tool != KNOWS_DRUMS:
+        return False
+    return facts.sound.has_drums is not any(label.name == "drums" for label in facts.instruments.labels)

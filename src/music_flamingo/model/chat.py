@@ -73,12 +73,14 @@ def hear(processor: MusicFlamingoProcessor, samples: np.ndarray) -> EncoderAudio
     return EncoderAudio(heard["input_features"], heard["input_features_mask"], num_tokens)
 
 
-def messages_of(turns: Sequence[Turn], samples: np.ndarray | None = None) -> list[dict]:
-    """The conversation in chat form; the sound goes with the first question."""
-    messages: list[dict] = []
-    for turn in turns:
+def messages_of(
+    turns: Sequence[Turn], samples: np.ndarray | None = None, system: str | None = None, sound_at: int = 0
+) -> list[dict]:
+    """The conversation in chat form; the sound goes with the question of turn `sound_at`."""
+    messages: list[dict] = [{"role": "system", "content": [{"type": "text", "text": system}]}] if system else []
+    for number, turn in enumerate(turns):
         parts: list[dict] = [{"type": "text", "text": turn.question}]
-        if not messages:
+        if number == sound_at:
             parts.insert(0, {"type": "audio", "audio": samples})
         messages.append({"role": "user", "content": parts})
         if turn.answer is not None:
@@ -87,13 +89,18 @@ def messages_of(turns: Sequence[Turn], samples: np.ndarray | None = None) -> lis
 
 
 def tokenise(
-    processor: MusicFlamingoProcessor, turns: Sequence[Turn], num_audio_tokens: int, think: bool = False
+    processor: MusicFlamingoProcessor,
+    turns: Sequence[Turn],
+    num_audio_tokens: int,
+    think: bool = False,
+    system: str | None = None,
+    sound_at: int = 0,
 ) -> ChatTokens:
     """Token ids of a conversation; with a last turn that lacks its answer, up to where the model goes on.
 
     `think`: ask for thinking by the template of a release (`model.answering`); other templates do not know how.
     """
-    ids, is_answer = _tokenise_text(processor, tuple(turns), think)
+    ids, is_answer = _tokenise_text(processor, tuple(turns), think, system, sound_at)
     at = ids.index(processor.audio_token_id)
     sound = (
         processor.audio_bos_token_id,
@@ -121,11 +128,11 @@ def tokenise_apart(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num
 
 @lru_cache(maxsize=4096)
 def _tokenise_text(
-    processor: MusicFlamingoProcessor, turns: tuple[Turn, ...], think: bool
+    processor: MusicFlamingoProcessor, turns: tuple[Turn, ...], think: bool, system: str | None, sound_at: int
 ) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     open_turn = turns[-1].answer is None
     encoded = processor.tokenizer.apply_chat_template(
-        messages_of(turns),
+        messages_of(turns, system=system, sound_at=sound_at),
         chat_template=processor.chat_template,
         **({"enable_thinking": think} if asks_to_think(processor.chat_template or "") else {}),
         add_generation_prompt=open_turn,

@@ -29,9 +29,9 @@ Config = TypeVar("Config", bound=StageConfig)
 
 HEADER = f"{'stage':15s} {'model':24s} {'calls':>12s} {'cached':>12s} {'tokens in':>15s} {'tokens out':>15s}  cost"
 RULES = (
-    "Estimated from {sample} of {tracks} tracks: 4 characters a token, 25 tokens a second of sound, replies as long as "
-    "the cache's or else the scripted teacher's (shorter than a language model's). Tokens and cost are of calls that "
-    "are not cached. reason: every step is supposed to be heard, so rewrites are not counted."
+    "Estimated from {sample} of {tracks} tracks: a token for 5 letters, a figure or 3 marks, 25 a second of sound, "
+    "replies as long as the cache's or else the scripted teacher's (shorter than a language model's). Tokens and cost "
+    "are of calls that are not cached. reason: every step is supposed to be heard, so rewrites are not counted."
 )
 
 

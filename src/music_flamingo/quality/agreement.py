@@ -155,6 +155,11 @@ def _louder(example: Example, facts: Facts) -> bool:
     return facts.dynamics is not None and example.answer == halves[facts.dynamics.trend]
 
 
+def _leads(example: Example, facts: Facts) -> bool:
+    """Where the loudness is steady no half is louder, and none can lead."""
+    return facts.dynamics is not None and (example.answer == "no" or facts.dynamics.trend != "steady")
+
+
 def _lines_with_words(facts: Facts) -> list[str]:
     lines = facts.lyrics.lines if facts.lyrics else []
     return [s.label for s in lines if any(map(str.isalnum, s.label))]
@@ -199,7 +204,23 @@ def _holds_its_notes(held: str) -> Callable[[Example, Facts], bool]:
     )
 
 
+def _plays(example: Example, facts: Facts) -> bool:
+    names = [i.name for i in facts.instruments.labels] if facts.instruments else []
+    return example.answer in names
+
+
+def _is_sung(example: Example, facts: Facts) -> bool:
+    return facts.voice is not None and (example.answer == "yes") == (facts.voice.present and facts.voice.sings)
+
+
+def _in_style(example: Example, facts: Facts) -> bool:
+    return facts.genre is not None and example.answer in [g.name for g in facts.genre.labels]
+
+
 OPEN_FAMILIES: dict[str, OpenFamily] = {
+    "instrument": OpenFamily(("instruments",), _plays),
+    "singing": OpenFamily(("voice",), _is_sung),
+    "genre": OpenFamily(("genre",), _in_style),
     "bpm": OpenFamily(("tempo",), _near(lambda f: f.tempo.bpm if f.tempo else None, BPM_TOLERANCE)),
     "tempo_term": OpenFamily(("tempo",)),
     "bar_count": OpenFamily(("beats",), _counts(lambda f: len(f.beats.downbeats_s) if f.beats else 0)),
@@ -231,6 +252,7 @@ OPEN_FAMILIES: dict[str, OpenFamily] = {
     "lyrics_last_word": OpenFamily(("lyrics",), _ends_the_text),
     "louder_half": OpenFamily(("dynamics",), _louder),
     "busier_half": OpenFamily(("chords",)),
+    "leading_half": OpenFamily(("dynamics", "chords"), _leads),
     "same_outer_chords": OpenFamily(("chords",)),
     "section_count": OpenFamily(("sections",), _counts(lambda f: len(f.sections.segments) if f.sections else 0)),
     "form": OpenFamily(("sections",), _is_form),

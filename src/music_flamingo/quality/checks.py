@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from music_flamingo.quality.agreement import OPEN_FAMILIES, answer_agrees, rests_on
+from music_flamingo.quality.agreement import answer_agrees, rests_on
 from music_flamingo.quality.claims import check_sense, reason_against_claims
 from music_flamingo.quality.metadata import mentions_metadata
 from music_flamingo.quality.texts import TextsOfTrack
-from music_flamingo.records import MEASURED, Example, Facts
-from music_flamingo.scoring.families import FAMILIES, parts_asked
+from music_flamingo.records import Example, Facts
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.options import names_its_options
 
@@ -46,15 +45,6 @@ class Limits(BaseModel):
     unmeasured_claims: Literal["reject", "keep_for_judge"]
     """A claim that no tool measures (a genre, a singer's voice): rejected, or kept for an audio judge that hears it.
     Figures, keys and chords are rejected without a fact either way."""
-    min_confidence: dict[str, float]
-    """Fact or family -> the least confidence of the tool, on its own scale. Where both are named the higher counts."""
-
-    @field_validator("min_confidence")
-    @classmethod
-    def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        if unknown := sorted(set(value) - {*MEASURED, *FAMILIES, *OPEN_FAMILIES}):
-            raise ValueError(f"neither facts nor families: {', '.join(unknown)}. Facts: {', '.join(MEASURED)}.")
-        return value
 
 
 @dataclass
@@ -132,19 +122,6 @@ def _sounds(label: str | None, start_s: float, end_s: float, facts: Facts) -> bo
     return any(s.label == label and s.start_s < end_s and s.end_s > start_s for s in segments)
 
 
-def check_confidence(example: Example, song: Song) -> str | None:
-    """Reject an example that rests on facts below their minimum confidence; a composite one by each of its parts."""
-    parts = parts_asked(example.family, example.question)
-    families = [example.family] if parts is None else [part.family for part in parts]
-    return "low_confidence" if any(_is_doubtful(family, song) for family in families) else None
-
-
-def _is_doubtful(family: str, song: Song) -> bool:
-    least = song.limits.min_confidence
-    found = confidences(family, song.facts)
-    return any(c < max(least.get(name, 0.0), least.get(family, 0.0)) for name, c in found.items())
-
-
 def confidences(family: str, facts: Facts) -> dict[str, float]:
     """Fact -> how sure its tool is, for the facts that a family's answer rests on."""
     measured = {name: getattr(facts, name) for name in rests_on(family)}
@@ -188,7 +165,6 @@ CHECKS: tuple[Check, ...] = (
     check_answer,
     check_claims,
     check_metadata,
-    check_confidence,
     check_duplicate,
 )
 

@@ -114,7 +114,7 @@ def _note(letter: str, accidental: str | None) -> str:
 
 
 def _wrong_meter(text: str, facts: Facts) -> bool:
-    beats_per_bar = facts.beats.beats_per_bar if facts.beats else 0
+    beats_per_bar = (facts.beats.beats_per_bar if facts.beats else None) or 0
     num_bars = len(facts.beats.downbeats_s) if facts.beats else 0
     named = [*(name.lower() for name in _METER.findall(text)), *("triple" for _ in _WALTZ.findall(text))]
     return (

@@ -50,7 +50,6 @@ REASONS = {
     "senseless_wrong_type": "no figure where a count or a time is asked for",
     "senseless_near_empty_caption": "a long caption that claims next to nothing",
     "mentions_metadata": "a text says title, artist or file, or speaks of its sources",
-    "low_confidence": "the tool is too unsure of a fact that the answer rests on",
     "near_duplicate_of": "says the same as an earlier example",
     "answered_without_audio": "words alone give the answer away",
     "judged_wrong": "a judge that hears the audio rates it below the threshold",

@@ -89,7 +89,8 @@ def describe(facts: Facts, start_s: float, end_s: float) -> list[str]:
         said.append(f"tempo {facts.tempo.bpm:.0f} BPM ({facts.tempo.confidence:.2f})")
     if facts.beats:
         bars = len(facts.beats.downbeats_s)
-        said.append(f"{facts.beats.beats_per_bar} beats to the bar, {bars} bars ({facts.beats.confidence:.2f})")
+        length = f"{facts.beats.beats_per_bar} beats to the bar" if facts.beats.beats_per_bar else "bars unclear"
+        said.append(f"{length}, {bars} bars ({facts.beats.confidence:.2f})")
     if facts.key:
         said.append(f"key {facts.key.label} ({facts.key.confidence:.2f})")
     if facts.chords:

@@ -7,22 +7,19 @@ from music_flamingo.records.facts import (
     MEASURED,
     Beats,
     Chords,
-    Content,
     Dynamics,
     Facts,
-    Instrument,
-    Instruments,
     Key,
     Lyrics,
-    Measured,
-    Opinion,
     Sections,
-    Segment,
-    Sound,
     Tempo,
+    TempoLevel,
     Withheld,
     trusted,
 )
+from music_flamingo.records.heard import Content, Genre, HeardTag, Instrument, Instruments, Sound, SoundPart, Vocals
+from music_flamingo.records.measured import Measured, Opinion, Segment
+from music_flamingo.records.parts_of_time import during
 from music_flamingo.records.prediction import Prediction, Score
 from music_flamingo.records.rollout import Rollout, SampledAnswer
 from music_flamingo.records.speech import SpokenSegment, Utterance
@@ -41,6 +38,8 @@ __all__ = [
     "Dynamics",
     "Example",
     "Facts",
+    "Genre",
+    "HeardTag",
     "Instrument",
     "Instruments",
     "Key",
@@ -56,13 +55,17 @@ __all__ = [
     "Sections",
     "Segment",
     "Sound",
+    "SoundPart",
     "SpokenSegment",
     "Step",
     "TeacherStamp",
     "Tempo",
+    "TempoLevel",
     "Track",
     "Truth",
     "Utterance",
+    "Vocals",
     "Withheld",
+    "during",
     "trusted",
 ]

@@ -1,108 +1,39 @@
 """Facts: what MIR tools measured on the original recording. Written by code, never by a language model."""
 
 import re
-from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from music_flamingo.core.record import Record, RecordPart
+from music_flamingo.records.heard import Content, Genre, Instruments, Sound, Vocals
+from music_flamingo.records.measured import Measured, Segment, require_increasing, require_share
 
 CHORD_LABEL = re.compile(r"^(N|X|[A-G][b#]?(:[a-z0-9()#b,*]+)?(/[b#]?\d+)?)$")
 
 KEY_LABEL = re.compile(r"^[A-G][b#]? (major|minor)$")
 
 
-def require_increasing(times_s: list[float], name: str) -> None:
-    """Raise ValueError unless times (s) strictly increase; `name` stands in the message."""
-    for before, after in pairwise(times_s):
-        if after <= before:
-            raise ValueError(f"{name} must increase: {after} follows {before}")
+class TempoLevel(RecordPart):
+    """A tempo at which the music can be counted, and the probability that it is the one."""
 
+    bpm: float
+    probability: float
 
-class Segment(RecordPart):
-    """A labelled stretch of time."""
-
-    start_s: float
-    end_s: float
-    label: str
-
-    @model_validator(mode="after")
-    def _forward(self) -> "Segment":
-        if not 0 <= self.start_s < self.end_s:
-            raise ValueError(f"a segment runs forward from 0 s on: {self.start_s} to {self.end_s}")
-        return self
-
-
-def require_share(value: float, name: str) -> float:
-    """Return `value` if it lies in 0 to 1; ValueError otherwise, with `name` in the message."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} lies in 0 to 1, not {value}")
-    return value
-
-
-class Opinion(RecordPart):
-    """What another tool says of the same fact."""
-
-    tool: str
-    tool_version: str
-    value: str
-    """As it would be read aloud: `A minor`, `120.3 BPM`."""
-    agrees: float
-    """1 for the same, 0 for something else; in between for a kindred answer or for part of the time."""
-
-    @field_validator("agrees")
+    @field_validator("probability")
     @classmethod
     def _share(cls, value: float) -> float:
-        return require_share(value, "agreement")
-
-
-class Measured(RecordPart):
-    """A fact and the tool it came from."""
-
-    tool: str
-    tool_version: str
-    confidence: float
-    """0 to 1, on the tool's own scale; lower where `opinions` differ (music_flamingo.mir.opinions)."""
-    opinions: list[Opinion] = Field(default_factory=list)
-    """Of other tools, or of the parts of a tool that votes."""
-
-    @field_validator("confidence")
-    @classmethod
-    def _probability(cls, value: float) -> float:
-        return require_share(value, "confidence")
-
-
-class Content(Measured):
-    """What a recording is of: looked for before all other facts, which mean something in music alone."""
-
-    kind: Literal["music", "speech", "neither"]
-    music_share: float
-    """Of the audible time: music or singing."""
-    singing_share: float
-    speech_share: float
-    num_partials: float
-    """Partials that hold their pitch for .3 s, a moment's mean: where there are hardly any, nothing has a pitch ..."""
-    partials_share: float
-    """... unless they make up much of the sound, as in a pure tone: their share of the power."""
-    heard: list[Segment]
-    """Labelled `music`, `singing` or `speech`, by their beginnings; they may overlap."""
-
-    @field_validator("music_share", "singing_share", "speech_share", "partials_share")
-    @classmethod
-    def _share(cls, value: float) -> float:
-        return require_share(value, "a share")
-
-    @property
-    def singing(self) -> list[Segment]:
-        """Give the segments in which somebody sings."""
-        return [segment for segment in self.heard if segment.label == "singing"]
+        return require_share(value, "the probability of a level")
 
 
 class Tempo(Measured):
-    """Tempo of the track, in beats per minute."""
+    """Tempo of the track, in beats per minute. The confidence is that of `bpm`, or of both where `also_bpm` is said."""
 
     bpm: float
+    also_bpm: float | None = None
+    """Another level at which it may as well be counted: its double, its half."""
+    levels: list[TempoLevel] = Field(default_factory=list)
+    """All levels that were weighed, the likeliest first; empty where the tool knows one alone."""
 
 
 class Beats(Measured):
@@ -110,7 +41,10 @@ class Beats(Measured):
 
     beats_s: list[float]
     positions: list[int]
-    beats_per_bar: int
+    beats_per_bar: int | None
+    """None where it is not trusted: the beats are known then, and not where bars begin."""
+    meter_confidence: float | None = None
+    """That of `beats_per_bar`; None where the tool has none of its own for it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Beats":
@@ -121,7 +55,9 @@ class Beats(Measured):
 
     @property
     def downbeats_s(self) -> list[float]:
-        """Times (s) of beats at position 1 of their bar."""
+        """Times (s) of beats at position 1 of their bar; none where the bar is not trusted."""
+        if self.beats_per_bar is None:
+            return []
         return [t for t, position in zip(self.beats_s, self.positions, strict=True) if position == 1]
 
 
@@ -177,16 +113,6 @@ class Dynamics(Measured):
     trend: Literal["steady", "rising", "falling"]
 
 
-class Sound(Measured):
-    """What is heard of the players: by signal analysis, so coarse. A claim is None where it is not trusted."""
-
-    has_drums: bool | None
-    texture: Literal["melody", "chords"] | None
-    """One line alone, or several notes together."""
-    lead_envelope: Literal["decaying", "sustained"] | None
-    """Struck and plucked notes die away; bowed, blown and organ notes are held."""
-
-
 LanguageSource = Literal["model", "text", "source"]
 """Who said which language the words are in: the recogniser, a look at the text, or the source's tag."""
 WhyNoLyrics = Literal["none_in_source", "no_voice", "no_words", "unsure"]
@@ -205,40 +131,7 @@ class Lyrics(Measured):
     """Why there are none, where `available` is false."""
 
 
-class Instrument(RecordPart):
-    """One instrument and the probability (0 to 1) that it is present."""
-
-    name: str
-    """In plain words: `violin`, `drum kit`."""
-    probability: float
-    """The highest of any window."""
-
-
-class Instruments(Measured):
-    """What a tagger heard. Labels by falling probability; only what passed its threshold."""
-
-    labels: list[Instrument]
-    has_voice: bool
-    voice: list[Segment]
-    """Where a voice sounds, labelled `singing` or `speech`."""
-
-    @field_validator("labels")
-    @classmethod
-    def _falling(cls, labels: list[Instrument]) -> list[Instrument]:
-        if any(not 0 <= i.probability <= 1 for i in labels):
-            raise ValueError("the probability of an instrument lies in 0 to 1")
-        if any(after.probability > before.probability for before, after in pairwise(labels)):
-            raise ValueError("instruments stand by falling probability")
-        return labels
-
-    @model_validator(mode="after")
-    def _agree(self) -> "Instruments":
-        if bool(self.voice) != self.has_voice:
-            raise ValueError(f"has_voice is {self.has_voice} with {len(self.voice)} stretches of voice")
-        return self
-
-
-WhyWithheld = Literal["not_music", "no_pitch", "unsure", "sung"]
+WhyWithheld = Literal["not_music", "no_pitch", "unsure", "sung", "disputed"]
 
 
 class Withheld(RecordPart):
@@ -268,6 +161,8 @@ class Facts(Record):
     problems: list[str]
     instruments: Instruments | None = None
     content: Content | None = None
+    voice: Vocals | None = None
+    genre: Genre | None = None
     withheld: list[Withheld] = Field(default_factory=list)
     """What is not trusted, by the rules of the facts stage (music_flamingo.mir.trust)."""
 

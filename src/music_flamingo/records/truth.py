@@ -3,7 +3,7 @@
 from pydantic import model_validator
 
 from music_flamingo.core.record import Record
-from music_flamingo.records.facts import Segment, require_increasing
+from music_flamingo.records.measured import Segment, require_increasing
 
 
 class Truth(Record):

@@ -47,7 +47,7 @@ STAGES: tuple[tuple[str, str, str, str], ...] = (
 
 UNITS = {
     "tracks": "track",
-    "truth": "score truth",
+    "truth": "truth record",
     "facts": "fact sheet",
     "captions": "caption",
     "candidates": "candidate",
@@ -56,7 +56,7 @@ UNITS = {
     "think": "chain",
     "think_rejects": "discarded chain",
     "predictions": "prediction",
-    "scores": "score",
+    "scores": "result",
 }
 """One record of a table, in words."""
 FOLDERS = {
@@ -118,8 +118,8 @@ class StageView:
         return tuple((port, reason) for port in self.gives for reason in port.reasons)
 
 
-def stage_views(manifests: Mapping[str, Manifest]) -> list[StageView]:
-    """Every stage that gave, or whose output fed, one of the ports."""
+def stage_views(manifests: Mapping[str, Manifest], otherwise: Mapping[str, str] | None = None) -> list[StageView]:
+    """Every stage that gave, or whose output fed, one of the ports. `otherwise`: what some do, in other words."""
     digests = _digests(manifests)
     by_stage = {m.stage: m for m in manifests.values()}
     views = []
@@ -135,7 +135,7 @@ def stage_views(manifests: Mapping[str, Manifest]) -> list[StageView]:
                 name,
                 group,
                 title,
-                what,
+                (otherwise or {}).get(name, what),
                 tuple(_port(p, digests[p], manifests.get(p)) for p in takes),
                 tuple(_port(p, digests[p], manifests.get(p)) for p in gives),
                 tuple(flat(one.metrics)) if one else (),

@@ -12,7 +12,7 @@ from music_flamingo.audio.flac import MODEL_RATE_HZ, decode_flac
 from music_flamingo.audio.windows import choose_window
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.record import read_parquet
-from music_flamingo.records import Caption, Chain, Example, Facts, Measured, Prediction, Track, Truth
+from music_flamingo.records import Caption, Chain, Example, Facts, Measured, Prediction, Track, Truth, trusted
 from music_flamingo.report.results import ComparedQuestion, asked
 from music_flamingo.report.run import AnnotationInputs, ReportInputs, TrackRow, of_tracks, tradition_name
 from music_flamingo.report.timeline import (
@@ -213,22 +213,24 @@ def _page(track: Track, facts: Facts | None, truth: Truth | None, bins_per_s: fl
         facts=facts,
         truth=truth,
         lanes=tuple(one for one in lanes if one.beats or one.rows),
-        fact_rows=tuple(fact_rows(facts, truth)) if facts else (),
+        fact_rows=(*fact_rows(trusted(facts), truth), *withheld_rows(facts)) if facts else (),
     )
 
 
 def fact_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
-    """What was measured and by which tool, beside what the score says of it where there is one."""
+    """What was measured and by which tool, and what the score says of it where there is one."""
     if facts.content:
         yield _row("Heard", facts.content.kind, facts.content)
     if facts.tempo:
         told = f"{truth.tempo_bpm:.0f} bpm" if truth else None
         agrees = same_tempo(facts.tempo.bpm, truth.tempo_bpm) if truth else None
-        yield _row("Tempo", f"{facts.tempo.bpm:.1f} bpm", facts.tempo, told, agrees)
+        also = f", or {facts.tempo.also_bpm:.1f}" if facts.tempo.also_bpm else ""
+        yield _row("Tempo", f"{facts.tempo.bpm:.1f}{also} bpm", facts.tempo, told, agrees)
     if facts.beats:
         told = f"{truth.meter}, {truth.beats_per_bar} beats a bar" if truth else None
         agrees = facts.beats.beats_per_bar == truth.beats_per_bar if truth else None
-        yield _row("Meter", f"{facts.beats.beats_per_bar} beats a bar", facts.beats, told, agrees)
+        if facts.beats.beats_per_bar:
+            yield _row("Meter", f"{facts.beats.beats_per_bar} beats a bar", facts.beats, told, agrees)
     if facts.key:
         told = truth.key if truth else None
         agrees = same_answer(facts.key.label, told) if told else None
@@ -240,12 +242,33 @@ def fact_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
         yield _row("Form", " ".join(s.label for s in facts.sections.segments), facts.sections, told or None)
     if facts.sound:
         yield from _sound_rows(facts, truth)
+    yield from _player_rows(facts)
     if facts.dynamics:
         value = f"{facts.dynamics.trend}, {facts.dynamics.range_db:.1f} dB between soft and loud"
         yield _row("Dynamics", value, facts.dynamics)
     if facts.lyrics:
         value = f"{len(facts.lyrics.lines)} lines" if facts.lyrics.available else "unavailable"
         yield _row("Lyrics", value, facts.lyrics)
+
+
+def _player_rows(facts: Facts) -> Iterator[FactRow]:
+    if facts.instruments and facts.instruments.labels:
+        named = (f"{i.name} ({i.probability:.2f})" for i in facts.instruments.labels)
+        yield _row("Instruments", ", ".join(named), facts.instruments)
+    if facts.voice:
+        kind = f"{facts.voice.register_heard or 'a'} voice{' that sings' if facts.voice.sings else ''}"
+        yield _row("Voice", kind if facts.voice.present else "none", facts.voice)
+    if facts.genre and facts.genre.labels:
+        yield _row("Genre", ", ".join(f"{g.name} ({g.probability:.2f})" for g in facts.genre.labels), facts.genre)
+
+
+def withheld_rows(facts: Facts) -> Iterator[FactRow]:
+    """What was measured and is not trusted, with the reason; its value is in the record."""
+    for entry in facts.withheld:
+        fact = getattr(facts, entry.fact.partition(".")[0])
+        if isinstance(fact, Measured):
+            name = entry.fact.replace(".", ", ").replace("_", " ").capitalize()
+            yield _row(name, f"withheld: {entry.reason.replace('_', ' ')}", fact)
 
 
 def _sound_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:

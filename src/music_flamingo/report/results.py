@@ -12,8 +12,8 @@ from music_flamingo.scoring.families import COMPOSITES, FAMILIES
 
 MODELS = {"sft": "Fine-tuned", "warmup": "Warm-up", "grpo": "GRPO"}
 CONDITIONS = {
-    "audio": "the piece itself",
-    "shuffled": "another piece's audio",
+    "audio": "the recording itself",
+    "shuffled": "another recording",
     "noise": "noise",
     "none": "no audio",
 }
@@ -56,7 +56,7 @@ class Cell:
 
 
 IntervalRow = tuple[str, str, float | None, Cell | None, Cell | None, Cell | None]
-"""Name, tone, chance, then the cells with the piece itself, another piece's audio, none."""
+"""Name, tone, chance, then the cells with the recording itself, another recording, none."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _ordered(first: list[str], found: Collection[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class ComparedQuestion:
-    """One question about one track, and what each model said when it heard the piece itself."""
+    """One question about one track, and what each model said when it heard the recording itself."""
 
     track_id: str
     family: str

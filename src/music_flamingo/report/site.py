@@ -14,6 +14,7 @@ from music_flamingo.report.coverage import SKILLS, SPLITS, TYPES
 from music_flamingo.report.flow import UNITS, count, human_bytes
 from music_flamingo.report.results import CONDITIONS, MODELS, family_title
 from music_flamingo.report.timeline import chord_symbol, key_symbol
+from music_flamingo.report.wording import PIECES, Wording
 
 FOLDER = Path(__file__).parent
 
@@ -30,9 +31,9 @@ NAVIGATION = (
 class Site:
     """A folder of pages. Every address inside is relative, so the site opens from disk and from any server."""
 
-    def __init__(self, out: OutputFolder) -> None:
+    def __init__(self, out: OutputFolder, words: Wording = PIECES) -> None:
         self.root = out.root
-        self._environment = _environment()
+        self._environment = _environment(words)
         _clear(self.root)
         for asset in sorted((FOLDER / "assets").iterdir()):
             write_atomic(self.root / "assets" / asset.name, asset.read_bytes())
@@ -70,7 +71,7 @@ def _clear(root: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _environment() -> Environment:
+def _environment(words: Wording = PIECES) -> Environment:
     # autoescape for every template, whatever its name: titles and lyrics are other people's text
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
@@ -98,6 +99,7 @@ def _environment() -> Environment:
         skills=SKILLS,
         types=TYPES,
         splits=SPLITS,
+        words=words,
         is_annotated_only=False,
     )
     return environment

@@ -9,6 +9,7 @@ words, so that the sum has no upper bound; two forms are given:
 A category counts when one of its values stands in the caption and nothing there takes it back:
 - a tempo in figures: within 4 % of a BPM that is stated, and at most one other BPM is (half time, a change of tempo);
 - a key: by its sound, and at most one other key is named (a modulation, the relative key);
+  both are read as validation reads them, in words and other languages too, and what a caption denies is not named;
 - instruments and genres: by synonyms too (synonyms.yaml), and no longer a list than a caption has use for;
 - values that shut each other out (slow, medium, fast; ...): no other one is there;
 - anything else: word for word.
@@ -16,7 +17,7 @@ So a caption that names every key, every BPM or every instrument earns nothing f
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
@@ -25,6 +26,7 @@ import yaml
 
 from music_flamingo.records.example import Category
 from music_flamingo.scoring.choices import MAX_ANSWER_CHARS
+from music_flamingo.scoring.claims import keys_in, tempi_in
 from music_flamingo.scoring.extract import ANSWER, extract_answer
 from music_flamingo.scoring.normalise import normalise_answer, parse_key
 from music_flamingo.scoring.tempo import same_tempo
@@ -37,11 +39,6 @@ MAX_NAMED = {"instruments": 12, "genre": 4}
 """More different ones named than this are a list, not a description."""
 
 _WORD = re.compile(r"[\w#/&]+")
-_BPM = re.compile(r"(\d+(?:\.\d+)?) ?(?:bpm|beats per minute|beats a minute)")
-_KEY = re.compile(
-    r"\b([A-Ga-g](?:[ -]?(?:#|b|♯|♭|sharp|flat))?[ -](?:major|minor))\b"
-    r"(?! (?:third|sixth|seventh|key|mode|triad|chord))"
-)
 
 Words = list[str]
 T = TypeVar("T")
@@ -66,12 +63,12 @@ def structured_reward(
 def counts(caption: str, category: Category) -> bool:
     """Whether a caption gets this category right."""
     values = [value for value in category.values if words_of(value)]
-    tempi = [float(found[1]) for value in values if (found := _BPM.search(normalise_answer(value)))]
+    tempi = [bpm for value in values for bpm in tempi_in(value)]
     if tempi:
-        return _decided([float(bpm) for bpm in _BPM.findall(normalise_answer(caption))], tempi, same_tempo)
+        return _decided(tempi_in(caption), tempi, same_tempo)
     keys = [key for value in values if (key := parse_key(value))]
     if keys:
-        return _decided(list(_keys_in(caption)), keys, lambda said, truth: said == truth)
+        return _decided(keys_in(caption), keys, lambda said, truth: said == truth)
     words = _canonical(words_of(caption), category.name)
     is_named = any(_contains(words, _canonical(words_of(value), category.name)) for value in values)
     return is_named and not _is_list(words, category.name) and not _has_rival(words, values)
@@ -87,14 +84,6 @@ def _decided(said: Sequence[T], truths: Sequence[T], same: Callable[[T, T], bool
     right = [any(same(value, truth) for truth in truths) for value in said]
     others = {value for value, is_right in zip(said, right, strict=True) if not is_right}
     return any(right) and len(others) <= MAX_OTHERS
-
-
-def _keys_in(caption: str) -> Iterator[tuple[int, str]]:
-    for found in _KEY.findall(caption):
-        key = parse_key(found)
-        # `in a minor mood` names no key
-        if key is not None and not found.startswith("a "):
-            yield key
 
 
 def _contains(words: Words, phrase: Words) -> bool:

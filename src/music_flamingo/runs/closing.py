@@ -1,5 +1,6 @@
 """What a run ends with on the terminal: what was made, what was refused and why, where to look, what to do next."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,11 +24,20 @@ def closing_lines(data: Path) -> Iterator[str]:
         if kept is None:
             continue
         refused = (_manifest(data / refused_in) if refused_in else kept) or kept
-        reasons = {s.removeprefix(QUARANTINED): n for s, n in refused.status.items() if s != OK}
+        reasons = _reasons(refused)
         yield f"  {kept.status.get(OK, 0):,} {words} kept, {sum(reasons.values()):,} refused{_in_words(reasons)}"
     release = _manifest(data / "release")
     if release is not None:
         yield f"  release: {release.metrics.get('status', 'sealed')}"
+
+
+def _reasons(manifest: Manifest) -> Counter[str]:
+    """Records by reason; what follows a colon is a detail."""
+    found: Counter[str] = Counter()
+    for status, number in manifest.status.items():
+        if status != OK:
+            found[status.removeprefix(QUARANTINED).partition(":")[0]] += number
+    return found
 
 
 def _in_words(reasons: dict[str, int]) -> str:

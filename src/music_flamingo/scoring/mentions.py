@@ -16,7 +16,7 @@ _WORD = re.compile(r"[\w#/]+")
 _FIGURE_NAMES = {figure: name for name, figure in FIGURES.items()}
 
 
-class Mentions:
+class OptionMentions:
     """The names of options, and the places that they stand for."""
 
     def __init__(self, by_words: Mapping[str, int]) -> None:
@@ -69,7 +69,7 @@ class Mentions:
 
 def _loose(plain: str) -> str:
     """Lower case with hyphens opened, punctuation kept: it ends clauses."""
-    return re.sub(r"(?<=\w)-(?=\w)", " ", plain).replace("♯", "#").replace("♭", "b").casefold()
+    return re.sub(r"(?<=\w)-(?=\w)", " ", plain).replace("♯", "#").replace("♭", "b").replace("&", " and ").casefold()
 
 
 def _bounded(name: str) -> str:

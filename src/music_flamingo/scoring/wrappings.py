@@ -1,10 +1,8 @@
 """What an answer is wrapped in: thoughts, tags, marks of Markdown, LaTeX and JSON, the scraps of a chat template.
 
-`final_answer` gives the words that answer, `plain_answer` the same without marks, and `marked` what a model itself
-marked as its answer: `[[B]]`, a box, a field of JSON, what follows `the answer is`, in several languages.
+`final_answer` gives the words that answer, `plain_answer` the same without marks.
 """
 
-import json
 import re
 import unicodedata
 
@@ -12,34 +10,17 @@ from music_flamingo.scoring.extract import ANSWER, END_ANSWER, END_THINK, THINK,
 
 _THOUGHTS = re.compile(r"<(/?)(?:think|thinking|thought|thoughts|reasoning|reason)>", re.IGNORECASE)
 _ANSWER_TAGS = re.compile(r"<(/?)answer>", re.IGNORECASE)
-_TAG = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|div|code|response|output|result|final|choice|option|s)\s*/?>")
+_TAG = re.compile(
+    r"</?(?:b|i|u|em|strong|p|br|span|div|code|response|output|result|final|choice|option|s"
+    r"|(?i:final_?answer|ans|answer_choice|selected|letter))\s*/?>|\[/?(?:ANSWER|FINAL|ANS)\]"
+)
 _TEMPLATE = re.compile(r"<\|[^|<>]*\|>|</?s>|<end_of_turn>|<start_of_turn>|\[/?INST\]|<eos>|<bos>|<pad>")
 _ROLES = frozenset({"assistant", "model", "user", "system", "assistant:", "model:"})
 _MARKS = re.compile(r"[*`$~]+|^[ \t]*(?:#{1,6}|>|[•‣◦▪●–—+-])[ \t]+", re.MULTILINE)
 _BOX = re.compile(r"\\(?:boxed|fbox|text|mathrm|mathbf|textbf|mathit)\s*\{([^{}]*)\}")
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_DOUBLE = re.compile(r"\[\[\s*([^\[\]]{1,200}?)\s*\]\]")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
+_SQUARED = {0x1F170 + i: chr(ord("A") + i) for i in range(26)}
 _CONTROLS = dict.fromkeys((*range(10), *range(11, 32), 127), " ")
-_NAMED = (
-    r"(?:(?:final|correct|right|best|my|the|selected|chosen|predicted|most likely|likely) )*"
-    r"(?:answer|choice|option|guess|selection|response|prediction|conclusion)"
-)
-_VERB = (
-    r"(?: (?:is|are|was|would be|should be|must be|will be|has to be|appears to be|seems to be|to this question is))"
-)
-_ANNOUNCED = re.compile(
-    rf"\b{_NAMED}(?: (?:here|letter|then))?(?:{_VERB} ?:?|\s*[:=→]|\s+[-–—])\s*"
-    rf"|\b{_NAMED} (?=\(?[A-Za-z]\)?\s*[.,;:!]?\s*$)"
-    r"|\bI(?: would|'d|'ll| will| am going to| have to| must)? (?:choose|pick|select|go with|say|chose|vote for"
-    r"|settle on)(?: for)?\s*:?\s+"
-    r"|\b(?:antwort|lösung|réponse|respuesta|risposta|resposta|ответ|odpowiedź|antwoord|svar|vastaus|cevap|jawaban)"
-    r"(?: (?:ist|lautet|est|es|è|é|correcta|correcte|corretta|richtige|is|är|er|to|jest))*\s*:?\s+"
-    r"|(?:答案|答え|回答|解答|正解|选择|選擇|我选|我選|选项|選項|정답|답)(?:选项)?\s*(?:是|为|為|应该是|應該是|は|은|는|:)*\s*",
-    re.IGNORECASE | re.MULTILINE,
-)
-_FIELDS = ("answer", "final_answer", "choice", "option", "prediction", "response", "selected", "result", "label")
-_OBJECT = re.compile(r"\{[^{}]*\}", re.DOTALL)
 
 
 def without_thoughts(output: str) -> str:
@@ -71,7 +52,7 @@ def final_answer(output: str) -> str | None:
 
 def plain_answer(answer: str) -> str:
     """An answer without marks: NFKC; tags, Markdown, emoji and chat roles on lines of their own are dropped."""
-    text = answer if answer.isascii() else unicodedata.normalize("NFKC", answer).translate(_QUOTES)
+    text = answer if answer.isascii() else unicodedata.normalize("NFKC", answer).translate(_QUOTES | _SQUARED)
     if "<" in text or "[" in text:
         text = _TEMPLATE.sub(" ", _TAG.sub(" ", text))
     for _ in range(2 if "\\" in text else 0):
@@ -85,39 +66,3 @@ def plain_answer(answer: str) -> str:
 def _without_signs(text: str) -> str:
     kept = "".join(" " if unicodedata.category(c) in ("So", "Cf", "Cc", "Co") and c != "\n" else c for c in text)
     return kept.replace("。", ". ").replace("、", ", ")
-
-
-def marked(answer: str, plain: str) -> list[str]:
-    """What the answer marks as its choice, the last mark of each kind first tried: brackets, boxes, JSON, words.
-
-    `plain`: the answer without marks. Announcements come as the rest of their line, or as the next line where nothing
-    follows.
-    """
-    found = [m.group(1) for m in _DOUBLE.finditer(answer)][::-1] if "[[" in answer else []
-    found += [m.group(1) for m in _BOXED.finditer(answer)][::-1] if "\\" in answer else []
-    return found + (_of_json(answer) if "{" in answer else []) + announced(plain)
-
-
-def announced(plain: str) -> list[str]:
-    """What follows `the answer is`, `Answer:` and the like, the last first."""
-    found = []
-    ends = [m.end() for m in _ANNOUNCED.finditer(plain)]
-    for end in reversed(ends):
-        rest = plain[end:].lstrip(" \n:")
-        if words := rest.split("\n")[0].strip():
-            found.append(words)
-    heading = re.search(r"^(?:final |correct )?answer\.?\n(.+)", plain, re.IGNORECASE | re.MULTILINE)
-    return found + ([heading.group(1)] if heading else [])
-
-
-def _of_json(answer: str) -> list[str]:
-    values = []
-    for text in reversed(_OBJECT.findall(answer)):
-        try:
-            fields = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(fields, dict):
-            named = {str(name).lower().replace(" ", "_"): value for name, value in fields.items()}
-            values += [str(named[name]) for name in _FIELDS if isinstance(named.get(name), str | int)]
-    return values

@@ -1,6 +1,6 @@
 """OpenAI's chat completions for one question about one recording: parse requests, build responses.
 
-What this model cannot honour (a second turn, several answers, an unknown parameter) is refused, never ignored.
+What this model cannot honour (two recordings, several answers, an unknown parameter) is refused, never ignored.
 """
 
 import json
@@ -20,6 +20,7 @@ from music_flamingo.serving.uploads import SUFFIXES, Upload
 
 MAX_NEW_TOKENS = 4096
 MAX_STOP_WORDS = 4
+MAX_MESSAGES = 33
 MAX_STOP_CHARS = 64
 
 
@@ -73,10 +74,9 @@ ContentPart = Annotated[TextPart | InputAudioPart | AudioUrlPart, Field(discrimi
 
 
 class RequestMessage(_Part):
-    """A message of the user: text and audio parts."""
+    """A message: text and, of a user, audio parts."""
 
-    role: Literal["user"]
-    """One question, one recording: the model was trained on single turns."""
+    role: Literal["system", "developer", "user", "assistant"]
     content: list[ContentPart]
 
     @field_validator("content", mode="before")
@@ -108,7 +108,8 @@ class ChatRequest(_Part):
     """Body of a chat completion request."""
 
     model: str
-    messages: list[RequestMessage] = Field(min_length=1, max_length=1)
+    messages: list[RequestMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
+    """A system message if there is one, then user and assistant in turn; the last is the user's. One recording."""
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1, le=MAX_NEW_TOKENS)
@@ -134,6 +135,16 @@ class ChatRequest(_Part):
     store: Literal[False] | None = None
     user: str | None = None
 
+    @field_validator("messages")
+    @classmethod
+    def _in_turn(cls, messages: list[RequestMessage]) -> list[RequestMessage]:
+        roles = [message.role for message in messages]
+        if roles[0] in ("system", "developer"):
+            roles.pop(0)
+        if roles != ["user", "assistant"] * (len(roles) // 2) + ["user"]:
+            raise ValueError("after a system message, user and assistant take turns, and the last word is the user's")
+        return messages
+
     @property
     def think(self) -> bool:
         """Whether thinking is wanted, where the release thinks."""
@@ -147,10 +158,15 @@ class ChatRequest(_Part):
 
 @dataclass(frozen=True)
 class ChatQuestion:
-    """What a chat request asks: words, and the audio as it was sent."""
+    """What a chat request asks: words, the audio as it was sent, and what was said before."""
 
     text: str
     audio: Upload
+    earlier: tuple[tuple[str, str], ...] = ()
+    """Questions and answers before this one."""
+    sound_at: int = 0
+    """The turn whose question came with the recording."""
+    system: str | None = None
 
 
 def parse_chat(body: bytes) -> ChatRequest:
@@ -168,22 +184,28 @@ def parse_chat(body: bytes) -> ChatRequest:
 
 
 def question_text(request: ChatRequest) -> str:
-    """The words of the question; empty where there are none."""
-    parts = request.messages[-1].content
-    return " ".join(part.text.strip() for part in parts if isinstance(part, TextPart)).strip()
+    """The words of the last question; empty where there are none."""
+    return _text(request.messages[-1])
 
 
 def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = None) -> ChatQuestion:
     """Raises ApiError unless there is exactly one recording and some text. `fetch` opens addresses, if any may be."""
-    parts = request.messages[0].content
-    audio = [part for part in parts if not isinstance(part, TextPart)]
-    if len(audio) != 1:
-        found = "none" if not audio else str(len(audio))
+    turns = [message for message in request.messages if message.role in ("user", "assistant")]
+    sounds = [(k, part) for k, m in enumerate(turns) for part in m.content if not isinstance(part, TextPart)]
+    if len(sounds) != 1 or turns[sounds[0][0]].role != "user":
+        found = "none" if not sounds else str(len(sounds))
         raise ApiError(400, f"give one recording (found {found}) as `input_audio`.", "one_recording", "messages")
-    text = question_text(request)
-    if not text:
+    questions, answers = [_text(m) for m in turns[::2]], [_text(m) for m in turns[1::2]]
+    if not all(questions):
         raise ApiError(400, "give a question as a part of type `text`.", "no_question", "messages")
-    return ChatQuestion(text, _upload(audio[0], fetch))
+    at, audio = sounds[0]
+    system = " ".join(_text(m) for m in request.messages if m.role in ("system", "developer")) or None
+    earlier = tuple(zip(questions[:-1], answers, strict=True))
+    return ChatQuestion(questions[-1], _upload(audio, fetch), earlier, at // 2, system)
+
+
+def _text(message: RequestMessage) -> str:
+    return " ".join(part.text.strip() for part in message.content if isinstance(part, TextPart)).strip()
 
 
 def _upload(part: InputAudioPart | AudioUrlPart, fetch: Callable[[str], bytes] | None) -> Upload:

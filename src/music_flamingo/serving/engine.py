@@ -9,6 +9,7 @@ import copy
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,6 +31,24 @@ MAX_IN_HAND = 64
 """More requests than this are turned away with 429, rather than held until their clients give up."""
 RETRY_AFTER_S = 2
 MAX_QUESTION_CHARS = 2000
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was said before a question."""
+
+    turns: tuple[tuple[str, str], ...] = ()
+    sound_at: int = 0
+    """The turn whose question came with the recording."""
+    system: str | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text, as a client sent it."""
+        return (*(text for turn in self.turns for text in turn), *([self.system] if self.system else []))
+
+
+NOTHING_BEFORE = Before()
 
 
 class Engine:
@@ -92,12 +111,16 @@ class Engine:
         stop: Sequence[str] = (),
         form: ResponseFormat | None = None,
         think: bool = True,
+        before: Before = NOTHING_BEFORE,
     ) -> AdmittedRequest:
         """Raises ApiError when the words are too many, imitate the model's own marks, or leave no room."""
-        _require_plain_words(question, self.listener.processor.tokenizer.all_special_tokens)
+        marks = self.listener.processor.tokenizer.all_special_tokens
+        _require_plain_words(question, marks)
+        for text in before.texts:
+            _require_no_marks(text, marks)
         limit = self.info.max_new_tokens if max_new_tokens is None else max_new_tokens
         constraint = self.grammars.constraint(form)
-        prompt = self._prompt(recording, question, think=think and self.info.think and constraint is None)
+        prompt = self._prompt(recording, question, think and self.info.think and constraint is None, before)
         room = self.hearing.context_tokens - len(prompt.ids)
         if limit > room:
             message = f"sound and question leave room for {max(room, 0)} new tokens, not {limit}."
@@ -147,9 +170,10 @@ class Engine:
         self.decoder.start()
         self.grammars.start()
 
-    def _prompt(self, recording: CachedWindow, question: str, think: bool) -> ChatTokens:
+    def _prompt(self, recording: CachedWindow, question: str, think: bool, before: Before) -> ChatTokens:
+        turns = (*(Turn(*said) for said in before.turns), Turn(question.strip(), None))
         with self._tokenising:
-            return tokenise(self.listener.processor, (Turn(question.strip(), None),), recording.num_tokens, think)
+            return tokenise(self.listener.processor, turns, recording.num_tokens, think, before.system, before.sound_at)
 
 
 def _require_plain_words(question: str, marks: Sequence[str]) -> None:
@@ -158,6 +182,10 @@ def _require_plain_words(question: str, marks: Sequence[str]) -> None:
         raise ApiError(
             400, f"a question has 1 to {MAX_QUESTION_CHARS} characters; {found}.", "bad_question", "messages"
         )
+    _require_no_marks(question, marks)
+
+
+def _require_no_marks(text: str, marks: Sequence[str]) -> None:
     for mark in marks:
-        if mark in question:
-            raise ApiError(400, f"the question holds {echo(mark)}, a mark of the model.", "bad_question", "messages")
+        if mark in text:
+            raise ApiError(400, f"a message holds {echo(mark)}, a mark of the model.", "bad_question", "messages")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from music_flamingo.audio.decode import DecodeLimits
-from music_flamingo.records import Facts, trusted
+from music_flamingo.records import Facts, Vocals, trusted
 from music_flamingo.records.example import CATEGORIES
 from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION
 from music_flamingo.serving.isolation import Isolated
@@ -113,14 +113,27 @@ def _measured_values(facts: Facts) -> dict[str, dict[str, Any]]:
     if facts.key is not None:
         changes = " -> ".join(segment.label for segment in facts.key.changes)
         tell("key", facts.key, changes or facts.key.label)
-    if facts.beats is not None:
+    if facts.beats is not None and facts.beats.beats_per_bar is not None:
         tell("meter", facts.beats, f"{facts.beats.beats_per_bar} beats in a bar")
     if facts.sections is not None:
         tell("structure", facts.sections, " ".join(segment.label for segment in facts.sections.segments))
     if facts.dynamics is not None:
         tell("dynamics", facts.dynamics, f"{facts.dynamics.range_db:.0f} dB, {facts.dynamics.trend}")
-    if facts.instruments is not None:
+    if facts.instruments is not None and facts.instruments.labels:
         tell("instruments", facts.instruments, ", ".join(label.name for label in facts.instruments.labels))
     elif facts.sound is not None and facts.sound.has_drums is not None:
         tell("instruments", facts.sound, "with drums" if facts.sound.has_drums else "without drums")
+    if facts.voice is not None:
+        tell("vocal_character", facts.voice, said_of_voice(facts.voice))
+    if facts.genre is not None and facts.genre.labels:
+        tell("genre", facts.genre, ", ".join(label.name for label in facts.genre.labels))
     return values
+
+
+def said_of_voice(voice: Vocals) -> str:
+    """`no voice`, `a woman sings`, `somebody speaks`."""
+    if not voice.present:
+        return "no voice"
+    if not voice.sings:
+        return "somebody speaks"
+    return {"female": "a woman sings", "male": "a man sings", None: "somebody sings"}[voice.register_heard]

@@ -29,7 +29,7 @@ from music_flamingo.serving.chat import (
     question_text,
     require_model,
 )
-from music_flamingo.serving.engine import Engine
+from music_flamingo.serving.engine import Before, Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.fetching import Fetch
 from music_flamingo.serving.limits import BodyLimit
@@ -143,6 +143,7 @@ def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -> Prep
         asked.stop_words,
         asked.response_format,
         asked.think,
+        Before(question.earlier, question.sound_at, question.system),
     )
 
 

@@ -1,6 +1,10 @@
-"""The pieces of music21's corpus that `scores` performs: an explicit list by tradition (pieces.yaml)."""
+"""The pieces of music21's corpus that `scores` performs: explicit lists by tradition.
+
+pieces.yaml has those that are dealt over the splits, held_out_pieces.yaml further ones that are never trained on.
+"""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +14,7 @@ import yaml
 from music_flamingo.core.errors import ConfigError
 
 LIST = Path(__file__).with_name("pieces.yaml")
+HELD_OUT_LIST = Path(__file__).with_name("held_out_pieces.yaml")
 NORTH_AMERICA = ("american_fiddle", "american_fife", "lead_sheet", "ragtime", "spiritual")
 EAST_ASIA = ("chinese",)
 
@@ -46,9 +51,19 @@ class Piece:
 
 @cache
 def all_pieces() -> tuple[Piece, ...]:
-    """Every piece, in order of tradition and source."""
+    """Every piece that is dealt over the splits, in order of tradition and source."""
+    return _listed(LIST)
+
+
+@cache
+def held_out_pieces() -> tuple[Piece, ...]:
+    """Every further piece that is held out, in the same order; none of them is in `all_pieces`."""
+    return _listed(HELD_OUT_LIST)
+
+
+def _listed(path: Path) -> tuple[Piece, ...]:
     pieces = []
-    for tradition, groups in sorted(yaml.safe_load(LIST.read_text()).items()):
+    for tradition, groups in sorted(yaml.safe_load(path.read_text()).items()):
         for group in groups:
             for number in group.get("numbers", [None]):
                 named = (group.get(name) for name in ("language", "title", "artist"))
@@ -58,15 +73,16 @@ def all_pieces() -> tuple[Piece, ...]:
 
 def find_piece(work_id: str) -> Piece:
     """The piece of that work id. Raises ConfigError for an unknown one."""
-    for piece in all_pieces():
+    for piece in (*all_pieces(), *held_out_pieces()):
         if piece.work_id == work_id:
             return piece
     raise ConfigError(f"there is no piece `{work_id}` in {LIST.name}, e.g. {all_pieces()[0].work_id}.")
 
 
-def choose_pieces(count: int | None) -> list[Piece]:
-    """The first `count` pieces dealt round the traditions, so that a small set is as varied as a large one."""
-    pieces = list(all_pieces())
+def choose_pieces(count: int | None, pieces: Sequence[Piece] | None = None) -> list[Piece]:
+    """The first `count` of `pieces` (null: `all_pieces`) dealt round the traditions, so that a small set is as varied
+    as a large one."""
+    pieces = list(all_pieces() if pieces is None else pieces)
     if count is None or count >= len(pieces):
         return pieces
     rounds: dict[str, int] = {}

@@ -77,14 +77,14 @@ def read_score(piece: Piece) -> NotatedScore:
     parts = list(stream.parts) or [stream]
     signature = next(iter(parts[0].recurse().getElementsByClass("TimeSignature")), None)
     if signature is None:
-        raise CorruptDataError(f"the piece {piece.work_id} has no time signature. Take it out of pieces.yaml.")
+        raise CorruptDataError(f"the piece {piece.work_id} has no time signature. Take it out of its list in sources/.")
     bar_q = float(signature.barDuration.quarterLength)
     pickup_q, length_q, boundaries_q = _regular_bars(parts[0], signature.ratioString, bar_q)
     notes = _notes(parts, length_q)
     if len(notes) < MIN_NOTES:
         raise CorruptDataError(
             f"the piece {piece.work_id} has {len(notes)} notes in regular bars, fewer than {MIN_NOTES}. "
-            "Take it out of pieces.yaml."
+            "Take it out of its list in sources/."
         )
     harmonies, has_symbols = _harmonies(stream, notes, length_q)
     key = stream.analyze("key")

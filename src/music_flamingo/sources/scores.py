@@ -17,10 +17,11 @@ from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive, Seed
 from music_flamingo.core.shards import write_atomic
+from music_flamingo.records.track import Split
 from music_flamingo.sources import SourceRecording
 from music_flamingo.sources.licences import CORPUS, SOUNDFONT
 from music_flamingo.sources.performance import DECAYING, FAMILIES, SUSTAINED, Performance, tactus_quarters
-from music_flamingo.sources.pieces import choose_pieces, find_piece
+from music_flamingo.sources.pieces import Piece, choose_pieces, find_piece, held_out_pieces
 from music_flamingo.sources.plan import PerformancePlan, skyline
 from music_flamingo.sources.reading import NotatedScore, Note, read_score
 from music_flamingo.sources.render import RATE_HZ, render_performance
@@ -29,6 +30,19 @@ from music_flamingo.sources.truth import words_heard
 MIN_HEARD_NOTES = 8
 MIN_COVERAGE = 0.6
 """Of the time: an excerpt whose melody rests for longer is taken only where the piece has no better."""
+
+
+class HeldOutWorks(BaseModel):
+    """Further works that nobody trains on: intervals over works are as narrow as there are works."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    num_works: CountOrNone | None
+    """How many, dealt round the traditions; null for all."""
+    performances: Count
+    """Recordings of each: fewer than of what is trained on, for works are what counts."""
+    dev_every: Count
+    """Every so many-th work is dev's, the others are test's."""
 
 
 class ScoresConfig(BaseModel):
@@ -43,6 +57,8 @@ class ScoresConfig(BaseModel):
     """How many pieces, dealt round the traditions; null for all."""
     performances: Count
     """Recordings of each piece; multiples of four balance drums, texture and envelope exactly."""
+    held_out: HeldOutWorks | None
+    """On top of the works that are dealt over the splits; null for none."""
     excerpt_s: Positive
     tempo_bpm: dict[str, tuple[float, float]]
     """Tempo classes and their ranges. They keep clear of each other, so that a class is never a matter of opinion."""
@@ -79,12 +95,25 @@ class ScoresSource:
 
     def units(self) -> Sequence[str]:
         """Ids of the works, one unit each."""
-        return [piece.work_id for piece in choose_pieces(self.config.num_works)]
+        return [piece.work_id for piece in (*choose_pieces(self.config.num_works), *self._held_out())]
+
+    def _held_out(self) -> list[Piece]:
+        more = self.config.held_out
+        return choose_pieces(more.num_works, held_out_pieces()) if more else []
+
+    def _given_split(self, work_id: str) -> Split | None:
+        """The split of a held-out work; None for one that is dealt."""
+        more, places = self.config.held_out, {p.work_id: k for k, p in enumerate(held_out_pieces())}
+        if more is None or work_id not in places:
+            return None
+        return "dev" if places[work_id] % more.dev_every == 0 else "test"
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         """Parse the piece once, render its performances into `originals`."""
         score = read_score(find_piece(unit))
-        for number in range(self.config.performances):
+        more = self.config.held_out
+        is_held_out = more is not None and self._given_split(unit) is not None
+        for number in range(more.performances if more and is_held_out else self.config.performances):
             yield self._record(score, number, originals)
 
     def _record(self, score: NotatedScore, number: int, originals: Path) -> SourceRecording:
@@ -117,6 +146,7 @@ class ScoresSource:
             path=originals / original,
             seed=seed,
             truth=truth.model_copy(update={"id": track_id}),
+            given_split=self._given_split(piece.work_id),
         )
 
 

@@ -71,7 +71,9 @@ class _Walk:
 
     def follow(self, name: str) -> None:
         target = (self.root / name).resolve()
-        if self.root.resolve().is_relative_to(target):
+        if target.is_relative_to("/proc") or target.is_relative_to("/sys") or target.is_relative_to("/dev"):
+            self._refuse(name, "not_a_file")  # what lies there is no folder of a disk, and is another in a moment
+        elif self.root.resolve().is_relative_to(target):
             self._refuse(name, "link_loop")
         else:
             self.folders(name)
@@ -94,7 +96,7 @@ class _Walk:
                 self.links.append(name)
                 return None
             return name
-        if not stat.S_ISREG(state.st_mode):
+        if not stat.S_ISREG(state.st_mode) or (path.is_symlink() and path.resolve().is_relative_to("/proc")):
             return self._refuse(name, "not_a_file")
         self.entries.append(FolderEntry(name, state.st_size, state.st_mtime_ns))
         return None

@@ -19,7 +19,7 @@ from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
-from music_flamingo.records import Caption, Facts, Track, trusted
+from music_flamingo.records import Caption, Facts, Track, during, trusted
 from music_flamingo.teachers import (
     Teacher,
     TeacherConfig,
@@ -78,7 +78,7 @@ def windows_of(config: CaptionsConfig, tracks: Iterable[Track], facts: Iterable[
 
 def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | None) -> TeacherRequest[TextReply]:
     """The call that describes a window; `form` is that in which the teacher hears, or None."""
-    facts, track = window.facts, window.track
+    track, facts = window.track, during(window.facts, window.start_s, window.end_s)
     payload = WindowPayload(
         track_id=track.id,
         start_s=round(window.start_s, 2),
@@ -86,6 +86,9 @@ def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | N
         **WindowPayload.fields_of(facts.sound),
         dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
         content=facts.content.kind if facts.content else None,
+        instruments=[i.name for i in facts.instruments.labels] if facts.instruments else [],
+        has_voice=facts.voice.present if facts.voice else None,
+        singer=facts.voice.register_heard if facts.voice else None,
     )
     seed = request_seed(config.seed, PROMPT, [track.id, str(window.index)])
     sound = cut(track.audio.bytes, window.start_s, window.end_s, form) if form and track.audio else None

@@ -9,7 +9,7 @@ Composite questions, whose answer follows from several of those, are an exam of 
 and GRPO, their controls where the warm-up trained them, and the ceiling by single answers; greedy and sampled.
 
 A source without truth (a folder of songs) is examined by trusted facts of held-out recordings, which nobody was trained
-on: agreement with the tools beside the same controls, marked `graded_by: facts`. Where these allow no question either
+on: agreement with the tools, next to the same controls, marked `graded_by: facts`. Where these allow no question either
 there are no scores, and the summary says so.
 """
 

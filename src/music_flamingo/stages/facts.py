@@ -31,10 +31,10 @@ from music_flamingo.mir import (
     ChordRecogniser,
     ContentDetector,
     DynamicsMeter,
-    InstrumentTagger,
     KeyEstimator,
     KeyFollower,
     LyricsSource,
+    MusicTagger,
     NothingFoundError,
     SectionFinder,
     Signal,
@@ -59,7 +59,8 @@ from music_flamingo.mir.choices import (
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
 from music_flamingo.mir.trust import TrustRules, withheld
-from music_flamingo.records import MEASURED, Content, Facts, Instruments, Track
+from music_flamingo.mir.voices import heard_voice, with_voice
+from music_flamingo.records import MEASURED, Facts, Track
 
 T = TypeVar("T")
 Tool = TypeVar("Tool")
@@ -89,7 +90,7 @@ class FactsConfig(StageConfig):
     sound: SoundChoice | None
     lyrics: LyricsChoice | None
     instruments: InstrumentsChoice | None
-    """Also says whether there is a voice: without one no lyrics are looked for."""
+    """Also says who sings or speaks, and the style. Without a voice no lyrics are looked for."""
     content: ContentChoice | None
     """What the recording is of; null takes everything for music."""
     trust: TrustRules
@@ -121,7 +122,7 @@ class Toolbox:
     dynamics: DynamicsMeter | None
     sound: SoundDescriber | None
     lyrics: LyricsSource | None
-    instruments: InstrumentTagger | None
+    instruments: MusicTagger | None
     content: ContentDetector | None
     opinions: SecondOpinions | None
 
@@ -249,8 +250,9 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         key = with_changes(key, changes)
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
     others = tools.opinions or NOBODY
-    instruments = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
-    has_voice = _has_voice(content, instruments)
+    tags = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
+    voice = heard_voice(content, tags.voice if tags else None)
+    has_voice = voice.present if voice else None
     return Facts(
         id=track.id if track else NO_TRACK,
         work_id=track.work_id if track else NO_TRACK,
@@ -263,17 +265,12 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
         sound=ask("sound", tools.sound, lambda tool: tool.describe(signal)),
         lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)) if track else None,
-        instruments=instruments,
+        instruments=with_voice(tags.instruments, voice) if tags else None,
         content=content,
+        voice=voice,
+        genre=tags.genre if tags else None,
         problems=problems,
     )
-
-
-def _has_voice(content: Content | None, instruments: Instruments | None) -> bool | None:
-    """Whether anybody sings or speaks, by the tagger if there is one; None where nobody looked."""
-    if instruments is not None:
-        return instruments.has_voice
-    return bool(content.singing) if content is not None else None
 
 
 def _nothing(track: Track, problem: str) -> Facts:
@@ -291,7 +288,16 @@ def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts
     settings = {name: value for name, value in config.identity().items() if name not in ("trust", "not_music")}
     store = MeasurementStore.of(root, "facts", settings, MeasureTrack, FactsConfig, Facts)
     work = MeasureTrack(config.model_dump_json(), originals.root, store)
-    map_shards(tracks, facts, work, workers=config.workers, label="facts", unit="tracks", crashed=_crashed)
+    map_shards(
+        tracks,
+        facts,
+        work,
+        workers=config.workers,
+        label="facts",
+        unit="tracks",
+        crashed=_crashed,
+        without=("audio",),
+    )
     _require_originals(facts)
     return _count(facts)
 

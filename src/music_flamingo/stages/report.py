@@ -26,6 +26,7 @@ from music_flamingo.report.site import Site
 from music_flamingo.report.skills import skills_tables
 from music_flamingo.report.songs import write_song_pages
 from music_flamingo.report.training import curves
+from music_flamingo.report.wording import wording_of
 
 MODEL_CARD = "README.md"
 
@@ -50,7 +51,7 @@ class ReportConfig(StageConfig):
 
 def run(config: ReportConfig, site: OutputFolder, **ports: Any) -> Metrics:
     """Compute and write all pages of the site."""
-    made, out = ReportInputs(**ports), Site(site)
+    made, out = ReportInputs(**ports), Site(site, wording_of(ports["truth"].manifest))
     rows = track_rows(made.tracks)
     chosen = choose(rows, _tracks_with_chain(made), config.num_listening_pages, config.seed)
     heard = with_audio(made, chosen, int(1e6 * config.max_audio_mb))
@@ -101,7 +102,7 @@ def _write_run(
         note=evaluation.note,
         thinking=page_of(evaluation.thinking) if evaluation.thinking else None,
         figures=_figures(made, held),
-        stages=stage_views(made.manifests),
+        stages=stage_views(made.manifests, {"evaluate": wording_of(made.truth.manifest).examined}),
         teachers=writers,
         pages=pages,
         data_docs=data_docs,
@@ -114,7 +115,7 @@ def _write_run(
 def _figures(made: ReportInputs, held: CatalogueCoverage) -> list[tuple[int, str]]:
     """The run in six numbers."""
     return [
-        (held.num_works, "pieces"),
+        (held.num_works, f"{wording_of(made.truth.manifest).work}s"),
         (held.num_tracks, "recordings"),
         (len(made.captions), "captions"),
         (held.num_questions, f"of {len(made.candidates):,} examples kept"),

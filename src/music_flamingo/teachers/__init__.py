@@ -54,6 +54,9 @@ class Teacher(Protocol):
         """Called when all is asked: raises TeacherUnusableError where nothing succeeded."""
         ...
 
+    def interrupt(self) -> None:
+        """Ask nothing any more; `close` follows."""
+
     def close(self) -> None:
         """Write the usage and release connections; call it once, after the last request."""
 
@@ -79,6 +82,9 @@ def teaching(config: TeacherConfig, stage: str, port: Path) -> Iterator[Teacher]
     try:
         yield teacher
         teacher.end()
+    except KeyboardInterrupt:
+        teacher.interrupt()
+        raise
     finally:
         teacher.close()
 

@@ -29,7 +29,10 @@ class TextOnlyConfig(BaseModel):
 
 
 def guess_without_audio(teacher: Teacher, config: TextOnlyConfig, example: Example) -> int:
-    """How many of the tries are right. Raises TeacherFailedError when a call gives no usable reply."""
+    """How many of the tries are right. Raises TeacherFailedError when a call gives no usable reply.
+
+    An answer that is none of the options is no reply: whoever reads so cannot be said to have guessed wrongly.
+    """
     return sum(_one(teacher, config, example, k) == example.answer for k in range(config.tries))
 
 

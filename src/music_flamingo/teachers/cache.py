@@ -30,10 +30,13 @@ CREATE TABLE IF NOT EXISTS calls (
 
 @dataclass(frozen=True)
 class CallTokens:
-    """As the server counted them; 0 where it does not say. Reasoning is part of the completion."""
+    """As the server counted them, or estimated where it does not say. Reasoning is part of the completion."""
 
     prompt: int = 0
     completion: int = 0
+
+    def __add__(self, other: "CallTokens") -> "CallTokens":
+        return CallTokens(self.prompt + other.prompt, self.completion + other.completion)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Call a teacher concurrently with bounded parallelism; results keep the order of the items."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -38,7 +39,8 @@ def over_shards(
     """(shard number, `work` of each item in order), shard by shard, `concurrency` items at once.
 
     Later shards are begun while the last items of one are still waited for, so that a slow call holds up no other. An
-    error of `work` ends it all: what is running is waited for, what is not begun never begins.
+    error of `work` ends it all: what is running is waited for, what is not begun never begins. Ctrl-C waits for nothing
+    here: the teacher is closed next, and sees to what is under way.
     """
     if concurrency == 1:
         yield from ((index, [work(item) for item in items]) for index, items in shards)
@@ -58,7 +60,7 @@ def over_shards(
                 waiting.popleft()
                 yield index, [future.result() for future in futures]
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=not isinstance(sys.exception(), KeyboardInterrupt), cancel_futures=True)
 
 
 def _wants_more(waiting: "deque[Begun[Made]]", concurrency: int) -> bool:

@@ -23,9 +23,20 @@ class FailureWatch:
         self._last: deque[str | None] = deque(maxlen=limit.window_calls)
         self._lock = threading.Lock()
         self._num_good = 0
+        self._interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        """Let no further try be made: waits end, and `check` raises."""
+        self._interrupted.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait before a further try, unless asking has ended meanwhile."""
+        self._interrupted.wait(seconds)
 
     def check(self) -> None:
-        """Raises TeacherUnusableError when more of the last calls failed than may."""
+        """Raises TeacherUnusableError when more of the last calls failed than may, or asking was interrupted."""
+        if self._interrupted.is_set():
+            raise TeacherUnusableError("interrupted: what was answered is kept, and the same command goes on")
         with self._lock:
             reasons = Counter(reason for reason in self._last if reason is not None)
             num_calls = len(self._last)

@@ -8,13 +8,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from music_flamingo.core.record import RecordPart
 from music_flamingo.records import Category, Facts, Reference, Segment, Sound
 from music_flamingo.records.example import QuestionType
-from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.scoring.families import FAMILIES, OTHER, question_families
 from music_flamingo.teachers.theory import ChordSpan, KeyName, chord_spans
 
 ChainStyle = Literal["short", "full"]
@@ -81,9 +81,15 @@ class SongFacts(SoundClasses):
     instruments: list[str] = Field(default_factory=list)
     """What a tagger heard, the surest first; empty where none was asked."""
     has_voice: bool | None = None
-    """None where no tagger was asked."""
+    """None where nobody looked or it is not sure."""
     voice: list[Segment] = Field(default_factory=list)
     """Where a voice sounds: `singing` or `speech`."""
+    singer: Literal["female", "male"] | None = None
+    """A woman or a man who sings, where that is clear."""
+    genres: list[str] = Field(default_factory=list)
+    """The style, the surest first; empty where none is sure."""
+    also_bpm: float | None = None
+    """Another level at which the tempo may as well be counted: its double or half."""
     lyrics_omitted: str = ""
     """What of the words is not shown, where they are too many; nothing is to be said of their end or number then."""
 
@@ -106,8 +112,11 @@ class SongFacts(SoundClasses):
             language=words.language if words and words.available else None,
             key_changes=facts.key.changes if facts.key else [],
             instruments=[i.name for i in heard.labels] if heard else [],
-            has_voice=heard.has_voice if heard else None,
-            voice=heard.voice if heard else [],
+            has_voice=facts.voice.present if facts.voice else None,
+            voice=facts.voice.heard if facts.voice else [],
+            singer=facts.voice.register_heard if facts.voice else None,
+            genres=[g.name for g in facts.genre.labels] if facts.genre else [],
+            also_bpm=round(facts.tempo.also_bpm, 1) if facts.tempo and facts.tempo.also_bpm else None,
             lyrics_omitted=omitted,
         )
 
@@ -168,7 +177,13 @@ class WindowPayload(TrackPayload, SoundClasses):
     end_s: float
     dynamics_trend: Literal["steady", "rising", "falling"] | None
     content: Literal["music", "speech", "neither"] | None = None
-    """What the recording is of; None where nobody looked."""
+    """What is heard; None where nobody looked."""
+    instruments: list[str] = Field(default_factory=list)
+    """What a tagger heard in this window, the surest first."""
+    has_voice: bool | None = None
+    """Whether somebody sings or speaks in it; None where it is not sure."""
+    singer: Literal["female", "male"] | None = None
+    """A woman or a man who sings, where that is clear."""
 
 
 class TextReply(RecordPart):
@@ -211,6 +226,12 @@ class WrittenQuestion(RecordPart):
     references: list[Reference]
     wants_distractors: bool
     """True for a multiple-choice question whose wrong options are written separately."""
+
+    @field_validator("family")
+    @classmethod
+    def _of_the_project(cls, name: str) -> str:
+        # a name that a teacher makes up would be a family of one question
+        return name if name in question_families() else OTHER
 
     @model_validator(mode="after")
     def _answerable(self) -> "WrittenQuestion":
@@ -344,7 +365,7 @@ class GuessPayload(TrackPayload):
 
 class GuessReply(RecordPart):
     answer: str
-    """One of the options; another text counts as wrong."""
+    """One of the options; another text is no reply, and is asked for again."""
 
 
 class RewriteReply(PlainStep):

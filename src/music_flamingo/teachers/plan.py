@@ -1,27 +1,18 @@
 """Count the calls, tokens and cost that a stage will need, before any request is sent.
 
 A planner stands where the teacher would, over a sample of tracks. Each call is rendered as it will be sent. Its tokens
-are estimated by rule: a quarter of the characters of prompt and schema-held reply, 25 for each second of sound. What
+are estimated by the rules of `tokens`; a schema costs none where the server holds the reply to it by a grammar. What
 the model will write is taken from the mean of that prompt's calls in the cache, reasoning included, where there are
 any, and else from the reply of the scripted teacher, which is shorter than a language model's.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from music_flamingo.teachers.cache import FILE_NAME, CallCache
 from music_flamingo.teachers.config import AudioFormat, OpenAICompatibleConfig, TeacherConfig
 from music_flamingo.teachers.requests import Reply, TeacherRequest
-
-CHARACTERS_PER_TOKEN = 4
-AUDIO_TOKENS_PER_S = 25.0
-"""Audio Flamingo 3 and Music Flamingo: 750 for a window of 30 s."""
-
-
-def estimated_tokens(text: str) -> int:
-    """A quarter of the characters: the usual rule for English and JSON."""
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+from music_flamingo.teachers.tokens import estimated_tokens, prompt_tokens
 
 
 @dataclass
@@ -91,6 +82,9 @@ class Planner:
     def end(self) -> None:
         """Nothing can have failed."""
 
+    def interrupt(self) -> None:
+        """Nothing is under way."""
+
     def close(self) -> None:
         """Close the cache."""
         if self._cache is not None:
@@ -99,7 +93,8 @@ class Planner:
     def _kept(self, request: TeacherRequest[Reply]) -> Reply | None:
         if self._cache is None:
             return None
-        from music_flamingo.teachers.openai_compatible import call_key, usable
+        from music_flamingo.teachers.chat_call import call_key
+        from music_flamingo.teachers.openai_compatible import usable
 
         assert isinstance(self._config, OpenAICompatibleConfig)
         found = usable(self._cache, call_key(self._config, request), request)
@@ -111,14 +106,5 @@ class Planner:
             self.need.cached += 1
             return
         written = self._means.get(request.prompt_id, estimated_tokens(reply.model_dump_json()))
-        self.need.prompt_tokens += estimated_tokens(request.text) + audio_tokens(request.audio)
+        self.need.prompt_tokens += prompt_tokens([request.text], request.audio)
         self.need.completion_tokens += written
-
-
-def audio_tokens(audio: bytes | None) -> float:
-    """Prompt tokens that an encoded clip stands for; 0.0 without audio."""
-    if audio is None:
-        return 0.0
-    import soundfile
-
-    return float(soundfile.info(io.BytesIO(audio)).duration * AUDIO_TOKENS_PER_S)

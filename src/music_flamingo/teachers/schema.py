@@ -5,6 +5,8 @@ anything next to a `$ref`; vLLM's grammar backends lack more. So a schema keeps 
 reply must be (lengths of texts, an answer among the options) is stated in the prompt and checked by the reply's model.
 """
 
+import copy
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,9 +15,19 @@ from music_flamingo.core.record import RecordPart
 KEPT = frozenset({"type", "items", "enum", "const", "anyOf", "description"} | {"minimum", "maximum"})
 
 
-def strict_schema(reply: type[RecordPart]) -> dict[str, Any]:
-    """The schema of a reply for `response_format` with `strict`. Raises TypeError for a reply it cannot express."""
-    return _strict_schema(reply)
+def strict_schema(reply: type[RecordPart], choices: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """The schema of a reply for `response_format` with `strict`. Raises TypeError for a reply it cannot express.
+
+    `choices`: what the texts of some fields may be, wherever in the reply a field of that name stands.
+    """
+    if not choices:
+        return _strict_schema(reply)
+    schema = copy.deepcopy(_strict_schema(reply))
+    for part in (schema, *schema.get("$defs", {}).values()):
+        for name, values in choices.items():
+            if name in part.get("properties", {}):
+                part["properties"][name] = {"type": "string", "enum": list(dict.fromkeys(values))}
+    return schema
 
 
 @cache

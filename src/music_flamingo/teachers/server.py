@@ -24,8 +24,8 @@ from pydantic import ValidationError
 from music_flamingo.core.errors import UserError
 from music_flamingo.prompts import render
 from music_flamingo.teachers.payloads import TrackPayload
-from music_flamingo.teachers.plan import estimated_tokens
 from music_flamingo.teachers.scripted import WRITERS, ScriptedTeacher
+from music_flamingo.teachers.tokens import estimated_tokens, prompt_tokens
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def completion(body: dict[str, Any]) -> dict[str, Any]:
     """The scripted teacher's chat completion. Raises BadRequestError."""
     call = read_call(body)
     reply = WRITERS[call.prompt_id](call.payload, random.Random(call.seed)).model_dump_json()
-    prompt_tokens, completion_tokens = estimated_tokens(call.text), estimated_tokens(reply)
+    read, written = round(prompt_tokens([call.text], None)), estimated_tokens(reply)
     return {
         "id": "chatcmpl-scripted",
         "object": "chat.completion",
@@ -165,9 +165,9 @@ def completion(body: dict[str, Any]) -> dict[str, Any]:
         "model": ScriptedTeacher.model,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}],
         "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": prompt_tokens + completion_tokens,
+            "prompt_tokens": read,
+            "completion_tokens": written,
+            "total_tokens": read + written,
         },
     }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from music_flamingo.records.facts import Segment
+from music_flamingo.records.measured import Segment
 
 Mode = Literal["major", "minor"]
 CadenceName = Literal["authentic", "half", "plagal", "deceptive"]

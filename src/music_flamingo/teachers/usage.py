@@ -41,6 +41,8 @@ class TeacherUsage(BaseModel):
     """Of the tokens of all replies that came, the unusable ones too."""
     cached_cost: float = 0.0
     """What the cached calls would have cost now."""
+    estimated_calls: int = 0
+    """Of these calls, those whose tokens the server did not count: they are estimated by rule."""
     reasons: dict[str, int] = Field(default_factory=dict)
     """Why calls failed."""
     prompts: dict[str, int] = Field(default_factory=dict)
@@ -62,12 +64,12 @@ class Meter:
         prices = self._prices
         return (tokens.prompt * prices.input_per_million + tokens.completion * prices.output_per_million) / 1e6
 
-    def answered(self, prompt_id: str, tries: int, spent: CallTokens) -> None:
-        """Count a call that the server answered after `tries` tries."""
+    def answered(self, prompt_id: str, tries: int, spent: CallTokens, is_estimated: bool = False) -> None:
+        """Count a call that the server answered after `tries` tries; `is_estimated`: it did not count the tokens."""
         with self._lock:
             self.usage.calls += 1
             self._prompts[prompt_id] += 1
-            self._spend(tries, spent)
+            self._spend(tries, spent, is_estimated)
 
     def from_cache(self, prompt_id: str, tokens: CallTokens) -> None:
         """Count a call that the cache answered, and what it would have cost."""
@@ -77,20 +79,21 @@ class Meter:
             self._prompts[prompt_id] += 1
             self._write_sometimes()
 
-    def failed(self, reason: str, tries: int, spent: CallTokens) -> None:
+    def failed(self, reason: str, tries: int, spent: CallTokens, is_estimated: bool = False) -> None:
         """Count a call that failed for `reason` after `tries` tries."""
         with self._lock:
             self.usage.failed += 1
             self._reasons[reason] += 1
-            self._spend(tries, spent)
+            self._spend(tries, spent, is_estimated)
 
     def close(self) -> None:
         """Write the usage file for the last time."""
         with self._lock:
             self._write()
 
-    def _spend(self, tries: int, spent: CallTokens) -> None:
+    def _spend(self, tries: int, spent: CallTokens, is_estimated: bool) -> None:
         self.usage.tries += tries
+        self.usage.estimated_calls += is_estimated
         self.usage.prompt_tokens += spent.prompt
         self.usage.completion_tokens += spent.completion
         self.usage.cost += self.cost(spent)
@@ -144,5 +147,7 @@ def table(usages: Iterable[TeacherUsage]) -> list[str]:
             f"{u.stage:16s} {u.model[:24]:24s} {u.calls:6d} {u.cached:8d} {u.failed:8d} {u.prompt_tokens:13d} "
             f"{u.completion_tokens:13d} {u.cost:9.2f} {u.currency}"
         )
+        if u.estimated_calls:
+            lines.append(f"                 {u.estimated_calls} calls without a count by the server: tokens estimated")
         lines += [f"                 {count} calls failed: {reason}" for reason, count in u.reasons.items()]
     return lines

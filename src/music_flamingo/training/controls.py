@@ -1,4 +1,4 @@
-"""Controls of thinking and of GRPO: models that got as much computing, trained beside the warm-up.
+"""Controls of thinking and of GRPO: models that got as much computing, trained after the warm-up.
 
 - `direct` answers composite questions without thinking. What the warm-up does better is what thinking is worth.
 - `longer` goes on with the warm-up. What GRPO does better is what rewards are worth, beyond more training.

@@ -27,7 +27,7 @@ class Cosine(TrainingSettings):
     warmup_steps: CountOrNone
 
 
-class Linear(TrainingSettings):
+class LinearDecay(TrainingSettings):
     """Warm-up, then a straight line down to zero at the end: what GRPO learned best by."""
 
     kind: Literal["linear"]
@@ -45,7 +45,7 @@ class WarmupStableDecay(TrainingSettings):
     """The last rate, as a part of the plateau's."""
 
 
-Schedule = Annotated[Constant | Cosine | Linear | WarmupStableDecay, Field(discriminator="kind")]
+Schedule = Annotated[Constant | Cosine | LinearDecay | WarmupStableDecay, Field(discriminator="kind")]
 
 
 class Optimiser(TrainingSettings):

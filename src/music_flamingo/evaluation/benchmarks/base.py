@@ -113,6 +113,8 @@ class Benchmark:
     counts: tuple[int, ...]
     """Items in the published files; empty where they are not public. Another number is reported as such."""
     items: Callable[[Path], list[BenchmarkItem]]
+    files: tuple[str, ...]
+    """Patterns of the question files; the first that is found counts. Their digests go into every result."""
     prompt_id: str
     measures: tuple[BenchmarkMetric, ...]
     judges: tuple[JudgeTask, ...] = ()
@@ -290,6 +292,20 @@ def rows_in(value: object, path: Path) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise UserError(f"{path} holds no list of questions: is it the published file?")
     return value
+
+
+def rows_by_id(value: object, path: Path) -> dict[str, dict[str, Any]]:
+    """Rows of a JSON file by their ids: an object of objects, or a list of objects with an `id`."""
+    if isinstance(value, list):
+        value = {str(row.get("id", number)): row for number, row in enumerate(rows_in(value, path))}
+    if not isinstance(value, dict) or not all(isinstance(row, dict) for row in value.values()):
+        raise UserError(f"{path} holds no questions by their ids: is it the published file?")
+    return {str(name): row for name, row in value.items()}
+
+
+def text_or_none(value: object) -> str | None:
+    """An answer as text; None where it is missing, null or empty. A number is an answer."""
+    return None if value is None or value == "" else str(value)
 
 
 def index_of(reference: str, options: Sequence[str], item_id: str) -> int:

@@ -49,6 +49,7 @@ BENCHMARK = Benchmark(
     citation="Tzanetakis and Cook, Musical Genre Classification of Audio Signals, 2002; faults: Sturm 2013",
     counts=(1000, 290),
     items=read,
+    files=(FILTERED,),
     prompt_id="benchmark_choice",
     measures=(plain_match(ALIASES), strict_choice(ALIASES)),
     aliases=ALIASES,

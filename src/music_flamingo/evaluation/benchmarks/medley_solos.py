@@ -64,6 +64,7 @@ BENCHMARK = Benchmark(
     citation="Lostanlen et al., Medley-solos-DB: A Cross-collection Dataset for Musical Instrument Recognition, 2019",
     counts=(12236,),
     items=read,
+    files=("Medley-solos-DB_metadata.csv",),
     prompt_id="benchmark_choice",
     measures=(plain_match(ALIASES), strict_choice(ALIASES)),
     aliases=ALIASES,

@@ -41,8 +41,8 @@ def read(folder: Path) -> list[BenchmarkItem]:
                 audio=(audio.find(row["audio_path"], name),),
                 question=row["question"],
                 options=options,
-                reference=row["answer"],
-                answer_index=index_of(row["answer"], options, name),
+                reference=str(row["answer"]),
+                answer_index=index_of(str(row["answer"]), options, name),
                 groups=(("category", row["category"]), ("skill", row["sub-category"])),
                 source_ids=(name, name.split("_00-")[0]),
             )
@@ -59,6 +59,7 @@ BENCHMARK = Benchmark(
     citation="Ma et al., MMAR: A Challenging Benchmark for Deep Reasoning in Speech, Audio, Music, and Their Mix, 2025",
     counts=(206,),
     items=read,
+    files=("MMAR-meta.jsonl", "MMAR-meta.json"),
     prompt_id="benchmark_choice",
     measures=(OFFICIAL, strict_choice()),
 )

@@ -23,6 +23,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     require_file,
     rows_in,
     strict_choice,
+    text_or_none,
 )
 from music_flamingo.scoring.official import mmau_right
 from music_flamingo.scoring.wrappings import without_thoughts
@@ -40,7 +41,7 @@ def read(folder: Path, part: str) -> list[BenchmarkItem]:
 
 def _item(row: dict[str, Any], audio: AudioIndex, path: Path) -> BenchmarkItem:
     require_fields(row, _FIELDS, path)
-    answer = row.get("answer") or None
+    answer = text_or_none(row.get("answer"))
     options = options_of(row["choices"], str(row["id"]), path)
     if not options:
         raise UserError(f"{path}, item {row['id']} has no choices: a question of MMAU has some. Fetch the file again.")
@@ -100,6 +101,7 @@ def _benchmark(part: str, title: str, counts: tuple[int, ...]) -> Benchmark:
         citation="Sakshi et al., MMAU: A Massive Multi-Task Audio Understanding and Reasoning Benchmark, 2024",
         counts=counts,
         items=partial(read, part=part),
+        files=(FILES[part],),
         prompt_id="benchmark_choice",
         measures=(OFFICIAL, strict_choice()),
         submission=submission if part == "full" else None,

@@ -22,6 +22,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     Grade,
     JudgeTask,
     Replies,
+    options_of,
     require_fields,
     require_file,
     strict_choice,
@@ -42,16 +43,16 @@ def read(folder: Path, category: str) -> list[BenchmarkItem]:
     names = [n for n in (*_FIELDS, "sub-cat", "length_type") if n in table.column_names]
     audio = AudioIndex(folder)
     rows = table.select(names).to_pylist()
-    return [_item(row, audio) for row in rows if row["category"] == category and _asked(row, category)]
+    return [_item(row, audio, path) for row in rows if row["category"] == category and _asked(row, category, path)]
 
 
-def _asked(row: dict[str, Any], category: str) -> bool:
+def _asked(row: dict[str, Any], category: str, path: Path) -> bool:
     # the published script drops closed questions with fewer than two choices
-    return category == "open" or len(row["choices"] or ()) > 1
+    return category == "open" or len(options_of(row["choices"], str(row["id"]), path)) > 1
 
 
-def _item(row: dict[str, Any], audio: AudioIndex) -> BenchmarkItem:
-    options = tuple(row["choices"] or ()) if row["category"] != "open" else ()
+def _item(row: dict[str, Any], audio: AudioIndex, path: Path) -> BenchmarkItem:
+    options = options_of(row["choices"], str(row["id"]), path) if row["category"] != "open" else ()
     paths = [row["audio_path"]] if isinstance(row["audio_path"], str) else list(row["audio_path"])
     return BenchmarkItem(
         id=str(row["id"]),
@@ -104,6 +105,7 @@ CLOSED = Benchmark(
     citation=_CITATION,
     counts=(),
     items=partial(read, category="music"),
+    files=("test.parquet",),
     prompt_id="benchmark_choice",
     measures=(
         BenchmarkMetric(
@@ -125,6 +127,7 @@ OPEN = Benchmark(
     citation=_CITATION,
     counts=(),
     items=partial(read, category="open"),
+    files=("test.parquet",),
     prompt_id="benchmark_open",
     measures=(
         BenchmarkMetric(

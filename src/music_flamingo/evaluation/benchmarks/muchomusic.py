@@ -137,6 +137,7 @@ BENCHMARK = Benchmark(
     citation="Weck et al., MuChoMusic: Evaluating Music Understanding in Multimodal Audio-Language Models, ISMIR 2024",
     counts=(1187,),
     items=read,
+    files=("muchomusic.csv",),
     prompt_id="benchmark_muchomusic",
     measures=(
         BenchmarkMetric(

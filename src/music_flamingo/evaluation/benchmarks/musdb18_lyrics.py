@@ -74,6 +74,7 @@ BENCHMARK = Benchmark(
     citation="Schulze-Forster et al., Phoneme Level Lyrics Alignment and Text-Informed Singing Voice Separation, 2021",
     counts=(45, 46),
     items=read,
+    files=tuple(f"{name}/*.txt" for name in LYRICS),
     prompt_id="benchmark_open",
     measures=(
         *error_rates(

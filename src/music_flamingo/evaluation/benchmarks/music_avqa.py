@@ -21,6 +21,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     read_json,
     require_fields,
     require_file,
+    rows_in,
 )
 from music_flamingo.scoring.choices import parse_choice
 
@@ -34,6 +35,7 @@ ANSWERS = (
     *("more than ten", "left", "middle", "right", "indoor", "outdoor", "simultaneously"),
     *INSTRUMENTS,
 )
+_NAMES = tuple(answer.replace("_", " ") for answer in ANSWERS)
 SLOT = "<Object>"
 _FIELDS = ("video_id", "question_id", "type", "question_content", "templ_values", "anser")
 
@@ -42,7 +44,7 @@ def read(folder: Path, audio_only: bool) -> list[BenchmarkItem]:
     """Read the test questions, all of them or those of type Audio."""
     path = require_file(folder, "avqa-test.json", "data/json/avqa-test.json")
     audio = AudioIndex(folder)
-    items = [_item(row, audio, path) for row in read_json(path)]
+    items = [_item(row, audio, path) for row in rows_in(read_json(path), path)]
     return [item for item in items if not audio_only or ("category", "Audio") in item.groups]
 
 
@@ -70,7 +72,7 @@ def fill(question: str, values: list[str], path: Path) -> str:
 
 def strict(item: BenchmarkItem, output: str, replies: Replies) -> Grade:
     """Grade strictly: exactly one of the 42 answers must be named."""
-    chosen = parse_choice(output, [a.replace("_", " ") for a in ANSWERS])
+    chosen = parse_choice(output, _NAMES, lettered=False)
     return Grade(float(chosen is not None and ANSWERS[chosen] == item.reference))
 
 
@@ -84,6 +86,7 @@ def _benchmark(name: str, title: str, audio_only: bool, count: int) -> Benchmark
         citation="Li et al., Learning to Answer Questions in Dynamic Audio-Visual Scenarios, CVPR 2022",
         counts=(count,),
         items=partial(read, audio_only=audio_only),
+        files=("avqa-test.json", "data/json/avqa-test.json"),
         prompt_id="benchmark_short",
         measures=(
             plain_match({}),

@@ -58,6 +58,7 @@ def _benchmark(length: str) -> Benchmark:
         citation="Deng et al., MusiLingo: Bridging Music and Text with Pre-trained Language Models, 2023",
         counts=(),
         items=partial(read, length=length),
+        files=(f"music_instruct_{length}.json", f"MusicInstruct/music_instruct_{length}.json"),
         prompt_id="benchmark_open",
         measures=(judged(JUDGE, scale=10.0), judged(JUDGE_1_5)),
         judges=(JUDGE, JUDGE_1_5),

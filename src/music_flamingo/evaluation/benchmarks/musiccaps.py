@@ -48,6 +48,7 @@ BENCHMARK = Benchmark(
     citation="Agostinelli et al., MusicLM: Generating Music From Text, 2023",
     counts=(2858,),
     items=read,
+    files=("musiccaps-public.csv", "musiccaps.csv"),
     prompt_id="benchmark_open",
     measures=(judged(JUDGE), judged(JUDGE_1_5)),
     judges=(JUDGE, JUDGE_1_5),

@@ -13,6 +13,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     read_json,
     require_fields,
     require_file,
+    rows_by_id,
     strict_choice,
 )
 from music_flamingo.evaluation.benchmarks.labels import label_item
@@ -40,7 +41,7 @@ def read(folder: Path, what: str) -> list[BenchmarkItem]:
     audio = AudioIndex(path.parent)
     prefix = path.parent.relative_to(folder)
     return [_item(note, row, what, (prefix / audio.find(f"audio/{note}.wav")).as_posix(), path)
-            for note, row in read_json(path).items()]  # fmt: skip
+            for note, row in rows_by_id(read_json(path), path).items()]  # fmt: skip
 
 
 def _item(note: str, row: dict[str, Any], what: str, audio: str, path: Path) -> BenchmarkItem:
@@ -61,6 +62,7 @@ def _benchmark(what: str) -> Benchmark:
         citation="Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017",
         counts=(4096,),
         items=partial(read, what=what),
+        files=("examples.json", "nsynth-test/examples.json"),
         prompt_id="benchmark_choice",
         measures=(plain_match(ALIASES[what]), strict_choice(ALIASES[what])),
         aliases=ALIASES[what],

@@ -54,6 +54,7 @@ BENCHMARK = Benchmark(
     citation="Wang et al., Opencpop: A High-Quality Open Source Chinese Popular Song Corpus, Interspeech 2022",
     counts=(206,),
     items=read,
+    files=("segments/test.txt", "test.txt"),
     prompt_id="benchmark_open",
     measures=(
         *error_rates(

@@ -22,6 +22,7 @@ from music_flamingo.evaluation.benchmarks.base import (
     read_json,
     require_fields,
     require_file,
+    rows_by_id,
     strict_choice,
 )
 from music_flamingo.scoring.choices import parse_choice
@@ -36,7 +37,7 @@ def read(folder: Path) -> list[BenchmarkItem]:
     path = require_file(folder, "RUL-MuchoMusic.json")
     audio = AudioIndex(folder)
     items = []
-    for item_id, row in read_json(path).items():
+    for item_id, row in rows_by_id(read_json(path), path).items():
         require_fields(row, ("question", "correct_answer", "distractors"), path)
         item = BenchmarkItem(
             id=item_id,
@@ -130,6 +131,7 @@ BENCHMARK = Benchmark(
     citation=_CITATION,
     counts=(1187,),
     items=read,
+    files=("RUL-MuchoMusic.json",),
     prompt_id="benchmark_rul",
     measures=(
         BenchmarkMetric("official", "official", official, f"the authors' one-shot script: {_RULE}"),

@@ -53,6 +53,7 @@ BENCHMARK = Benchmark(
     citation="the format of this project",
     counts=(),
     items=read,
+    files=("songcaps.jsonl",),
     prompt_id="benchmark_open",
     measures=(judged(COVERAGE), judged(CORRECTNESS)),
     judges=(COVERAGE, CORRECTNESS),

@@ -76,6 +76,40 @@ class ParakeetChoice(HeardLyrics):
         return ParakeetLyrics(Path(self.model), self.window_s, self.overlap_s, rules, rule, self.device)
 
 
+WHISPER = Licence(
+    tool="Whisper (lyrics): the weights in the folder that was named",
+    licence="as their card states",
+    citation="A. Radford et al.: Robust speech recognition via large-scale weak supervision, 2022",
+)
+
+
+class WhisperChoice(HeardLyrics):
+    """OpenAI's Whisper, from a folder of weights."""
+
+    uses = (WHISPER,)
+    kind: Literal["whisper"]
+    model: str
+    """Folder of a Whisper checkpoint in transformers' layout. Nothing is downloaded."""
+    device: Literal["cpu", "cuda"]
+    max_no_speech: Fraction
+    """A window is left out where the model takes it for silence at least as surely."""
+    language: str | None
+    """ISO 639-1 code; null lets the model recognise it."""
+
+    def identity(self) -> dict[str, Any]:
+        from music_flamingo.mir.models import folder_sha256
+
+        return super().identity() | {"model": folder_sha256(Path(self.model))}
+
+    def open(self) -> LyricsSource:
+        from music_flamingo.mir.transcripts import LyricsRules
+        from music_flamingo.mir.whisper import WhisperLyrics, WhisperRules
+
+        whisper = WhisperRules(self.window_s, self.overlap_s, self.max_no_speech, self.language)
+        rules = LyricsRules(self.line_pause_s, self.min_confidence)
+        return WhisperLyrics(Path(self.model), whisper, rules, self.device)
+
+
 TRANSCRIPTION = Licence(tool="the transcription server's model", licence="as its operator states")
 
 
@@ -114,4 +148,5 @@ class TranscriptionEndpointChoice(HeardLyrics):
         )
 
 
-LyricsChoice = Annotated[LyricsOfSource | ParakeetChoice | TranscriptionEndpointChoice, Field(discriminator="kind")]
+LyricsTool = LyricsOfSource | ParakeetChoice | WhisperChoice | TranscriptionEndpointChoice
+LyricsChoice = Annotated[LyricsTool, Field(discriminator="kind")]

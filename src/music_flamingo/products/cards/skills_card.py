@@ -21,6 +21,7 @@ from music_flamingo.products.cards.parts import (
 from music_flamingo.products.cards.tables import crossed
 from music_flamingo.records import Example, Facts, Track
 from music_flamingo.records.example import QuestionType, Skill
+from music_flamingo.sources.licences import CORPUS
 
 TAGS = ("music", "audio", "question-answering", "music-theory")
 LOADING = """```python
@@ -43,7 +44,6 @@ LIMITS = (
     "Facts are measured by tools and can be wrong; each carries its confidence, and what lies below the thresholds "
     "of `validate` was rejected.",
     "Questions follow fixed families: many ask the same of different recordings.",
-    "Rendered scores, where they are the source, are cleaner than recordings and carry no singing.",
     "Balance over regions, traditions and languages is that of the source: see the tables before you train.",
 )
 
@@ -70,8 +70,14 @@ def write_skills_card(
     ]
     lead = f"{kept.rows} questions and captions about {kept.tracks} recordings: a row is one question with its answer."
     head = front_matter("MF-Skills", Example, kept.rows, TAGS)
-    write_atomic(skills.root / CARD_NAME, head + card("MF-Skills", lead, LOADING, body, LIMITS, licences))
+    write_atomic(skills.root / CARD_NAME, head + card("MF-Skills", lead, LOADING, body, _limits(licences), licences))
     write_croissant(skills.root, "MF-Skills", lead, Example, licences)
+
+
+def _limits(licences: Sequence[Licence]) -> tuple[str, ...]:
+    """Those of rendered scores only where scores were rendered."""
+    rendered = "Rendered scores are cleaner than recordings and carry no singing."
+    return (*LIMITS, rendered) if CORPUS in licences else LIMITS
 
 
 def _kinds(kept: figures.ExampleFigures) -> list[str]:

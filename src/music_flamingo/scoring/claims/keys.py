@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 
 from music_flamingo.records import Facts
+from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.gates import holds, words_of
-from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.claims.wording import is_denied, plain
 from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
 
 KeyValue = tuple[int, str | None]
@@ -44,12 +45,21 @@ _MODES = re.compile(
     re.IGNORECASE,
 )
 _WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
+_HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
+_TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
+_DEGREES = {"tonic": 0, "supertonic": 2, "subdominant": 5, "dominant": 7}
+_DEGREE_AFTER = re.compile(
+    rf",? (?:is|as|being|serves as|acts as) (?:its|the|a) ({'|'.join(_DEGREES)})\b(?! of)", re.IGNORECASE
+)
+_DEGREE_BEFORE = re.compile(rf"\b(?:its|the) ({'|'.join(_DEGREES)})(?:,| is|:)? $", re.IGNORECASE)
+_OF_CHORDS = re.compile(r"\b(?:chords?|triads?)\b[^.;?]*$", re.IGNORECASE)
 _MODE_WORDS = ("maj", "min", "moll", "dur", "mineur", "menor", "mayor", "magg")
 _KEY_WORDS = (*_MODE_WORDS, "ionian", "aeol")
 _IN_WORDS = ("key", "tonic", " in ", "centre", "center", "entered on", "entred on")
 _FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "magg", "minore")
-_OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
-_RELATIVE = re.compile(r"\b(relative|parallel)\b[^.;]{0,40}$", re.IGNORECASE)
+_A_CHORD = re.compile(r"\b(?:chords?|triads?|harmon(?:y|ies))(?: of| is| are|:|,)? $", re.IGNORECASE)
+_OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
+_RELATIVE = re.compile(r"\b(relative|parallel)\b(?! (?:minor|major)(?: key)? of $)[^.;]{0,40}$", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
 _MOVES = re.compile(
     r"\b(?:modulat\w*|tonici\w*|shift\w*|mov\w*|turn\w*|change\w*|ends?|ending|dominant|begins)\b[^.;]{0,40}$",
@@ -67,14 +77,25 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
         if any(a < match.end() and match.start() < b for a, b in spans):
             continue
         spans.append(match.span())
-        if not _OF_A_CHORD.match(text, match.end()):
+        if not _OF_A_CHORD.match(text, match.end()) and not _A_CHORD.search(text, 0, match.start()):
             yield key_claim(match, text, value)
     for pattern, words in ((_MODES, _MODE_WORDS), (_WIDE, ("third above",))):
         for match in pattern.finditer(text) if holds(text, words) else ():
             word = next(group for group in match.groups() if group)
             is_minor = bool(_MINOR.search(word)) or word.lower() == "narrow"
-            if not any(a < match.end() and match.start() < b for a, b in spans):
+            is_of_chord = pattern is _MODES and match[4] and _OF_CHORDS.search(text, 0, match.start())
+            if not is_of_chord and not any(a < match.end() and match.start() < b for a, b in spans):
                 yield mode_claim(match, text, "minor" if is_minor else "major")
+
+
+def keys_in(text: str) -> list[tuple[int, str]]:
+    """Give (pitch class, mode) of every key that a text names with its mode and does not deny; chords are none."""
+    read = plain(text)
+    return [
+        (value[0], value[1])
+        for match, value in _named(read)
+        if value[1] is not None and not _OF_A_CHORD.match(read, match.end()) and not is_denied(read, *match.span())
+    ]
 
 
 def answer_key(text: str) -> Iterator[SpokenClaim]:
@@ -143,7 +164,10 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
     before = text[: match.start()]
     related = relation or (found.group(1).lower() if (found := _RELATIVE.search(before)) else None)
     related = "relative" if _SHARES.search(before) else related
-    moves = bool(_MOVES.search(before))
+    if _HARMONY.search(before) and not _TONALITY.search(before):
+        return _triad_claim(match, text, value)
+    degree = _DEGREE_AFTER.match(text, match.end()) or _DEGREE_BEFORE.search(before)
+    moves = bool(_MOVES.search(before)) and degree is None
 
     def test(facts: Facts) -> Held:
         key = key_of(facts)
@@ -155,11 +179,27 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
             allowed = [relative_of(key)]
         elif related == "parallel":
             allowed = [(key[0], "minor" if key[1] == "major" else "major")]
+        if degree is not None:
+            # a chord or key is placed by its degree: whether major or minor is the writer's
+            return value[0] == (key[0] + _DEGREES[degree[1].lower()]) % 12, fact
         allowed += [k for s in facts.key.changes if (k := parse_key(s.label))]
         holds = any(value[0] == k[0] and value[1] in (None, k[1]) for k in allowed)
         return (None if moves and not holds else holds), fact
 
     return SpokenClaim("key", match.group(0), test, is_denied(text, *match.span()))
+
+
+def _triad_claim(match: re.Match[str], text: str, value: KeyValue) -> SpokenClaim:
+    """Claim that a triad is heard: `the harmony moves from C major to G major`."""
+
+    def test(facts: Facts) -> Held:
+        if facts.chords is None:
+            return NOT_MEASURED
+        heard = {parse_chord(s.label) for s in facts.chords.segments if s.label not in "NX"}
+        holds = any(c[0] == value[0] and value[1] in (None, "major" if c[1] == "maj" else "minor") for c in heard if c)
+        return holds, f"{', '.join(dict.fromkeys(s.label for s in facts.chords.segments))} measured"
+
+    return SpokenClaim("chords", match.group(0), test, is_denied(text, *match.span()))
 
 
 def mode_claim(match: re.Match[str], text: str, mode: str) -> SpokenClaim:

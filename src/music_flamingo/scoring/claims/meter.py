@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.gates import WordScanner, has_digit, holds
-from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 BEATS_OF = {"6/8": (2, 6), "9/8": (3, 9), "12/8": (4, 12), "3/8": (1, 3), "6/4": (2, 6), "2/2": (2, 4)}
 """Signatures that count otherwise than their upper figure says."""
@@ -19,6 +19,9 @@ _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
     (rf"quadruple {_TIME}|common {_TIME}|viervierteltakt|quatre temps|cuatro tiempos|quattro quarti", _FOUR),
     (r"cut (?:time|common)|alla breve", (2, 4)),
     (rf"waltz(?:es)?(?: {_TIME})?|walzer\w*|oom pah pah|minuet|mazurka|vals\b|valse|valzer", (3, 6)),
+    (rf"compound duple {_TIME}", (2, 6)),
+    (rf"compound triple {_TIME}", (3, 9)),
+    (rf"compound quadruple {_TIME}", (4, 12)),
     (rf"compound {_TIME}", (6, 9, 12)),
     (rf"(?:odd|irregular|asymmetric\w*) {_TIME}", (5, 7, 11)),
     (r"four on the floor|4 on the floor", _FOUR),
@@ -46,7 +49,8 @@ _BEATS = re.compile(
     rf" ?(?:up )?(?:the |a |an |each |every |one )?{_BAR}\b"
     rf"|{_BAR} (?:has|have|holds?|contains?|consists? of|of|with|counts?|spans?) (\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?)"
     rf"|(?:accents?|downbeats?) (?:return\w*|come\w*|fall\w*|recur\w*) (?:after |on |every |each )+(?:(\d) or )?(\d) beats?"
-    rf"|groups? of (\d) beats?|with (\d) beats(?=[.,;!?]|$)|to the next there are (\d{{1,2}}) beats?",
+    rf"|groups? of (\d) beats?|(?:accents?|accented|downbeats?|stress\w*)[^.;]{{0,20}} (?:every|each) (?P<nth>{'|'.join(ORDINALS)}) beat\b"
+    rf"|(?:every|each) (?P<nth2>{'|'.join(ORDINALS)}) beat (?:is|gets|carries|has|bears|falls)[^.;]{{0,24}}\b(?:accent\w*|stress\w*|downbeat|strong)|with (\d) beats(?=[.,;!?]|$)|to the next there are (\d{{1,2}}) beats?",
     re.IGNORECASE,
 )
 _IN = re.compile(
@@ -68,6 +72,9 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about meter in a plain text."""
     for number, match in _NAMES.scan(text) if holds(text, _NAME_WORDS) else ():
         yield _claim(match, text, _NAMED[number][1])
+    for match in _BEATS.finditer(text) if holds(text, _BEAT_WORDS) else ():
+        counted = ORDINALS.get((match["nth"] or match["nth2"] or "").lower())
+        yield _claim(match, text, (counted, 2 * counted) if counted else tuple(int(n) for n in match.groups() if n))
     if not has_digit(text):
         return
     for match in _SIGNATURE.finditer(text) if "/" in text else ():
@@ -75,8 +82,6 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
     for match in _SPOKEN.finditer(text) if _TWO_FIGURES.search(text) else ():
         upper, lower = (match[1], match[2]) if match[1] else (match[3], match[4])
         yield _claim(match, text, beats_of(upper, lower))
-    for match in _BEATS.finditer(text) if holds(text, _BEAT_WORDS) else ():
-        yield _claim(match, text, tuple(int(n) for n in match.groups() if n))
     for match in _IN.finditer(text) if _IN_FIGURE.search(text) else ():
         yield _claim(match, text, (int(match[1]),))
 
@@ -100,6 +105,8 @@ def beats_of(upper: str, lower: str) -> tuple[int, ...]:
 def _claim(match: re.Match[str], text: str, beats: tuple[int, ...]) -> SpokenClaim:
     def test(facts: Facts) -> Held:
         if facts.beats is None:
+            return NOT_MEASURED
+        if facts.beats.beats_per_bar is None:
             return NOT_MEASURED
         return facts.beats.beats_per_bar in beats, f"{facts.beats.beats_per_bar} beats to the bar measured"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
 from music_flamingo.scoring.claims.gates import WORD, has_digit, holds, words_of
-from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.claims.wording import is_denied, plain
 from music_flamingo.scoring.families.tempo_class import FAST_ABOVE_BPM, SLOW_BELOW_BPM
 from music_flamingo.scoring.tempo import TEMPO_TOLERANCE
 
@@ -18,7 +18,7 @@ _NUMBER = r"\d{2,3}(?:[.,]\d+)?"
 _UNIT = (
     r"(?:b\.?p\.?m\b\.?|beats? (?:per|a|each|every|in a|to the) (?:minute|min)\b|beats?/min\b|schlage(?:n)? pro minute"
     r"|battements par minute|pulsaciones por minuto|battiti al minuto|quarter notes? (?:per|a) minute"
-    r"|on the metronome|clicks (?:per|a) minute)"
+    r"|on the metronome|(?:times |clicks |pulses )?(?:per|a|each|every) minute\b)"
 )
 _ABOUT = (
     r"about|around|roughly|approximately|circa|ca\.?|some|nearly|almost|close to|near|just (?:over|under)|etwa|environ"
@@ -57,7 +57,7 @@ _CLASSES = {
 _NAMES = "|".join(sorted(_CLASSES, key=len, reverse=True))
 _THING = (
     r"(?:tempo|pace|speed|beats?|pulse|piece|song|music|tune|track|recording|waltz|march|dance|rhythm|performance|number"
-    r"|groove|movement|work|excerpt|clip|one|bpm)"
+    r"|groove|movement|work|excerpt|clip|one|bpm|opening|introduction|intro|passage|finale)"
 )
 _NAME = re.compile(rf"({_NAMES})(ly)?\b", re.IGNORECASE)
 _THING_AFTER = re.compile(rf"(?: and [a-z]+| [a-z]+)? {_THING}\b", re.IGNORECASE)
@@ -84,7 +84,7 @@ _AFTER_WORDS = (
     "battiti",
     "quarter",
     "metronome",
-    "clicks",
+    "minute",
 )
 _BEFORE_WORDS = (
     "tempo",
@@ -108,20 +108,43 @@ def read_tempo(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about tempo in a plain text."""
     feel = _FEEL.search(text) if holds(text, _FEEL_WORDS) else None
     taken: list[tuple[int, int]] = []
-    if has_digit(text):
-        for match in _AFTER.finditer(text) if holds(text, _AFTER_WORDS) else ():
-            hedge = _HEDGED.search(text, max(0, match.start() - HEDGE_LETTERS), match.start())
-            assert hedge is not None, "an empty hedge matches everywhere"
-            taken.append((hedge.start(), match.end()))
-            yield _of_numbers(match, text, feel, hedge)
-        for match in _BEFORE.finditer(text) if holds(text, _BEFORE_WORDS) else ():
-            if not any(a < match.end() and match.start() < b for a, b in taken):
-                taken.append(match.span())
-                yield _of_numbers(match, text, feel, match)
+    for match, hedge in _numbers(text):
+        taken.append((hedge.start(), match.end()))
+        yield _of_numbers(match, text, feel, hedge)
     if not words_of(text).isdisjoint(_CLASS_WORDS):
         yield from (_of_class(*found, text) for found in _classes(text, taken))
     if feel and not taken:
         yield unmeasured("tempo", feel.group(0))
+
+
+def tempi_in(text: str) -> list[float]:
+    """Give the tempi (BPM) that a text states in figures; of a range its middle, of `over 120 BPM` and denials none."""
+    read = plain(text)
+    return [
+        (_figure(match["low"]) + _figure(match["high"] or match["low"])) / 2
+        for match, hedge in _numbers(read)
+        if not (hedge["over"] or hedge["under"] or is_denied(read, hedge.start(), match.end()))
+    ]
+
+
+def _figure(written: str) -> float:
+    return float(written.replace(",", "."))
+
+
+def _numbers(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
+    """Give (match of the figures, match that holds `about` or `over`) of every tempo in figures."""
+    if not has_digit(text):
+        return
+    taken: list[tuple[int, int]] = []
+    for match in _AFTER.finditer(text) if holds(text, _AFTER_WORDS) else ():
+        hedge = _HEDGED.search(text, max(0, match.start() - HEDGE_LETTERS), match.start())
+        assert hedge is not None, "an empty hedge matches everywhere"
+        taken.append((hedge.start(), match.end()))
+        yield match, hedge
+    for match in _BEFORE.finditer(text) if holds(text, _BEFORE_WORDS) else ():
+        if not any(a < match.end() and match.start() < b for a, b in taken):
+            taken.append(match.span())
+            yield match, match
 
 
 def answer_tempo(text: str) -> Iterator[SpokenClaim]:
@@ -152,8 +175,8 @@ def _classes(text: str, taken: list[tuple[int, int]]) -> Iterator[tuple[str, int
 
 
 def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hedge: re.Match[str]) -> SpokenClaim:
-    low = float(match["low"].replace(",", "."))
-    high = float(match["high"].replace(",", ".")) if match["high"] else low
+    low = _figure(match["low"])
+    high = _figure(match["high"]) if match["high"] else low
     about, over, under = hedge["about"], hedge["over"], hedge["under"]
     start, end = hedge.start(), match.end()
     # `140 BPM in half time` may be the double of what is counted
@@ -163,6 +186,8 @@ def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hed
         if facts.tempo is None:
             return NOT_MEASURED
         bpm, fact = facts.tempo.bpm, f"{facts.tempo.bpm:.1f} BPM measured"
+        if facts.tempo.also_bpm and abs(low / facts.tempo.also_bpm - 1) < abs(low / bpm - 1):
+            bpm = facts.tempo.also_bpm
         if over:
             return bpm > low - BPM_TOLERANCE, fact
         if under:
@@ -171,7 +196,9 @@ def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hed
         levels = {1.0, factor}
         return any(low * k - room <= bpm <= high * k + room for k in levels), fact
 
-    return SpokenClaim("tempo", text[start:end], test, is_denied(text, start, end))
+    # `neither fast nor slow, about 104 BPM`: a figure after a comma is a statement of its own
+    denied = is_denied(text, start, end) and not text[:start].endswith(", ")
+    return SpokenClaim("tempo", text[start:end], test, denied)
 
 
 def _of_class(name: str, place: int, start: int, end: int, text: str) -> SpokenClaim:
@@ -180,7 +207,10 @@ def _of_class(name: str, place: int, start: int, end: int, text: str) -> SpokenC
     def test(facts: Facts) -> Held:
         if facts.tempo is None:
             return NOT_MEASURED
-        bpm = facts.tempo.bpm
-        return low * (1 - BORDER) <= bpm <= high * (1 + BORDER), f"{bpm:.1f} BPM measured"
+        bpm, also = facts.tempo.bpm, facts.tempo.also_bpm
+        inside = [low * (1 - BORDER) <= level <= high * (1 + BORDER) for level in (bpm, also) if level]
+        if len(set(inside)) > 1:
+            return NOT_MEASURED  # fast at one level, slow at the other
+        return inside[0], f"{bpm:.1f} BPM measured"
 
     return SpokenClaim("tempo", text[start:end], test, is_denied(text, place, end))

@@ -13,11 +13,12 @@ TIME_TOLERANCE_S = 0.11
 _N = r"(\d+(?:\.\d+)?)"
 _SPAN = re.compile(
     r"(?<![\w.:/])(?:(?P<m>\d+(?:\.\d+)?) ?(?:min\b|minutes?\b)(?:(?: and)? (?P<ms>\d+(?:\.\d+)?) ?(?:s\b|sec\w*)|(?P<half> and a half))?"
-    r"|(?P<s>\d+(?:\.\d+)?) ?(?:s\b|secs?\b|seconds?\b)|(?P<clock>\d{1,2}:[0-5]\d)(?![\w:])"
+    r"|(?!(?:1[5-9]|20)\d0s\b)(?P<s>\d+(?:\.\d+)?) ?(?:s\b|secs?\b|seconds?\b)|(?P<clock>\d{1,2}:[0-5]\d)(?![\w:])"
     r"|(?P<one>a|half a|1 and a half) minutes?(?P<onehalf> and a half)?\b)",
     re.IGNORECASE,
 )
 _EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart) (?:\w+ )?$", re.IGNORECASE)
+_RATE = re.compile(r"(?:\d|beats?|times|pulses|notes|clicks|changes) $", re.IGNORECASE)
 _LASTS = re.compile(
     r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE
 )
@@ -58,6 +59,8 @@ _BAR = re.compile(
     re.IGNORECASE,
 )
 
+_NTH_PART = re.compile(rf"\b(?P<o>\d+(?:st|nd|rd|th)|{'|'.join(ORDINALS)}) (?:section|part)\b", re.IGNORECASE)
+
 
 def read_times(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about lengths, places in time and counts in a plain text."""
@@ -72,12 +75,16 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
         of_part = _OF_PART.search(before + text[match.end() : match.end() + 40]) is not None
         if not of_part and _LASTS.search(around) and _THING.search(around):
             yield SpokenClaim("time", around, _lasts(time_s), denied)
+        elif match["one"] and _RATE.search(before):
+            continue  # 104 times a minute
         elif match["clock"] or not _EVERY.search(before) or (match["one"] is None and before.endswith("in ")):
             yield SpokenClaim("time", match[0], _inside(time_s), denied, is_place=True)
     for match in _COUNT.finditer(text) if has_figure and holds(text, _COUNT_WORDS) else ():
         yield from _count_of(match, text)
+    for match in _NTH_PART.finditer(text) if holds(text, ("section", " part")) else ():
+        yield SpokenClaim("count", match[0], _has_part(_nth(match["o"])), is_place=True)
     for match in _BAR.finditer(text) if holds(text, _BAR_WORDS) else ():
-        bar = int(match["n"]) if match["n"] else ORDINALS.get(match["o"].lower()) or int(match["o"][:-2])
+        bar = int(match["n"]) if match["n"] else _nth(match["o"])
         yield SpokenClaim("count", match[0], _has_bar(bar), is_place=True)
 
 
@@ -142,6 +149,17 @@ def count_claim(said: str, what: str, number: int, hedge: str | None = None, den
     return SpokenClaim(kind, said, test, denied)
 
 
+def answer_length(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question about how long the recording is: a bare time is its length there."""
+    found = list(read_times(text))
+    if any(not claim.is_place for claim in found):
+        yield from found
+        return
+    match = _SPAN.search(text)
+    if match is not None:
+        yield SpokenClaim("time", match[0], _lasts(_seconds(match)), is_denied(text, *match.span()))
+
+
 def seconds_in(text: str) -> float | None:
     """Give the first time that a plain text names, in seconds."""
     match = _SPAN.search(text)
@@ -174,6 +192,18 @@ def _inside(time_s: float) -> Callable[[Facts], Held]:
         if facts.duration_s is None:
             return NOT_MEASURED
         return time_s <= facts.duration_s + TIME_TOLERANCE_S, f"the recording ends at {facts.duration_s:.1f} s"
+
+    return test
+
+
+def _nth(word: str) -> int:
+    return ORDINALS.get(word.lower()) or int(word[:-2])
+
+
+def _has_part(place: int) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        parts = num_of("sections", facts)
+        return NOT_MEASURED if parts is None else (place <= parts, f"{parts} sections measured")
 
     return test
 

@@ -6,6 +6,7 @@ stay, because `A minor` is a key and `a minor` is not.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from functools import lru_cache
 
 from music_flamingo.scoring.claims.gates import holds, words_of
@@ -57,7 +58,8 @@ _NO_DENIAL = re.compile(
     r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just)\b", re.I
 )
 _CUT = re.compile(
-    r"[.;:!?]\s|\n|,? (?:but|while|whereas|although|though|yet|however|only|just)\b|, (?:and|with|it|the)\b"
+    r"[.;:!?]\s|\n|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
+    r"|(?:,| and| or) (?=(?:no|not|without|never|neither) )|,? (?=nor\b)"
 )
 _AFTER = re.compile(
     r"[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
@@ -102,23 +104,27 @@ _AFTER_WORDS = ("not", "n't", "absent", "missing", "nowhere", "never", "silent",
 def _value(words: str) -> str:
     """`one hundred and forty` -> `140`; `three four` -> `3 4`: what does not add up stays apart."""
     numbers: list[int] = []
-    last = ""
-    for word in re.split(r"[ -]", words.lower()):
+    parts: list[str] = []
+    last, joint = "", " "
+    said = re.split(r"[ -]", words.lower())
+    for word, after in zip(said, [*said[1:], ""], strict=True):
         if word in ("and", "a", ""):
-            last = "a" if word == "a" else last
+            last, joint = ("a" if word == "a" else last), (" and " if word == "and" else joint)
             continue
+        is_new = last == "hundred" and after == "hundred" and word in SMALL  # 100 and 110
         if word == "hundred":
             numbers = [*numbers[:-1], numbers[-1] * 100] if last in SMALL else [*numbers, 100]
         elif last in TENS and word in SMALL and 0 < SMALL[word] < 10:
             numbers[-1] += SMALL[word]
-        elif last == "hundred":
+        elif last == "hundred" and not is_new:
             numbers[-1] += SMALL[word] if word in SMALL else TENS[word]
-        elif last in SMALL and word in TENS and 0 < SMALL[last] < 10 and len(numbers) == 1:
+        elif word in TENS and len(numbers) == 1 and 0 < numbers[0] < 10 and joint == " ":
             numbers[-1] = 100 * numbers[-1] + TENS[word]  # one forty
         else:
             numbers.append(SMALL[word] if word in SMALL else TENS[word])
-        last = word
-    return " ".join(map(str, numbers))
+        parts += [joint] * (len(numbers) - len(parts))
+        last, joint = word, " "
+    return "".join(joint + str(number) for joint, number in zip(parts, numbers, strict=True)).removeprefix(" ")
 
 
 @lru_cache(maxsize=32768)
@@ -140,20 +146,30 @@ def plain(text: str) -> str:
 def is_denied(text: str, start: int, end: int) -> bool:
     """Tell whether the clause says that what stands from `start` to `end` is not so. Two denials undo each other."""
     before = 0
-    if _denial_at(text) < start:
-        cut = 0
-        for match in _CUT.finditer(text, 0, start):
-            cut = match.end()
-        clause = _NO_DENIAL.sub(" ", text[cut:start])
-        before = sum(1 for m in _DENIES.finditer(clause) if len(clause[m.end() :].split()) <= 7)
-    after = holds(text, _AFTER_WORDS) and _AFTER.match(text, end) is not None
+    denials, cuts = _denials(text)
+    if denials and denials[0][0] < start:
+        # denials before a cut that ends here belong to another clause
+        cut = cuts[bisect_right(cuts, start) - 1] if cuts and cuts[0] <= start else 0
+        near = (b for a, b in denials if cut <= a and b <= start <= b + FURTHEST_LETTERS)
+        before = sum(len(text[b:start].split()) <= FURTHEST_WORDS for b in near)
+    after = holds(text, _AFTER_WORDS) and holds(text[end : end + AFTER_LETTERS], _AFTER_WORDS)
+    if after:
+        after = _AFTER.match(text, end) is not None
     return (before % 2 == 1) != after
 
 
+FURTHEST_WORDS, FURTHEST_LETTERS = 7, 120
+"""Between a denial and what it denies."""
+AFTER_LETTERS = 40
+"""Behind what is named, in which `is absent` stands."""
+
+
 @lru_cache(maxsize=256)
-def _denial_at(text: str) -> int:
-    """Give the place of the first word that denies something, beyond the text where none does."""
+def _denials(text: str) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+    """Give (start and end of every word that denies something, places where a clause begins); nothing without any."""
     if words_of(text).isdisjoint(_DENIAL_WORDS) and not holds(text, ("n't", "kein")):
-        return len(text) + 1
-    found = _DENIES.search(text)
-    return found.start() if found else len(text) + 1
+        return (), ()
+    harmless = [match.span() for match in _NO_DENIAL.finditer(text)]
+    spans = [match.span() for match in _DENIES.finditer(text)]
+    spans = [(a, b) for a, b in spans if not any(c <= a and b <= d for c, d in harmless)]
+    return tuple(spans), tuple(match.end() for match in _CUT.finditer(text)) if spans else ()

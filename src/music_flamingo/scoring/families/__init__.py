@@ -34,6 +34,22 @@ SHORT_CAPTION = "short_caption"
 SHORT_CAPTION_EVIDENCE = ("tempo_class", "drums", "texture", "lead_envelope")
 """What a chain before a short caption goes through: the structured reward of GRPO needs captions that think."""
 
+OPEN_NAMES = (
+    *("bpm", "tempo_term", "bar_count", "bar_start", "second_section_start", "first_chord_change", "tone_production"),
+    *("vocal_sustain", "dynamics_trend", "dynamic_range", "key", "relative_key", "key_relation", "first_chord"),
+    *("last_chord", "chord_at_time", "num_chords", "roman_numeral", "cadence", "modal_mixture", "harmonic_rhythm"),
+    *("lyrics_first_words", "lyrics_line_count", "lyrics_line_start", "lyrics_last_word", "louder_half"),
+    *("busier_half", "same_outer_chords", "section_count", "form", "opening_returns", "longest_section"),
+)
+"""Families of questions without a closed set of answers."""
+OTHER = "other"
+"""The family of a question that fits none: claims alone decide on it."""
+
+
+def question_families() -> tuple[str, ...]:
+    """Give the names that a teacher may call a question by."""
+    return (*FAMILIES, *COMPOSITES, *OPEN_NAMES, OTHER)
+
 
 def evidence_of(family: str, question: str = "") -> tuple[str, ...]:
     """Give the audible families that a chain goes through first; none for a family that is not here.
@@ -67,6 +83,8 @@ __all__ = [
     "COMPOSITES",
     "FAMILIES",
     "FAST_ABOVE_BPM",
+    "OPEN_NAMES",
+    "OTHER",
     "SHORT_CAPTION",
     "SLOW_BELOW_BPM",
     "ChainReading",
@@ -85,6 +103,7 @@ __all__ = [
     "meter_class",
     "on_sound",
     "parts_asked",
+    "question_families",
     "read_chain",
     "tempo_class",
     "without_verdict",

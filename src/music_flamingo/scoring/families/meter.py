@@ -6,9 +6,9 @@ TRIPLE = {3: "triple", 9: "triple"}
 DUPLE = {2: "duple", 4: "duple"}
 
 
-def meter_class(beats_per_bar: int) -> str | None:
-    """Name the class of a meter by its beats a bar; None where it is neither."""
-    return TRIPLE.get(beats_per_bar) or DUPLE.get(beats_per_bar)
+def meter_class(beats_per_bar: int | None) -> str | None:
+    """Name the class of a meter by its beats a bar; None where it is neither, or not known."""
+    return (TRIPLE.get(beats_per_bar) or DUPLE.get(beats_per_bar)) if beats_per_bar else None
 
 
 METER = Family(

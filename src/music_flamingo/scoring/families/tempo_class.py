@@ -19,6 +19,8 @@ def _from_facts(facts: Facts) -> str | None:
     # without drums a tempo class is a guess: beat trackers double slow airs, and so do listeners
     if facts.tempo is None or facts.sound is None or not facts.sound.has_drums:
         return None
+    if facts.tempo.also_bpm and tempo_class(facts.tempo.also_bpm) != tempo_class(facts.tempo.bpm):
+        return None
     return tempo_class(facts.tempo.bpm)
 
 

@@ -62,5 +62,8 @@ class ScriptedTeacher:
     def end(self) -> None:
         """Nothing can have failed."""
 
+    def interrupt(self) -> None:
+        """Nothing is under way."""
+
     def close(self) -> None:
         """Nothing is open."""

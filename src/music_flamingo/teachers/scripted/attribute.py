@@ -4,7 +4,12 @@ import random
 
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible_of
-from music_flamingo.teachers.scripted.words import whole
+from music_flamingo.teachers.scripted.players import players, sings
+from music_flamingo.teachers.scripted.words import stretch, whole
+
+SHOWN_VOICES = 4
+HARDLY_A_RANGE_DB = 6.0
+"""Less is not asked for: there is nothing to hear."""
 
 
 def write_attribute(payload: SongPayload, rng: random.Random) -> QuestionsReply:
@@ -15,6 +20,7 @@ def write_attribute(payload: SongPayload, rng: random.Random) -> QuestionsReply:
         questions=[
             *audible_of("attribute", payload, shown),
             *_tone_production(facts, rng),
+            *_players(payload, rng),
             *_dynamics(facts, rng),
         ]
     )
@@ -36,6 +42,29 @@ def _tone_production(facts: SongFacts, rng: random.Random) -> list[WrittenQuesti
     return [asked("tone_production", "technique", wording, answer, rationale, [whole(facts)], options)]
 
 
+def _players(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
+    """Which instruments play, whether somebody sings, which style it is; as far as it is known."""
+    facts, shown = payload.facts, [whole(payload.facts)]
+    questions = []
+    named = [name for name in players(facts.instruments, facts.has_drums) if name != "drums"]
+    if named:
+        wording = rng.choice(("Name an instrument that plays.", "Which instrument is heard?"))
+        where = f"The sound of {named[0]} is heard."
+        questions.append(asked("instrument", "open", wording, named[0], where, shown))
+    if facts.has_voice is not None:
+        singing = sings(facts.has_voice, [s.label for s in facts.voice], facts.singer)
+        answer = "yes" if singing else "no"
+        because = f"{singing[0].upper()}{singing[1:]}." if singing else "No voice is heard."
+        wording = rng.choice(("Does anybody sing, yes or no?", "Is there singing in it, yes or no?"))
+        heard = [stretch(s.start_s, s.end_s, s.label) for s in facts.voice[:SHOWN_VOICES]] or shown
+        questions.append(asked("singing", "technique", wording, answer, because, heard, ("yes", "no")))
+    if facts.genres:
+        wording = rng.choice(("Which style of music is this?", "To which genre does this music belong?"))
+        because = f"The sound is that of {facts.genres[0]}."
+        questions.append(asked("genre", "multiple_choice", wording, facts.genres[0], because, shown))
+    return questions
+
+
 def _dynamics(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     if facts.dynamics_trend is None or facts.dynamics_range_db is None:
         return []
@@ -49,6 +78,8 @@ def _dynamics(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     options = ("steady", "rising", "falling")
     shown = [whole(facts)]
     trend = asked("dynamics_trend", "multiple_choice", wording, facts.dynamics_trend, rationale, shown, options)
+    if facts.dynamics_range_db < HARDLY_A_RANGE_DB:
+        return [trend]
     wording = "How wide is the dynamic range, in decibels?"
     rationale = "It is the span between the loud and the quiet moments of the short-term loudness."
     answer = f"{facts.dynamics_range_db:.0f} dB"

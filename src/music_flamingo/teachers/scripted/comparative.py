@@ -2,7 +2,8 @@
 
 import random
 
-from music_flamingo.records import Segment
+from music_flamingo.records import Reference, Segment
+from music_flamingo.scoring.families import yes_no
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible_of
 from music_flamingo.teachers.scripted.words import chord, listed, seconds, stretch, whole
@@ -20,33 +21,75 @@ MOST_SECTIONS = 10
 def write_comparative(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     """Write questions that compare halves, sections, outer chords and outer keys."""
     facts = payload.facts
-    questions = [*_louder_half(facts), *_busier_half(facts), *_outer_chords(facts), *_outer_keys(facts)]
+    questions = [
+        *_louder_half(facts),
+        *_busier_half(facts),
+        *_leading_half(facts),
+        *_outer_chords(facts),
+        *_outer_keys(facts),
+    ]
     if facts.sections:
         questions += _sections(facts, rng)
     return QuestionsReply(questions=questions + audible_of("comparative", payload, [whole(facts)]))
 
 
+def _louder(facts: SongFacts) -> str | None:
+    """Which of HALVES is louder; None where nobody measured it."""
+    trends = {"falling": HALVES[0], "rising": HALVES[1], "steady": HALVES[2]}
+    return trends[facts.dynamics_trend] if facts.dynamics_trend else None
+
+
+def _changes(facts: SongFacts) -> tuple[int, int]:
+    """How often the harmony changes in the first half and in the second."""
+    middle_s, changes = facts.duration_s / 2, [s.start_s for s in facts.spans[1:]]
+    return sum(t < middle_s for t in changes), sum(t >= middle_s for t in changes)
+
+
+def _busier(facts: SongFacts) -> str | None:
+    """In which of HALVES the harmony changes more often; None with too few harmonies to say."""
+    if len(facts.spans) < 3:
+        return None
+    before, after = _changes(facts)
+    alike = abs(before - after) <= ALIKE_WITHIN * (before + after)
+    return HALVES[2] if alike else HALVES[0 if before > after else 1]
+
+
+def _both_halves(facts: SongFacts) -> list[Reference]:
+    middle_s = facts.duration_s / 2
+    return [stretch(0.0, middle_s, HALVES[0]), stretch(middle_s, facts.duration_s, HALVES[1])]
+
+
 def _louder_half(facts: SongFacts) -> list[WrittenQuestion]:
-    if facts.dynamics_trend is None:
+    answer = _louder(facts)
+    if answer is None or facts.dynamics_trend == "steady":
         return []
-    answer = {"falling": HALVES[0], "rising": HALVES[1], "steady": HALVES[2]}[facts.dynamics_trend]
     wording = "Which half is louder: first half, second half or both alike?"
     rationale = f"From the beginning to the end the loudness is {facts.dynamics_trend}."
     return [asked("louder_half", "comparison", wording, answer, rationale, [whole(facts)], HALVES)]
 
 
 def _busier_half(facts: SongFacts) -> list[WrittenQuestion]:
-    spans, middle_s = facts.spans, facts.duration_s / 2
-    if len(spans) < 3:
+    answer = _busier(facts)
+    if answer is None:
         return []
-    changes = [s.start_s for s in spans[1:]]
-    before, after = sum(t < middle_s for t in changes), sum(t >= middle_s for t in changes)
-    alike = abs(before - after) <= ALIKE_WITHIN * len(changes)
-    answer = HALVES[2] if alike else HALVES[0 if before > after else 1]
+    before, after = _changes(facts)
     wording = "In which half does the harmony change more often: first half, second half or both alike?"
-    rationale = f"There are {before} changes before {seconds(middle_s)} and {after} from there on."
-    shown = [stretch(0.0, middle_s, HALVES[0]), stretch(middle_s, facts.duration_s, HALVES[1])]
-    return [asked("busier_half", "comparison", wording, answer, rationale, shown, HALVES)]
+    rationale = f"There are {before} changes before {seconds(facts.duration_s / 2)} and {after} from there on."
+    return [asked("busier_half", "comparison", wording, answer, rationale, _both_halves(facts), HALVES)]
+
+
+def _leading_half(facts: SongFacts) -> list[WrittenQuestion]:
+    """A composite of two comparisons: a near miss where one of them finds the other half, or both alike."""
+    louder, busier = _louder(facts), _busier(facts)
+    if louder is None or busier is None:
+        return []
+    leads = louder == busier and louder != HALVES[2]
+    before, after = _changes(facts)
+    wording = "Is the half that is louder also the one in which the harmony changes more often, yes or no?"
+    rationale = (
+        f"The loudness is {facts.dynamics_trend}, and the harmony changes {before} times and then {after} times."
+    )
+    return [asked("leading_half", "comparison", wording, yes_no(leads), rationale, _both_halves(facts), ("yes", "no"))]
 
 
 def _outer_chords(facts: SongFacts) -> list[WrittenQuestion]:
@@ -77,15 +120,13 @@ def _outer_keys(facts: SongFacts) -> list[WrittenQuestion]:
 
 def _sections(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     letters, sections = form_letters(facts.sections), facts.sections
-    if len(sections) > MOST_SECTIONS:
+    if not 1 < len(sections) <= MOST_SECTIONS or len(set(letters)) == 1:
         return []
     shown = [stretch(s.start_s, s.end_s, letter) for letter, s in zip(letters, sections, strict=True)]
     form = " ".join(letters)
     wording = rng.choice(("How many sections does the piece have?", "Of how many sections is the music made?"))
     starts = ", ".join(seconds(s.start_s) for s in sections)
     questions = [asked("section_count", "count", wording, str(len(sections)), f"Sections begin at {starts}.", shown)]
-    if len(sections) < 2:
-        return questions
     because = f"Sections that sound alike share a letter, which gives {form}."
     questions.append(asked("form", "multiple_choice", "Which letters describe the form?", form, because, shown))
     if len(sections) > 2:

@@ -10,6 +10,8 @@ CADENCES = ("authentic", "half", "plagal", "deceptive")
 MODES: tuple[Mode, ...] = ("major", "minor")
 FORMS = ("A B", "A A", "A B A", "A A B", "A B B", "A B C", "A B A B", "A A B A", "A B A C", "A B A C A")
 
+GENRES = ("classical", "jazz", "rock", "electronic", "country", "folk", "blues", "metal", "hip hop", "soul", "ambient")
+
 LONGEST_FORM = max(len(form.split()) for form in FORMS)
 
 
@@ -28,6 +30,8 @@ def _candidates(payload: DistractorsPayload, rng: random.Random) -> list[str]:
     if payload.family == "tempo_term":
         terms = [term for _, term in TEMPO_TERMS]
         return rng.sample(terms, len(terms))
+    if payload.family == "genre":
+        return rng.sample(GENRES, len(GENRES))
     if payload.family == "form":
         length = len(payload.answer)
         return sorted(

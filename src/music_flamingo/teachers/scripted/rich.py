@@ -1,14 +1,16 @@
-"""The rich caption: six paragraphs (sound in numbers, instruments, words, form, theory, mood), each from facts alone.
+"""The rich caption: what it is and who plays, how it moves and changes, what is sung, harmony, mood; from facts alone.
 
-A dimension without facts is left out. Tempo and key come from the measurements, never from the first captions.
+A dimension without facts is left out, and so is what says nothing: a form of one section, a level that stays. Tempo and
+key come from the measurements, never from the first captions.
 """
 
 import random
 
 from music_flamingo.scoring.families import meter_class, tempo_class
 from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply
+from music_flamingo.teachers.scripted.players import ensemble, sings
 from music_flamingo.teachers.scripted.short import TRENDS, progression
-from music_flamingo.teachers.scripted.words import first_words, listed, number, plural, seconds
+from music_flamingo.teachers.scripted.words import felt_at, first_words, listed, number, plural, seconds
 from music_flamingo.teachers.theory import (
     KeyName,
     cadence,
@@ -23,10 +25,15 @@ from music_flamingo.teachers.theory import (
 
 QUOTED_WORDS = 8
 """As many of the song's words as are quoted."""
-LOUDNESS_WORDS = ((6.0, "narrow"), (14.0, "moderate"), (float("inf"), "wide"))
-"""Dynamic range in dB up to which the word holds."""
-NAMED_INSTRUMENTS = 5
+WIDE_RANGE_DB = 14.0
+"""From here on soft and loud passages lie far apart; less is what any recording has, and is not spoken of."""
+LATE_ENTRY_S = 4.0
+"""A voice that sets in later than this is said to."""
 SPELLED_SECTIONS = 8
+LEAST_OF_A_FORM = 0.1
+"""Of the whole: a form with a shorter section, such as a tail of silence, has no name."""
+NAMED_CHORDS = 8
+"""More are not listed: nobody follows a list of thirty."""
 """More sections are summed up."""
 SPOKEN_OF_FROM_S, SECTION_HARMONIES = 8.0, 4
 """Shorter sections hold too little harmony to tell them apart by it; of others as many chords are named."""
@@ -38,80 +45,86 @@ MOODS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
     ("medium", "minor"): ("thoughtful", "earnest"),
     ("slow", "major"): ("calm and warm", "peaceful"),
     ("slow", "minor"): ("grave", "sad and inward"),
-    (None, "major"): ("bright", "open"),
-    (None, "minor"): ("dark", "serious"),
 }
 """(tempo class, mode) -> words for the mood: an impression, with its reasons said beside it."""
 
 
 def write_rich_caption(payload: SongPayload, rng: random.Random) -> TextReply:
-    """Write the rich caption: paragraphs on sound, instruments, words, form, theory and mood."""
+    """Write the rich caption, a paragraph for each matter of which something is known."""
     facts = payload.facts
     paragraphs = (
-        _low_level(facts, rng),
-        _instruments(payload, rng),
+        _what_it_is(payload, rng),
+        _sound(facts, rng),
         _words(facts, rng),
-        _form(facts, rng),
+        _course(facts, rng),
         _theory(facts, rng),
         _mood(payload, rng),
     )
     written = "\n\n".join(" ".join(sentences) for sentences in paragraphs if sentences)
-    return TextReply(text=written or f"A recording of {seconds(facts.duration_s)}.")
+    return TextReply(text=written or "A piece of music of which little is clear.")
 
 
-def _low_level(facts: SongFacts, rng: random.Random) -> list[str]:
-    text = []
+def _what_it_is(payload: SongPayload, rng: random.Random) -> list[str]:
+    facts = payload.facts
+    style = f"{facts.genres[0]} " if facts.genres else ""
+    pace = next((f"{c.answer} " for c in payload.closed if c.family == "tempo_class"), "")
+    band, singing = ensemble(facts.instruments, facts.has_drums), _singing(facts)
+    article = "an" if (pace + style or "p")[0] in "aeiou" else "a"
+    opening = f"{article} {pace}{style}piece" if singing is None else f"{article} {pace}{style}song"
+    if band:
+        opening += rng.choice((f" for {band}", f" played by {band}", f" with {band}"))
+    text = [f"This is {opening}."] if band or style or pace or singing else []
     if facts.tempo_bpm:
-        bpm, term = f"{facts.tempo_bpm:.0f} BPM", tempo_term(facts.tempo_bpm)
-        text.append(
-            rng.choice(
-                (f"The pulse runs at {bpm}, {term} in the terms of a metronome.", f"The tempo is {bpm} ({term}).")
-            )
-        )
-    if facts.beats_per_bar:
-        meter = meter_class(facts.beats_per_bar)
-        counted = f"{plural(facts.beats_per_bar, 'beat')} to the bar"
-        text.append(f"It is in {meter} meter, with {counted}." if meter else f"There are {counted}.")
+        text.append(_tempo(facts, rng))
+    where = []
+    if (meter := meter_class(facts.beats_per_bar)) and facts.beats_per_bar:
+        where.append(f"in {meter} meter, with {plural(facts.beats_per_bar, 'beat')} to the bar")
     if facts.key:
-        text.append(rng.choice((f"The music is in {facts.key}.", f"The key is {facts.key}.")))
-    if facts.dynamics_range_db is not None and facts.dynamics_trend:
-        width = next(word for below, word in LOUDNESS_WORDS if facts.dynamics_range_db < below)
-        text.append(
-            f"The dynamic range is {width}, about {facts.dynamics_range_db:.0f} dB, and the piece is "
-            f"{TRENDS[facts.dynamics_trend]} from beginning to end."
-        )
-    length = f"The recording lasts {seconds(facts.duration_s)}"
-    text.append(f"{length} and has {plural(facts.num_bars, 'bar')}." if facts.num_bars else f"{length}.")
+        where.append(f"in {facts.key}")
+    if where:
+        text.append(f"It is {listed(where)}.")
     return text
 
 
-def _instruments(payload: SongPayload, rng: random.Random) -> list[str]:
-    facts, text = payload.facts, []
+def _tempo(facts: SongFacts, rng: random.Random) -> str:
+    assert facts.tempo_bpm is not None
+    if facts.also_bpm is None:
+        term = tempo_term(facts.tempo_bpm)
+        return rng.choice(
+            (f"The tempo is {facts.tempo_bpm:.0f} BPM, {term}.", f"It moves at {facts.tempo_bpm:.0f} BPM.")
+        )
+    felt = felt_at(facts.also_bpm / facts.tempo_bpm)
+    return f"The pulse is about {facts.tempo_bpm:.0f} BPM, and may be felt {felt}."
+
+
+def _singing(facts: SongFacts) -> str | None:
+    return sings(facts.has_voice, [s.label for s in facts.voice], facts.singer)
+
+
+def _sound(facts: SongFacts, rng: random.Random) -> list[str]:
+    text = []
+    if singing := _singing(facts):
+        first_s = min(s.start_s for s in facts.voice)
+        entry = f" from {seconds(first_s)} on" if first_s > LATE_ENTRY_S else ""
+        text.append(f"{singing[0].upper()}{singing[1:]}{entry}.")
+    elif facts.has_voice is False:
+        text.append(rng.choice(("It is instrumental.", "No voice is heard.")))
     if facts.texture == "melody":
         text.append(
             rng.choice(("A single line carries the music, without chords beneath it.", "One melody sounds alone."))
         )
     elif facts.texture == "chords":
-        text.append(
-            rng.choice(("Several notes sound at once, so that chords carry the music.", "The texture is chordal."))
-        )
+        text.append(rng.choice(("The texture is chordal.", "Several notes sound at once, so that chords carry it.")))
     if facts.lead_envelope == "decaying":
         text.append("The leading instrument has decaying notes: struck or plucked, they fade after each attack.")
     elif facts.lead_envelope == "sustained":
         text.append("The leading instrument has sustained notes: bowed, blown or from an organ, they hold their level.")
-    if facts.instruments:
-        text.append(f"Heard are {listed(facts.instruments[:NAMED_INSTRUMENTS])}.")
     if facts.has_drums is not None:
         text.append(
             rng.choice(("It plays with drums, which mark the beat.", "A kit plays along, with drums on the beat."))
             if facts.has_drums
-            else rng.choice(
-                ("There are no drums.", "The beat is carried by the pitches themselves: no drums are heard.")
-            )
+            else rng.choice(("There are no drums.", "There are no drums: the pitches carry the beat."))
         )
-    if payload.captions and rng.random() < 0.5:
-        first = payload.captions[0]
-        text.append(f"From {seconds(first.start_s)} to {seconds(first.end_s)}: {first.text}")
     return text
 
 
@@ -129,20 +142,27 @@ def _words(facts: SongFacts, rng: random.Random) -> list[str]:
     return text
 
 
+def _course(facts: SongFacts, rng: random.Random) -> list[str]:
+    """How it changes: sections where there are several, and loudness where it goes somewhere."""
+    text = _form(facts, rng) if len({s.label for s in facts.sections}) > 1 else []
+    if facts.dynamics_trend in ("rising", "falling"):
+        text.append(f"From beginning to end it is {TRENDS[facts.dynamics_trend]}.")
+    if facts.dynamics_range_db is not None and facts.dynamics_range_db >= WIDE_RANGE_DB:
+        text.append(f"Soft and loud passages lie about {facts.dynamics_range_db:.0f} dB apart.")
+    return text
+
+
 def _form(facts: SongFacts, rng: random.Random) -> list[str]:
-    if not facts.sections:
-        return []
     letters = form_letters(facts.sections)
-    if len(letters) == 1:
-        return ["It is of one piece: no second section sets in."]
     if len(letters) > SPELLED_SECTIONS:
         return _long_form(facts, letters)
-    name = form_name(letters)
+    shortest_s = min(s.end_s - s.start_s for s in facts.sections)
+    name = form_name(letters) if shortest_s >= LEAST_OF_A_FORM * facts.duration_s else None
     called = f", a {name} form" if name else ""
-    text = [f"The form is {' '.join(letters)}{called}, in {plural(len(letters), 'section')}."]
-    starts = [f"{letter} at {seconds(s.start_s)}" for letter, s in zip(letters, facts.sections, strict=True)]
-    text.append(f"The sections begin as follows: {listed(starts)}.")
-    if letters[-1] == letters[0]:
+    text = [f"The form is {' '.join(letters)}{called}."]
+    turns = [f"{letter} at {seconds(s.start_s)}" for letter, s in zip(letters[1:], facts.sections[1:], strict=True)]
+    text.append(f"The opening section gives way to {listed(turns)}.")
+    if letters[-1] == letters[0] and len(letters) > 2:
         text.append(rng.choice(("The end takes up the beginning.", "The opening section comes back at the end.")))
     return text
 
@@ -152,7 +172,7 @@ def _long_form(facts: SongFacts, letters: list[str]) -> list[str]:
     kinds = list(dict.fromkeys(letters))
     first = [f"{n} at {seconds(s.start_s)}" for n, s in zip(letters[:SPELLED_SECTIONS], facts.sections, strict=False)]
     returns = [f"{kind} {plural(letters.count(kind), 'time')}" for kind in kinds if letters.count(kind) > 1]
-    text = [f"The form strings together {number(len(letters))} sections of {plural(len(kinds), 'kind')}."]
+    text = [f"The form has {number(len(letters))} sections of {plural(len(kinds), 'kind')}."]
     text.append(f"It opens with {listed(first)}, and the last section, {letters[-1]}, sets in at ")
     text[-1] += f"{seconds(facts.sections[-1].start_s)}."
     if returns:
@@ -179,9 +199,9 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
     if not key or not spans:
         return []
     symbols = list(dict.fromkeys(s.chord.symbol(key) for s in spans))
-    text = [f"The harmony moves through {plural(len(symbols), 'chord')}: {listed(symbols[:8])}" + _and_more(symbols)]
+    text = [f"The harmony moves through {listed(symbols)}."] if len(symbols) <= NAMED_CHORDS else []
     text.append(
-        rng.choice(("In roman numerals the opening reads {}.", "Counted from the tonic, it begins {}.")).format(
+        rng.choice(("In roman numerals the opening reads {}.", "The opening goes {} in roman numerals.")).format(
             " ".join(progression(facts))
         )
     )
@@ -199,10 +219,6 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
     return text + _sections_in_the_key(facts, key)
 
 
-def _and_more(symbols: list[str]) -> str:
-    return f" and {number(len(symbols) - 8)} more." if len(symbols) > 8 else "."
-
-
 def _mood(payload: SongPayload, rng: random.Random) -> list[str]:
     facts, key = payload.facts, payload.facts.key_name
     classes = {c.family for c in payload.closed}
@@ -210,6 +226,5 @@ def _mood(payload: SongPayload, rng: random.Random) -> list[str]:
     colour = key.mode if key else None
     if (pace, colour) not in MOODS:
         return []
-    reasons = ([f"the {pace} pulse"] if pace else []) + [f"the {colour} key"]
-    verb = "speak" if len(reasons) > 1 else "speaks"
-    return [f"The mood is {rng.choice(MOODS[pace, colour])}: {listed(reasons)} {verb} for it."]
+    reasons = listed([f"a {pace} pulse"] * bool(pace) + [f"a {colour} key"] * bool(colour))
+    return [f"The mood is {rng.choice(MOODS[pace, colour])}, with {reasons}."]

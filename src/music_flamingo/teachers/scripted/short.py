@@ -12,6 +12,7 @@ from music_flamingo.teachers.payloads import (
     TextReply,
     WindowPayload,
 )
+from music_flamingo.teachers.scripted.players import NAMED_INSTRUMENTS, SINGS, are_heard, players, sings
 from music_flamingo.teachers.scripted.words import listed, sentence
 from music_flamingo.teachers.theory import form_letters, roman_numeral
 
@@ -29,6 +30,11 @@ def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextRep
     if payload.content in NOT_MUSIC:
         return TextReply(text=NOT_MUSIC[payload.content])
     heard = []
+    named = [name for name in payload.instruments[:NAMED_INSTRUMENTS] if "drum" not in name and name != "voice"]
+    if payload.has_voice and payload.content == "music":
+        heard.append(SINGS[payload.singer])
+    if named:
+        heard.append(are_heard(named))
     if payload.texture == "melody":
         heard.append(rng.choice(("a single line sounds alone", "one melody is heard by itself")))
     elif payload.texture == "chords":
@@ -74,6 +80,7 @@ def write_structured_truth(payload: StructuredPayload, rng: random.Random) -> St
         values["mix_notes"] = [slots["envelope"]]
     if payload.detail == "full":
         values |= _full_values(payload.facts)
+        values |= _players(payload.facts)
     return StructuredReply(categories=[Category(name=name, values=v) for name, v in values.items()])
 
 
@@ -89,6 +96,21 @@ def _full_values(facts: SongFacts) -> dict[str, list[str]]:
         values["dynamics"] = [TRENDS[facts.dynamics_trend]]
     if numerals := progression(facts):
         values["theory"] = [" ".join(numerals)]
+    return values
+
+
+def _players(facts: SongFacts) -> dict[str, list[str]]:
+    """Who plays, who sings, and in which style, as far as it is known."""
+    values: dict[str, list[str]] = {}
+    if named := players(facts.instruments, facts.has_drums):
+        values["instruments"] = named
+    if facts.has_voice is False:
+        values["vocal_character"] = ["instrumental", "no voice", "no vocals"]
+    elif singing := sings(facts.has_voice, [s.label for s in facts.voice], facts.singer):
+        of_register = [f"{facts.singer} vocals", f"{facts.singer} voice"] if facts.singer else ["vocals", "singing"]
+        values["vocal_character"] = [*of_register, singing]
+    if facts.genres:
+        values["genre"] = list(facts.genres)
     return values
 
 

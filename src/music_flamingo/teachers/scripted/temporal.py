@@ -11,7 +11,7 @@ from music_flamingo.teachers.theory import TEMPO_TERMS, tempo_term
 NEAR_BORDER = 0.03
 """A tempo this close to the border of two terms (as a ratio) is not asked for by its term."""
 
-MOST_BARS_COUNTED, LAST_BAR_ASKED = 32, 16
+FEWEST_BARS_COUNTED, MOST_BARS_COUNTED, LAST_BAR_ASKED = 6, 32, 16
 """Nobody counts further by ear."""
 
 
@@ -25,7 +25,7 @@ def write_temporal(payload: SongPayload, rng: random.Random) -> QuestionsReply:
 
 def _tempo(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
     facts = payload.facts
-    if facts.tempo_bpm is None:
+    if facts.tempo_bpm is None or facts.also_bpm is not None:
         return []
     bpm = f"{facts.tempo_bpm:.0f} BPM"
     pace, term = tempo_class(facts.tempo_bpm), tempo_term(facts.tempo_bpm)
@@ -65,7 +65,7 @@ def _bars(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     )
     shown = bars(facts, facts.downbeats_s[0], facts.duration_s)
     counted = asked("bar_count", "count", wording, str(facts.num_bars), rationale, [shown])
-    questions = [counted] if facts.num_bars <= MOST_BARS_COUNTED else []
+    questions = [counted] if FEWEST_BARS_COUNTED <= facts.num_bars <= MOST_BARS_COUNTED else []
     if facts.num_bars < 4:
         return questions
     bar = rng.randint(2, min(facts.num_bars - 1, LAST_BAR_ASKED))

@@ -24,6 +24,13 @@ def plural(count: int, noun: str) -> str:
     return f"{number(count)} {noun}" + ("" if count == 1 else "s")
 
 
+def felt_at(ratio: float) -> str:
+    """`twice as fast` for 2: how another level of the pulse is to be felt."""
+    names = {2.0: "twice as fast", 0.5: "half as fast", 3.0: "three times as fast", 1 / 3: "a third as fast"}
+    names |= {1.5: "half as fast again", 2 / 3: "a third slower", 4 / 3: "a third faster", 0.75: "a quarter slower"}
+    return names[min(names, key=lambda known: abs(known / ratio - 1))]
+
+
 def listed(items: Sequence[str], last: str = "and") -> str:
     """`a, b and c`."""
     return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)

@@ -1,0 +1,222 @@
+"""Bands that play a style at a tempo, with exact truth: what tempo levels and instruments are fitted on.
+
+No recording and no score is used: patterns of twenty styles, drawn afresh for every clip, in the sounds of General
+MIDI, with reverberation and a tilt of the spectrum, so that neither a room nor a pair of loudspeakers is learned.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from music_flamingo.sources.plan import Event
+from music_flamingo.sources.render import RATE_HZ, synthesise
+
+KICK, SNARE, CLOSED_HAT, OPEN_HAT, RIDE, PEDAL_HAT, CLAP, SIDE_STICK = 36, 38, 42, 46, 51, 44, 39, 37
+DRUM_CHANNEL = 9
+FAMILIES: dict[str, tuple[int, ...]] = {
+    "piano": (0, 1, 3),
+    "electric piano": (4, 5),
+    "clavinet": (7,),
+    "harpsichord": (6,),
+    "mallets": (8, 9, 11, 12, 13, 14),
+    "organ": (16, 17, 18, 19, 20),
+    "accordion": (21, 22),
+    "acoustic guitar": (24, 25),
+    "electric guitar": (26, 27, 28, 29, 30),
+    "bass": (32, 33, 34, 35, 36, 37, 38, 39),
+    "strings": (40, 41, 42, 44, 45, 48, 49),
+    "harp": (46,),
+    "choir": (52, 53, 54),
+    "brass": (56, 57, 58, 59, 60, 61, 62),
+    "saxophone": (64, 65, 66, 67),
+    "woodwinds": (68, 69, 70, 71, 72, 73, 74, 75),
+    "synthesizer": (80, 81, 83, 87, 88, 89, 90, 95),
+}
+"""Family -> programs of General MIDI, from 0 on."""
+CHORDAL = ("piano", "electric piano", "clavinet", "harpsichord", "organ", "accordion", "acoustic guitar", "electric guitar", "strings", "synthesizer", "choir", "mallets")  # fmt: skip
+MELODIC = ("piano", "mallets", "acoustic guitar", "electric guitar", "strings", "brass", "saxophone", "woodwinds", "synthesizer", "organ", "harpsichord", "clavinet", "accordion", "choir")  # fmt: skip
+PROGRESSIONS = ((0, 5, 3, 4), (0, 3, 4, 0), (0, 4, 5, 3), (5, 3, 0, 4), (0, 0, 3, 4), (0, 1, 4, 0), (0, 6, 3, 0))
+SCALE = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+
+
+@dataclass(frozen=True)
+class Style:
+    """A groove: drum hits and the comping's places in beats of the bar; the tempo is that of the annotated beat."""
+
+    low_bpm: float
+    high_bpm: float
+    bar: int
+    drums: tuple[tuple[int, tuple[float, ...]], ...] = ()
+    comping: tuple[tuple[float, ...], ...] = ((0,),)
+    bass: tuple[tuple[float, ...], ...] = ((0,),)
+    melody_step: float = 1.0
+    swing: float = 0.5
+    """Where the second eighth falls in its beat."""
+
+
+def _every(step: float, bar: float, first: float = 0.0) -> tuple[float, ...]:
+    return tuple(round(first + k * step, 4) for k in range(int((bar - first - 1e-6) / step) + 1))
+
+
+E4, S4, Q4 = _every(0.5, 4), _every(0.25, 4), _every(1, 4)
+STYLES: dict[str, Style] = {
+    "rock": Style(84, 150, 4, ((KICK, (0, 2, 2.5)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), (E4, (0, 2)), (E4, (0, 2)), 0.5),
+    "pop": Style(72, 126, 4, ((KICK, (0, 1.5, 2)), (SNARE, (1, 3)), (CLOSED_HAT, S4)), ((0, 1.5, 3), (0,)), ((0, 1.5, 2), E4), 0.5),
+    "ballad": Style(52, 80, 4, ((KICK, (0, 2)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), (E4, (0,), Q4), ((0,), (0, 2)), 0.5),
+    "ballad in sixteenths": Style(52, 78, 4, ((KICK, (0, 1.75, 2)), (SIDE_STICK, (1, 3)), (CLOSED_HAT, S4)), ((0,), E4), ((0, 1.75), (0, 2)), 0.5),
+    "half-time": Style(124, 160, 4, ((KICK, (0, 1.5)), (SNARE, (2,)), (CLOSED_HAT, E4)), ((0,), (0, 1.5)), ((0,), (0, 3)), 1.0),
+    "hip hop": Style(78, 104, 4, ((KICK, (0, 0.75, 2.5)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), ((0, 2.5), (0,)), ((0, 0.75, 2.5),), 0.5, 0.58),
+    "disco": Style(108, 130, 4, ((KICK, Q4), (SNARE, (1, 3)), (OPEN_HAT, _every(1, 4, 0.5))), (_every(1, 4, 0.5), (0, 1.5, 2.5)), (E4,), 0.5),
+    "house": Style(118, 138, 4, ((KICK, Q4), (CLAP, (1, 3)), (OPEN_HAT, _every(1, 4, 0.5))), ((0.5, 1.5, 2, 3.5), (0.75, 1.5, 3)), (_every(1, 4, 0.5), (0, 1.5, 3)), 0.5),
+    "drum and bass": Style(164, 180, 4, ((KICK, (0, 2.5)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), ((0,),), ((0, 2.5), (0,)), 1.0),
+    "punk": Style(164, 222, 4, ((KICK, (0, 2)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), (E4, Q4), (E4,), 1.0),
+    "swing": Style(110, 230, 4, ((RIDE, (0, 1, 1.5, 2, 3, 3.5)), (PEDAL_HAT, (1, 3))), ((0, 1.5), (1.5, 3), (0.5, 2)), (Q4, (0, 2)), 0.5, 0.66),
+    "shuffle": Style(80, 140, 4, ((KICK, (0, 2)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), (E4, Q4), (Q4, E4), 0.5, 0.66),
+    "slow blues": Style(50, 76, 4, ((KICK, (0, 2)), (SNARE, (1, 3)), (RIDE, _every(1 / 3, 4))), ((0, 2), (1, 3)), (Q4, _every(1 / 3, 4)), 1 / 3),
+    "waltz": Style(84, 196, 3, ((KICK, (0,)), (SIDE_STICK, (1, 2)), (CLOSED_HAT, (0, 1, 2))), ((1, 2), (0,)), ((0,),), 1.0),
+    "jazz waltz": Style(110, 190, 3, ((RIDE, (0, 1, 1.5, 2)), (PEDAL_HAT, (1,))), ((0, 1.5), (1,)), ((0,), (0, 1, 2)), 0.5, 0.66),
+    "march": Style(96, 126, 2, ((KICK, (0,)), (SNARE, (0, 0.5, 1, 1.25, 1.5, 1.75))), ((0.5, 1.5),), ((0, 1),), 0.5),
+    "samba": Style(84, 112, 2, ((KICK, (0, 0.75, 1, 1.75)), (SIDE_STICK, (0.5, 0.75, 1.25)), (CLOSED_HAT, _every(0.25, 2))), ((0, 0.75, 1.5), (0.25, 1)), ((0, 0.75, 1),), 0.25),
+    "salsa": Style(84, 112, 2, ((56, (0, 0.5, 1, 1.5)), (SIDE_STICK, (0.25, 0.5, 1, 1.75)), (63, (0.75, 1.75, 1.5))), ((0, 0.25, 0.75, 1.25, 1.75),), ((0.75, 1.5),), 0.25),
+    "reggae": Style(64, 88, 4, ((KICK, (2,)), (SIDE_STICK, (2,)), (CLOSED_HAT, E4)), (_every(1, 4, 0.5), (1, 3)), ((0, 1.5, 2), (0, 2, 2.5)), 0.5),
+    "five": Style(130, 190, 5, ((KICK, (0, 3)), (SNARE, (2, 4)), (RIDE, _every(1, 5))), ((0, 3),), ((0, 3),), 1.0),
+    "six eight": Style(46, 72, 2, ((KICK, (0,)), (SNARE, (1,)), (CLOSED_HAT, _every(1 / 3, 2))), (_every(1 / 3, 2), (0, 1)), ((0,), (0, 1)), 1 / 3),
+    "chorale": Style(54, 92, 4, (), (Q4, (0, 2)), ((0,), Q4), 1.0),
+    "arpeggios": Style(56, 132, 4, (), (E4, S4), ((0,), (0, 2)), 0.5),
+    "adagio": Style(40, 66, 4, (), ((0,), (0, 2), E4), ((0,), (0, 2)), 1.0),
+    "oom-pah": Style(92, 150, 2, (), ((0.5, 1.5),), ((0, 1),), 0.5),
+    "minuet": Style(100, 150, 3, (), ((0, 1, 2), (0,)), ((0,),), 0.5),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BandClip:
+    """A clip with its truth."""
+
+    samples: np.ndarray
+    """float32, mono, 44.1 kHz."""
+    style: str
+    tempo_bpm: float
+    beats_per_bar: int
+    beats_s: list[float]
+    families: list[str]
+    """Of FAMILIES, and `drums`: every part that sounds."""
+    has_drums: bool
+
+
+@dataclass
+class Band:
+    """Draws parts of a style and plays them."""
+
+    rng: np.random.Generator
+    events: list[Event] = field(default_factory=list)
+
+    def play(self, name: str, duration_s: float, *, drums: bool | None = None, parts: Sequence[str] | None = None) -> BandClip:  # fmt: skip
+        """Play a style; `parts` of chords, bass, melody that sound, or drawn ones."""
+        rng, style = self.rng, STYLES[name]
+        bpm = float(np.exp(rng.uniform(np.log(style.low_bpm), np.log(style.high_bpm))))
+        beats = self._beats(bpm, duration_s)
+        with_drums = bool(style.drums) and (rng.random() < 0.8 if drums is None else drums)
+        drawn = [p for p, share in (("chords", 0.85), ("bass", 0.75), ("melody", 0.7)) if rng.random() < share]
+        sounding = list(parts) if parts is not None else drawn or ([] if with_drums else ["chords"])
+        families = ["drums"] if with_drums else []
+        if with_drums:
+            self._drums(style, beats)
+        mode = "major" if rng.random() < 0.6 else "minor"
+        harmony = (int(rng.integers(-5, 7)), SCALE[mode], PROGRESSIONS[rng.integers(len(PROGRESSIONS))])
+        for channel, part in enumerate(sounding):
+            group = {"chords": CHORDAL, "bass": ("bass",), "melody": MELODIC}[part]
+            family = group[rng.integers(len(group))]
+            families.append(family)
+            program = int(rng.choice(FAMILIES[family]))
+            getattr(self, f"_{part}")(style, beats, harmony, channel, program)
+        events = sorted(self.events, key=lambda e: (e.time_s, e.is_on))
+        samples = _placed(synthesise(events, duration_s), rng)
+        played = [float(t) for t in beats if t < duration_s]
+        return BandClip(samples, name, bpm, style.bar, played, sorted(set(families)), with_drums)
+
+    def _beats(self, bpm: float, duration_s: float) -> np.ndarray:
+        drift = self.rng.normal(0, 0.004) if self.rng.random() < 0.7 else self.rng.normal(0, 0.02)
+        step = 60 / bpm * np.exp(np.cumsum(self.rng.normal(0, abs(drift) / 4, int(duration_s * bpm / 60) + 12)))
+        step *= 60 / bpm / np.median(step)
+        return self.rng.uniform(0.05, 0.8) + np.cumsum(step) - step[0]
+
+    def _at(self, style: Style, beats: np.ndarray, place: float) -> float:
+        whole, part = int(place), place - int(place)
+        if style.swing != 0.5:
+            part = part * 2 * style.swing if part <= 0.5 else style.swing + (part - 0.5) * 2 * (1 - style.swing)
+        if whole + 1 >= len(beats):
+            return float(beats[-1]) + 1.0
+        return float(beats[whole] + part * (beats[whole + 1] - beats[whole]))
+
+    def _note(self, start_s: float, length_s: float, channel: int, program: int, pitch: int, velocity: float) -> None:
+        start_s = max(0.0, start_s + float(self.rng.normal(0, 0.005)))
+        loud = int(np.clip(velocity + self.rng.normal(0, 6), 25, 126))
+        on = Event(time_s=start_s, is_on=True, channel=channel, program=program, pitch=pitch, velocity=loud)
+        off = Event(time_s=start_s + max(0.04, length_s), is_on=False, channel=channel, program=program, pitch=pitch, velocity=0)  # fmt: skip
+        self.events += [on, off]
+
+    def _drums(self, style: Style, beats: np.ndarray) -> None:
+        level, kept = self.rng.uniform(60, 105), [h for h in style.drums if self.rng.random() < 0.93] or style.drums[:1]
+        for bar in range(len(beats) // style.bar):
+            for drum, places in kept:
+                for place in places:
+                    if self.rng.random() < 0.96:
+                        weak = 0.75 if drum in (CLOSED_HAT, RIDE) and place % 1 else 1.0
+                        self._note(self._at(style, beats, bar * style.bar + place), 0.1, DRUM_CHANNEL, 0, drum, level * weak)  # fmt: skip
+
+    def _chords(self, style: Style, beats: np.ndarray, harmony: tuple, channel: int, program: int) -> None:
+        tonic, scale, progression = harmony
+        places, low = style.comping[self.rng.integers(len(style.comping))], int(self.rng.integers(50, 60))
+        held, broken = self.rng.uniform(0.3, 0.98), len(places) >= 6 and self.rng.random() < 0.7
+        slow = 2 if self.rng.random() < 0.2 else 1
+        for bar in range(len(beats) // style.bar):
+            degree = progression[(bar // slow) % len(progression)]
+            notes = [low + (tonic + scale[(degree + s) % 7] - low) % 12 for s in (0, 2, 4)]
+            for k, place in enumerate(places):
+                start_s = self._at(style, beats, bar * style.bar + place)
+                end = places[k + 1] if k + 1 < len(places) else style.bar
+                length_s = (self._at(style, beats, bar * style.bar + end) - start_s) * held
+                for note in [sorted(notes)[k % 3]] if broken else notes:
+                    self._note(start_s, length_s, channel, program, note, 72)
+
+    def _bass(self, style: Style, beats: np.ndarray, harmony: tuple, channel: int, program: int) -> None:
+        tonic, scale, progression = harmony
+        places = style.bass[self.rng.integers(len(style.bass))]
+        for bar in range(len(beats) // style.bar):
+            degree = progression[bar % len(progression)]
+            for k, place in enumerate(places):
+                step = 0 if k == 0 else int(self.rng.choice((0, 0, 2, 4)))
+                pitch = 31 + (tonic + scale[(degree + step) % 7] - 31) % 12
+                start_s = self._at(style, beats, bar * style.bar + place)
+                end = places[k + 1] if k + 1 < len(places) else style.bar
+                length_s = (self._at(style, beats, bar * style.bar + end) - start_s) * 0.85
+                self._note(start_s, length_s, channel, program, pitch, 92)
+
+    def _melody(self, style: Style, beats: np.ndarray, harmony: tuple, channel: int, program: int) -> None:
+        tonic, scale, _ = harmony
+        low, place, step = int(self.rng.integers(55, 76)), 0.0, 7
+        while place < len(beats) - 2:
+            length = style.melody_step * float(self.rng.choice((1, 1, 2, 2, 4)))
+            step = int(np.clip(step + self.rng.choice((-2, -1, -1, 0, 1, 1, 2, 4, -3)), 0, 13))
+            if self.rng.random() < 0.85:
+                start_s = self._at(style, beats, place)
+                pitch = low + (tonic - low) % 12 - 6 + scale[step % 7] + 12 * (step // 7) - 6
+                self._note(start_s, (self._at(style, beats, place + length) - start_s) * 0.9, channel, program, pitch, 88)  # fmt: skip
+            place += length
+
+
+def _placed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """In a room, with a tilted spectrum, at some level."""
+    from scipy.signal import fftconvolve, lfilter
+
+    if rng.random() < 0.7:
+        seconds = rng.uniform(0.2, 1.6)
+        tail = rng.normal(0, 1, round(seconds * RATE_HZ)) * np.exp(-6.9 * np.linspace(0, 1, round(seconds * RATE_HZ)))
+        wet = fftconvolve(samples, tail / np.sqrt(np.square(tail).sum()))[: len(samples)]
+        samples = samples + rng.uniform(0.05, 0.6) * wet
+    slope = rng.uniform(-0.5, 0.5)
+    samples = lfilter([1, -slope], [1], samples) if slope > 0 else lfilter([1 + slope], [1, slope], samples)
+    samples = samples / max(np.abs(samples).max(), 1e-6) * rng.uniform(0.15, 0.9)
+    return (samples + rng.normal(0, 10 ** rng.uniform(-5, -3), len(samples))).astype(np.float32)

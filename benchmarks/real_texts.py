@@ -1,0 +1,108 @@
+"""The texts that the scripted teacher writes of measured recordings, numbered, to be read one by one.
+
+    python benchmarks/real.py RECORDINGS --keep facts.jsonl
+    python benchmarks/real_texts.py facts.jsonl > texts.txt
+
+Captions of windows and rich captions, questions and chains, as far as validation keeps them. Facts are as trusted as
+params.yaml has it. 40 captions, 60 questions and 20 chains, spread over the recordings.
+"""
+
+import random
+import sys
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import TypeVar
+
+from music_flamingo.audio.windows import tile
+from music_flamingo.core.params import load_params, stage_json
+from music_flamingo.quality.checks import Limits, Song, reason_against
+from music_flamingo.records import Example, Facts, Track, trusted
+from music_flamingo.scoring.families import evidence_of
+from music_flamingo.stages.captions import CaptionsConfig, CaptionWindow, request
+from music_flamingo.stages.facts import FactsConfig, gated
+from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
+from music_flamingo.teachers import open_teacher
+from music_flamingo.teachers.payloads import ChainPayload, SongFacts, closed_questions
+from music_flamingo.teachers.scripted.chains import write_chain
+
+CAPTIONS, QUESTIONS, CHAINS = 40, 60, 20
+T = TypeVar("T")
+
+
+def main() -> None:
+    params = load_params(Path("params.yaml"))
+    rules = FactsConfig.model_validate_json(stage_json(params, "facts")).trust
+    limits = Limits.model_validate(params["validate"]["limits"])
+    captions: list[list[str]] = []
+    questions: list[list[str]] = []
+    chains: list[list[str]] = []
+    for line in Path(sys.argv[1]).read_text().splitlines():
+        facts = trusted(gated(Facts.model_validate_json(line), rules))
+        assert facts.duration_s is not None
+        track = Track.model_construct(
+            id=facts.id, work_id=facts.id, duration_s=facts.duration_s, title=None, audio=None, split="test"
+        )
+        kept, dropped = examples_of(params, track, facts, limits)
+        for family, reason in dropped:
+            print(f"dropped  {facts.id}  {family}: {reason}")
+        long = [f"{facts.id} ({e.family}): {e.answer}" for e in kept if e.type == "caption"]
+        captions.append([*long[1:], *windows_of(params, track, facts), *long[:1]])
+        asked = [e for e in kept if e.type != "caption"]
+        questions.append([f"{facts.id}: {e.question} -> {e.answer} [{e.rationale}]" for e in shuffled(asked, facts.id)])
+        chains.append([f"{facts.id}: {e.question} -> {chain_of(e, facts)}" for e in shuffled(asked, facts.id)])
+    for name, lists, most in (
+        ("caption", captions, CAPTIONS),
+        ("question", questions, QUESTIONS),
+        ("chain", chains, CHAINS),
+    ):
+        for number, text in enumerate(in_turn(lists)[:most], 1):
+            print(f"{name} {number}: {text}")
+
+
+def examples_of(
+    params: dict, track: Track, facts: Facts, limits: Limits
+) -> tuple[list[Example], list[tuple[str, str]]]:
+    """What the scripted teacher writes and validation keeps, and the rest with its reasons."""
+    config = SynthesizeConfig.model_validate_json(stage_json(params, "synthesize"))
+    if facts.content and facts.content.kind != "music":
+        return [], []
+    written = write_track(config, open_teacher(config.teacher), track, facts, [])
+    song = Song(facts, facts.duration_s or 0.0, limits)
+    verdicts = [(example, reason_against(example, song)) for example in written]
+    return [e for e, reason in verdicts if reason is None], [(e.family, reason) for e, reason in verdicts if reason]
+
+
+def windows_of(params: dict, track: Track, facts: Facts) -> list[str]:
+    """The captions of the windows of 30 s."""
+    config = CaptionsConfig.model_validate_json(stage_json(params, "captions"))
+    teacher = open_teacher(config.teacher)
+    found = []
+    for number, (start_s, end_s) in enumerate(tile(facts.duration_s or 0.0, config.window_s, config.shortest_s)):
+        asked = request(config, CaptionWindow(track, facts, number, start_s, end_s), None)
+        found.append(f"{facts.id} {start_s:.0f}-{end_s:.0f} s: {teacher.ask(asked).text}")
+    return found
+
+
+def chain_of(example: Example, facts: Facts) -> str:
+    """The chain of thought that leads to the answer."""
+    known = SongFacts.of(facts, facts.duration_s or 0.0)
+    payload = ChainPayload(
+        track_id=facts.id, style="full", facts=known, closed=closed_questions(facts),
+        family=example.family, question=example.question, options=list(example.options), answer=example.answer,
+        rationale=example.rationale, evidence=list(evidence_of(example.family)),
+    )  # fmt: skip
+    return f"{write_chain(payload, random.Random(0)).text} So: {example.answer}"
+
+
+def shuffled(items: list[T], seed: str) -> list[T]:
+    """In an order of their own for each recording."""
+    return random.Random(seed).sample(items, len(items))
+
+
+def in_turn(lists: list[list[str]]) -> list[str]:
+    """One of each list after the other."""
+    return [one for one in chain(*zip_longest(*lists)) if one is not None]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Is there a voice? From the shares of singing and speech that content has, and from what a tagger hears of voices."""
+
+from math import exp, log
+
+from music_flamingo.records import Content, Instrument, Instruments, Vocals
+
+BEFORE, BY_SHARE, ENOUGH = -4.0, 10.0, 0.6
+"""Log odds that there is a voice where none is heard; what a share of 1 adds, up to a share of 0.6. No fit: few
+recordings with a voice were at hand. A share of .1 says .05, of .3 .27, of .5 .73, of .6 .88."""
+VOICE = "voice"
+TAGGER_COUNTS = 0.5
+"""The tagger's log odds are added by half: it hears the same sound."""
+
+
+def heard_voice(content: Content | None, tagged: Vocals | None) -> Vocals | None:
+    """Whether anybody sings or speaks; None where nobody looked.
+
+    The confidence is the probability that the answer is right. Where both looked, times are those of content.
+    """
+    if content is None:
+        return tagged
+    share = max(content.singing_share, content.speech_share if content.kind == "speech" else 0.0)
+    odds = BEFORE + BY_SHARE * min(share, ENOUGH)
+    if tagged is not None:
+        odds += TAGGER_COUNTS * _log_odds(tagged)
+    probability = 1 / (1 + exp(-odds))
+    present = probability >= 0.5
+    voices = [s for s in content.heard if s.label in _kinds(content)] if present else []
+    return Vocals(
+        tool=content.tool,
+        tool_version=content.tool_version,
+        confidence=round(max(probability, 1 - probability), 4),
+        present=present,
+        heard=voices or (tagged.heard if tagged and present else []),
+        register_heard=tagged.register_heard if tagged and present and content.kind == "music" else None,
+    )
+
+
+def with_voice(instruments: Instruments, voice: Vocals | None) -> Instruments:
+    """The instruments with the voice among them where somebody sings, in the place of its probability."""
+    if voice is None or not voice.sings or any(label.name == VOICE for label in instruments.labels):
+        return instruments
+    sung = [s for s in voice.heard if s.label == "singing"]
+    label = Instrument(name=VOICE, probability=voice.confidence, heard=sung)
+    labels = sorted([*instruments.labels, label], key=lambda one: -one.probability)
+    confidence = round(sum(one.probability for one in labels) / len(labels), 4)
+    return instruments.model_copy(update={"labels": labels, "confidence": confidence})
+
+
+def _kinds(content: Content) -> tuple[str, ...]:
+    """In music a voice sings: talk is noise of the detector, or it is too little to be a voice of its own."""
+    return ("singing",) if content.kind == "music" else ("speech",)
+
+
+def _log_odds(voice: Vocals) -> float:
+    """That there is a voice, by the tagger alone; positive for yes. Bounded to odds of 20 to 1."""
+    confidence = min(max(voice.confidence, 0.05), 0.95)
+    odds = log(confidence / (1 - confidence))
+    return odds if voice.present else -odds

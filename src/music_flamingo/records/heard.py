@@ -1,0 +1,132 @@
+"""Facts about what is heard: what a recording is of, who plays and sings, in which style."""
+
+from itertools import pairwise
+from typing import Literal, TypeVar
+
+from pydantic import Field, field_validator, model_validator
+
+from music_flamingo.core.record import RecordPart
+from music_flamingo.records.measured import Measured, Segment, require_share
+
+Register = Literal["female", "male"]
+AnyTag = TypeVar("AnyTag", bound="HeardTag")
+
+
+class Content(Measured):
+    """What a recording is of: looked for before all other facts, which mean something in music alone."""
+
+    kind: Literal["music", "speech", "neither"]
+    music_share: float
+    """Of the audible time: music or singing."""
+    singing_share: float
+    speech_share: float
+    num_partials: float
+    """Partials that hold their pitch for .3 s, a moment's mean: where there are hardly any, nothing has a pitch ..."""
+    partials_share: float
+    """... unless they make up much of the sound, as in a pure tone: their share of the power."""
+    heard: list[Segment]
+    """Labelled `music`, `singing` or `speech`, by their beginnings; they may overlap."""
+
+    @field_validator("music_share", "singing_share", "speech_share", "partials_share")
+    @classmethod
+    def _share(cls, value: float) -> float:
+        return require_share(value, "a share")
+
+    @property
+    def singing(self) -> list[Segment]:
+        """Give the segments in which somebody sings."""
+        return [segment for segment in self.heard if segment.label == "singing"]
+
+
+class SoundPart(RecordPart):
+    """What a part of a recording speaks for: log odds, positive for yes."""
+
+    start_s: float
+    end_s: float
+    drums: float
+    chords: float
+    decaying: float
+
+
+class Sound(Measured):
+    """What is heard of the players: by signal analysis, so coarse. A claim is None where it is not trusted."""
+
+    has_drums: bool | None
+    texture: Literal["melody", "chords"] | None
+    """One line alone, or several notes together."""
+    lead_envelope: Literal["decaying", "sustained"] | None
+    """Struck and plucked notes die away; bowed, blown and organ notes are held."""
+    parts: list[SoundPart] = Field(default_factory=list)
+    """The same over time; empty where only the whole was described."""
+
+
+class HeardTag(RecordPart):
+    """A name in plain words, and the probability (0 to 1) that it holds."""
+
+    name: str
+    """`violin`, `drum kit`; `jazz`."""
+    probability: float
+
+    @field_validator("probability")
+    @classmethod
+    def _share(cls, value: float) -> float:
+        return require_share(value, "the probability of a tag")
+
+
+class Instrument(HeardTag):
+    """One instrument and the probability that it sounds."""
+
+    heard: list[Segment] = Field(default_factory=list)
+    """Where it sounds; empty where only the whole was asked."""
+
+
+class Instruments(Measured):
+    """What a tagger heard. Labels by falling probability; only what passed its threshold."""
+
+    labels: list[Instrument]
+
+    @field_validator("labels")
+    @classmethod
+    def _falling(cls, labels: list[Instrument]) -> list[Instrument]:
+        return require_falling(labels)
+
+
+class Genre(Measured):
+    """The style, by falling probability; only what passed the tagger's threshold."""
+
+    labels: list[HeardTag]
+
+    @field_validator("labels")
+    @classmethod
+    def _falling(cls, labels: list[HeardTag]) -> list[HeardTag]:
+        return require_falling(labels)
+
+
+class Vocals(Measured):
+    """Whether anybody sings or speaks. The confidence is the probability that this is right."""
+
+    present: bool
+    heard: list[Segment]
+    """Where a voice sounds, labelled `singing` or `speech`."""
+    register_heard: Register | None = None
+    """Of a singer, where it is clear."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Vocals":
+        if self.heard and not self.present:
+            raise ValueError(f"no voice is present, with {len(self.heard)} segments of one")
+        if self.register_heard and not self.present:
+            raise ValueError("no voice is present, with a register")
+        return self
+
+    @property
+    def sings(self) -> bool:
+        """Whether some of it is sung."""
+        return any(segment.label == "singing" for segment in self.heard)
+
+
+def require_falling(labels: list[AnyTag]) -> list[AnyTag]:
+    """Return `labels` if their probabilities never rise; ValueError otherwise."""
+    if any(after.probability > before.probability for before, after in pairwise(labels)):
+        raise ValueError("tags stand by falling probability")
+    return labels
