@@ -98,7 +98,7 @@ def test_comments_and_docstrings_of_any_file_ask_for_nothing(source, change):
         ("scoring/official.py", "\n\n\ndef ", "\n\n\n# a comment\ndef "),
         ("training/tracking.py", "BATCH = 1000", "BATCH = 999"),
         ("training/grpo/vllm.py", "UNLIKELY = -100.0", "UNLIKELY = -99.0"),
-        ("core/progress.py", "BAR_WIDTH = 24", "BAR_WIDTH = 20"),
+        ("core/progress.py", "line_every_s: float = 10.0", "line_every_s: float = 20.0"),
         ("serving/scheduler.py", "\n\n\n", "\n\nX_OF_TEST = 1\n\n"),
     ],
 )
