@@ -36,7 +36,8 @@ PATIENCE = Patience(
     longest_pause_s=30 / PACE,
     insist_s=300 / PACE,
     forbidden_s=60 / PACE,
-    log_rest_s=90 / PACE,
+    # not a twentieth: on a machine that is busy a slow test is no lost line
+    log_rest_s=15.0,
     answer_s=30 / PACE,
 )
 MOST_A_SECOND = 2.0
