@@ -188,4 +188,9 @@ def _require_plain_words(question: str, marks: Sequence[str]) -> None:
 def _require_no_marks(text: str, marks: Sequence[str]) -> None:
     for mark in marks:
         if mark in text:
-            raise ApiError(400, f"a message holds {echo(mark)}, a mark of the model.", "bad_question", "messages")
+            raise ApiError(
+                400,
+                f"a question or what was said before holds {echo(mark)}, a mark of the model.",
+                "bad_question",
+                "messages",
+            )
