@@ -188,3 +188,8 @@ def test_of_the_shared_wrong_statements_at_least_29_in_30_are_rejected():
         if not (check_sense(asked) or reason_against_claims(asked, facts_of_case, by_ear=False, agreed=True)):
             kept.append(case["case"])
     assert len(kept) <= len(cases) / 30, kept
+
+
+def test_a_length_is_read_within_its_sentence():
+    said = "The recording lasts 60.0 s and has ten bars. From 0.0 s to 30.0 s: Music is heard."
+    assert [judge(claim, FACTS).verdict for claim in read_claims(said)] == ["supported"] * len(read_claims(said))

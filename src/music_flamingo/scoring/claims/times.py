@@ -46,6 +46,7 @@ _COUNT_WORDS = (
     "percent",
     "%",
 )
+_SENTENCE = re.compile(r"[.!?;]\s+")
 _BAR_WORDS = ("bar", "measure", "downbeat")
 _HEDGE = re.compile(
     r"(more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) $", re.IGNORECASE
@@ -67,10 +68,8 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
     has_figure = has_digit(text)
     for match in _SPAN.finditer(text) if has_figure or "minute" in lowered(text) else ():
         time_s = _seconds(match)
-        before, around = (
-            text[max(0, match.start() - 45) : match.start()],
-            text[max(0, match.start() - 45) : match.end() + 14],
-        )
+        before, after = text[max(0, match.start() - 45) : match.start()], text[match.end() : match.end() + 14]
+        around = _SENTENCE.split(before)[-1] + match[0] + _SENTENCE.split(after)[0]
         denied = is_denied(text, *match.span())
         of_part = _OF_PART.search(before + text[match.end() : match.end() + 40]) is not None
         if not of_part and _LASTS.search(around) and _THING.search(around):
