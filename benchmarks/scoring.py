@@ -140,6 +140,8 @@ def _run(benchmark: Benchmark, count: int) -> EvaluationRun:
 
 def _shown(outcome: Outcome) -> str:
     row = next(r for r in outcome.rows if r.kind == "strict")
+    if row.value is None:  # too many of the drawn replies are no score
+        return "none"
     return f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
 
 

@@ -1,10 +1,12 @@
 """Normalisers of sung words: each against golden lines, alt-eval's made with alt-eval 1.2.0 itself."""
 
+import random
+
 import pytest
 
 from music_flamingo.evaluation.benchmarks import find
 from music_flamingo.evaluation.benchmarks.base import BenchmarkItem
-from music_flamingo.evaluation.benchmarks.sung import whisper_words
+from music_flamingo.evaluation.benchmarks.whisper_words import published_normaliser, whisper_words
 from music_flamingo.scoring.transcripts import alt_eval_words, folded_characters, folds_chinese, published_words
 
 ALT_EVAL = (
@@ -54,6 +56,29 @@ def test_words_are_those_of_alt_eval(line, words):
 )
 def test_words_are_those_of_whispers_normaliser(line, words):
     assert whisper_words(line) == words
+
+
+SUNG = (
+    "won't can't y'all wanna gonna i'ma imma ma'am mr mrs. st dr rep jr sr he'd been she's gone it's got don't they're "
+    "i'd we'll 't i've i'm uh um hmm drums hymn (yeah) [chorus] <x> oh o one two twenty hundred and a half point double "
+    "five ones minus dollars pounds $5 ¢7 per cent percent 50% 1 3rd 1,000 a.b 3.5 café œuvre ß — love- night ROAD 's "
+    "don 't first x2 ٣ ½ İ ﬁ _ zero thousand negative o'clock rock'n'roll stn't been gone done light rain home never"
+).split(" ")
+
+
+def test_words_are_those_of_the_published_normaliser_to_the_letter():
+    published = published_normaliser().EnglishTextNormalizer({})
+    rng = random.Random(0)
+    for _ in range(3000):
+        line = rng.choice((" ", "  ", ", ", ".", "\n")).join(rng.choices(SUNG, k=rng.randrange(12)))
+        assert whisper_words(line) == published(line), line
+
+
+def test_the_published_normaliser_is_that_of_transformers():
+    english = pytest.importorskip("transformers.models.whisper.english_normalizer")
+    ours = published_normaliser().EnglishTextNormalizer({})
+    assert ours.replacers == english.EnglishTextNormalizer({}).replacers
+    assert ours.ignore_patterns == english.EnglishTextNormalizer({}).ignore_patterns
 
 
 def test_a_typographic_apostrophe_is_an_apostrophe_by_every_rule():

@@ -81,11 +81,17 @@ def _to_simplified() -> Any:
 
 def word_errors(reference: str, hypothesis: str, normalise: Normaliser) -> tuple[int, int]:
     """(edits, words of the reference). An empty hypothesis misses every word; a rate can exceed 1."""
-    import jiwer
-
     truth, said = normalise(reference), normalise(hypothesis)
     num_words = len(truth.split())
     if not num_words or not said:
         return (num_words or len(said.split())), num_words
+    return (0 if truth == said else _edits(truth, said)), num_words
+
+
+# several normalisers mostly leave the same words of one line
+@lru_cache(maxsize=16)
+def _edits(truth: str, said: str) -> int:
+    import jiwer
+
     counts = jiwer.process_words(truth, said)
-    return counts.substitutions + counts.deletions + counts.insertions, num_words
+    return counts.substitutions + counts.deletions + counts.insertions

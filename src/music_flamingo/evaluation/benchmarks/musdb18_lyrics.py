@@ -16,7 +16,8 @@ from music_flamingo.evaluation.benchmarks.base import (
     Benchmark,
     BenchmarkItem,
 )
-from music_flamingo.evaluation.benchmarks.sung import error_rates, named_rate, whisper_words
+from music_flamingo.evaluation.benchmarks.sung import error_rates, named_rate
+from music_flamingo.evaluation.benchmarks.whisper_words import whisper_words
 from music_flamingo.scoring.transcripts import alt_eval_words, plain_words, published_words
 
 QUESTION = "Write down the words that are sung, and nothing else."

@@ -5,7 +5,6 @@ other papers name (Whisper's, alt-eval's, Chinese folded) are scores of their ow
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from music_flamingo.evaluation.benchmarks.base import BenchmarkItem, BenchmarkMetric, Grade, Replies
 from music_flamingo.scoring.transcripts import Normaliser, word_errors
@@ -43,17 +42,3 @@ def _of_output(normalise: Normaliser) -> Callable[[BenchmarkItem, str, Replies],
         return Grade(*word_errors(item.reference or "", without_thoughts(output), normalise))
 
     return score
-
-
-@lru_cache(maxsize=4096)
-def whisper_words(text: str) -> str:
-    """Whisper's English normaliser, without its list of British spellings; apostrophes are made plain first."""
-    return str(_whisper()(text.replace("’", "'").replace("‘", "'")))
-
-
-@lru_cache(maxsize=1)
-def _whisper() -> Callable[[str], str]:
-    from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
-
-    normaliser: Callable[[str], str] = EnglishTextNormalizer({})
-    return normaliser
