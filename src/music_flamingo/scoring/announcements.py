@@ -49,12 +49,24 @@ _ANNOUNCED = re.compile(
     r"|(?<![不没未別别])[选選](?=\s*[(（\"“]?[A-Z])",
     re.IGNORECASE | re.MULTILINE,
 )
+# parts of words: without one of them there is no announcement
+_ANNOUNCING = (
+    *("ans", "cho", "option", "guess", "select", "resp", "predict", "con", " one", "pick", "go with", "say", "vote for"),
+    *("settle", "going", "let's go", "let us go", "final", "so", "result", "output", "verdict", "correct", "decision"),
+    *("=>", "leav", "makes it", "therefore", "thus", "hence", "antwo", "risposta", "svar", "vastaus", "cevap"),
+    "jawaban",
+)
+_ANNOUNCING_ABROAD = (
+    *("→", "⇒", "lös", "répons", "ответ", "odpowied", "đáp", "答", "解", "选", "選", "답", "الإجابة", "उत्तर", "คำตอบ"),
+)
+_ODD_CASE = re.compile("[İıſK\u1c80-\u1c88]")
 _TAKEN_BACK = re.compile(
     r"(?:\b(?:wrong|incorrect|worst|false|impossible|unlikely|least likely|not(?: the| an?| my)?|isn't(?: the)?"
     r"|no|never"
     r"|неправильный|falsche|mauvaise|错误的?|不正确的?)\s*|\bnot )$",
     re.IGNORECASE,
 )
+_HEADING = re.compile(r"^(?:final |correct )?answer\.?\n(.+)", re.IGNORECASE | re.MULTILINE)
 _CONDITION = re.compile(r"\b(?:if|were|had|unless|should)\b", re.IGNORECASE)
 _FORCED = re.compile(r"\b(?:if|when|as) (?:i |you )?(?:had to|have to|must|were to|was to|forced|asked|pressed"
     r"|am to)\b",
@@ -80,15 +92,28 @@ def marked(answer: str, plain: str) -> list[str]:
 
 def announced(plain: str) -> list[str]:
     """What follows `the answer is`, `Answer:` and the like, the last first."""
-    found = []
+    found: list[str] = []
+    if not _announces(plain):
+        return found
     for match in reversed(list(_ANNOUNCED.finditer(plain))):
         if _taken_back(plain[: match.start()]):
             continue
         rest = plain[match.end() :].lstrip(" \n:")
         if words := rest.split("\n")[0].strip():
             found.append(words)
-    heading = re.search(r"^(?:final |correct )?answer\.?\n(.+)", plain, re.IGNORECASE | re.MULTILINE)
+    heading = _HEADING.search(plain) if "\n" in plain else None
     return found + ([heading.group(1)] if heading else [])
+
+
+def _announces(plain: str) -> bool:
+    """False where no announcement can be: the long pattern is tried on the rest alone."""
+    low = plain.lower()
+    for part in _ANNOUNCING:
+        if part in low:
+            return True
+    if plain.isascii():
+        return False
+    return any(part in low for part in _ANNOUNCING_ABROAD) or _ODD_CASE.search(plain) is not None
 
 
 def _taken_back(before: str) -> bool:

@@ -64,10 +64,9 @@ def _parse(output: str, options: tuple[str, ...], aliases: tuple[tuple[str, str]
         return _own_line(plain, names)
     if names.contradicts(plain):
         return None
-    for read in (_own_line, _opening, _stated):
-        if (place := read(plain, names)) is not None:
-            return place
-    return None
+    if (place := _own_line(plain, names)) is not None or (place := names.opening(plain)) is not None:
+        return place
+    return _stated(plain, names)
 
 
 def _of_fields(fields: dict[str, Any] | list[Any], names: OptionNames) -> int | None:
@@ -84,6 +83,8 @@ def _of_fields(fields: dict[str, Any] | list[Any], names: OptionNames) -> int | 
 
 def _lists_all(plain: str, names: OptionNames) -> bool:
     """True for a text that repeats the question's options under their letters."""
+    if ")" not in plain and "." not in plain and ":" not in plain:
+        return False
     letters = {names.letter(letter) for letter in LETTERED.findall(plain)} - {None}
     return len(letters) > 1 and len(letters) >= min(3, len(names.options))
 
@@ -96,10 +97,6 @@ def _own_line(plain: str, names: OptionNames) -> int | None:
     said = [place for line in lines if (place := names.is_option(line)) is not None]
     restated = len(said) > len(names.options) and len(set(said[:-1])) == len(names.options)
     return said[-1] if said and (len(set(said)) == 1 or restated) else None
-
-
-def _opening(plain: str, names: OptionNames) -> int | None:
-    return names.head(plain)
 
 
 def _stated(plain: str, names: OptionNames) -> int | None:

@@ -13,6 +13,7 @@ from music_flamingo.scoring.normalise import FIGURES
 
 WITHOUT_EDGES = re.compile(r"[㐀-鿿぀-ヿ가-힯]")
 _WORD = re.compile(r"[\w#/]+")
+_HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
 _FIGURE_NAMES = {figure: name for name, figure in FIGURES.items()}
 
 
@@ -26,20 +27,24 @@ class OptionMentions:
         for name in self._names:
             words = name.split()
             self._by_first.setdefault(words[0], []).append((words, by_words[name]))
-        self._without_edges = [name.split()[0] for name in self._names if WITHOUT_EDGES.search(name)]
+        self._without_edges = [
+            name.split()[0] for name in self._names if not name.isascii() and WITHOUT_EDGES.search(name)
+        ]
 
     def replaced(self, text: str, mark: str) -> str:
         """The text, in lower case, with every mention replaced by `mark` with the option's place in it."""
-        low = _loose(text)
         if not self._names:
             return text
+        low = _loose(text)
         if self._without_edges and any(word in low for word in self._without_edges):
             return self._pattern.sub(lambda m: mark.format(self._by_words[self._name_of(m.group())]), low)
         return self._by_word(low, mark)
 
     def _by_word(self, low: str, mark: str) -> str:
+        words = [FIGURES.get(word, word) for word in _WORD.findall(low)]
+        if self._by_first.keys().isdisjoint(words):
+            return low
         tokens = list(_WORD.finditer(low))
-        words = [FIGURES.get(t.group(), t.group()) for t in tokens]
         parts, end, at = [], 0, 0
         while at < len(tokens):
             found = self._at(words, tokens, at, low)
@@ -69,7 +74,10 @@ class OptionMentions:
 
 def _loose(plain: str) -> str:
     """Lower case with hyphens opened, punctuation kept: it ends clauses."""
-    return re.sub(r"(?<=\w)-(?=\w)", " ", plain).replace("♯", "#").replace("♭", "b").replace("&", " and ").casefold()
+    opened = _HYPHEN.sub(" ", plain) if "-" in plain else plain
+    if not plain.isascii():
+        opened = opened.replace("♯", "#").replace("♭", "b")
+    return opened.replace("&", " and ").casefold()
 
 
 def _bounded(name: str) -> str:

@@ -65,6 +65,8 @@ _JOINING = re.compile(
     r"|as well as|plus|with|not sure|either|both|the|an|a|could be|might be|sorry|correction|instead)\b",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[\w#/]+")
+_SAID_AGAIN = re.compile(r"[,/\n]|\bno wait\b")
 LETTERED = re.compile(r"(?:^|[\s,;])\(?([A-Z])(?:\)|\.(?=\s|[A-Z])|:)")
 
 
@@ -113,7 +115,7 @@ class OptionNames:
         bare = words.strip(EDGES)
         if len(bare) == 1 and not self._all_letters and (place := self.letter(bare)) is not None:
             return place
-        wanted = self._aliases.get(normalise_answer(words), words)
+        wanted = self._aliases.get(normalise_answer(words), words) if self._aliases else words
         alike = self._same_as(wanted)
         if self._lettered and len(alike) != 1 and (option := lettered_option(wanted, self.options)) is not None:
             return self.options.index(option)
@@ -160,13 +162,15 @@ class OptionNames:
             return place
         if bare.isdecimal() and not self._has_numbers and len(bare) < 3:
             return self._at(int(bare) - 1)
-        if numbered := _NUMBERED.fullmatch(words):
+        if (words.startswith("(") or words[:1].isdecimal()) and (numbered := _NUMBERED.fullmatch(words)):
             return self.by_words.get(_words(numbered.group(2)))
         return self._joined(bare)
 
     @cached_property
     def _figures(self) -> dict[str, int]:
         """Figures without the unit that all options share (`120` of `120 BPM`), and with it, unspaced."""
+        if not all(option.strip()[:1].isdecimal() for option in self.options):
+            return {}
         split = [re.fullmatch(r"(\d+(?:\.\d+)?)\s*([^\W\d_]+)", option.strip()) for option in self.options]
         if len({match.group(2).lower() for match in split if match}) != 1 or not all(split):
             return {}
@@ -177,13 +181,15 @@ class OptionNames:
     def _joined(self, bare: str) -> int | None:
         """Letter and words that agree (`B = Cello`, `Cello (B)`), or one option said several times."""
         for left, right in ((bare[:1], bare[1:]), (bare[-1:], bare[:-1])):
-            place = self.letter(left) if re.match(r"[A-Za-z]$", left) else None
+            place = self.letter(left) if left.isascii() and left.isalpha() else None
+            if place is None:
+                continue
             rest = right.strip(" \t\n.,:;!()[]<>{}\"'-–—=|/")
-            if place is not None and self.by_words.get(_words(rest)) == place and rest != right:
+            if rest != right and self.by_words.get(_words(rest)) == place:
                 return place
         if bare.startswith(("Option ", "option ")):
             return self._joined(bare[7:])
-        parts = {self.by_words.get(_words(part)) for part in re.split(r"[,/\n]|\bno wait\b", bare) if part.strip()}
+        parts = {self.by_words.get(_words(part)) for part in _SAID_AGAIN.split(bare) if part.strip()}
         return parts.pop() if len(parts) == 1 else None
 
     def letter(self, letter: str) -> int | None:
@@ -230,21 +236,21 @@ class OptionNames:
 
         `ruled`: a letter alone may be followed by any words, for the text says that it is the answer.
         """
-        if (place := self.is_option(plain)) is not None:
-            return place
+        return place if (place := self.is_option(plain)) is not None else self.opening(plain, ruled)
+
+    def opening(self, plain: str, ruled: bool = False) -> int | None:
+        """The same of a text that is no option itself."""
         if (place := self._letter_in_front(plain, ruled)) is not None:
             return place
         clauses = clauses_of(plain)
         first = _LEAD.sub("", _LEAD.sub("", clauses[0])) if clauses else ""
-        if clauses and not first.endswith("?") and (place := self.is_option(first)) is not None:
+        if first not in ("", plain) and first[-1] != "?" and (place := self.is_option(first)) is not None:
             longer = MARK.match(_LEAD.sub("", _LEAD.sub("", self.with_marks(plain))))
             place = int(longer.group(1)) if longer else place  # `Bbm` of `Bbm(add9)`
             return place if not self._taken_back(plain[len(clauses[0]) :], place) else None
         return stated_one(self.with_marks(_first_sentence(plain)), False) if ruled else None
 
     def _letter_in_front(self, plain: str, ruled: bool) -> int | None:
-        if MARK.match(self.with_marks(plain)):
-            return None  # `E-piano is it` opens with an option, not with a letter
         found = _IN_FRONT.match(plain) or _BARE_IN_FRONT.match(plain)
         if found is None and ruled:
             found = _RULED.match(plain)
@@ -253,6 +259,8 @@ class OptionNames:
         place = self.letter(found.group(1)) if found else None
         if found is None or place is None or ONLY_LETTERS.fullmatch(plain):
             return None
+        if MARK.match(self.with_marks(plain)):
+            return None  # `E-piano is it` opens with an option, not with a letter
         rest = plain[found.end() :].lstrip(" ,.:;-–—=|()[]")
         if found.re is not _IN_FRONT and denied_after(rest):
             return None
@@ -260,9 +268,11 @@ class OptionNames:
 
     def contradicts(self, plain: str) -> bool:
         """True where a text opens with one option's letter and another's words."""
-        found = None if MARK.match(self.with_marks(plain)) else _IN_FRONT.match(plain)
+        found = _IN_FRONT.match(plain)
         place = self.letter(found.group(1)) if found else None
-        return found is not None and place is not None and self._other_first(plain[found.end() :], place)
+        if found is None or place is None or MARK.match(self.with_marks(plain)):
+            return False
+        return self._other_first(plain[found.end() :], place)
 
     def _other_first(self, rest: str, place: int) -> bool:
         """True where the words after the letter are another option (`(A) Piano` of B)."""
@@ -276,6 +286,8 @@ class OptionNames:
 
     def _taken_back(self, rest: str, place: int) -> bool:
         """True where a later sentence is another option, or `or`, `no`, `wait` and another one."""
+        if not rest.strip():
+            return False
         if (other := _LETTER.fullmatch(rest.strip(" ,;.&\n"))) and self.letter(other["letter"]) not in (None, place):
             return True
         if not _is_yes_or_no(self.options, place):
@@ -303,4 +315,4 @@ def _first_sentence(plain: str) -> str:
 @lru_cache(maxsize=4096)
 def _words(text: str) -> str:
     """Normalised words with single spaces, punctuation between them gone."""
-    return " ".join(re.findall(r"[\w#/]+", normalise_answer(text.replace("_", " ").replace("&", " and "))))
+    return " ".join(_WORD.findall(normalise_answer(text.replace("_", " ").replace("&", " and "))))

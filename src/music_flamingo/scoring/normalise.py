@@ -17,6 +17,7 @@ FIGURES = {
 ACCIDENTALS = str.maketrans({"♯": "#", "♭": "b"})
 EDGES = " \t\n.,;:!?\"'`*()[]"
 _KEY = re.compile(r"(?:the key of )?([a-g])[ -]?(#|b|sharp|flat)?[ -]?(major|minor|maj|min|m)?", re.IGNORECASE)
+_LONGEST_KEY = len("the key of c sharp major")
 _LEADING_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|\.|:)\s*(.*)", re.DOTALL)
 
 
@@ -24,9 +25,9 @@ _LEADING_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|\.|:)\s*(.*)", re.DOTALL)
 @lru_cache(maxsize=4096)
 def normalise_answer(text: str) -> str:
     """Lower case, single spaces, no punctuation at the edges of words, number words as figures."""
-    plain = unicodedata.normalize("NFKC", text).translate(ACCIDENTALS).casefold()
-    words = (word.strip(EDGES) for word in plain.replace("-", " ").split())
-    return " ".join(FIGURES.get(word, word) for word in words if word)
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).translate(ACCIDENTALS).casefold()
+    words = [word.strip(EDGES) for word in plain.replace("-", " ").split()]
+    return " ".join([FIGURES.get(word, word) for word in words if word])
 
 
 @lru_cache(maxsize=4096)
@@ -35,7 +36,9 @@ def parse_key(text: str) -> tuple[int, str] | None:
 
     A bare letter (`C`) is no key: it might as well name an option.
     """
-    match = _KEY.fullmatch(" ".join(unicodedata.normalize("NFKC", text).translate(ACCIDENTALS).split()).strip(EDGES))
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text).translate(ACCIDENTALS)
+    plain = " ".join(plain.split()).strip(EDGES)
+    match = _KEY.fullmatch(plain) if len(plain) <= _LONGEST_KEY else None
     if match is None or match.group(3) is None:
         return None
     letter, accidental, mode = match.groups()

@@ -149,6 +149,8 @@ def _concede_doubts(found: dict[int, set[Stance]]) -> None:
 
 def _stance(clause: str, mention: re.Match[str]) -> Stance:
     before, after = clause[: mention.start()], clause[mention.end() :]
+    if not before.strip() and not after.strip(" .,;:!)"):
+        return "states"
     if clause.endswith("?") or _DOUBT.search(before) or _DOUBT_AFTER.match(after):
         return "denies" if _DENIAL_BEFORE.search(before) and not clause.endswith("?") else "doubts"
     # what follows the last mention concerns that one; `without high notes` concerns neither

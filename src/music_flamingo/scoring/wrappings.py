@@ -17,6 +17,7 @@ _TAG = re.compile(
 _TEMPLATE = re.compile(r"<\|[^|<>]*\|>|</?s>|<end_of_turn>|<start_of_turn>|\[/?INST\]|<eos>|<bos>|<pad>")
 _ROLES = frozenset({"assistant", "model", "user", "system", "assistant:", "model:"})
 _MARKS = re.compile(r"[*`$~]+|^[ \t]*(?:#{1,6}|>|[•‣◦▪●–—+-])[ \t]+", re.MULTILINE)
+_ANY_MARK = re.compile(r"[*`$~#>•‣◦▪●–—+-]")
 _BOX = re.compile(r"\\(?:boxed|fbox|text|mathrm|mathbf|textbf|mathit)\s*\{([^{}]*)\}")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
 _SQUARED = {0x1F170 + i: chr(ord("A") + i) for i in range(26)}
@@ -57,12 +58,28 @@ def plain_answer(answer: str) -> str:
         text = _TEMPLATE.sub(" ", _TAG.sub(" ", text))
     for _ in range(2 if "\\" in text else 0):
         text = _BOX.sub(r" \1 ", text)
-    text = _MARKS.sub("", text).replace("_", " ")
-    text = text.translate(_CONTROLS) if text.isascii() else _without_signs(text)
+    if _ANY_MARK.search(text):
+        text = _MARKS.sub("", text)
+    text = text.replace("_", " ")
+    if not text.isascii():
+        text = _without_signs(text)
+    elif not text.isprintable():
+        text = text.translate(_CONTROLS)
     lines = [" ".join(line.split()) for line in text.split("\n")]
     return "\n".join(line for line in lines if line and line.lower() not in _ROLES)
 
 
 def _without_signs(text: str) -> str:
-    kept = "".join(" " if unicodedata.category(c) in ("So", "Cf", "Cc", "Co") and c != "\n" else c for c in text)
-    return kept.replace("。", ". ").replace("、", ", ")
+    return text.translate(_SPACED)
+
+
+class _SpacedSigns(dict[int, str]):
+    """Code point -> itself, or a space for emoji, controls and private characters; learnt as they are met."""
+
+    def __missing__(self, code: int) -> str:
+        sign = unicodedata.category(chr(code)) in ("So", "Cf", "Cc", "Co")
+        self[code] = " " if sign else chr(code)
+        return self[code]
+
+
+_SPACED = _SpacedSigns({ord("\n"): "\n", ord("。"): ". ", ord("、"): ", "})
