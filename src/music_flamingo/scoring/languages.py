@@ -68,8 +68,9 @@ def _foreign() -> dict[str, tuple[str, ...]]:
     return {row[0]: tuple(row[1:]) for row in rows}
 
 
-@lru_cache(maxsize=256)
 def english_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """(word of another language, the name that it stands for) for the names that the table has."""
     table = _foreign()
+    if table.keys().isdisjoint(names):
+        return ()
     return tuple((word, name) for name in names for word in table.get(name, ()))

@@ -22,14 +22,13 @@ class OptionMentions:
 
     def __init__(self, by_words: Mapping[str, int]) -> None:
         self._by_words = by_words
-        self._names = sorted(filter(None, by_words), key=len, reverse=True)
+        self._names = sorted([name for name in by_words if name], key=len, reverse=True)
         self._by_first: dict[str, list[tuple[list[str], int]]] = {}
         for name in self._names:
-            words = name.split()
+            words = name.split(" ")
             self._by_first.setdefault(words[0], []).append((words, by_words[name]))
-        self._without_edges = [
-            name.split()[0] for name in self._names if not name.isascii() and WITHOUT_EDGES.search(name)
-        ]
+        foreign = () if "".join(by_words).isascii() else self._names
+        self._without_edges = [name.split()[0] for name in foreign if WITHOUT_EDGES.search(name)]
 
     def replaced(self, text: str, mark: str) -> str:
         """The text, in lower case, with every mention replaced by `mark` with the option's place in it."""
@@ -40,6 +39,13 @@ class OptionMentions:
             return self._pattern.sub(lambda m: mark.format(self._by_words[self._name_of(m.group())]), low)
         return self._by_word(low, mark)
 
+    def may_open(self, text: str) -> bool:
+        """False where no mention begins the text."""
+        if self._without_edges:
+            return True
+        first = _WORD.match(_loose(text))
+        return first is not None and FIGURES.get(first.group(), first.group()) in self._by_first
+
     def _by_word(self, low: str, mark: str) -> str:
         words = [FIGURES.get(word, word) for word in _WORD.findall(low)]
         if self._by_first.keys().isdisjoint(words):
@@ -47,7 +53,7 @@ class OptionMentions:
         tokens = list(_WORD.finditer(low))
         parts, end, at = [], 0, 0
         while at < len(tokens):
-            found = self._at(words, tokens, at, low)
+            found = self._at(words, tokens, at, low) if words[at] in self._by_first else None
             if found is None:
                 at += 1
                 continue

@@ -66,6 +66,11 @@ _JOINING = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[\w#/]+")
+_NOTE = re.compile(r"[A-Z][#b♯♭]?")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n")
+_SENTENCES = re.compile(r"[.;!\n]")
+_SIGN = re.compile("[\uE000-\uE019]")
+_CAPITAL = re.compile(r"(?<!\w)[A-Z](?!\w)")
 _SAID_AGAIN = re.compile(r"[,/\n]|\bno wait\b")
 LETTERED = re.compile(r"(?:^|[\s,;])\(?([A-Z])(?:\)|\.(?=\s|[A-Z])|:)")
 
@@ -75,6 +80,7 @@ class OptionNames:
 
     def __init__(self, options: tuple[str, ...], aliases: tuple[tuple[str, str], ...], lettered: bool) -> None:
         self.options, self._aliases, self._lettered = options, dict(aliases), lettered
+        self._marked = ("", "")
 
     @cached_property
     def _has_numbers(self) -> bool:
@@ -89,11 +95,17 @@ class OptionNames:
         for alias, option in self._aliases.items():
             if option in self.options:
                 found.setdefault(_words(alias), self.options.index(option))
+        if not self._figures:
+            return self._with_foreign(found)
         for figure, place in self._figures.items():
             if not figure[-1].isdecimal():
                 found.setdefault(figure, place)
         if "bpm" in "".join(self._figures):
             found |= {f"{figure} beats per minute": p for figure, p in self._figures.items() if figure[-1].isdecimal()}
+        return self._with_foreign(found)
+
+    @staticmethod
+    def _with_foreign(found: dict[str, int]) -> dict[str, int]:
         for foreign, english in english_of(tuple(found)):
             found.setdefault(foreign, found[english])
         return found
@@ -126,7 +138,7 @@ class OptionNames:
     @cached_property
     def _all_letters(self) -> bool:
         """Whether every option is a note or a letter (`G`, `D`, `A#`): an answer that is one is no label then."""
-        return all(re.fullmatch(r"[A-Z][#b♯♭]?", option) for option in self.options)
+        return all(len(option) < 3 and _NOTE.fullmatch(option) for option in self.options)
 
     @cached_property
     def _ranks(self) -> bool:
@@ -158,7 +170,7 @@ class OptionNames:
             return self._at(RANKS.index(rank.group(1).lower()))
         if (counted := _COUNTED.fullmatch(bare)) and not self._has_numbers:
             return self._at(int(counted.group(1) or counted.group(2)) - 1)
-        if (place := self._figures.get(bare.replace(" ", "").lower())) is not None:
+        if self._figures and (place := self._figures.get(bare.replace(" ", "").lower())) is not None:
             return place
         if bare.isdecimal() and not self._has_numbers and len(bare) < 3:
             return self._at(int(bare) - 1)
@@ -181,11 +193,9 @@ class OptionNames:
     def _joined(self, bare: str) -> int | None:
         """Letter and words that agree (`B = Cello`, `Cello (B)`), or one option said several times."""
         for left, right in ((bare[:1], bare[1:]), (bare[-1:], bare[:-1])):
-            place = self.letter(left) if left.isascii() and left.isalpha() else None
-            if place is None:
-                continue
             rest = right.strip(" \t\n.,:;!()[]<>{}\"'-–—=|/")
-            if rest != right and self.by_words.get(_words(rest)) == place:
+            place = self.letter(left) if rest != right and left.isascii() and left.isalpha() else None
+            if place is not None and self.by_words.get(_words(rest)) == place:
                 return place
         if bare.startswith(("Option ", "option ")):
             return self._joined(bare[7:])
@@ -207,12 +217,15 @@ class OptionNames:
 
     def with_letters(self, plain: str) -> str:
         """The text with marks, and letters that name an option replaced too: not notes, keys or the article."""
-        shown = _MENTIONED_LETTER.sub(self._letter_sign, plain) if not self._are_letters else plain
-        return re.sub(r"[\uE000-\uE019]", lambda m: f"\x01{ord(m.group()) - 0xE000}\x02", self.with_marks(shown))
+        shown = plain
+        if _MENTIONED_LETTER.search(plain) and not self._are_letters:
+            shown = _MENTIONED_LETTER.sub(self._letter_sign, plain)
+        marked = self.with_marks(shown)
+        return marked if marked.isascii() else _SIGN.sub(lambda m: f"\x01{ord(m.group()) - 0xE000}\x02", marked)
 
     @cached_property
     def _are_letters(self) -> bool:
-        return any(re.search(r"(?<!\w)[A-Z](?!\w)", option) or parse_key(option) for option in self.options)
+        return any(_CAPITAL.search(option) or parse_key(option) for option in self.options)
 
     def _letter_sign(self, found: re.Match[str]) -> str:
         letter, text = found["letter"], found.string
@@ -229,7 +242,12 @@ class OptionNames:
 
     def with_marks(self, plain: str) -> str:
         """The text with every mention of an option, whole words and the longest first, replaced by its mark."""
-        return self._mentions.replaced(plain, "\x01{}\x02")
+        if self._marked[0] != plain:  # one text is often asked for twice
+            self._marked = plain, self._mentions.replaced(plain, "\x01{}\x02")
+        return self._marked[1]
+
+    def _opens_with_option(self, plain: str) -> bool:
+        return self._mentions.may_open(plain) and MARK.match(self.with_marks(plain)) is not None
 
     def head(self, plain: str, ruled: bool = False) -> int | None:
         """The option that a text opens with, where nothing after takes it back.
@@ -259,7 +277,7 @@ class OptionNames:
         place = self.letter(found.group(1)) if found else None
         if found is None or place is None or ONLY_LETTERS.fullmatch(plain):
             return None
-        if MARK.match(self.with_marks(plain)):
+        if self._opens_with_option(plain):
             return None  # `E-piano is it` opens with an option, not with a letter
         rest = plain[found.end() :].lstrip(" ,.:;-–—=|()[]")
         if found.re is not _IN_FRONT and denied_after(rest):
@@ -270,7 +288,7 @@ class OptionNames:
         """True where a text opens with one option's letter and another's words."""
         found = _IN_FRONT.match(plain)
         place = self.letter(found.group(1)) if found else None
-        if found is None or place is None or MARK.match(self.with_marks(plain)):
+        if found is None or place is None or self._opens_with_option(plain):
             return False
         return self._other_first(plain[found.end() :], place)
 
@@ -291,7 +309,7 @@ class OptionNames:
         if (other := _LETTER.fullmatch(rest.strip(" ,;.&\n"))) and self.letter(other["letter"]) not in (None, place):
             return True
         if not _is_yes_or_no(self.options, place):
-            for sentence in re.split(r"[.;!\n]", self.with_marks(rest)):
+            for sentence in _SENTENCES.split(self.with_marks(rest)):
                 others = [m for m in MARK.finditer(sentence) if int(m.group(1)) != place]
                 left = _JOINING.sub("", MARK.sub("", sentence)).strip(" ,:?\"'-–—")
                 if others and not left and not sentence.rstrip().endswith("?"):
@@ -309,7 +327,7 @@ def _is_yes_or_no(options: Sequence[str], place: int) -> bool:
 
 
 def _first_sentence(plain: str) -> str:
-    return re.split(r"(?<=[.!?])\s|\n", plain, maxsplit=1)[0]
+    return _SENTENCE_END.split(plain, maxsplit=1)[0]
 
 
 @lru_cache(maxsize=4096)

@@ -38,7 +38,8 @@ def parse_key(text: str) -> tuple[int, str] | None:
     """
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text).translate(ACCIDENTALS)
     plain = " ".join(plain.split()).strip(EDGES)
-    match = _KEY.fullmatch(plain) if len(plain) <= _LONGEST_KEY else None
+    is_short = 1 < len(plain) <= _LONGEST_KEY and plain[0] in "abcdefgtABCDEFGT" and plain[-1] in "rjnmRJNM"
+    match = _KEY.fullmatch(plain) if is_short else None
     if match is None or match.group(3) is None:
         return None
     letter, accidental, mode = match.groups()

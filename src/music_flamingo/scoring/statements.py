@@ -20,6 +20,11 @@ _CLAUSE = re.compile(
     r"|(?<!\bis )(?<!\bwas )(?<!\bare )(?<!\bbe )not (?:the|a)|而不是|不是|sondern|sino|plutôt)\b)",
     re.IGNORECASE,
 )
+_MAY_END = re.compile(r"[.!?;:\n,()-]")
+_OPENING_A_CLAUSE = (
+    *("but", "because", "since", "though", "while", "whereas", "however", "rather", "instead", "as opposed", "unlike"),
+    *("except", "over the", "not", "sondern", "sino"),
+)
 _DENIAL_BEFORE = re.compile(
     r"\b(?:not|no|neither|nor|never|without|cannot|can ?not|rather than|instead of|as opposed to|except|unlike|hardly"
     r"|barely|scarcely|seldom|nothing|none|unable|impossible|unlikely|least likely|anything but|far from|wrong answer"
@@ -79,6 +84,7 @@ _HEADING_THAT_DENIES = re.compile(
     r"|bad)\b[^:\x01]{0,20}:",
     re.IGNORECASE,
 )
+_ONLY = re.compile(r"\bonly (?:the |an? |option )?$", re.IGNORECASE)
 _SUPPOSED = re.compile(r"(?:and |but )?(?:if|were|had|unless|suppos\w+)\b", re.IGNORECASE)
 _FORCED = re.compile(r"(?:if|when|were) (?:i |you )?(?:had to|have to|must|were to|to|was to|forced|asked"
     r"|pressed|am to)\b",
@@ -104,7 +110,18 @@ _REFUSAL = re.compile(
 
 def clauses_of(text: str) -> list[str]:
     """Clauses in order, each with the mark that ends it."""
+    if _is_one_clause(text):
+        return [text.strip()]
     return [clause for part in _CLAUSE.split(text) if (clause := (part or "").strip())]
+
+
+def _is_one_clause(text: str) -> bool:
+    """True for plain words without anything that may end a clause; False says nothing."""
+    words = text.strip()
+    if not words or not text.isascii() or _MAY_END.search(words, 0, len(words) - (words[-1] in ".!?:")):
+        return False
+    low = words.lower()
+    return not any(word in low for word in _OPENING_A_CLAUSE)
 
 
 def refuses(text: str) -> bool:
@@ -122,7 +139,7 @@ def stances(text: str) -> dict[int, set[Stance]]:
     found: dict[int, set[Stance]] = {}
     before: Stance | None = None
     supposed = False
-    for clause in clauses_of(_NOT_THE_ASKED.sub("not \x01\\1\x02. ", text)):
+    for clause in clauses_of(_NOT_THE_ASKED.sub("not \x01\\1\x02. ", text) if "?" in text else text):
         if _CONTRAST.search(clause):
             _concede_doubts(found)
         for mention in MARK.finditer(clause):
@@ -159,7 +176,7 @@ def _stance(clause: str, mention: re.Match[str]) -> Stance:
         return "denies"
     if _CONCEDES.search(before):
         return "concedes"
-    if _CONCLUDES.match(beyond) or re.search(r"\bonly (?:the |an? |option )?$", before, re.IGNORECASE):
+    if _CONCLUDES.match(beyond) or _ONLY.search(before):
         return "concludes"
     return "states"
 
