@@ -11,7 +11,7 @@ R resamples, P distinct pairs.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,7 @@ CHUNK = 4_000_000
 """Numbers drawn at once: 32 MB."""
 
 
-@dataclass(frozen=True)
-class WeightedItem:
+class WeightedItem(NamedTuple):
     """One item's value and weight, and the recording it belongs to."""
 
     cluster: str
@@ -37,12 +36,13 @@ class WeightedItem:
 
 def rate_interval(parts: Sequence[WeightedItem], resamples: int, seed: int) -> Interval | None:
     """The rate with its interval; None where no item has a weight."""
-    if not sum(p.weight for p in parts):
+    values, weights = [p.value for p in parts], [p.weight for p in parts]
+    if not sum(weights):
         return None
-    sums = _clustered(parts, [(p.value, p.weight) for p in parts])
-    if all(p.weight == 1 and p.value in (0, 1) for p in parts):
+    sums = _clustered(parts, np.column_stack([values, weights]))
+    if set(weights) == {1} and set(values) <= {0, 1}:
         return grouped_share(sums[:, 0], sums[:, 1])
-    value = sum(p.value for p in parts) / sum(p.weight for p in parts)
+    value = sum(values) / sum(weights)
     if len(sums) < FEW_CLUSTERS:
         return _by_groups(value, sums)
     pairs_PK, counts_P = _distinct(sums)

@@ -199,7 +199,8 @@ class OptionNames:
                 return place
         if bare.startswith(("Option ", "option ")):
             return self._joined(bare[7:])
-        parts = {self.by_words.get(_words(part)) for part in _SAID_AGAIN.split(bare) if part.strip()}
+        said = _SAID_AGAIN.split(bare) if _SAID_AGAIN.search(bare) else [bare]
+        parts = {self.by_words.get(_words(part)) for part in said if part.strip()}
         return parts.pop() if len(parts) == 1 else None
 
     def letter(self, letter: str) -> int | None:
@@ -333,4 +334,5 @@ def _first_sentence(plain: str) -> str:
 @lru_cache(maxsize=4096)
 def _words(text: str) -> str:
     """Normalised words with single spaces, punctuation between them gone."""
-    return " ".join(_WORD.findall(normalise_answer(text.replace("_", " ").replace("&", " and "))))
+    normal = normalise_answer(text.replace("_", " ").replace("&", " and "))
+    return normal if normal.replace(" ", "").isalnum() else " ".join(_WORD.findall(normal))

@@ -26,8 +26,10 @@ _LEADING_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|\.|:)\s*(.*)", re.DOTALL)
 def normalise_answer(text: str) -> str:
     """Lower case, single spaces, no punctuation at the edges of words, number words as figures."""
     plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).translate(ACCIDENTALS).casefold()
-    words = [word.strip(EDGES) for word in plain.replace("-", " ").split()]
-    return " ".join([FIGURES.get(word, word) for word in words if word])
+    words = plain.replace("-", " ").split()
+    if not "".join(words).isalnum():
+        words = [bare for word in words if (bare := word.strip(EDGES))]
+    return " ".join([FIGURES.get(word, word) for word in words])
 
 
 @lru_cache(maxsize=4096)

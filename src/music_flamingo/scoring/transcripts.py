@@ -40,15 +40,23 @@ def published_words(text: str) -> str:
 def plain_words(text: str) -> str:
     """Normalise to case-folded NFKC words, apostrophes unified, joined by one space."""
     plain = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold().replace("_", " ")
-    return " ".join(_PLAIN_WORD.findall(plain))
+    return _bare_words(plain) or " ".join(_PLAIN_WORD.findall(plain))
 
 
 def alt_eval_words(text: str) -> str:
     """Normalise to the words that alt-eval's word error rate counts in English: `Don’t stop` is `don 't stop`."""
     plain = unicodedata.normalize("NFC", text).translate(_QUOTES).lower()
+    if bare := _bare_words(plain):
+        return bare
     opened = _SEPARATING.sub(" ", _INSIDE.sub("", plain))
     split = _CONTRACTION.sub(lambda m: f"{m[1] or m[3]} '{m[2] or m[4]}", opened)
     return " ".join(word for word in split.split() if word.strip("'"))
+
+
+def _bare_words(text: str) -> str:
+    """The words of a text of letters, digits and spaces alone, which need no rule; empty for any other."""
+    words = text.split()
+    return " ".join(words) if "".join(words).isalnum() else ""
 
 
 def character_words(text: str) -> str:
