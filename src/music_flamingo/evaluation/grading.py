@@ -162,7 +162,7 @@ def _row(
         [measure.scale * x for x in (interval.value, interval.low, interval.high)] if interval and has_figure else None
     )
     paper = published(benchmark.name, name) if measure.kind != "own" and group == ALL and condition == "audio" else None
-    unparsed = None if benchmark.judges else 100 * sum(g.parsed is None for g in graded) / len(graded)
+    unparsed = None if benchmark.judges else 100 * [g.parsed for g in graded].count(None) / len(graded)
     return RateRow(
         benchmark=benchmark.name,
         title=benchmark.title,

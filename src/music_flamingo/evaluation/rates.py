@@ -10,7 +10,8 @@ drawing how often each distinct (value, weight) pair of a recording comes: one m
 R resamples, P distinct pairs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ FEW_CLUSTERS = 30
 """Below this a bootstrap of recordings covers too little (five songs of Opencpop: 49 % by clip)."""
 CHUNK = 4_000_000
 """Numbers drawn at once: 32 MB."""
+MAX_KEPT = 1_000_000
+"""Numbers of one drawing that are kept for the next measure: 4 MB."""
 
 
 class WeightedItem(NamedTuple):
@@ -114,12 +117,28 @@ def _distinct(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _resampled(pairs_PK: np.ndarray, counts_P: np.ndarray, resamples: int, seed: int, rate: Rate) -> np.ndarray:
-    rng, total = np.random.default_rng(seed), int(counts_P.sum())
-    at_once = max(1, CHUNK // len(counts_P))
     rates = []
-    for start in range(0, resamples, at_once):
-        drawn = rng.multinomial(total, counts_P / total, size=min(at_once, resamples - start))
+    for drawn_RP in _draws(counts_P, resamples, seed):
         with np.errstate(invalid="ignore", divide="ignore"):
-            rates.append(rate(drawn @ pairs_PK))
+            rates.append(rate(drawn_RP @ pairs_PK))
     values_R = np.concatenate(rates)
     return values_R[np.isfinite(values_R)]  # a resample of unjudged items alone has no rate
+
+
+def _draws(counts_P: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each pair is drawn, some resamples at a time: (R, P)."""
+    if resamples * len(counts_P) <= MAX_KEPT:
+        yield _kept_draws(tuple(counts_P.tolist()), resamples, seed)
+        return
+    rng, total = np.random.default_rng(seed), int(counts_P.sum())
+    at_once = max(1, CHUNK // len(counts_P))
+    for start in range(0, resamples, at_once):
+        yield rng.multinomial(total, counts_P / total, size=min(at_once, resamples - start))
+
+
+# the measures of a benchmark are taken on the same recordings, most of which have a pair of their own
+@lru_cache(maxsize=16)
+def _kept_draws(counts: tuple[int, ...], resamples: int, seed: int) -> np.ndarray:
+    total = sum(counts)
+    drawn_RP = np.random.default_rng(seed).multinomial(total, np.array(counts) / total, size=resamples)
+    return drawn_RP.astype(np.int32)

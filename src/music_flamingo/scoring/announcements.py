@@ -51,7 +51,24 @@ _ANNOUNCED = re.compile(
 )
 # parts of words: without one of them there is no announcement
 _ANNOUNCING = (
-    *("ans", "choi", "choo", "chos", "option", "guess", "select", "resp", "predict", "conc", "conseq", " one", "pick", "go with", "say", "vote for"),
+    *(
+        "ans",
+        "choi",
+        "choo",
+        "chos",
+        "option",
+        "guess",
+        "select",
+        "resp",
+        "predict",
+        "conc",
+        "conseq",
+        " one",
+        "pick",
+        "go with",
+        "say",
+        "vote for",
+    ),
     *("settle", "going", "let's go", "let us go", "final", "so", "result", "output", "verdict", "correct", "decision"),
     *("=>", "leav", "makes it", "therefore", "thus", "hence", "antwo", "risposta", "svar", "vastaus", "cevap"),
     "jawaban",
