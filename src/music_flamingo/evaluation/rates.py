@@ -102,7 +102,7 @@ def _paired_by_groups(sums: np.ndarray) -> Interval:
     return _by_residuals(rates[0] - rates[1], parts[0] - parts[1])
 
 
-def _clustered(parts: Sequence[WeightedItem], rows: Sequence[tuple[float, ...]]) -> np.ndarray:
+def _clustered(parts: Sequence[WeightedItem], rows: Sequence[tuple[float, ...]] | np.ndarray) -> np.ndarray:
     """Sums of each recording: (clusters, K)."""
     index: dict[str, int] = {}
     where = np.array([index.setdefault(p.cluster, len(index)) for p in parts])
