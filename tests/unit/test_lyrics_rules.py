@@ -62,7 +62,7 @@ SUNG = (
     "won't can't y'all wanna gonna i'ma imma ma'am mr mrs. st dr rep jr sr he'd been she's gone it's got don't they're "
     "i'd we'll 't i've i'm uh um hmm drums hymn (yeah) [chorus] <x> oh o one two twenty hundred and a half point "
     "double five ones minus dollars pounds $5 ¢7 per cent percent 50% 1 3rd 1,000 a.b 3.5 café œuvre ß — love- night "
-    "ROAD 's don 't first x2 ٣ ½ İ ﬁ _ zero thousand negative o'clock rock'n'roll stn't been gone done light rain home never"
+    "ROAD 's don 't first x2 ٣ ½ İ ﬁ _ zero thousand negative o'clock rock'n'roll stn't been gone done light rain"
 )
 
 
