@@ -244,7 +244,7 @@ def probe(folder: Path, data: bytes) -> dict[str, float | str]:
 BOMBS: dict[str, tuple[Callable[[], bytes], QuarantineReason]] = {
     "hours of Opus": (lambda: opus_bomb(8.7), QuarantineReason.TOO_LONG),
     "hours of Opus that claim ten seconds": (lambda: opus_bomb(8.7, claim_s=10.0), QuarantineReason.TOO_LONG),
-    "FLAC of 1 Hz": (lambda: forged_flac(1), QuarantineReason.TOO_LONG),
+    "FLAC of 1 Hz": (lambda: forged_flac(1), QuarantineReason.BAD_RATE),
     "FLAC of 655 kHz": (lambda: forged_flac(655_350), QuarantineReason.BAD_RATE),
     "FLAC whose frames have another rate": (lambda: forged_flac(16_000), QuarantineReason.BAD_RATE),
 }

@@ -69,7 +69,7 @@ def test_the_same_recording_as_a_data_url_gets_the_same_answer(server):
 def test_v1_predict_gives_the_same_words(server):
     instance = {"question": QUESTION, "audio": {"b64": wav(tone())}}
     told = post(server, {"instances": [instance]}, "/v1/models/music-flamingo:predict").json()
-    assert told["predictions"][0]["text"] == post(server, body()).json()["choices"][0]["message"]["content"]
+    assert told["predictions"][0]["text"] == post(server, body()).json()["music_flamingo"]["text"]
 
 
 def test_models_tell_what_they_were_trained_on(server):

@@ -14,6 +14,7 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.quality.checks import CONTROL_TOKEN, texts_of
 from music_flamingo.records import Audio, Caption, Chain, Example, Facts, Lyrics, Track
+from music_flamingo.scoring.families import COMPOSITES
 from music_flamingo.stages import captions, reason, synthesize, validate
 from music_flamingo.teachers.payloads import TrackPayload
 from music_flamingo.teachers.requests import anonymous
@@ -64,7 +65,9 @@ def annotate(data, asked=None) -> None:
     songs.run_stage(validate.STAGE, checked, data)
     if not (data / "sft_model").exists():
         write_model(data / "sft_model", [e.question for e in table(data, "skills", Example)])
-    songs.run_stage(reason.STAGE, songs.params("reason") | {"num_examples": 24} | given, data)
+    reasoned = songs.params("reason") | {"num_examples": 24} | given
+    reasoned["limits"] |= {"max_wrong_fraction": 1.0}  # the model has learned nothing and knows no step
+    songs.run_stage(reason.STAGE, reasoned, data)
 
 
 def table(data, port, record) -> list:
@@ -155,8 +158,11 @@ def test_hostile_answers_of_a_teacher_are_filed_and_never_taught(tmp_path):
     write_world(tmp_path, ["Oh come all ye"] * 3)
     with Possessed() as server:
         annotate(tmp_path, teacher(server, None, concurrency=2))
-    assert {e.track_id for e in table(tmp_path, "skills", Example)} == {"w2/0"}
-    refused = {e.status for e in table(tmp_path, "rejects", Example) if e.track_id != "w2/0"}
+    written = [
+        e for port in ("skills", "rejects") for e in table(tmp_path, port, Example) if e.family not in COMPOSITES
+    ]
+    assert {e.track_id for e in written if e.is_ok} == {"w2/0"}, "composite questions are this project's own words"
+    refused = {e.status for e in written if e.track_id != "w2/0"}
     assert refused == {"quarantined:control_tokens"}
     assert not table(tmp_path, "think", Chain)
     assert {c.status for c in table(tmp_path, "think_rejects", Chain)} == {"quarantined:control_tokens"}

@@ -36,7 +36,7 @@ SHORT_CAPTION_EVIDENCE = ("tempo_class", "drums", "texture", "lead_envelope")
 
 OPEN_NAMES = (
     *("bpm", "tempo_term", "bar_count", "bar_start", "second_section_start", "first_chord_change", "tone_production"),
-    *("instrument", "singing", "genre", "leading_half"),
+    *("instrument", "singing", "genre"),
     *("vocal_sustain", "dynamics_trend", "dynamic_range", "key", "relative_key", "key_relation", "first_chord"),
     *("last_chord", "chord_at_time", "num_chords", "roman_numeral", "cadence", "modal_mixture", "harmonic_rhythm"),
     *("lyrics_first_words", "lyrics_line_count", "lyrics_line_start", "lyrics_last_word", "louder_half"),
