@@ -127,3 +127,14 @@ def test_a_meter_of_its_own_low_confidence_is_withheld_and_the_beats_are_not() -
     facts = songs.make_facts(beats=beats)
     seen = trusted(facts.model_copy(update={"withheld": withheld(facts, RULES)}))
     assert seen.beats is not None and seen.beats.beats_per_bar is None and seen.beats.downbeats_s == []
+
+
+@pytest.mark.parametrize(
+    ("present", "confidence", "unsung"), [(False, 0.95, True), (True, 0.95, False), (False, 0.1, False)]
+)
+def test_words_of_a_recording_in_which_nobody_is_heard_are_not_said(
+    present: bool, confidence: float, unsung: bool
+) -> None:
+    voice = Vocals(present=present, heard=[], **STAMP | {"confidence": confidence})
+    facts = songs.make_facts(lyrics=songs.with_lyrics(), voice=voice)
+    assert ("lyrics" in [e.fact for e in withheld(facts, RULES) if e.reason == "unsung"]) is unsung

@@ -4,6 +4,7 @@ not_music   the recording is of something else: nothing musical is said of it
 no_pitch    nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody
 sung        a voice leads: whether it is struck or bowed is no question
 unsure      the confidence is below the fact's least
+unsung      words come with the recording, and nobody is heard to sing or speak in it
 disputed    the tagger hears drums where the analysis of the sound hears none, or the other way round
 """
 
@@ -78,8 +79,16 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
         yield from (Withheld(fact=name, reason="no_pitch") for name in NEEDS_PITCH)
     if content is not None and content.singing_share >= rules.sung_from_share:
         yield Withheld(fact="sound.lead_envelope", reason="sung")
+    if facts.lyrics is not None and facts.lyrics.available and _is_voiceless(facts, rules):
+        yield Withheld(fact="lyrics", reason="unsung")
     if _disputes_drums(facts):
         yield Withheld(fact="sound.has_drums", reason="disputed")
+
+
+def _is_voiceless(facts: Facts, rules: TrustRules) -> bool:
+    voice = facts.voice
+    least = rules.least_confidence.get("voice", 0.0)
+    return voice is not None and not voice.present and voice.confidence >= least
 
 
 def _disputes_drums(facts: Facts) -> bool:
