@@ -72,7 +72,7 @@ def test_the_page_names_the_failure_and_the_next_run_repeats_that_branch_alone(p
     first = run(ports, tmp_path / "first", tmp_path / "cache")
     page = (first / "outcome/page").read_text()
     assert "profile test: failed" in page
-    assert "shards 1-1: ArrowInvalid" in page
+    assert "shards 1-1: CorruptDataError" in page
     assert len(list(first.rglob(FAILURE_NAME))) == 1
     made = branches_made(first)
     assert made, "other branches finished"

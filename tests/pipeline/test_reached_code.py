@@ -26,6 +26,8 @@ from music_flamingo.core.stage import execute
 name, data = sys.argv[1], Path(sys.argv[2])
 root = f"{PACKAGE_ROOT}/"
 called, opened = set(), set()
+# what computes keys: ingest and facts ask it for the recipe under which a measurement is kept
+KEYS = {f"music_flamingo.core.{name}" for name in ("identity", "data_files", "definitions", "prompt_uses")}
 FUNCTION = 1  # CO_OPTIMIZED: not the body of a module or a class
 
 def notice(frame, event, _):
@@ -64,7 +66,9 @@ for code in called:
         continue  # a template
     module = "music_flamingo." + code.co_filename[len(root) : -3].replace("/", ".").removesuffix(".__init__")
     top = code.co_qualname.split(".")[0]
-    if not top.startswith("<") and module not in LEFT_OUT and (module, top) not in closure.definitions:
+    if top.startswith("<") or module in LEFT_OUT or module in KEYS:
+        continue
+    if (module, top) not in closure.definitions:
         missed.append(f"{module}:{top}")
 print(json.dumps({"called": len(called), "missed": sorted(missed)}))
 """
@@ -79,4 +83,4 @@ def test_no_stage_runs_code_or_opens_data_that_its_key_leaves_out(tmp_path):
         assert done.returncode == 0, f"{name}: {done.stderr[-3000:]}"
         seen = json.loads(done.stdout.splitlines()[-1])
         assert seen["called"] > 10, f"{name}: nothing was seen"
-        assert seen["missed"] == [], f"{name} runs or opens what its key does not know"
+        assert not seen["missed"], f"{name} runs or opens what its key does not know: {seen['missed']}"

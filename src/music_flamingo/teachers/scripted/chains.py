@@ -2,6 +2,7 @@
 
 import random
 import re
+from functools import cache
 
 from music_flamingo.scoring.families import FAMILIES, check_sentence, check_sentences, parts_asked
 from music_flamingo.teachers.payloads import (
@@ -16,16 +17,20 @@ from music_flamingo.teachers.payloads import (
 
 _SENTENCE = re.compile(r"[^.!?]+[.!?]+(?=\s|$)|\S[^.!?]*$")
 
-
-BY_SENTENCE: dict[str, tuple[str, str]] = {
-    text: (family.name, value)
-    for family in FAMILIES.values()
-    for value, claim in family.claims.items()
-    for text in (claim.short, claim.full)
-} | check_sentences()
-"""Sentence of a claim, or of a check -> (family, claimed value)."""
 NOT_HEARD = "The rest of it cannot be told for sure."
 """What stands for a sentence in free words that was not heard: nothing is claimed."""
+
+
+@cache
+def claims_by_sentence() -> dict[str, tuple[str, str]]:
+    """Sentence of a claim, or of a check -> (family, claimed value)."""
+    claims = {
+        text: (family.name, value)
+        for family in FAMILIES.values()
+        for value, claim in family.claims.items()
+        for text in (claim.short, claim.full)
+    }
+    return claims | check_sentences()
 
 
 def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
@@ -50,7 +55,7 @@ def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
 def split_steps(payload: SplitPayload, rng: random.Random) -> StepsReply:
     """One step a sentence; a sentence from the table of claims carries its claim."""
     sentences = [s.strip() for s in _SENTENCE.findall(payload.thinking)]
-    steps = [(text, *BY_SENTENCE.get(text, ("", ""))) for text in sentences if text]
+    steps = [(text, *claims_by_sentence().get(text, ("", ""))) for text in sentences if text]
     return StepsReply(steps=[PlainStep(text=text, family=family, claim=claim) for text, family, claim in steps])
 
 
