@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from music_flamingo.records import Prediction
+
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 """Where nobody says otherwise."""
@@ -24,6 +26,11 @@ class Mark:
     family: str
     reference: str
     correct: bool
+
+
+def marks_of(predictions: Sequence[Prediction]) -> list[Mark]:
+    """Give the marks of graded answers, in their order."""
+    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in predictions]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Literal
 from music_flamingo.core.errors import MissingInputError
 from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
+from music_flamingo.evaluation.intervals import accuracy_interval, difference_interval, marks_of
 from music_flamingo.evaluation.items import SEPARATOR
 from music_flamingo.evaluation.thinking import ThinkingResults
 from music_flamingo.records import Prediction, Score
@@ -123,7 +123,7 @@ def write_evaluation(scores: Path, evaluation: Evaluation) -> None:
 def _score(
     model: str, condition: Condition, family: str, predictions: Sequence[Prediction], resamples: int, seed: int
 ) -> Score:
-    interval = accuracy_interval(_marks(predictions), resamples, seed)
+    interval = accuracy_interval(marks_of(predictions), resamples, seed)
     return Score(
         id=f"{model}/{condition}/{family}",
         model=model,
@@ -147,8 +147,8 @@ def _difference(
     resamples: int,
     seed: int,
 ) -> Difference:
-    ours = _marks(_of_family(answers[model, "audio"], family))
-    theirs = _marks(_of_family(answers[minus_model, minus_condition], family))
+    ours = marks_of(_of_family(answers[model, "audio"], family))
+    theirs = marks_of(_of_family(answers[minus_model, minus_condition], family))
     interval = difference_interval(ours, theirs, resamples, seed)
     return Difference(
         model=model,
@@ -169,7 +169,3 @@ def _families(predictions: Sequence[Prediction]) -> list[str]:
 
 def _of_family(predictions: Sequence[Prediction], family: str) -> list[Prediction]:
     return [p for p in predictions if p.family == family or (family == ALL and p.family != SHORT_CAPTION)]
-
-
-def _marks(predictions: Sequence[Prediction]) -> list[Mark]:
-    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in predictions]

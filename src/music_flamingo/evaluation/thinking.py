@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import RecordPart
-from music_flamingo.evaluation.intervals import Mark, accuracy_interval, difference_interval
+from music_flamingo.evaluation.intervals import accuracy_interval, difference_interval, marks_of
 from music_flamingo.evaluation.items import ExamItem, Reference, answer_of, rng_of, spread_over_works
 from music_flamingo.records import Prediction
 from music_flamingo.records.prediction import Condition, Drawn
@@ -169,7 +169,7 @@ def thinking_results(answers: Mapping[ThinkingKey, Sequence[Prediction]], resamp
 
 
 def _row(key: ThinkingKey, family: str, predictions: Sequence[Prediction], resamples: int, seed: int) -> ThinkingRow:
-    interval = accuracy_interval(_marks(predictions), resamples, seed)
+    interval = accuracy_interval(marks_of(predictions), resamples, seed)
     model, condition, drawn = key
     whole, faithful = chains_of(predictions) if model not in (JOINED, "direct") else (None, None)
     return ThinkingRow(
@@ -207,12 +207,8 @@ def _difference(
     resamples: int,
     seed: int,
 ) -> ThinkingDifference:
-    ours, theirs = _marks(answers[model, "audio", drawn]), _marks(answers[minus, "audio", drawn])
+    ours, theirs = marks_of(answers[model, "audio", drawn]), marks_of(answers[minus, "audio", drawn])
     found = difference_interval(ours, theirs, resamples, seed)
     return ThinkingDifference(
         model=model, minus_model=minus, drawn=drawn, difference=found.value, low=found.low, high=found.high
     )
-
-
-def _marks(predictions: Sequence[Prediction]) -> list[Mark]:
-    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in predictions]
