@@ -62,6 +62,18 @@ def add_to(commands: Commands) -> None:
     export.add_argument("-o", "--output", type=Path, required=True, help="the folder to write into")
     export.add_argument("--data", type=Path, default=Path("data"))
 
+    sent = add_command(
+        commands,
+        "push",
+        _push,
+        "send MF-Skills, MF-Think or a release to a hub, verified, in one commit (HF_TOKEN)",
+        "mf push data/skills OWNER/my-skills",
+    )
+    sent.add_argument("port", type=Path, help="data/skills, data/think or data/release")
+    sent.add_argument("repository", help="OWNER/NAME; made where it is missing, private")
+    sent.add_argument("--public", action="store_true", help="make it public where it is made")
+    sent.add_argument("--endpoint", default=None, help="another hub (default: HF_ENDPOINT, else huggingface.co)")
+
     take = add_command(
         commands,
         "import",
@@ -148,6 +160,14 @@ def _export(arguments: argparse.Namespace) -> int:
     from music_flamingo.products.jams import export_jams
 
     print(f"{arguments.output}: {len(export_jams(arguments.data, arguments.output))} JAMS files")
+    return 0
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    from music_flamingo.products.publishing import publish
+
+    done = publish(arguments.port, arguments.repository, not arguments.public, arguments.endpoint)
+    print("\n".join(done.lines()))
     return 0
 
 
