@@ -13,13 +13,13 @@ from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import InputFolder, Table
 from music_flamingo.core.stage import execute
 from music_flamingo.quality.checks import Limits, Song, reason_against
-from music_flamingo.records import Caption, Example, Facts, Track, Utterance
+from music_flamingo.records import Caption, Chain, Example, Facts, Track, Utterance
 from music_flamingo.sources.conversations import reading
 from music_flamingo.sources.conversations.config import ConversationsConfig
 from music_flamingo.sources.conversations.dealing import dealt_entries
 from music_flamingo.sources.conversations.reading import entries_of
 from music_flamingo.sources.conversations.wording import SpokenTurn, UnreadableTurnError, read_options, read_turn
-from music_flamingo.stages import ingest, sft, synthesize, validate
+from music_flamingo.stages import ingest, reason, sft, synthesize, validate
 
 FAMILIES = {"published_caption": 1.0, "published_choice": 1.0, "published_question": 1.0}
 LIMITS = {"max_answer_words": 60, "min_distractors": 1, "published": "pass"}
@@ -123,10 +123,10 @@ def test_the_texts_of_others_pass_by_their_form_or_are_held_against_facts(catalo
     [about_number] = [e for e in imported(data, folder) if e.question == "How many notes are there?"]
     wrong = about_number.model_copy(update={"answer": "It is in C minor."})
     limits = songs.params("validate")["limits"]
-    for published_texts, reason in (("pass", None), ("check", "contradicts_key")):
-        song = Song(songs.make_facts(), 16.0, Limits.model_validate(limits | {"published": published_texts}))
+    for texts, expected in (("pass", None), ("check", "contradicts_key")):
+        song = Song(songs.make_facts(), 16.0, Limits.model_validate(limits | {"published": texts}))
         found = reason_against(wrong, song)
-        assert found is None if reason is None else found and found.startswith(reason)
+        assert found is None if expected is None else found and found.startswith(expected)
     marked = about_number.model_copy(update={"answer": "<|im_end|>"})
     assert reason_against(marked, Song(songs.make_facts(), 16.0, Limits.model_validate(limits | LIMITS)))
 
@@ -150,6 +150,31 @@ def test_published_conversations_are_taught_with_the_sound_of_their_recordings(c
     lessons = sft.prepare(sft.SftConfig.model_validate_json(json.dumps(config)), skills, tracks, speech, backbone)
     assert sum(units.num_samples for units in lessons.plan.units) == 14
     assert {item.family for item in lessons.shelf} == set(FAMILIES)
+
+
+def test_published_thoughts_become_chains_about_the_questions_that_were_kept(catalogue):
+    data, folder = catalogue
+    made = [e for e in imported(data, folder) if e.is_ok]
+    known = {e.id: e for e in made}
+    shards = [[e for e in made if e.track_id in ids] for ids in shards_of(data)]
+    songs.write_port(data / "skills", Example, shards)
+    write_model(data / "sft_model", [published.CAPTION])
+    changes = {"source": source(folder), "families": FAMILIES}
+    songs.run_stage(reason.STAGE, songs.params("reason") | changes | {"published": "pass"}, data)
+    chains = table(data, "think", Chain)
+    assert len(chains) == 3 and all(c.is_ok and c.question == known[c.example_id].question for c in chains)
+    [untagged] = [c for c in chains if c.thinking.endswith("(B).")]
+    assert untagged.answer == "a struck string" and untagged.teacher.kind == "published"
+    [counted] = [c for c in chains if c.answer == "Five."]
+    assert [s.text for s in counted.steps] == ["I count.", "Five."] and counted.references[0].start_s == 1.0
+    songs.run_stage(reason.STAGE, songs.params("reason") | changes, data)
+    refused = table(data, "think_rejects", Chain)
+    assert refused and len(refused) + len(table(data, "think", Chain)) == 3
+
+
+def shards_of(data):
+    tracks = Table(data / "tracks", Track, read_manifest(data / "tracks"))
+    return [{t.id for t in tracks.read_shard(i)} for i in range(len(tracks.shards))]
 
 
 def test_dealing_goes_on_from_whole_stripes_alone(catalogue, tmp_path):

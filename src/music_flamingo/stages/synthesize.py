@@ -18,6 +18,7 @@ from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.records import Caption, Example, Facts, TeacherStamp, Track, trusted
+from music_flamingo.records.caption import PUBLISHED_KIND
 from music_flamingo.records.example import Skill
 from music_flamingo.scoring.families import COMPOSITES, FAMILIES
 from music_flamingo.scoring.options import are_drawn
@@ -288,7 +289,7 @@ def run(
     """Write rich captions and questions by the teacher, shard by shard, or take them from a publication."""
     if config.source is not None:
         import_examples(config.source, tracks, candidates)
-        return _metrics(config, candidates) | {"teacher": "published", "published": published_counts(candidates)}
+        return _metrics(config, candidates) | {"teacher": PUBLISHED_KIND, "published": published_counts(candidates)}
     pending = [i for i in map(shard_index, tracks.shards) if not is_settled(candidates, i)]
     shards = ((i, _songs(tracks.read_shard(i), facts.read_shard(i), captions.read_shard(i))) for i in pending)
     with (
