@@ -28,6 +28,8 @@ from music_flamingo.report.timeline import (
 SLUG_LETTERS = 40
 SPLIT_ORDER = ("test", "train", "dev")
 PROCESSOR_CONFIG = "model/processor_config.json"
+MOST_BINS = 12_000
+"""Of a long song's waveform: a browser draws no more of them, and the page stays below 1 MB."""
 CARD_BINS = 140
 """Bins of the small waveform on a track's card."""
 
@@ -197,7 +199,7 @@ def _page(track: Track, facts: Facts | None, truth: Truth | None, bins_per_s: fl
     return Page(
         track=track,
         slug=slug(track.id),
-        waveform=waveform(samples, round(duration_s * bins_per_s)),
+        waveform=waveform(samples, min(MOST_BINS, round(duration_s * bins_per_s))),
         card=waveform(samples, CARD_BINS),
         facts=facts,
         truth=truth,
