@@ -25,6 +25,10 @@ Affirm = Callable[[str, Sequence[str]], Mapping[str, float]]
 """(track id, sentences) -> the model's probability of yes to each."""
 
 
+MOST_PARTS = max(size for composite in COMPOSITES.values() for size in composite.sizes)
+"""With so many checks every part of any composite question is gone through."""
+
+
 @dataclass(frozen=True)
 class Manner:
     """How chains are written and judged."""
@@ -32,8 +36,8 @@ class Manner:
     style: ChainStyle
     limits: StepLimits
     seed: int
-    checks_left_out: float = 0.0
-    """Mean share of the checks of a composite question that a chain leaves out, from the last on."""
+    checks: tuple[int, int] = (MOST_PARTS, MOST_PARTS)
+    """Least and most checks that a chain about a composite question is given."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +104,16 @@ def _checked_steps(
 
 
 def evidence_for(example: Example, manner: Manner) -> tuple[str, ...]:
-    """What a chain goes through first: of a composite question as many of its parts as are drawn for it, one at least.
+    """What a chain goes through first: of a composite question the first of its parts, as many as are drawn for it.
 
-    Left out are 0 to twice the mean share of them, all about equally often: chains that differ in thoroughness are what
-    GRPO can choose from.
+    Each number of checks of the range is drawn equally often, and where a question has fewer parts all are gone through.
+    So a question of two parts is left open less often than one of three, and chains that differ in thoroughness are
+    what GRPO can choose from.
     """
     evidence = evidence_of(example.family, example.question)
-    if parts_asked(example.family, example.question) is None or not manner.checks_left_out:
+    if parts_asked(example.family, example.question) is None:
         return evidence
-    draw = random.Random(request_seed(manner.seed, "checks", [example.id])).random()
-    left_out = int(draw * (2 * manner.checks_left_out * len(evidence) + 1))
-    return evidence[: max(1, len(evidence) - left_out)]
+    return evidence[: random.Random(request_seed(manner.seed, "checks", [example.id])).randint(*manner.checks)]
 
 
 def _reason_against_checks(steps: Sequence[Step], example: Example) -> str | None:

@@ -14,12 +14,12 @@ What was heard and rated is scratch, a file for each shard: an interrupted run g
 from collections.abc import Mapping
 
 import pyarrow.parquet as pq
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
-from music_flamingo.core.ranges import Fraction, Seed
+from music_flamingo.core.ranges import Count, Seed
 from music_flamingo.core.record import write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -61,13 +61,20 @@ class ReasonConfig(StageConfig):
     """The model misses a question when it gives the right answer less than this probability."""
     max_missed_fraction: float = Field(ge=0, le=1)
     """Among the missed are the wrong labels: the rest is the teacher's choice."""
-    checks_left_out: Fraction
-    """Mean share of the checks that chains about composite questions leave out; 0: each goes through every part."""
+    checks: tuple[Count, Count]
+    """Least and most checks of a chain about a composite question; [3, 3]: each goes through every part."""
     limits: StepLimits
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
     batch_size: int = Field(ge=1)
     seed: Seed
+
+    @field_validator("checks")
+    @classmethod
+    def _ordered(cls, checks: tuple[int, int]) -> tuple[int, int]:
+        if checks[0] > checks[1]:
+            raise ValueError(f"checks are [least, most], and {checks[0]} is more than {checks[1]}")
+        return checks
 
     @property
     def wanted(self) -> Wanted:
@@ -82,7 +89,7 @@ class ReasonConfig(StageConfig):
     @property
     def manner(self) -> Manner:
         """How chains are written and checked."""
-        return Manner(self.style, self.limits, self.seed, self.checks_left_out)
+        return Manner(self.style, self.limits, self.seed, self.checks)
 
 
 def run(
