@@ -1,14 +1,15 @@
 """How well the default pipeline learns, seed by seed: python benchmarks/learning.py [--seeds 20 21] [--data data]
 
     python benchmarks/learning.py --set sft.turns=isolated --work build/learning-isolated
-    python benchmarks/learning.py --profile pipelines/profiles/thinking.yaml --work build/thinking
+    python benchmarks/learning.py --profile pipelines/profiles/thinking.yaml --work build/thinking --first reason
 
 Takes the annotated data of a finished run (tracks, truth, facts, skills, speech) and goes from backbone to evaluation
 once for each seed, with the parameters of params.yaml and of --profile. Prints, and writes to benchmarks/results/, the
 accuracy on held-out works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at
 temperature 1, next to both controls. Where composite questions are asked (evaluate.thinking), a second table has what
 thinking and GRPO are worth on them: paired differences, mean over the seeds, with 95 % intervals that resample works,
-and each seed alone. Each seed's folders are kept under --work, so that an interrupted run goes on.
+and each seed alone. With `--first reason` all seeds start from the SFT model of that run, and differ in what comes after it.
+Each seed's folders are kept under --work, so that an interrupted run goes on.
 """
 
 import argparse
@@ -55,14 +56,15 @@ def seeded(params: Mapping, seed: int) -> dict:
     return merge(params, {**own, "backbone": {"seed": seed, "model": {"seed": seed}}})
 
 
-def learn(params: Mapping, data: Path, work: Path) -> None:
-    """From backbone to evaluation in `work`; what is there already is not done again."""
+def learn(params: Mapping, data: Path, work: Path, first: str) -> None:
+    """From the stage `first` to evaluation in `work`; what is there already is not done again."""
     work.mkdir(parents=True, exist_ok=True)
-    for port in UPSTREAM:
+    done = LEARNING[: LEARNING.index(first)]
+    for port in (*UPSTREAM, *(port for name in done for port in stages.load(name).outputs)):
         link = work / port
         if not link.exists():
             link.symlink_to((data / port).resolve(), target_is_directory=True)
-    for name in LEARNING:
+    for name in LEARNING[len(done) :]:
         stage = stages.load(name)
         inputs, outputs = ({port: work / port for port in ports} for ports in (stage.inputs, stage.outputs))
         execute(stage, stage_json(params, name), inputs, outputs)
@@ -195,6 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--data", type=Path, default=ROOT / "data")
+    parser.add_argument("--first", choices=LEARNING, default=LEARNING[0], help="the first stage that each seed runs")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "learning")
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml")
     parser.add_argument("--profile", type=Path, default=None, help="a file that is laid over the parameters")
@@ -204,7 +207,7 @@ def main() -> None:
     params, cells = load_params(options.params, overlays, tuple(options.settings)), {}
     for seed in options.seeds:
         work = options.work / str(seed)
-        learn(seeded(params, seed), options.data, work)
+        learn(seeded(params, seed), options.data, work, options.first)
         cells[seed] = greedy_cells(work) + sampled_cells(params, work, seed)
     seed_names = ", ".join(f"seed {seed}" for seed in cells)
     lead = f"Accuracy (%) on held-out works against the scores' truth: mean ({seed_names})."

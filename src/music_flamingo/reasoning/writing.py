@@ -25,10 +25,6 @@ Affirm = Callable[[str, Sequence[str]], Mapping[str, float]]
 """(track id, sentences) -> the model's probability of yes to each."""
 
 
-MOST_PARTS = max(size for composite in COMPOSITES.values() for size in composite.sizes)
-"""With so many checks every part of any composite question is gone through."""
-
-
 @dataclass(frozen=True)
 class Manner:
     """How chains are written and judged."""
@@ -36,8 +32,8 @@ class Manner:
     style: ChainStyle
     limits: StepLimits
     seed: int
-    checks: tuple[int, int] = (MOST_PARTS, MOST_PARTS)
-    """Least and most checks that a chain about a composite question is given."""
+    checks: tuple[float, ...] = ()
+    """How often a chain about a composite question has 1, 2, 3 ... checks, in proportion; empty: always all."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +102,14 @@ def _checked_steps(
 def evidence_for(example: Example, manner: Manner) -> tuple[str, ...]:
     """What a chain goes through first: of a composite question the first of its parts, as many as are drawn for it.
 
-    Each number of checks of the range is drawn equally often, and where a question has fewer parts all are gone through.
-    So a question of two parts is left open less often than one of three, and chains that differ in thoroughness are
-    what GRPO can choose from.
+    Where fewer parts are asked about than checks are drawn, all are gone through: a question of two parts is left open
+    less often than one of three. Chains that differ in thoroughness are what GRPO can choose from.
     """
     evidence = evidence_of(example.family, example.question)
-    if parts_asked(example.family, example.question) is None:
+    if parts_asked(example.family, example.question) is None or not manner.checks:
         return evidence
-    return evidence[: random.Random(request_seed(manner.seed, "checks", [example.id])).randint(*manner.checks)]
+    rng = random.Random(request_seed(manner.seed, "checks", [example.id]))
+    return evidence[: 1 + rng.choices(range(len(manner.checks)), manner.checks)[0]]
 
 
 def _reason_against_checks(steps: Sequence[Step], example: Example) -> str | None:

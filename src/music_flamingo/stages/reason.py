@@ -19,7 +19,7 @@ from pydantic import Field, field_validator
 from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
-from music_flamingo.core.ranges import Count, Seed
+from music_flamingo.core.ranges import NonNegative, Seed
 from music_flamingo.core.record import write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -61,8 +61,9 @@ class ReasonConfig(StageConfig):
     """The model misses a question when it gives the right answer less than this probability."""
     max_missed_fraction: float = Field(ge=0, le=1)
     """Among the missed are the wrong labels: the rest is the teacher's choice."""
-    checks: tuple[Count, Count]
-    """Least and most checks of a chain about a composite question; [3, 3]: each goes through every part."""
+    checks: tuple[NonNegative, ...]
+    """How often a chain about a composite question has 1, 2, 3 ... checks, in proportion; a question of fewer parts is
+    gone through whole. Empty: every chain is whole."""
     limits: StepLimits
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
@@ -71,9 +72,9 @@ class ReasonConfig(StageConfig):
 
     @field_validator("checks")
     @classmethod
-    def _ordered(cls, checks: tuple[int, int]) -> tuple[int, int]:
-        if checks[0] > checks[1]:
-            raise ValueError(f"checks are [least, most], and {checks[0]} is more than {checks[1]}")
+    def _some_drawn(cls, checks: tuple[float, ...]) -> tuple[float, ...]:
+        if checks and not sum(checks):
+            raise ValueError("none of these numbers of checks is ever drawn; [] leaves every chain whole")
         return checks
 
     @property
