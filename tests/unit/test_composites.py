@@ -159,9 +159,7 @@ def test_chains_vary_in_thoroughness_as_configured():
     kept = Counter(len(evidence_for(e, Manner("short", LIMITS, 1, (1, 1, 1)))) for e in three)
     assert set(kept) == {1, 2, 3} and min(kept.values()) > 0.2 * len(three)
     assert {len(evidence_for(e, Manner("short", LIMITS, 1))) for e in three} == {3}
-    two = [
-        e.model_copy(update={"id": f"{e.id}/{k}"}) for k in range(60) for e in COMPOSITE if e.family == "either_or"
-    ]
+    two = [e.model_copy(update={"id": f"{e.id}/{k}"}) for k in range(60) for e in COMPOSITE if e.family == "either_or"]
     cut = sum(len(evidence_for(e, Manner("short", LIMITS, 1, (1, 1, 1)))) == 1 for e in two) / len(two)
     assert 0.25 < cut < 0.42, "of three numbers of checks one is too few for two parts"
     short = next(c for e in three if len((c := chain(e, (1, 1, 1))).steps) == 1)
