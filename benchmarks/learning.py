@@ -8,8 +8,8 @@ once for each seed, with the parameters of params.yaml and of --profile. Prints,
 accuracy on held-out works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at
 temperature 1, next to both controls. Where composite questions are asked (evaluate.thinking), a second table has what
 thinking and GRPO are worth on them: paired differences, mean over the seeds, with 95 % intervals that resample works,
-and each seed alone. With `--first reason` all seeds start from the SFT model of that run, and differ in what comes after it.
-Each seed's folders are kept under --work, so that an interrupted run goes on.
+and each seed alone. With `--first reason` all seeds start from the SFT model of that run, and differ in what comes
+after it. Each seed's folders are kept under --work, so that an interrupted run goes on.
 """
 
 import argparse

@@ -74,7 +74,7 @@ def thinking_table(results: ThinkingResults) -> str:
 
 
 def difference_sentences(differences: Sequence[ThinkingDifference]) -> list[str]:
-    """`Does GRPO pay? GRPO less the warm-up ...: +1.6 points [+0.7, +2.5], clearly better (greedy); ...`, one a pair."""
+    """`Does GRPO pay? GRPO less ...: +1.6 points [+0.7, +2.5], clearly better (greedy); ...`, one a pair."""
     return [
         f"{question} {compared}: " + "; ".join(f"{points(d)}, {verdict(d)} ({d.drawn})" for d in mine) + "."
         for question, compared, mine in _asked_of(differences)
