@@ -142,10 +142,8 @@ def thinking_lines(examined: Mapping[int, Examined | None], resamples: int) -> l
                 continue
             pairs = [tuple(_marks(made, name, drawn) for name in (model, minus)) for made in by_seed.values()]
             whole = mean_difference_interval(pairs, resamples, 0)
-            each = [mean_difference_interval([pair], resamples, 0) for pair in pairs]
-            cells.append(
-                "; ".join([_points(whole), ", ".join(_points(one) for one in each if len(each) > 1)]).strip("; ")
-            )
+            each = [mean_difference_interval([pair], resamples, 0) for pair in pairs] if len(pairs) > 1 else []
+            cells.append("; ".join([_points(whole), *filter(None, [", ".join(map(_points, each))])]))
         lines.append(f"| {model} less {minus} | {cells[0]} | {cells[1]} |")
     rows = [row for one in found.values() for row in one.results.rows]
     families = [name for name in COMPOSITES if name in {row.family for row in rows}]
