@@ -59,7 +59,7 @@ from music_flamingo.mir.choices import (
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
 from music_flamingo.mir.trust import TrustRules, withheld
-from music_flamingo.mir.voices import heard_voice, with_voice
+from music_flamingo.mir.voices import heard_voice, with_tagged_drums, with_voice
 from music_flamingo.records import MEASURED, Facts, Track
 
 T = TypeVar("T")
@@ -263,7 +263,9 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         chords=others.on(chords, others.chords, signal),
         sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
-        sound=ask("sound", tools.sound, lambda tool: tool.describe(signal)),
+        sound=with_tagged_drums(
+            ask("sound", tools.sound, lambda tool: tool.describe(signal)), tags.instruments if tags else None
+        ),
         lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)) if track else None,
         instruments=with_voice(tags.instruments, voice) if tags else None,
         content=content,
