@@ -19,7 +19,16 @@ from music_flamingo.mir.sound import SoundAnalyst
 CLIP_S, FIRST_SEED = 12.0, 300000
 DECAYING = {"piano", "electric piano", "clavinet", "harpsichord", "mallets", "acoustic guitar"}
 SUSTAINED = {"organ", "accordion", "choir", "brass", "saxophone", "woodwinds"}
-PARTS = (["melody"], ["chords"], ["melody"], ["bass"], ["chords", "bass"], ["chords", "bass", "melody"], ["chords", "melody"], [])  # fmt: skip
+PARTS = (
+    ["melody"],
+    ["chords"],
+    ["melody"],
+    ["bass"],
+    ["chords", "bass"],
+    ["chords", "bass", "melody"],
+    ["chords", "melody"],
+    [],
+)
 UNBROKEN = [name for name, style in STYLES.items() if all(len(places) < 6 for places in style.comping)]
 """Styles whose chords are never broken into single notes."""
 SURE = 0.8

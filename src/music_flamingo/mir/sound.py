@@ -23,7 +23,8 @@ SILENT_BELOW = 1e-4
 UNSURE_WITHIN, UNLIKE_ABOVE = 1.0, 11.5
 """Log odds: 77 of 80 rendered clips lie outside of the one, and all of them within the other."""
 CLAIMS = ("drums", "chords", "decaying")
-WORTH = {"drums": 0.62, "chords": 0.49, "decaying": 0.46, "decaying with drums": 0.24}
+WORTH = {"drums": 0.72, "chords": 0.41, "decaying": 0.61}
+WORTH_WITH_DRUMS = {"chords": 0.57, "decaying": 0.38}
 """What a nat of a claim's log odds is worth off the scores that the weights were fitted on: logistic fits on bands that
 no weight has seen (benchmarks/calibrate_claims.py)."""
 ALONE_WITH_DRUMS = 2.0
@@ -85,11 +86,9 @@ def claim_confidences(log_odds: np.ndarray) -> tuple[float, float, float]:
     """Probability that each claim is right as the sign of its log odds has it: drums, chords, decaying."""
     drums, chords, decaying = np.clip(log_odds, -BOUND, BOUND)
     with_drums = drums > 0
-    texture = WORTH["chords"] * abs(chords)
-    if with_drums:
-        texture += ALONE_WITH_DRUMS * np.sign(chords)
-    envelope = WORTH["decaying with drums" if with_drums else "decaying"] * abs(decaying)
-    return _likely(WORTH["drums"] * abs(drums)), _likely(texture), _likely(envelope)
+    worth = WORTH | WORTH_WITH_DRUMS if with_drums else WORTH
+    texture = worth["chords"] * abs(chords) + (ALONE_WITH_DRUMS * np.sign(chords) if with_drums else 0.0)
+    return _likely(worth["drums"] * abs(drums)), _likely(texture), _likely(worth["decaying"] * abs(decaying))
 
 
 def _likely(log_odds: float) -> float:

@@ -58,6 +58,7 @@ from music_flamingo.mir.choices import (
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
+from music_flamingo.mir.thirds import with_thirds_of
 from music_flamingo.mir.trust import TrustRules, withheld
 from music_flamingo.mir.voices import heard_voice, with_tagged_drums, with_voice
 from music_flamingo.records import MEASURED, Facts, Track
@@ -250,6 +251,9 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         key = with_changes(key, changes)
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
     others = tools.opinions or NOBODY
+    chords = others.on(chords, others.chords, signal)
+    if chords:
+        chords = with_thirds_of(key, chords, signal)
     tags = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
     voice = heard_voice(content, tags.voice if tags else None)
     has_voice = voice.present if voice else None
@@ -260,7 +264,7 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         tempo=others.on(rhythm.tempo, others.tempo, signal) if rhythm else None,
         beats=rhythm.beats if rhythm else None,
         key=others.on(key, others.key, signal),
-        chords=others.on(chords, others.chords, signal),
+        chords=chords,
         sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
         sound=with_tagged_drums(
