@@ -27,9 +27,9 @@ OTHER = {"maj": "min", "maj6": "min6", "7": "min7", "maj7": "min", "min": "maj",
 """Quality -> the one with the other third."""
 
 
-def with_thirds_of(key: Key | None, chords: Chords, signal: Signal) -> Chords:
+def with_thirds_of(key: Key, chords: Chords, signal: Signal) -> Chords:
     """The chords, some with the other third; as they are where the key is not sure."""
-    if key is None or key.changes or key.confidence < SURE_KEY:
+    if key.changes or key.confidence < SURE_KEY:
         return chords
     heard = signal.shared(thirds_register)
     segments = [_corrected(segment, key, heard) for segment in chords.segments]

@@ -12,7 +12,7 @@ LOWEST_BIN_HZ, HIGHEST_BIN_HZ = 180.0, 2000.0
 ABOVE_MEAN = 3.0
 """A peak stands this many times above the mean of its frame."""
 LEAST_AGREEMENT = 0.15
-"""Length of the mean angle, 0 to 1, from which on a tuning is said."""
+"""Length of the mean angle, 0 to 1, from which on a tuning is said: more where few peaks agree by chance."""
 GRID_CENTS = 4.0
 """Tunings are rounded to this."""
 NEAR_CENTS = 12.0
@@ -35,7 +35,7 @@ def tuning_cents(magnitudes: np.ndarray, hz_per_bin: float) -> float:
     semitones = 12 * np.log2((bins + first + off) * hz_per_bin / A_HZ)
     weights = np.sqrt(middle[frames, bins])
     mean = (weights * np.exp(2j * np.pi * semitones)).sum() / weights.sum()
-    if abs(mean) < LEAST_AGREEMENT:
+    if abs(mean) < LEAST_AGREEMENT + 2 / np.sqrt(len(frames)):
         return 0.0
     cents = float(np.angle(mean) / (2 * np.pi) * 100)
     return float(np.clip(round(cents / GRID_CENTS) * GRID_CENTS, -50, 50))

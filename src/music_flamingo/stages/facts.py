@@ -58,6 +58,7 @@ from music_flamingo.mir.choices import (
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
+from music_flamingo.mir.relative_keys import doubted_for_its_relative
 from music_flamingo.mir.thirds import with_thirds_of
 from music_flamingo.mir.trust import TrustRules, withheld
 from music_flamingo.mir.voices import heard_voice, with_tagged_drums, with_voice
@@ -252,8 +253,9 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
     others = tools.opinions or NOBODY
     chords = others.on(chords, others.chords, signal)
-    if chords:
+    if key and chords:
         chords = with_thirds_of(key, chords, signal)
+        key = doubted_for_its_relative(key, chords)
     tags = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
     voice = heard_voice(content, tags.voice if tags else None)
     has_voice = voice.present if voice else None
