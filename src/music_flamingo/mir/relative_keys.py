@@ -1,10 +1,10 @@
-"""A key and its relative share their notes; which of the two it is, the chords say: a piece mostly opens on its tonic."""
+"""A key and its relative share their notes; the chords say which of the two it is: a piece mostly opens on its tonic."""
 
 from music_flamingo.mir.keys import pitch_class
 from music_flamingo.mir.opinions import triad
 from music_flamingo.records import Chords, Key
 
-AS_LONG = 0.9
+AS_LONG = 0.8
 """The relative's tonic sounds at least this share of the time that the key's own does ..."""
 DOUBT = 0.55
 """... and opens the piece: then this part of the confidence is lost, and a key of .8 is no longer trusted."""
