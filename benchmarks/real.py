@@ -10,8 +10,8 @@ dated table to benchmarks/results, with a reliability diagram for each confidenc
 run on the same signals where it is installed. `--keep F` writes the facts as JSON lines to F. `--bands N` grades N
 further clips that benchmarks/bands.py draws with seeds of their own, a group for itself: enough to see a calibration.
 The thresholds of music (0.5), speech and pitch were chosen when all 21 real recordings had been seen, and the rule that
-doubts a key for its relative after dnb_174 and halftime_140. Weights of tempo levels and instruments, and what claims of
-the sound and of the meter are worth, are fitted on bands; no recording of either folder is among them. `all` joins both
+doubts a key for its relative after dnb_174 and halftime_140. Weights of tempo levels and instruments, and what claims
+of the sound and the meter are worth, are fitted on bands; no recording of either folder is among them. `all` joins both
 halves. Keys are graded by the titles of the recordings: two of those titles are not what sounds (docs/decisions/183).
 """
 
