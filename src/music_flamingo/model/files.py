@@ -15,14 +15,16 @@ MODEL_FOLDER = "model"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
-def load_model(folder: Path) -> tuple[MusicFlamingoForConditionalGeneration, MusicFlamingoProcessor]:
-    """Model (float32, in evaluation mode) and processor of a folder that holds `model/`.
+def load_model(
+    folder: Path, dtype: torch.dtype = torch.float32
+) -> tuple[MusicFlamingoForConditionalGeneration, MusicFlamingoProcessor]:
+    """Model (in evaluation mode) and processor of a folder that holds `model/`.
 
     Raises MissingInputError when there is no model, CorruptDataError when weights come as pickles.
     """
     path = model_path(folder)
     model = MusicFlamingoForConditionalGeneration.from_pretrained(
-        path, use_safetensors=True, local_files_only=True, dtype=torch.float32
+        path, use_safetensors=True, local_files_only=True, dtype=dtype
     )
     processor = MusicFlamingoProcessor.from_pretrained(path, local_files_only=True)
     return model.eval(), processor
@@ -55,8 +57,23 @@ def save_model(model: MusicFlamingoForConditionalGeneration, processor: MusicFla
     for config in (model.config, model.config.audio_config, model.config.text_config):
         config.dtype = model.dtype
     model.save_pretrained(path)
+    save_processor(processor, folder)
+
+
+def save_processor(processor: MusicFlamingoProcessor, folder: Path) -> None:
+    """Write the processor's files into `folder/model`."""
+    path = folder / MODEL_FOLDER
     processor.save_pretrained(path)
     _forget_history(path / "tokenizer_config.json")
+
+
+def published_names(model: MusicFlamingoForConditionalGeneration) -> dict[str, str]:
+    """Name of each parameter -> its name in a published checkpoint, by which transformers and vLLM load weights."""
+    from transformers.core_model_loading import revert_weight_conversion
+
+    names = [name for name, _ in model.named_parameters()]
+    marked = {name: torch.full((1,), float(place)) for place, name in enumerate(names)}
+    return {names[int(mark.item())]: name for name, mark in revert_weight_conversion(model, marked).items()}
 
 
 PASSING = (

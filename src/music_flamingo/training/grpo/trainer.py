@@ -18,6 +18,7 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 from music_flamingo.core.ranks import rank
+from music_flamingo.model.files import published_names
 from music_flamingo.model.lora import LoraSettings, switched_off, tuned
 from music_flamingo.model.shared_prefix import Continued, hidden_before, share
 from music_flamingo.records import Rollout
@@ -234,7 +235,7 @@ def trainer_of(
     start = load()
     has_adapters = isinstance(config.tuning, LoraSettings)
     reference = WITHOUT_ADAPTERS if has_adapters else load() if config.beta else None
-    names = vllm.published_names(start) if config.generation.kind == "vllm" else {}
+    names = published_names(start) if config.generation.kind == "vllm" else {}
     args = GRPOConfig(
         output_dir=str(work),
         num_generations=config.num_generations,
