@@ -76,6 +76,9 @@ PLACEMENTS = {
     "facts": Placement(cpu="4", memory="8Gi", reads_models=True),
     "captions": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
+    "captions-synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
+    # collects what branches made: of all stages together the models and caches that their parameters name
+    "annotation": Placement(cpu="1", memory="8Gi", asks_teachers=True, reads_models=True),
     "validate": Placement(cpu="1", memory="4Gi", asks_teachers=True),
     "speech": Placement(cpu="2", memory="4Gi"),
     "backbone": replace(LEARNS, reads_models=True),
