@@ -71,13 +71,15 @@ def _bytes() -> dict[str, int]:
 MERGES = [("t", "h"), ("th", "e"), ("Ġ", "t"), ("i", "n"), ("e", "r"), ("l", "o"), ("lo", "w"), ("h", "i"), ("Ġ", "lo")]
 
 
-def tokenizer(member: FamilyMember) -> Qwen2Tokenizer:
-    """Qwen2's, with a few merges and the tokens that the family adds."""
+def tokenizer(member: FamilyMember, num_words: int = 0) -> Qwen2Tokenizer:
+    """Qwen2's, with a few merges and the tokens that the family adds; of `num_words` in all, where that is more."""
     vocabulary = dict(_bytes())
     for left, right in MERGES:
         vocabulary[left + right] = len(vocabulary)
-    made = Qwen2Tokenizer(vocab=vocabulary, merges=list(MERGES))
     added = AF3_TOKENS if member.architecture == "audioflamingo3" else MF_TOKENS
+    for number in range(num_words - len(vocabulary) - len(QWEN) - len(QWEN_PLAIN) - len(added)):
+        vocabulary[f"word-{number}"] = len(vocabulary)
+    made = Qwen2Tokenizer(vocab=vocabulary, merges=list(MERGES))
     made.add_tokens([AddedToken(t, special=True, normalized=False) for t in QWEN])
     made.add_tokens([AddedToken(t, special=False, normalized=False) for t in QWEN_PLAIN])
     made.add_tokens([AddedToken(t, special=True, normalized=False) for t in added])
@@ -87,12 +89,12 @@ def tokenizer(member: FamilyMember) -> Qwen2Tokenizer:
     return made
 
 
-def processor(member: FamilyMember):
+def processor(member: FamilyMember, num_words: int = 0):
     extractor = WhisperFeatureExtractor(feature_size=MEL_BINS, return_attention_mask=True, hop_length=HOP)
     if member.architecture == "audioflamingo3":
-        return AudioFlamingo3Processor(extractor, tokenizer(member), chat_template=template(member.system))
+        return AudioFlamingo3Processor(extractor, tokenizer(member, num_words), chat_template=template(member.system))
     return MusicFlamingoProcessor(
-        extractor, tokenizer(member), chat_template=template(member.system), max_audio_len=member.max_audio_s
+        extractor, tokenizer(member, num_words), chat_template=template(member.system), max_audio_len=member.max_audio_s
     )
 
 

@@ -232,6 +232,8 @@ LORA = {
     "dropout": 0.0,
     "targets": r".*language_model.*\.[qkvo]_proj",
     "train_projector": True,
+    "train_marks": False,
+    "keep": "merged",
 }
 
 

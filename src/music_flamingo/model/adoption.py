@@ -7,7 +7,7 @@ headers. What does not fit the architecture or the member that the configuration
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.model.answering import in_own_words
+from music_flamingo.model.answering import answering_template, in_own_words
 from music_flamingo.model.chat import Turn, tokenise
 from music_flamingo.model.files import MODEL_FOLDER, load_processor, published_names, save_processor
 from music_flamingo.model.members import (
@@ -84,8 +84,7 @@ def adopt_model(source: Path, member: MemberName | None, folder: Path) -> Adopte
     )
     found = _require_member(member, config, processor, source)
     added = _as_music_flamingo(model, processor, folder) if kind == "audioflamingo3" else ()
-    think = MEMBERS[found[0]].think if found else None
-    (model / TEMPLATE).write_text(in_own_words(processor.chat_template or "", think))
+    (model / TEMPLATE).write_text(_template(processor.chat_template or "", found))
     _require_trainable(folder)
     ignored = _require_weights(model)
     for line in added:
@@ -93,6 +92,13 @@ def adopt_model(source: Path, member: MemberName | None, folder: Path) -> Adopte
     tensors = stored(model)
     name = " or ".join(found) or "a model of the family that is not in the table"
     return Adopted(name, num_parameters(tensors), len(load_processor(folder)[1].tokenizer), added, ignored)
+
+
+def _template(published: str, found: Sequence[MemberName]) -> str:
+    """The published template, which asks to think in the member's words, and by itself of a member that thinks."""
+    members = [MEMBERS[name] for name in found]
+    template = in_own_words(published, members[0].think if members else None)
+    return answering_template(template) if {member.answers for member in members} == {"think"} else template
 
 
 # --- which member -----------------------------------------------------------------------------------------------------

@@ -110,6 +110,13 @@ def in_own_words(template: str, think: str | None) -> str:
     return f"{{#- asks to think in these words: {own} #}}{translating}{template}"
 
 
+def stated_rules(model: Path) -> tuple[bool, int | None]:
+    """What a model's files say of a bare question: whether it is thought about, and the room for its answer."""
+    template, generation = model / "chat_template.jinja", model / "generation_config.json"
+    rules = json.loads(generation.read_text()) if generation.is_file() else {}
+    return template.is_file() and asks_to_think(template.read_text()), rules.get("max_new_tokens")
+
+
 def write_rules(model: Path, *, think: bool, max_new_tokens: int, never: Sequence[int]) -> None:
     """Into the files of a saved model: the template that asks to think, and how answers are generated."""
     template, generation = model / "chat_template.jinja", model / "generation_config.json"

@@ -6,7 +6,7 @@ processor's own (a test holds them together), and neither text nor sound is work
 the assistant's words are found in what it renders.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -186,6 +186,14 @@ def audio_of(sounds: Sequence[EncoderAudio]) -> dict[str, torch.Tensor]:
     return {
         "input_features": torch.cat([s.features_WMT for s in sounds]),
         "input_features_mask": torch.cat([s.mask_WT for s in sounds]),
+    }
+
+
+def placed(batch: Mapping[str, torch.Tensor], model) -> dict[str, torch.Tensor]:
+    """The batch where the model lies, sound in the dtype of its weights."""
+    return {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
+        for name, value in batch.items()
     }
 
 

@@ -92,12 +92,13 @@ def link_weights(source: Path, target: Path) -> None:
     """
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted({tensor.file for tensor in stored(source).values()}):
-        _link(file.resolve(), target / file.name)
+        link_file(file.resolve(), target / file.name)
     if (source / INDEX).is_file():
         shutil.copyfile(source / INDEX, target / INDEX)
 
 
-def _link(file: Path, name: Path) -> None:
+def link_file(file: Path, name: Path) -> None:
+    """Let `name` be the same file as `file`: a hard link, or a link by name where that cannot be."""
     name.unlink(missing_ok=True)
     try:
         os.link(file, name)

@@ -134,7 +134,7 @@ def _learn(
     import shutil
 
     from music_flamingo.core.ranks import is_first
-    from music_flamingo.model.files import MODEL_FOLDER
+    from music_flamingo.model.files import ADAPTERS, MODEL_FOLDER
     from music_flamingo.training.backbone.run import train_on_speech
     from music_flamingo.training.log import write_log, write_plan
     from music_flamingo.training.scale.distributed import from_first, join, leave
@@ -154,10 +154,19 @@ def _learn(
     )
     leave()
     if is_first():
-        shutil.copytree(last / MODEL_FOLDER, out.root / MODEL_FOLDER, dirs_exist_ok=True)
+        for part in (MODEL_FOLDER, ADAPTERS):
+            if (last / part).is_dir():
+                shutil.copytree(last / part, out.root / part, dirs_exist_ok=True, copy_function=_link)
         write_log(out.root, lines)
         write_plan(out.root, plan)
     return {**metrics, "steps": lines[-1]["step"], "exams": plan["exams"]}
+
+
+def _link(source: str, target: str) -> None:
+    """Weights are not written twice."""
+    from music_flamingo.model.weights import link_file
+
+    link_file(Path(source).resolve(), Path(target))
 
 
 STAGE = Stage(

@@ -19,7 +19,7 @@ from trl.trainer.utils import split_tensor_dict
 
 from music_flamingo.core.ranks import rank
 from music_flamingo.model.files import published_names
-from music_flamingo.model.lora import LoraSettings, switched_off, tuned
+from music_flamingo.model.lora import LoraSettings, stays_apart, switched_off, tuned
 from music_flamingo.model.shared_prefix import Continued, hidden_before, share
 from music_flamingo.records import Rollout
 from music_flamingo.rewards.judge import PARTS
@@ -298,7 +298,7 @@ def train(
     trainer = trainer_of(load, processor, prompts, bank, config, work, label)
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    model = whole_model(trainer, lambda: tuned(load(), config.tuning, config.seed))
+    model = whole_model(trainer, lambda: tuned(load(), config.tuning, config.seed), stays_apart(config.tuning))
     if model is not None:
         require_finite_weights(model, label)
     return model, list(trainer.state.log_history)
