@@ -187,7 +187,7 @@ def test_new_marks_have_the_mean_of_all_rows_and_old_rows_stay(published, adopte
 
 def test_audio_flamingo_3_answers_as_before_but_for_marks_and_rote(published, adopted, monkeypatch):
     before = AudioFlamingo3ForConditionalGeneration.from_pretrained(published["audio-flamingo-3"], dtype=torch.float32)
-    after, processor = load_model(adopted["audio-flamingo-3"])
+    after, processor = load_model(adopted["audio-flamingo-3"], torch.float32)
     samples = np.random.default_rng(0).normal(0, 0.1, 40 * 16000).astype(np.float32)
     sound = hear(processor, samples)
     batch = batch_of(processor, [tokenise(processor, (Turn("Is it low?", None),), sound.num_tokens)], [sound], "left")

@@ -95,10 +95,15 @@ def adopt_model(source: Path, member: MemberName | None, folder: Path) -> Adopte
 
 
 def _template(published: str, found: Sequence[MemberName]) -> str:
-    """The published template, which asks to think in the member's words, and by itself of a member that thinks."""
+    """The published template, which asks to think in the member's words, and by itself of a member that thinks.
+
+    Unchanged for a member whose words are not published: it is asked as it stands.
+    """
     members = [MEMBERS[name] for name in found]
-    template = in_own_words(published, members[0].think if members else None)
-    return answering_template(template) if {member.answers for member in members} == {"think"} else template
+    if not members or members[0].think is None:
+        return published
+    template = in_own_words(published, members[0].think)
+    return answering_template(template) if all(member.answers == "think" for member in members) else template
 
 
 # --- which member -----------------------------------------------------------------------------------------------------
