@@ -31,7 +31,7 @@ from music_flamingo.serving.engine import MAX_IN_HAND, Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.limits import BodyLimit
-from music_flamingo.serving.predictor import Predictor, parse_instances
+from music_flamingo.serving.predictor import parse_instances, predictions
 from music_flamingo.serving.recordings import CachedWindow, RecordingCache
 from music_flamingo.serving.scheduler import MAX_BATCH, AdmittedRequest, GenerationJob, Scheduler
 from music_flamingo.serving.stream import last
@@ -520,8 +520,8 @@ def test_too_short_a_recording_is_refused(engine):
 
 def test_v1_predict_answers_each_instance(engine):
     instance = {"question": QUESTION, "audio": {"b64": encoded(tone())}}
-    told = asyncio.run(Predictor(engine).predict({"instances": [instance, instance]}))
-    first, second = told["predictions"]
+    asked = parse_instances(json.dumps({"instances": [instance, instance]}).encode())
+    first, second = asyncio.run(predictions(engine, asked.instances))
     assert first == second
     assert first["listened_s"] == [(DURATION_S - 6) / 2, (DURATION_S + 6) / 2]
     assert {"text", "thinking", "answer", "duration_s", "window_rule"} <= set(first)
@@ -529,11 +529,11 @@ def test_v1_predict_answers_each_instance(engine):
 
 @pytest.mark.parametrize(
     "payload",
-    [{}, [], b"x", {"instances": 3}, {"instances": []}, {"instances": [{"question": 1}]}, {"instances": [{}] * 17}],
+    [{}, [], "x", {"instances": 3}, {"instances": []}, {"instances": [{"question": 1}]}, {"instances": [{}] * 17}],
 )
 def test_v1_predict_refuses_what_is_no_instances(payload):
     with pytest.raises(ApiError) as refused:
-        parse_instances(payload)
+        parse_instances(json.dumps(payload).encode())
     assert refused.value.status == 400
 
 
