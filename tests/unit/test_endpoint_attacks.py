@@ -21,22 +21,24 @@ from support.listening import RATE_HZ, save_tiny, tone
 from music_flamingo.core.errors import CorruptDataError
 from music_flamingo.model.decoding import DecodingRow, _draw
 from music_flamingo.model.listener import Listener, ListenerOutput
-from music_flamingo.serving import limits
+from music_flamingo.serving import isolation, limits
 from music_flamingo.serving.access import Access
 from music_flamingo.serving.audio_window import AudioWindow
 from music_flamingo.serving.bundle import ReleaseInfo, require_harmless
 from music_flamingo.serving.chat import parse_chat
 from music_flamingo.serving.connections import BoundedConnection
-from music_flamingo.serving.engine import Engine
+from music_flamingo.serving.engine import Before, Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.fetching import is_public
 from music_flamingo.serving.formats import NamedSchema, SchemaFormat
+from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.limits import MAX_JSON_ELEMENTS, BodyLimit
 from music_flamingo.serving.page_guard import PageGuard
 from music_flamingo.serving.scheduler import AdmittedRequest
 from music_flamingo.serving.server import MAX_HEADER_BYTES, _bound
 from music_flamingo.serving.stream import last
 from music_flamingo.serving.tensors import parse_tensors
+from music_flamingo.serving.uploads import Upload
 
 QUESTION = "Are drums heard in this music, yes or no?"
 INFO = ReleaseInfo(
@@ -60,8 +62,7 @@ def engine(tmp_path_factory):
     save_tiny(folder)
     engine = Engine(Listener.load(folder), INFO)
     yield engine
-    engine.decoder.close()
-    engine.grammars.close()
+    engine.close()
 
 
 def request(engine: Engine, **settings) -> AdmittedRequest:
@@ -381,3 +382,88 @@ def test_code_named_at_any_depth_is_refused(tmp_path, value):
     path.write_text(json.dumps(value))
     with pytest.raises(CorruptDataError, match="auto_map"):
         require_harmless(path)
+
+
+# --- work that takes long --------------------------------------------------------------------------------------------
+
+
+def test_more_calls_than_may_wait_are_turned_away():
+    napping = Isolated(time.sleep, 1, 30.0, max_waiting=1)
+
+    async def crowd() -> list:
+        return await asyncio.gather(*(napping.run(0.05) for _ in range(4)), return_exceptions=True)
+
+    said = asyncio.run(crowd())
+    napping.close()
+    assert said[:2] == [None, None]
+    assert [error.status for error in said[2:]] == [429, 429]
+
+
+def test_a_call_whose_client_left_ends_and_its_process_is_replaced(monkeypatch):
+    monkeypatch.setattr(isolation, "LEFT_S", 0.05)
+    napping = Isolated(time.sleep, 1, 60.0)
+    napping.start()
+
+    async def leave() -> float:
+        long = asyncio.ensure_future(napping.run(60.0))
+        await asyncio.sleep(0.1)
+        long.cancel()
+        started_s = time.monotonic()
+        await napping.run(0.0)
+        return time.monotonic() - started_s
+
+    assert asyncio.run(leave()) < 30
+    napping.close()
+
+
+def test_a_waiting_call_whose_client_left_never_begins():
+    napping = Isolated(time.sleep, 1, 60.0)
+
+    async def leave() -> float:
+        first = asyncio.ensure_future(napping.run(0.1))
+        await asyncio.sleep(0.01)
+        second = asyncio.ensure_future(napping.run(60.0))
+        await asyncio.sleep(0.01)
+        second.cancel()
+        await first
+        started_s = time.monotonic()
+        await napping.run(0.0)
+        return time.monotonic() - started_s
+
+    assert asyncio.run(leave()) < 30
+    napping.close()
+
+
+def test_a_schema_is_tried_in_its_own_queue(engine):
+    async def try_two() -> None:
+        await engine.grammars.check(form({"type": "number"}))
+        await engine.grammars.check(None)
+        await engine.grammars.check(form({"type": "string", "pattern": "("}))
+
+    asyncio.run(try_two())
+    assert engine.grammars.constraint(form({"type": "number"})) is not None
+    with pytest.raises(ApiError, match="the schema cannot be used"):
+        engine.grammars.constraint(form({"type": "string", "pattern": "("}))
+
+
+# --- long texts ------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_schema_is_refused_before_it_is_read():
+    schema = {"type": "string", "pattern": "a" * 200_000}
+    with pytest.raises(ApiError, match="a schema has at most"):
+        parse_chat(chat(response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}))
+
+
+def test_what_was_said_before_is_refused_before_it_is_made_into_tokens(engine):
+    started_s = time.monotonic()
+    with pytest.raises(ApiError) as refused:
+        request(engine, before=Before((("a" * 20_000_000, "b"),)))
+    assert refused.value.code == "context_length_exceeded" and time.monotonic() - started_s < 5
+
+
+def test_a_data_url_with_a_long_head_is_no_data_url():
+    started_s = time.monotonic()
+    with pytest.raises(ApiError, match="is not fetched"):
+        Upload.of_url("data:audio/wav" + ";a=b" * 5_000_000 + ";base64,AAAA")
+    assert time.monotonic() - started_s < 5

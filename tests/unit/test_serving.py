@@ -422,18 +422,57 @@ def test_a_request_whose_client_left_is_given_up(engine):
 
 def test_a_recording_asked_about_twice_is_decoded_and_encoded_once(engine):
     upload = Upload.of_text(encoded(tone(3.0, 333.0)))
-    first, second = engine.hear(upload), engine.hear(upload)
-    assert first is second
-    assert engine.hear(Upload.of_text(encoded(tone(3.0, 334.0)))) is not first
+    other = Upload.of_text(encoded(tone(3.0, 334.0)))
+
+    async def heard() -> list[CachedWindow]:
+        together = await asyncio.gather(engine.hear(upload), engine.hear(upload))
+        return [*together, await engine.hear(upload), await engine.hear(other)]
+
+    first, second, later, another = asyncio.run(heard())
+    assert first is second is later
+    assert another is not first
 
 
 def test_the_cache_of_recordings_stays_within_its_bytes():
     cache = RecordingCache(max_bytes=3 * RECORDING.num_bytes)
-    for i in range(50):
-        cache.get(b"%d" % i, lambda: CachedWindow(SOUND, (0.0, 6.0), 6.0, token_bytes=512))
-    assert cache.num_bytes <= 3 * RECORDING.num_bytes
-    assert cache.get(b"49", lambda: RECORDING) is not RECORDING, "the latest is kept"
-    assert cache.get(b"0", lambda: RECORDING) is RECORDING, "the oldest went"
+
+    async def new() -> CachedWindow:
+        return CachedWindow(SOUND, (0.0, 6.0), 6.0, token_bytes=512)
+
+    async def known() -> CachedWindow:
+        return RECORDING
+
+    async def fill() -> None:
+        for i in range(50):
+            await cache.get(str(i), new)
+        assert cache.num_bytes <= 3 * RECORDING.num_bytes
+        assert await cache.get("49", known) is not RECORDING, "the latest is kept"
+        assert await cache.get("0", known) is RECORDING, "the oldest went"
+
+    asyncio.run(fill())
+
+
+def test_who_leaves_takes_a_recording_from_nobody_who_still_waits_for_it():
+    cache, begun = RecordingCache(), []
+
+    async def slow() -> CachedWindow:
+        begun.append("begun")
+        await asyncio.sleep(0.05)
+        return RECORDING
+
+    async def ask() -> None:
+        first, second = (asyncio.ensure_future(cache.get("a", slow)) for _ in range(2))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        assert await second is RECORDING
+        assert begun == ["begun"]
+        alone = asyncio.ensure_future(cache.get("b", slow))
+        await asyncio.sleep(0.01)
+        alone.cancel()
+        await asyncio.sleep(0.1)
+        assert not cache.knows("b"), "nobody waited for it any more"
+
+    asyncio.run(ask())
 
 
 def test_a_decoder_that_takes_too_long_is_stopped_and_the_next_recording_is_heard(engine):

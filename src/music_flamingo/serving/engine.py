@@ -31,6 +31,14 @@ MAX_IN_HAND = 64
 """More requests than this are turned away with 429, rather than held until their clients give up."""
 RETRY_AFTER_S = 2
 MAX_QUESTION_CHARS = 2000
+CHARS_PER_TOKEN = 16
+"""More than a token has on average in any language."""
+LONG_BYTES = 4 * 2**20
+"""Of base64. A longer recording is decoded in a process of its own, after the others: one of a quarter of an hour
+takes seconds, and nobody else waits for them."""
+MAX_LONG_WAITING = 15
+NICENESS = 10
+"""Of what may take long: long recordings."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class Engine:
         self.hearing = listener.hearing.for_answers(info.max_new_tokens)
         self.info = info
         self.recordings = RecordingCache(cache_mib * 2**20)
-        self.decoder = Isolated(stretch_of, DECODERS, DECODING_S)
+        self.decoder = Isolated(stretch_of, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND)
+        self.long_decoder = Isolated(stretch_of, 1, DECODING_S, max_waiting=MAX_LONG_WAITING, niceness=NICENESS)
         self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)
         self._scheduler = Scheduler(listener)
         self._num_in_hand = 0
@@ -81,17 +90,18 @@ class Engine:
         finally:
             self._num_in_hand -= 1
 
-    def hear(self, upload: Upload) -> CachedWindow:
-        """The recording as the model hears it; from a thread. Raises ApiError for what cannot be decoded."""
-        known = self.recordings.hits
-        recording = self.recordings.get(upload.base64, lambda: self.listen(self._decode(upload)))
-        RECORDINGS.labels("known" if self.recordings.hits > known else "new").inc()
+    async def hear(self, upload: Upload) -> CachedWindow:
+        """The recording as the model hears it. Raises ApiError for what cannot be decoded."""
+        key = await upload.digest()
+        RECORDINGS.labels("known" if self.recordings.knows(key) else "new").inc()
+        recording = await self.recordings.get(key, lambda: self._heard(upload))
         AUDIO_SECONDS.inc(recording.duration_s)
         return recording
 
-    def _decode(self, upload: Upload) -> AudioWindow:
-        stretch: AudioWindow = self.decoder(upload, self.hearing, WINDOW_RULE)
-        return stretch
+    async def _heard(self, upload: Upload) -> CachedWindow:
+        decoder = self.long_decoder if len(upload.base64) > LONG_BYTES else self.decoder
+        window: AudioWindow = await decoder.run(upload, self.hearing, WINDOW_RULE)
+        return await asyncio.to_thread(self.listen, window)
 
     def listen(self, stretch: AudioWindow) -> CachedWindow:
         """Compute log-mel features of an audio window, to be encoded by the model's thread."""
@@ -116,6 +126,7 @@ class Engine:
         """Raises ApiError when the words are too many, imitate the model's own marks, or leave no room."""
         marks = self.listener.processor.tokenizer.all_special_tokens
         _require_plain_words(question, marks)
+        _require_short(before, CHARS_PER_TOKEN * self.hearing.context_tokens)
         for text in before.texts:
             _require_no_marks(text, marks)
         limit = self.info.max_new_tokens if max_new_tokens is None else max_new_tokens
@@ -170,6 +181,11 @@ class Engine:
         self.decoder.start()
         self.grammars.start()
 
+    def close(self) -> None:
+        """End all processes."""
+        for part in (self.decoder, self.long_decoder, self.grammars):
+            part.close()
+
     def _prompt(self, recording: CachedWindow, question: str, think: bool, before: Before) -> ChatTokens:
         turns = (*(Turn(*said) for said in before.turns), Turn(question.strip(), None))
         with self._tokenising:
@@ -183,6 +199,13 @@ def _require_plain_words(question: str, marks: Sequence[str]) -> None:
             400, f"a question has 1 to {MAX_QUESTION_CHARS} characters; {found}.", "bad_question", "messages"
         )
     _require_no_marks(question, marks)
+
+
+def _require_short(before: Before, max_chars: int) -> None:
+    # before it is made into tokens, which takes a second for every few megabytes
+    if (num_chars := sum(map(len, before.texts))) > max_chars:
+        message = f"what was said before the question has {num_chars} characters; the context has no room for them."
+        raise ApiError(400, message, "context_length_exceeded", "messages")
 
 
 def _require_no_marks(text: str, marks: Sequence[str]) -> None:

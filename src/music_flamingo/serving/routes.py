@@ -43,7 +43,7 @@ from music_flamingo.serving.predictor import Instances, parse_instances, predict
 from music_flamingo.serving.scheduler import AdmittedRequest as Prepared
 from music_flamingo.serving.stream import first_then_rest, last, measured
 from music_flamingo.serving.tensors import BINARY_HEADER, TensorRequest, parse_tensors, tensor_response
-from music_flamingo.serving.uploads import random_seed
+from music_flamingo.serving.uploads import Address, Upload, random_seed
 
 PREFIX = "/openai/v1"
 PAGE = "/ui"
@@ -116,7 +116,7 @@ async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
     require_model(asked.model, engine.info.name)
     with ExitStack() as held:
         held.enter_context(engine.place())
-        request = await asyncio.to_thread(_request_of, engine, fetch, asked)
+        request = await _request_of(engine, fetch, asked)
         head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
         told = measured(engine.stream(request, in_pieces=asked.stream), request.recording, started_s)
         notes = notes_on(question_text(asked), engine.info.status, engine.info.questions)
@@ -131,10 +131,16 @@ async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
         return _HeldStream(events, held.pop_all())
 
 
-def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -> Prepared:
-    question = question_of(asked, fetch)
-    return engine.prepare(
-        engine.hear(question.audio),
+async def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -> Prepared:
+    question = await asyncio.to_thread(question_of, asked, fetch is not None)
+    audio = question.audio
+    await engine.grammars.check(asked.response_format)
+    if isinstance(audio, Address):
+        assert fetch is not None
+        audio = await Upload.of_bytes(await fetch(audio.url))
+    return await asyncio.to_thread(
+        engine.prepare,
+        await engine.hear(audio),
         question.text,
         asked.max_completion_tokens or asked.max_tokens,
         asked.temperature or 0.0,

@@ -94,12 +94,12 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
     from kserve import Model, ModelServer, model_server
     from kserve.protocol.rest.server import RESTServer
 
-    from music_flamingo.serving.fetching import FETCHERS, FETCHING_S, Fetcher
+    from music_flamingo.serving.fetching import FETCHERS, FETCHING_S, MAX_FETCHES_WAITING, Fetcher
     from music_flamingo.serving.isolation import Isolated
     from music_flamingo.serving.measuring import Measurer
     from music_flamingo.serving.routes import install_errors, install_routes
 
-    fetch = Isolated(Fetcher(), FETCHERS, FETCHING_S) if options.fetch_urls else None
+    fetcher = Isolated(Fetcher(), FETCHERS, FETCHING_S, max_waiting=MAX_FETCHES_WAITING) if options.fetch_urls else None
     measurer = Measurer(options.measure) if options.measure else None
 
     class OneAddressServer(ModelServer):  # type: ignore[misc]
@@ -115,7 +115,7 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             rest.config.host = options.host
             _bound(rest.config)
             local_only = not access.digests and _is_loopback(options.host)
-            install_routes(model_server.app, engine, access, fetch, measurer, local_only)
+            install_routes(model_server.app, engine, access, fetcher.run if fetcher else None, measurer, local_only)
             rest.create_application()
             install_errors(model_server.app, engine.info.name)
             self.setup_event_loop()
