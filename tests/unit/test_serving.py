@@ -4,7 +4,9 @@ import asyncio
 import base64
 import io
 import json
+import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -23,12 +25,13 @@ from support.listening import DURATION_S, RATE_HZ, save_tiny, tone
 from music_flamingo.model.chat import ChatTokens, EncoderAudio
 from music_flamingo.model.decoding import _read_together
 from music_flamingo.model.listener import Ask, Listener, ListenerOutput
-from music_flamingo.serving.audio_window import cut, stretch_of
+from music_flamingo.serving.audio_window import QUICK_LIMITS, cut, stretch_of
 from music_flamingo.serving.bundle import ReleaseInfo, TrainedQuestion
 from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
 from music_flamingo.serving.detokenizer import TextDelta, split
-from music_flamingo.serving.engine import MAX_IN_HAND, Engine
+from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.fairness import CLIENT, MAX_IN_HAND, MAX_IN_HAND_EACH, RANK, Places, Turns
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.predictor import parse_instances, predictions
@@ -513,17 +516,67 @@ def test_a_decoder_that_cannot_be_interrupted_is_replaced():
 
 
 def test_more_than_can_be_held_are_turned_away_and_told_when_to_come_again(engine):
-    places = [engine.place() for _ in range(MAX_IN_HAND)]
-    for place in places:
-        place.__enter__()
-    with pytest.raises(ApiError) as refused, engine.place():
-        pass
-    for place in places:
-        place.__exit__(None, None, None)
+    places = engine.places
+    with ExitStack() as held:
+        for number in range(MAX_IN_HAND):
+            CLIENT.set(b"%d" % (number % 2))
+            held.enter_context(places.take())
+        with pytest.raises(ApiError) as refused, places.take():
+            pass
     assert refused.value.status == 429
     assert int(refused.value.headers["Retry-After"]) > 0
-    with engine.place():
+    with places.take():
         pass
+
+
+def test_one_client_leaves_places_for_the_others():
+    places = Places()
+    with ExitStack() as held:
+        CLIENT.set(b"greedy")
+        for _ in range(MAX_IN_HAND_EACH):
+            held.enter_context(places.take())
+        with pytest.raises(ApiError), places.take():
+            pass
+        CLIENT.set(b"other")
+        with places.take():
+            assert RANK.get() == 1
+    assert not places._of_client, "nothing is remembered of who is gone"
+
+
+def test_who_has_few_requests_in_hand_goes_before_who_has_many():
+    order: list[int] = []
+
+    async def one(turns: Turns, rank: int) -> None:
+        RANK.set(rank)
+        async with turns.turn():
+            order.append(rank)
+            await asyncio.sleep(0)
+
+    async def crowd() -> None:
+        turns = Turns(1, max_waiting=10)
+        tasks = [asyncio.ensure_future(one(turns, rank)) for rank in (1, 2, 3, 4, 1, 2)]
+        await asyncio.sleep(0)
+        tasks[3].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert turns._num_free == 1
+
+    asyncio.run(crowd())
+    assert order == [1, 1, 2, 2, 3]
+
+
+def test_a_job_of_who_has_few_in_hand_joins_the_batch_first(engine):
+    request = engine.prepare(heard_of(engine, tone()), QUESTION)
+    scheduler = Scheduler(engine.listener, max_batch=10)
+    scheduler._thread = threading.current_thread()  # nothing runs but what this test asks for
+    for rank in (*range(1, 13), 1):
+        scheduler.submit(GenerationJob(request, print, rank=rank))
+    assert [job.rank for job in scheduler._next()] == [1, 1, 2], "two rows are this client's, the others' stay free"
+
+
+def test_a_long_recording_is_put_aside_before_it_is_decoded(engine):
+    long = Upload.of_text(encoded(np.tile(tone(10.0), 13)))
+    assert stretch_of(long, engine.hearing, "middle", QUICK_LIMITS) is None
+    assert stretch_of(long, engine.hearing, "middle").duration_s == 130.0
 
 
 @pytest.mark.parametrize(

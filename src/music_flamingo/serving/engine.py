@@ -7,8 +7,7 @@ Decoding runs in processes of its own (`isolation`), log-mel features in threads
 import asyncio
 import copy
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +15,11 @@ import numpy as np
 from music_flamingo.model.answering import answering_template
 from music_flamingo.model.chat import ChatTokens, Turn, hear, tokenise
 from music_flamingo.model.listener import WINDOW_RULE, Listener, ListenerOutput
-from music_flamingo.serving.audio_window import DECODERS, DECODING_S, AudioWindow, stretch_of
+from music_flamingo.serving.audio_window import DECODERS, DECODING_S, QUICK_LIMITS, AudioWindow, stretch_of
 from music_flamingo.serving.bundle import ReleaseInfo
 from music_flamingo.serving.detokenizer import TextDelta
 from music_flamingo.serving.errors import ApiError, echo
+from music_flamingo.serving.fairness import MAX_IN_HAND, RANK, Places
 from music_flamingo.serving.formats import Grammars, ResponseFormat
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.metrics import AUDIO_SECONDS, RECORDINGS
@@ -27,18 +27,11 @@ from music_flamingo.serving.recordings import CACHE_MIB, CachedWindow, Recording
 from music_flamingo.serving.scheduler import AdmittedRequest, Event, GenerationJob, Scheduler
 from music_flamingo.serving.uploads import Upload
 
-MAX_IN_HAND = 64
-"""More requests than this are turned away with 429, rather than held until their clients give up."""
-RETRY_AFTER_S = 2
 MAX_QUESTION_CHARS = 2000
 CHARS_PER_TOKEN = 16
 """More than a token has on average in any language."""
-LONG_BYTES = 4 * 2**20
-"""Of base64. A longer recording is decoded in a process of its own, after the others: one of a quarter of an hour
-takes seconds, and nobody else waits for them."""
-MAX_LONG_WAITING = 15
 NICENESS = 10
-"""Of what may take long: long recordings."""
+"""Of the processes that decode long recordings."""
 
 
 @dataclass(frozen=True)
@@ -70,25 +63,13 @@ class Engine:
         self.info = info
         self.recordings = RecordingCache(cache_mib * 2**20)
         self.decoder = Isolated(stretch_of, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND)
-        self.long_decoder = Isolated(stretch_of, 1, DECODING_S, max_waiting=MAX_LONG_WAITING, niceness=NICENESS)
+        self.long_decoder = Isolated(stretch_of, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND, niceness=NICENESS)
         self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)
         self._scheduler = Scheduler(listener)
-        self._num_in_hand = 0
+        self.places = Places()
         # tokenizers know one thread at a time: features are made by a copy
         self._ears = copy.deepcopy(listener.processor)
         self._hearing, self._tokenising = threading.Lock(), threading.Lock()
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place among the requests in hand, from its decoding to its answer. Raises ApiError when all are taken."""
-        if self._num_in_hand >= MAX_IN_HAND:
-            message = f"{MAX_IN_HAND} requests are in hand already; try again in {RETRY_AFTER_S} s."
-            raise ApiError(429, message, "busy", headers={"Retry-After": str(RETRY_AFTER_S)})
-        self._num_in_hand += 1
-        try:
-            yield
-        finally:
-            self._num_in_hand -= 1
 
     async def hear(self, upload: Upload) -> CachedWindow:
         """The recording as the model hears it. Raises ApiError for what cannot be decoded."""
@@ -99,8 +80,10 @@ class Engine:
         return recording
 
     async def _heard(self, upload: Upload) -> CachedWindow:
-        decoder = self.long_decoder if len(upload.base64) > LONG_BYTES else self.decoder
-        window: AudioWindow = await decoder.run(upload, self.hearing, WINDOW_RULE)
+        window: AudioWindow | None = await self.decoder.run(upload, self.hearing, WINDOW_RULE, QUICK_LIMITS)
+        if window is None:  # nobody waits for the decoding of a long one but those who sent such
+            window = await self.long_decoder.run(upload, self.hearing, WINDOW_RULE)
+        assert window is not None
         return await asyncio.to_thread(self.listen, window)
 
     def listen(self, stretch: AudioWindow) -> CachedWindow:
@@ -149,7 +132,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        job = GenerationJob(request, tell, in_pieces)
+        job = GenerationJob(request, tell, in_pieces, RANK.get())
         self._scheduler.submit(job)
         try:
             while True:

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.fairness import Turns
 
 MEMORY_BYTES = 4 * 2**30
 """Address space of a process: 20 minutes take about 300 MB to decode and 1.4 GB to measure, and libraries reserve
@@ -30,7 +31,6 @@ MAX_WAITING = 64
 """Calls that wait for a process; more are turned away."""
 LEFT_S = 1.0
 """A call that nobody waits for may run so long: a process costs more than the end of most calls."""
-RETRY_AFTER_S = 2
 
 
 class Isolated:
@@ -50,8 +50,7 @@ class Isolated:
         self.time_s = time_s
         self._function = function
         self._niceness = niceness
-        self._max_calls = workers + max_waiting
-        self._num_calls = 0
+        self._turns = Turns(workers, max_waiting)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix=getattr(function, "__name__", "isolated"))
         # the latest first: on a quiet server one process is warm, and the others never start
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
@@ -64,18 +63,13 @@ class Isolated:
 
     async def run(self, *arguments: object) -> Any:
         """The same from an event loop; cancelled, its process is ended. Raises ApiError (429) when too many wait."""
-        if self._num_calls >= self._max_calls:
-            message = f"too many requests of this kind are in hand; try again in {RETRY_AFTER_S} s."
-            raise ApiError(429, message, "busy", headers={"Retry-After": str(RETRY_AFTER_S)})
-        call = _Call()
-        self._num_calls += 1
-        try:
-            return await asyncio.wrap_future(self._threads.submit(self._answer, call, arguments))
-        except asyncio.CancelledError:
-            asyncio.get_running_loop().call_later(LEFT_S, call.leave)
-            raise
-        finally:
-            self._num_calls -= 1
+        async with self._turns.turn():
+            call = _Call()
+            try:
+                return await asyncio.wrap_future(self._threads.submit(self._answer, call, arguments))
+            except asyncio.CancelledError:
+                asyncio.get_running_loop().call_later(LEFT_S, call.leave)
+                raise
 
     def start(self) -> None:
         """Have a process ready before the first recording comes."""

@@ -44,7 +44,7 @@ def listening_router(engine: Engine, measurer: Measurer | None) -> APIRouter:
     @router.post("/describe", **described)
     async def describe(request: Request) -> dict[str, Any]:
         upload = await _upload_of(request)
-        with engine.place():
+        with engine.places.take():
             found, (opinions, listened_s) = await asyncio.gather(
                 _tools(measurer).facts(upload), _opinions(engine, upload)
             )

@@ -111,11 +111,11 @@ def _router(engine: Engine, fetch: Fetch | None) -> APIRouter:
 async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
     body = await sent.body()
     started_s = time.monotonic()
-    # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
-    asked = await asyncio.to_thread(parse_chat, body)
-    require_model(asked.model, engine.info.name)
     with ExitStack() as held:
-        held.enter_context(engine.place())
+        held.enter_context(engine.places.take())
+        # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
+        asked = await asyncio.to_thread(parse_chat, body)
+        require_model(asked.model, engine.info.name)
         request = await _request_of(engine, fetch, asked)
         head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
         told = measured(engine.stream(request, in_pieces=asked.stream), request.recording, started_s)

@@ -101,11 +101,11 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def decode_upload(upload: Upload, rate_hz: int) -> np.ndarray:
+def decode_upload(upload: Upload, rate_hz: int, limits: DecodeLimits = UPLOAD_LIMITS) -> np.ndarray:
     """Mono float32 samples at the model's rate. Raises ApiError: 400 unreadable, 413 too large, 422 too long."""
     assert rate_hz == MODEL_RATE_HZ, f"decoding gives {MODEL_RATE_HZ} Hz, the model hears {rate_hz} Hz"
     with audio_errors():
-        return decode_model_copy(decoded_base64(upload), UPLOAD_LIMITS)
+        return decode_model_copy(decoded_base64(upload), limits)
 
 
 def decoded_base64(upload: Upload) -> bytes:
