@@ -12,7 +12,7 @@ import pytest
 from support.listening import heard_well, make_release
 from support.served import body, post, serving
 
-from music_flamingo.serving.engine import MAX_IN_HAND
+from music_flamingo.serving.fairness import MAX_IN_HAND
 
 pytestmark = [pytest.mark.reliability, pytest.mark.security]
 

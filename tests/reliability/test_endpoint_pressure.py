@@ -12,7 +12,7 @@ import pytest
 from support.listening import heard_well, make_release, tone
 from support.served import QUESTION, body, post, recording, refused, serving, wav
 
-from music_flamingo.serving.engine import MAX_IN_HAND, RETRY_AFTER_S
+from music_flamingo.serving.fairness import MAX_IN_HAND, RETRY_AFTER_S
 from music_flamingo.serving.scheduler import MAX_BATCH
 
 pytestmark = [pytest.mark.reliability, pytest.mark.security]

@@ -72,12 +72,14 @@ class GenerationJob:
 
     def say(self, text: str) -> None:
         """Send new text, split into thinking and answer."""
-        self._tell_all(self._parts.add(text))
+        if self.in_pieces or not self._begun:
+            self._tell_all(self._parts.add(text))
 
     def finish(self, row: DecodingRow, words: Detokenizer, ended: bool) -> None:
         """Flush the text and send the final output."""
         self.say(words.end())
-        self._tell_all(self._parts.end())
+        if self.in_pieces or not self._begun:
+            self._tell_all(self._parts.end())
         recording = self.request.recording
         self.tell(ListenerOutput(words.text, recording.window_s, len(self.request.prompt.ids), len(row.ids), ended))
 
