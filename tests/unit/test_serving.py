@@ -31,7 +31,7 @@ from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, qu
 from music_flamingo.serving.detokenizer import TextDelta, split
 from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
-from music_flamingo.serving.fairness import CLIENT, MAX_IN_HAND, MAX_IN_HAND_EACH, RANK, Places, Turns
+from music_flamingo.serving.fairness import CLIENT, MAX_IN_HAND, MAX_IN_HAND_EACH, RANK, RequestPlaces, Turns
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.predictor import parse_instances, predictions
@@ -530,7 +530,7 @@ def test_more_than_can_be_held_are_turned_away_and_told_when_to_come_again(engin
 
 
 def test_one_client_leaves_places_for_the_others():
-    places = Places()
+    places = RequestPlaces()
     with ExitStack() as held:
         CLIENT.set(b"greedy")
         for _ in range(MAX_IN_HAND_EACH):

@@ -16,7 +16,7 @@ from music_flamingo.serving.detokenizer import TextDelta, split
 from music_flamingo.serving.errors import ApiError, echo
 from music_flamingo.serving.formats import ResponseFormat
 from music_flamingo.serving.recordings import CachedWindow
-from music_flamingo.serving.uploads import SUFFIXES, Address, Upload
+from music_flamingo.serving.uploads import SUFFIXES, AudioAddress, Upload
 
 MAX_NEW_TOKENS = 4096
 MAX_STOP_WORDS = 4
@@ -44,7 +44,7 @@ class InputAudio(_Part):
 
 
 class AudioUrl(_Part):
-    """Address of audio: http(s) or data URL."""
+    """AudioAddress of audio: http(s) or data URL."""
 
     url: str
 
@@ -161,7 +161,7 @@ class ChatQuestion:
     """What a chat request asks: words, the audio as it was sent, and what was said before."""
 
     text: str
-    audio: Upload | Address
+    audio: Upload | AudioAddress
     earlier: tuple[tuple[str, str], ...] = ()
     """Questions and answers before this one."""
     sound_at: int = 0
@@ -208,7 +208,7 @@ def _text(message: RequestMessage) -> str:
     return " ".join(part.text.strip() for part in message.content if isinstance(part, TextPart)).strip()
 
 
-def _upload(part: InputAudioPart | AudioUrlPart, may_fetch: bool) -> Upload | Address:
+def _upload(part: InputAudioPart | AudioUrlPart, may_fetch: bool) -> Upload | AudioAddress:
     if isinstance(part, InputAudioPart):
         return Upload.of_text(part.input_audio.data)
     return Upload.of_url(part.audio_url.url, may_fetch)

@@ -19,7 +19,7 @@ from music_flamingo.serving.audio_window import DECODERS, DECODING_S, QUICK_LIMI
 from music_flamingo.serving.bundle import ReleaseInfo
 from music_flamingo.serving.detokenizer import TextDelta
 from music_flamingo.serving.errors import ApiError, echo
-from music_flamingo.serving.fairness import MAX_IN_HAND, RANK, Places
+from music_flamingo.serving.fairness import MAX_IN_HAND, RANK, RequestPlaces
 from music_flamingo.serving.formats import Grammars, ResponseFormat
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.metrics import AUDIO_SECONDS, RECORDINGS
@@ -66,7 +66,7 @@ class Engine:
         self.long_decoder = Isolated(stretch_of, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND, niceness=NICENESS)
         self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)
         self._scheduler = Scheduler(listener)
-        self.places = Places()
+        self.places = RequestPlaces()
         # tokenizers know one thread at a time: features are made by a copy
         self._ears = copy.deepcopy(listener.processor)
         self._hearing, self._tokenising = threading.Lock(), threading.Lock()

@@ -1,4 +1,4 @@
-"""Places among the requests in hand, shared fairly: who has many in hand waits behind who has few.
+"""RequestPlaces among the requests in hand, shared fairly: who has many in hand waits behind who has few.
 
 A client is known by its key, or by its address where there are no keys. Whatever waits in a queue is ranked by how many
 requests of its client were in hand when it came; equals in the order of their coming. Both travel with the request's
@@ -31,7 +31,7 @@ def busy(message: str) -> ApiError:
     return ApiError(429, words, "busy", headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-class Places:
+class RequestPlaces:
     """Requests in hand, from their parsing to their answer."""
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ from music_flamingo.serving.predictor import Instances, parse_instances, predict
 from music_flamingo.serving.scheduler import AdmittedRequest as Prepared
 from music_flamingo.serving.stream import first_then_rest, last, measured
 from music_flamingo.serving.tensors import BINARY_HEADER, TensorRequest, parse_tensors, tensor_response
-from music_flamingo.serving.uploads import Address, Upload, random_seed
+from music_flamingo.serving.uploads import AudioAddress, Upload, random_seed
 
 PREFIX = "/openai/v1"
 PAGE = "/ui"
@@ -135,7 +135,7 @@ async def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -
     question = await asyncio.to_thread(question_of, asked, fetch is not None)
     audio = question.audio
     await engine.grammars.check(asked.response_format)
-    if isinstance(audio, Address):
+    if isinstance(audio, AudioAddress):
         assert fetch is not None
         audio = await Upload.of_bytes(await fetch(audio.url))
     return await asyncio.to_thread(

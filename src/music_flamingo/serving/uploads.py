@@ -54,7 +54,7 @@ QUICK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class Address:
+class AudioAddress:
     """Where a recording is to be fetched."""
 
     url: str
@@ -84,12 +84,12 @@ class Upload:
         return await asyncio.to_thread(_sha256, self.base64)
 
     @classmethod
-    def of_url(cls, url: str, may_fetch: bool = False) -> "Upload | Address":
+    def of_url(cls, url: str, may_fetch: bool = False) -> "Upload | AudioAddress":
         """Raises ApiError for an address that would have to be fetched, where none may be."""
         if match := _DATA_URL.match(url, 0, MAX_DATA_URL_HEAD):
             return cls.of_text(url[match.end() :])
         if may_fetch:
-            return Address(url)
+            return AudioAddress(url)
         message = (
             f"audio_url {echo(url)} is not fetched: this server opens no addresses. Send the recording itself, as "
             "`input_audio` or as a data: URL (data:audio/mpeg;base64,...)."
