@@ -2,15 +2,19 @@
 
 - chat_template.jinja asks to think, unless a request says `chat_template_kwargs: {"enable_thinking": false}` or its
   words ask already;
-- generation_config.json holds temperature 0, the room for an answer, and the tokens that are never said.
+- generation_config.json holds temperature 0, the room for an answer, and the tokens that are never said;
+- config.json, under `audio_window`, says what is heard of a recording that is longer than the model hears
+  (transformers drops what it does not know from generation_config.json).
 """
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from music_flamingo.audio.windows import Rule
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.prompts.loader import render_question
+from music_flamingo.vllm_plugin.windowing import RULE_KEY
 
 MARK = "{#- the last question asks to think, unless enable_thinking is false #}"
 """At the beginning of a template that knows the rule."""
@@ -58,8 +62,13 @@ def answering_template(template: str) -> str:
     return MARK + _ASKING.replace("SENTENCE", json.dumps(sentence())) + template
 
 
-def write_rules(model: Path, *, think: bool, max_new_tokens: int, never: Sequence[int]) -> None:
-    """Into the files of a saved model: the template that asks to think, and how answers are generated."""
+def write_rules(
+    model: Path, *, think: bool, max_new_tokens: int, never: Sequence[int], window_rule: Rule, max_audio_s: float
+) -> None:
+    """Into the files of a saved model: the template that asks to think, how answers are generated, what is heard.
+
+    `max_audio_s`: what the context has room for, and the ears take.
+    """
     template, generation = model / "chat_template.jinja", model / "generation_config.json"
     if think:
         write_atomic(template, answering_template(template.read_text()))
@@ -71,3 +80,6 @@ def write_rules(model: Path, *, think: bool, max_new_tokens: int, never: Sequenc
         "suppress_tokens": sorted({*(rules.get("suppress_tokens") or ()), *never}),
     }
     write_atomic(generation, json.dumps(rules, indent=2, sort_keys=True) + "\n")
+    config = model / "config.json"
+    heard = {RULE_KEY: {"rule": window_rule, "max_audio_s": max_audio_s}}
+    write_atomic(config, json.dumps(json.loads(config.read_text()) | heard, indent=2, sort_keys=True) + "\n")
