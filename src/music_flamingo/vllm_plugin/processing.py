@@ -110,6 +110,10 @@ class MusicFlamingoDummies(BaseDummyInputsBuilder):  # type: ignore[misc]
 class MusicFlamingoInputs(BaseMultiModalProcessor):  # type: ignore[misc]
     """Features of the windows of each recording (flat), their masks, and the counts by which they are told apart."""
 
+    def _call_hf_processor(self, *args: Any, **kwargs: Any) -> BatchFeature:
+        """Of vLLM 0.24: that it is overridden makes it call `Sounds`, and not the parts of transformers' processor."""
+        return super()._call_hf_processor(*args, **kwargs)
+
     def _hf_processor_applies_updates(self, *args: Any, **kwargs: Any) -> bool:
         """Of vLLM 0.24: the audio token in the prompt is still one."""
         return False
