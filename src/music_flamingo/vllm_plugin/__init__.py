@@ -8,7 +8,7 @@ once vLLM calls it: this folder can be copied out and used alone.
 windowing.py    which samples of a recording are heard, and how many audio tokens they give
 processing.py   prompts and recordings to the model's inputs
 model.py        encoder, RoTE, projector and language model
-tags.py         thinking and answer, told apart by their tags
+tags.py         thinking and answer, parted by their tags
 reasoning.py    the same as vLLM's reasoning parser `music_flamingo`
 suppressed.py   tokens that a release never says
 """

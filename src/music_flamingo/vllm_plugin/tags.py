@@ -1,4 +1,4 @@
-"""Thinking and answer, told apart by their tags. Needs neither vLLM nor PyTorch.
+"""Thinking and answer, parted by their tags. Needs neither vLLM nor PyTorch.
 
 What a stream has sent can't be taken back, so words that may turn out to be the beginning of a tag are held until that
 is known. Joined, the pieces are what `split` gives for the whole text.
