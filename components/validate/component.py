@@ -25,14 +25,6 @@ def validate(
     run_step(
         "validate",
         config,
-        {
-            "candidates": candidates,
-            "facts": facts,
-            "tracks": tracks,
-        },
-        {
-            "skills": skills,
-            "rejects": rejects,
-            "data_docs": data_docs,
-        },
+        {"candidates": candidates, "facts": facts, "tracks": tracks},
+        {"skills": skills, "rejects": rejects, "data_docs": data_docs},
     )

@@ -19,6 +19,7 @@ from pydantic import Field
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, decode_original
 from music_flamingo.audio.originals import open_original
 from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
+from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.measurements import FOLDER, MeasurementStore
 from music_flamingo.core.parallel import map_shards
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
@@ -58,9 +59,12 @@ from music_flamingo.mir.choices import (
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
+from music_flamingo.mir.relative_keys import doubted_for_its_relative
+from music_flamingo.mir.thirds import with_thirds_of
 from music_flamingo.mir.trust import TrustRules, withheld
-from music_flamingo.mir.voices import heard_voice, with_voice
+from music_flamingo.mir.voices import heard_voice, with_tagged_drums, with_voice
 from music_flamingo.records import MEASURED, Facts, Track
+from music_flamingo.sources.annotated import read_annotated, with_annotated
 
 T = TypeVar("T")
 Tool = TypeVar("Tool")
@@ -73,6 +77,8 @@ CRASHED = "crashed"
 NO_TRACK = "upload"
 """The id of a recording that belongs to no catalogue."""
 
+NOT_MEASURED = ("trust", "not_music", "annotated")
+"""Parameters on which no measurement depends."""
 NOBODY = SecondOpinions(tempo=None, key=None, chords=None, doubt=0.0)
 
 
@@ -99,6 +105,8 @@ class FactsConfig(StageConfig):
     """What becomes of a recording that is no music: a plain caption, or its facts go into quarantine."""
     opinions: OpinionsChoice | None
     """Other tools that are asked, and what their disagreement costs."""
+    annotated: str | None
+    """Facts that `mf import` read from annotations made elsewhere, JSON lines: they stand in place of measured ones."""
     limits: DecodeLimits
     """As at ingest: what was taken in is within them."""
     measurements: str | None = Field(json_schema_extra=NOT_IDENTITY)
@@ -106,8 +114,9 @@ class FactsConfig(StageConfig):
     workers: Count = Field(json_schema_extra=NOT_IDENTITY)
 
     def identity(self) -> dict[str, Any]:
-        """Models count by their weights, wherever they lie."""
-        return {name: identity_of(getattr(self, name), plain) for name, plain in super().identity().items()}
+        """Models and annotations count by what they hold, wherever they lie."""
+        identity = {name: identity_of(getattr(self, name), plain) for name, plain in super().identity().items()}
+        return identity | ({"annotated": sha256_file(Path(self.annotated))} if self.annotated else {})
 
 
 @dataclass(frozen=True)
@@ -159,7 +168,7 @@ class MeasureTrack:
         try:
             path = open_original(track, self.originals_root)
             if (known := self._known(track, config)) is not None:
-                return [judged(known, config)]
+                return [self._completed(known, config)]
             signal = to_signal(*decode_original(path, config.limits))
         except (MissingInputError, CorruptDataError, OSError) as error:
             # a song of one's own that was moved or replaced since ingest is that song's affair; a port's file is not
@@ -173,7 +182,10 @@ class MeasureTrack:
         if self.store is not None and is_lasting(found):
             payload = found.model_copy(update={"id": NO_TRACK, "work_id": NO_TRACK}).model_dump_json().encode()
             self.store.put(payload, track.source_sha256, *words_of(track, config))
-        return [judged(found, config)]
+        return [self._completed(found, config)]
+
+    def _completed(self, measured: Facts, config: FactsConfig) -> Facts:
+        return judged(with_annotated(measured, read_annotated(config.annotated).get(measured.id)), config)
 
     def _known(self, track: Track, config: FactsConfig) -> Facts | None:
         kept = self.store.get(track.source_sha256, *words_of(track, config)) if self.store is not None else None
@@ -250,6 +262,10 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         key = with_changes(key, changes)
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
     others = tools.opinions or NOBODY
+    chords = others.on(chords, others.chords, signal)
+    if key and chords:
+        chords = with_thirds_of(key, chords, signal)
+        key = doubted_for_its_relative(key, chords)
     tags = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
     voice = heard_voice(content, tags.voice if tags else None)
     has_voice = voice.present if voice else None
@@ -260,10 +276,12 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         tempo=others.on(rhythm.tempo, others.tempo, signal) if rhythm else None,
         beats=rhythm.beats if rhythm else None,
         key=others.on(key, others.key, signal),
-        chords=others.on(chords, others.chords, signal),
+        chords=chords,
         sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
-        sound=ask("sound", tools.sound, lambda tool: tool.describe(signal)),
+        sound=with_tagged_drums(
+            ask("sound", tools.sound, lambda tool: tool.describe(signal)), tags.instruments if tags else None
+        ),
         lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)) if track else None,
         instruments=with_voice(tags.instruments, voice) if tags else None,
         content=content,
@@ -285,7 +303,7 @@ def _crashed(track: Track) -> list[Facts]:
 def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts: Writer[Facts]) -> Metrics:
     """Measure facts of each track's original recording, shard by shard."""
     root = Path(config.measurements) if config.measurements else facts.root.parent / FOLDER
-    settings = {name: value for name, value in config.identity().items() if name not in ("trust", "not_music")}
+    settings = {name: value for name, value in config.identity().items() if name not in NOT_MEASURED}
     store = MeasurementStore.of(root, "facts", settings, MeasureTrack, FactsConfig, Facts)
     work = MeasureTrack(config.model_dump_json(), originals.root, store)
     map_shards(
