@@ -134,4 +134,3 @@ def test_grpo_with_vllm_has_the_packages_that_training_was_tried_with():
     assert {name: pins["train-vllm"][name] for name in asked} == {name: pins["base"][name] for name in asked}
     assert pins["train-vllm"]["vllm"].startswith("0.30.")
     assert "requirements/train-vllm.in" in (ROOT / "Makefile").read_text()
-

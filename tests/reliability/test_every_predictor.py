@@ -104,7 +104,7 @@ def test_refusals_are_the_clients_own_errors(client, model):
 def both(tmp_path_factory) -> Iterator[tuple[str, str]]:
     """(base of `mf serve`, base of vLLM), on a release that thinks and answers."""
     release = tagged_release(tmp_path_factory.mktemp("data"))
-    with serving_vllm(release / "model") as theirs, serving(release) as ours:
+    with serving_vllm(release / "model") as theirs, serving(release, start_s=600) as ours:
         yield f"{ours}/openai/v1", f"{theirs}/v1"
 
 

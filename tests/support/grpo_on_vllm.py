@@ -40,7 +40,9 @@ def main(folder: Path) -> None:
     processor, tracks = world.processor(), world.tracks(8)
     save_model(build_model(processor, SIZE, seed=1), processor, folder)
     generation = {"kind": "vllm", "gpu_memory_fraction": 0.3, "max_model_tokens": 512}
-    changes = {"steps": STEPS, "checkpoint_every": STEPS, "generation": generation}
+    # a random model earns no reward: the floor of the entropy moves its weights
+    exploration = {**world.CONFIGS["grpo"]["exploration"], "entropy_floor": {"nats": 20.0, "weight": 1.0}}
+    changes = {"steps": STEPS, "checkpoint_every": STEPS, "generation": generation, "exploration": exploration}
     config = GrpoConfig.model_validate_json(json.dumps({**world.CONFIGS["grpo"], **changes}))
     prompts = [
         GrpoPrompt(TrainingWindow(t.id, 0, 16_000 * (1 + i % 2)), world.item(t, think=bool(i % 2)))
