@@ -3,9 +3,11 @@
 - A release's chat_template.jinja asks to think, unless a request says
   `chat_template_kwargs: {"enable_thinking": false}` or its words ask already;
 - a published model's template asks in the words of its own training: the project's sentence is replaced by them;
-- generation_config.json holds temperature 0, the room for an answer, and the tokens that are never said.
+- generation_config.json holds temperature 0, the room for an answer, and the tokens that are never said;
+- config.json, under `audio_window`, says what is heard of a recording that is longer than the model hears
+  (transformers drops what it does not know from generation_config.json).
 
-Either rule stands before a template and changes the messages that it renders; the template itself stays as it is.
+The rules of asking stand before a template and change the messages that it renders; the template stays as it is.
 """
 
 import json
@@ -13,8 +15,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from music_flamingo.audio.windows import Rule
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.prompts.loader import render_question
+from music_flamingo.vllm_plugin.windowing import RULE_KEY
 
 MARK = "{#- the last question asks to think, unless enable_thinking is false #}"
 """At the beginning of a template that knows the rule."""
@@ -117,8 +121,13 @@ def stated_rules(model: Path) -> tuple[bool, int | None]:
     return template.is_file() and asks_to_think(template.read_text()), rules.get("max_new_tokens")
 
 
-def write_rules(model: Path, *, think: bool, max_new_tokens: int, never: Sequence[int]) -> None:
-    """Into the files of a saved model: the template that asks to think, and how answers are generated."""
+def write_rules(
+    model: Path, *, think: bool, max_new_tokens: int, never: Sequence[int], window_rule: Rule, max_audio_s: float
+) -> None:
+    """Into the files of a saved model: the template that asks to think, how answers are generated, what is heard.
+
+    `max_audio_s`: what the context has room for, and the ears take.
+    """
     template, generation = model / "chat_template.jinja", model / "generation_config.json"
     if think:
         write_atomic(template, answering_template(template.read_text()))
@@ -130,3 +139,6 @@ def write_rules(model: Path, *, think: bool, max_new_tokens: int, never: Sequenc
         "suppress_tokens": sorted({*(rules.get("suppress_tokens") or ()), *never}),
     }
     write_atomic(generation, json.dumps(rules, indent=2, sort_keys=True) + "\n")
+    config = model / "config.json"
+    heard = {RULE_KEY: {"rule": window_rule, "max_audio_s": max_audio_s}}
+    write_atomic(config, json.dumps(json.loads(config.read_text()) | heard, indent=2, sort_keys=True) + "\n")

@@ -157,10 +157,17 @@ def _copy_model(trained: Path, release: Path) -> None:
 def _write_rules(release: Path, info: ReleaseInfo) -> None:
     """How answers are asked for and generated, for any server that reads the model's files."""
     from music_flamingo.model.files import load_processor
+    from music_flamingo.model.listener import WINDOW_RULE
 
     _, processor = load_processor(release)
-    never = processor.audio_token_ids
-    write_rules(release / MODEL_FOLDER, think=info.think, max_new_tokens=info.max_new_tokens, never=never)
+    write_rules(
+        release / MODEL_FOLDER,
+        think=info.think,
+        max_new_tokens=info.max_new_tokens,
+        never=processor.audio_token_ids,
+        window_rule=WINDOW_RULE,
+        max_audio_s=info.max_audio_s,
+    )
 
 
 def _card(

@@ -7,7 +7,8 @@ each prompt read once, however many answers there are to it.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 from music_flamingo.core.ranks import rank
-from music_flamingo.model.files import published_names
 from music_flamingo.model.lora import LoraSettings, stays_apart, switched_off, tuned
 from music_flamingo.model.shared_prefix import Continued, hidden_before, share
 from music_flamingo.records import Rollout
@@ -55,7 +55,6 @@ class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
         bank: SoundBank,
         reference: Any,
         config: GrpoConfig,
-        vllm_names: Mapping[str, str],
         **kwargs: Any,
     ) -> None:
         self._processor = processor
@@ -67,13 +66,15 @@ class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
         self._surprise: tuple[torch.Tensor, torch.Tensor] | None = None
         self.num_redrawn = 0
         # TRL takes a processor for a vision one and asks for its image token: the tokenizer is all it needs
-        super().__init__(*args, processing_class=processor.tokenizer, rollout_func=_roll_out, **kwargs)
+        trl = {"processing_class": processor.tokenizer, "rollout_func": _roll_out, **kwargs}
+        with vllm.handed(trl["model"].dtype) if config.generation.kind == "vllm" else nullcontext():
+            super().__init__(*args, **trl)
         # told of beta before, TRL would load a reference by itself, in one piece, or copy the adapters for one
         self.beta = config.beta
         if config.beta:
             self.ref_model = reference if reference is WITHOUT_ADAPTERS else self.beside(reference)
         if self.use_vllm:
-            vllm.speak_published_names(self.vllm_generation, vllm_names)
+            vllm.require_plugin(self.vllm_generation)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["prompt", "row"]
@@ -187,7 +188,11 @@ class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
         shared = share(rows, self._processor.tokenizer.pad_token_id, model.dtype)
         embeds = self._embed(model, shared.ids_UL, shared.prompts_U)
         hidden_ND = hidden_before(model, embeds, shared)[rows.said_mask_BC]
-        logps_NV = (model.lm_head(hidden_ND).float() / self.temperature).log_softmax(-1)
+        logits_NV = model.lm_head(hidden_ND).float()
+        if self.use_vllm:
+            # vLLM's log-probabilities, by which TRL weighs each answer, leave these tokens out
+            logits_NV[:, list(self._processor.audio_token_ids)] += vllm.UNLIKELY
+        logps_NV = (logits_NV / self.temperature).log_softmax(-1)
         learned_NV = logps_NV if self._config.exploration.entropy_floor else logps_NV.detach()
         surprise_N = -(learned_NV.exp() * learned_NV).sum(-1) if with_surprise else None
         said_N = rows.said_ids_BC[rows.said_mask_BC]
@@ -235,7 +240,6 @@ def trainer_of(
     start = load()
     has_adapters = isinstance(config.tuning, LoraSettings)
     reference = WITHOUT_ADAPTERS if has_adapters else load() if config.beta else None
-    names = published_names(start) if config.generation.kind == "vllm" else {}
     args = GRPOConfig(
         output_dir=str(work),
         num_generations=config.num_generations,
@@ -271,7 +275,6 @@ def trainer_of(
         bank=bank,
         reference=reference,
         config=config,
-        vllm_names=names,
         callbacks=[*told(label, config.tracking, work), StopOnSigterm(every=config.updates_per_draw)],
         hardware=config.hardware,
     )
