@@ -142,9 +142,17 @@ def _structured(example: Example) -> Iterator[SpokenClaim]:
 
 
 def reason_against_steps(steps: Sequence[Step], facts: Facts) -> str | None:
-    """Hold the sentences of a chain against the facts, but for those that the listening model put right itself."""
-    texts = (without_verdict(step.text) for step in steps if step.rewritten_from is None or step.verdict != "right")
-    return first_reason((judge(c, facts) for text in texts for c in read_claims(text)), by_ear=False)
+    """Hold the sentences of a chain against the facts, but for those that the listening model put right itself.
+
+    A chain of which nothing was heard and nothing is measured leads to no answer: `covered_by_no_rule:steps`.
+    """
+    texts = [without_verdict(step.text) for step in steps if step.rewritten_from is None or step.verdict != "right"]
+    judged = [judge(c, facts) for text in texts for c in read_claims(text)]
+    if reason := first_reason(judged, by_ear=False):
+        return reason
+    if any(step.verdict == "right" for step in steps) or any(j.verdict == "supported" for j in judged):
+        return None
+    return "covered_by_no_rule:steps: they name nothing that was heard or measured"
 
 
 _REFUSAL = re.compile(
@@ -162,6 +170,7 @@ _PROMPT = re.compile(
 )
 
 
+_ANY_WORD = re.compile(r"\w")
 _REFUSAL_WORDS = ("as a", "i'm", "i am", "i can", "i do", "cannot", "here is", "here's")
 _PLACEHOLDER_WORDS = ("[", "<", "{", "todo", "n/a", "lorem ipsum", "your answer here", "___", "...")
 _PROMPT_WORDS = (
@@ -176,21 +185,22 @@ _PROMPT_WORDS = (
 
 
 @lru_cache(maxsize=65536)
-def _senseless_words(text: str) -> str | None:
+def reason_against_words(text: str) -> str | None:
+    """`senseless_...`: a refusal, a placeholder, words of the prompt, or no words at all; None for other texts."""
     if holds(text, _REFUSAL_WORDS) and _REFUSAL.search(text):
         return "senseless_refusal"
     if holds(text, _PLACEHOLDER_WORDS) and _PLACEHOLDER.search(text):
         return "senseless_placeholder"
     if holds(text, _PROMPT_WORDS) and _PROMPT.search(text):
         return "senseless_prompt_words"
-    return None
+    return None if not text or _ANY_WORD.search(text) else "senseless_no_words"
 
 
 def check_sense(example: Example) -> str | None:
     """`senseless_...`: an answer that answers nothing, whatever the facts are."""
     answer, question = example.answer.strip(), example.question.strip()
     for text in (question, answer, example.rationale):
-        if reason := _senseless_words(text):
+        if reason := reason_against_words(text):
             return reason
     if not re.search(r"\w", answer) or answer.casefold().strip("?. ") == question.casefold().strip("?. "):
         return "senseless_echo"

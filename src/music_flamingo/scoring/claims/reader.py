@@ -8,7 +8,8 @@ from music_flamingo.scoring.claims.base import SpokenClaim, unmeasured
 from music_flamingo.scoring.claims.harmony import answer_chord, read_chords, read_form
 from music_flamingo.scoring.claims.keys import answer_key, read_keys
 from music_flamingo.scoring.claims.meter import answer_meter, read_meter
-from music_flamingo.scoring.claims.players import answer_dynamics, read_players
+from music_flamingo.scoring.claims.loudness import answer_dynamics
+from music_flamingo.scoring.claims.players import read_players
 from music_flamingo.scoring.claims.tempo import answer_tempo, read_tempo
 from music_flamingo.scoring.claims.times import answer_length, count_claim, read_times
 from music_flamingo.scoring.claims.wording import plain
