@@ -22,9 +22,10 @@ from music_flamingo.scoring.claims import (
 )
 from music_flamingo.scoring.claims.base import unmeasured
 from music_flamingo.scoring.claims.gates import has_digit, holds
+from music_flamingo.scoring.claims.times import FIGURE
 from music_flamingo.scoring.families import FAMILIES, parts_asked, without_verdict
 
-NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time"})
+NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time", FIGURE})
 """Kinds that no judge may confirm: figures, keys and chords need a fact."""
 WORDINGS: dict[str, str] = {
     "bpm": r"tempo|beats",
@@ -86,10 +87,13 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
     `by_ear`: an audio judge will hear what nobody measured. `agreed`: a rule of the example's family bore its answer
     out.
     """
-    judged = [judge(claim, facts) for _, claim in claims_of(example)]
+    settled = _is_settled(example, agreed)
+    # a rule of the family bore the figures of its answer out
+    stated = (claim for place, claim in claims_of(example) if not (settled and place == "answer" and claim.kind == FIGURE))
+    judged = [judge(claim, facts) for claim in stated]
     if reason := first_reason(judged, by_ear):
         return reason
-    if example.type == "caption" or _is_settled(example, agreed) or _is_supported(example, facts, by_ear):
+    if example.type == "caption" or settled or _is_supported(example, facts, by_ear):
         return None
     return f"covered_by_no_rule:answer: {example.answer[:60]!r} names nothing that was measured"
 

@@ -60,13 +60,14 @@ _FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "magg", "
 _A_CHORD = re.compile(r"\b(?:chords?|triads?|harmon(?:y|ies))(?: of| is| are|:|,)? $", re.IGNORECASE)
 _OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
 _RELATIVE = re.compile(r"\b(relative|parallel)\b(?! (?:minor|major)(?: key)? of $)[^.;]{0,40}$", re.IGNORECASE)
+_IN_THE_RELATIVE = re.compile(r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
 _MOVES = re.compile(
     r"\b(?:modulat\w*|tonici\w*|shift\w*|mov\w*|turn\w*|change\w*|ends?|ending|dominant|begins)\b[^.;]{0,40}$",
     re.IGNORECASE,
 )
 _ARTICLE = re.compile(
-    r"(?:^|[.!?:] )A (?:major|minor) (?!key|scale|tonality|mode|is\b|with\b|and\b|in\b|throughout)[a-z]"
+    r"(?:^|[.!?:] )A (?:major|minor) (?!is\b|with\b|and\b|in\b|throughout)[a-z]"
 )
 
 
@@ -163,6 +164,7 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
     """Claim that the music is in a key, in its relative or parallel, or moves there, as the words before say."""
     before = text[: match.start()]
     related = relation or (found.group(1).lower() if (found := _RELATIVE.search(before)) else None)
+    related = None if _IN_THE_RELATIVE.search(before) else related
     related = "relative" if _SHARES.search(before) else related
     if _HARMONY.search(before) and not _TONALITY.search(before):
         return _triad_claim(match, text, value)

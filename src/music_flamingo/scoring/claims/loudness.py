@@ -18,7 +18,7 @@ DYNAMICS: tuple[tuple[str, str, Test], ...] = (
     ("dynamics", rf"{_BECOMES}{_SLOWLY} loud(?:er)?|louder and louder|ever louder|progressively louder|gradually louder|crescendo\w*|swell(?:s|ing|ed)?|increas\w+ in {_LEVEL}|{_LEVEL}(?: steadily| gradually| slowly)? (?:rises|rise|increases|grows|builds|climbs|mounts|swells|surges)|rising {_LEVEL}|builds up|build(?:s|ing)? (?:up )?(?:to|toward|towards) (?:a|an|its|the) (?:\w+ )?(?:climax|fortissimo|peak|finale|finish)|intensif\w+|gain\w* (?:in )?(?:{_LEVEL}|volume|force|strength)", trend("rising")),
     ("dynamics", rf"{_BECOMES}{_SLOWLY} (?:softer|quieter|quiet)|softer and softer|quieter and quieter|ever (?:softer|quieter)|(?:progressively|gradually) (?:softer|quieter)|(?:de|dimin)(?:crescendo|uendo)\w*|fades? (?:out|away|to|into|down)|fading (?:out|away)|fade out|fades|taper\w*|subsid\w+|dwindl\w+|recedes?|{_LEVEL}(?: steadily| gradually| slowly)? (?:falls|decreases|drops|declines|sinks|fades|diminishes|wanes|dwindles|subsides|tapers)|decreas\w+ in {_LEVEL}|los(?:es|ing) (?:volume|intensity)|falling {_LEVEL}|dies (?:down|away)|dying away|winds down", trend("falling")),
     ("dynamics", rf"(?:constant|steady|even|unchanging|stable|same|consistent|uniform|static|flat) (?:in )?{_LEVEL}|{_LEVEL}(?: level)? (?:is|are|stays?|remains?|keeps?|holds?)(?: \w+)? (?:the same|constant|steady|even|level|stable|unchanged|flat|consistent|static)|never (?:changes|varies) in {_LEVEL}|{_LEVEL} (?:never|hardly|barely) (?:changes|varies|moves)|(?:as|equally) loud at the (?:end|start)", trend("steady")),
-    ("dynamics", rf"(?:sudden(?:ly)?|abrupt(?:ly)?|dramatic(?:ally)?|sharp|wild(?:ly)?|big|huge|extreme|large) (?:\w+ )?(?:drops?|jumps?|surges?|bursts?|shifts?|contrasts?|swings?|changes?|leaps?|falls?|rises?|loud\w*|soft\w*|quiet\w*)(?: (?:in|of) (?:the )?{_LEVEL})?|sforzando|terraced dynamics|dynamic contrasts?|louder|softer|quieter", steady_at_most),
+    ("dynamics", rf"(?:sudden(?:ly)?|abrupt(?:ly)?|dramatic(?:ally)?|sharp|wild(?:ly)?|big|huge|extreme|large) (?:\w+ )?(?:drops?|jumps?|surges?|bursts?|shifts?|contrasts?|swings?|changes?|leaps?|falls?|rises?|loud\w*|soft\w*|quiet\w*)(?: (?:in|of) (?:the )?{_LEVEL})?|sforzando|terraced dynamics|dynamic contrasts?|(?:louder|softer|quieter) (?:than|in|at|sections?|passages?|parts?|chorus(?:es)?|verses?|moments?)", steady_at_most),
     ("dynamics", r"fortissimo|pianissimo|mezzo (?:forte|piano)|forte\b", unknown),
 )  # fmt: skip
 SOUND: tuple[tuple[str, str, Test], ...] = (
@@ -26,7 +26,7 @@ SOUND: tuple[tuple[str, str, Test], ...] = (
     ("sound", r"polyphonic|polyphony|homophonic|homophony|chordal|chords (?:sound|carry|accompany|support|underpin)|several notes (?:at once|together|sound)|(?:thick|full|block|rich|dense|lush|strummed|sustained|held|warm|layered) (?:\w+ )?chords|accompanied by (?:\w+ )?chords|multi(?:ple)? voices|harmoni[sz]ed|contrapuntal|counterpoint", sound("texture", "chords")),
     ("sound", r"(?:bowed|blown)(?!,? (?:or|blown|and (?:bowed|blown|plucked|struck)))|sustained (?:notes|tones|chords)|(?:notes|tones|chords) are (?:sustained|held)|long held notes|arco|notes (?:ring on|sustain|are drawn out)", sound("lead_envelope", "sustained")),
     ("sound", r"(?:plucked|struck|strummed|picked|hammered)(?! (?:or|and (?:plucked|struck|bowed|blown)))|pizzicato|decaying (?:notes|tones|chords)|(?:notes|tones|chords) (?:are decaying|decay|die (?:away|out)|fade|ring and fade|are short)|percussive attack", sound("lead_envelope", "decaying")),
-    ("playing", r"arpeggi\w+|trills?|trilled|glissand\w+|staccato|legato|tremolo|vibrato|pitch bends?|slides between|palm muted|fingerpick\w*|finger picked|slap bass|ostinato|riffs?|fills|ornament\w*|grace notes|syncopat\w+|shuffle|swung|swings|polyrhythm\w*|cross rhythm\w*|triplets?|hemiola|off ?beats?(?! (?:is|are) not)|accelerand\w*|ritardand\w*|rallentand\w*|rubato|slow(?:s|ing) down|speed(?:s|ing) up|accelerat\w+|decelerat\w+|tempo changes|changes (?:of )?tempo|half time feel|double time feel", unknown),
+    ("playing", r"arpeggi\w+|trills?|trilled|glissand\w+|staccato|legato|tremolo|vibrato|pitch bends?|slides between|palm muted|fingerpick\w*|finger picked|slap bass|ostinato|riffs?|(?:drum|guitar) fills|ornament\w*|grace notes|syncopat\w+|shuffle|swung|swings|polyrhythm\w*|cross rhythm\w*|triplets?|hemiola|off ?beats?(?! (?:is|are) not)|accelerand\w*|ritardand\w*|rallentand\w*|rubato|slow(?:s|ing) down|speed(?:s|ing) up|accelerat\w+|decelerat\w+|tempo changes|changes (?:of )?tempo|half time feel|double time feel", unknown),
     ("production", r"reverb\w*|distort(?:ed|ion)|overdriv\w+|delay effects?|echo(?:es|ey)?(?: effects?)?|compress(?:ed|ion)|panned|panning|stereo|mono recording|lo fi production|vinyl|hiss|crackle|field recording|recorded live|live (?:recording|performance|audience)|audience|applause|crowd|studio|mix(?:ed|ing)?(?= (?:is|has|sounds|places|down))|mastering|filter sweeps?|sidechain\w*", unknown),
     ("origin", r"\d{2,4}s(?: (?:style|music|era|sound))?|\d{1,2}(?:st|nd|rd|th) century|century|(?:composed|written|performed|sung|recorded|played|produced) by (?!a\b|an\b|the\b|two|several|someone|one)", unknown),
 )  # fmt: skip
@@ -35,6 +35,16 @@ _TRENDS = re.compile(
     r"|(?P<steady>steady|constant|unchanged|unchanging|same|even|stable|flat|level|neither|consistent))\b",
     re.IGNORECASE,
 )
+
+
+_HELD = re.compile(r"\b(?:(?P<sustained>held|hold|sustain\w*|ring on|bowed|blown|stay\w*|full strength)|(?P<decaying>die|dies|dying|decay\w*|fad\w+|short|plucked|struck))\b", re.IGNORECASE)
+
+
+def answer_envelope(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question how notes go on: `held` or `they die away`."""
+    for match in _HELD.finditer(text):
+        assert match.lastgroup is not None, "each branch is named"
+        yield SpokenClaim("sound", match[0], sound("lead_envelope", match.lastgroup), is_denied(text, *match.span()))
 
 
 def answer_dynamics(text: str) -> Iterator[SpokenClaim]:
