@@ -18,11 +18,11 @@ _TIME = (
 _ORDINAL = rf"(?:{'|'.join(ORDINALS)}|\d+(?:st|nd|rd|th)|last|final|opening|closing|middle|contrasting|next|new)"
 _PART = r"sections?|parts?|verses?|chorus(?:es)?|refrain|bridge|intro(?:duction)?|outro|coda|middle eight|pre chorus|interlude|breakdown|solo"
 _THING = (
-    rf"(?:(?P<nth>{_ORDINAL}) )?(?:contrasting |middle )?(?:(?P<letter>[A-E]) )?(?P<part>{_PART})(?: (?P<letter2>[A-E])\b)?"
+    rf"(?:(?P<nth>{_ORDINAL}) )?(?:contrasting |middle )?(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?"
     r"|(?P<voice>(?:\w+ )?(?:singer|vocals?|vocalist|voice|singing|lyrics|words))|(?P<chord>(?:\w+ )?(?:chord|harmony)(?: changes?)?)"
     r"|(?P<other>drums?|percussion|beat|bass|guitars?|piano|violins?|strings|horns?|melody|climax|key change|modulation|drummer|band|orchestra|solo|drop|fade(?: ?out)?|tempo)"
 )
-_BEGINS = r"begins?|starts?|enters?|arrives?|comes?(?: in)?|kicks? in|appears?|sets? in|follows|drops?|occurs?|happens?|changes?|is (?:heard|reached|introduced)|join(?:s)? in|join(?:s)?|takes? over|returns?"
+_BEGINS = r"begins?|starts?|enters?|arrives?|comes?(?: in)?|kicks? in|appears?|sets? in|follows|drops?|occurs?|happens?|changes?|is (?:reached|introduced)|join(?:s)? in|join(?:s)?|takes? over|returns?"
 _ENDS = r"ends?|stops?|finishes|closes?|concludes?"
 _LASTS = r"lasts?(?: for)?|runs? for|takes|spans?"
 _AT = r"(?: (?:at|around|about|roughly|approximately|after|from|by|near|just (?:before|after)|shortly (?:before|after)|on|for|until|the|mark|precisely|exactly|only))*"
@@ -38,11 +38,16 @@ _VERBS = ("begin", "start", "enter", "arriv", "come", "kick", "appear", "sets in
 _OPENS = re.compile(
     rf"\b(?P<first>opens?|begins?|starts?|opening|comes first)|(?P<last>ends?|closes?|finishes|concludes?|comes last)", re.IGNORECASE
 )
+_FOLLOWS = re.compile(r"\b(?:follows|comes (?:after|next)|after the|leads? (?:in)?to)\b", re.IGNORECASE)
 _WITH = re.compile(
-    rf"\b(?:(?P<first>opens?|begins?|starts?)|(?P<last>ends?|closes?|finishes|concludes?)) (?:with|on|in) (?:the|a|an|its) (?:\w+ )?(?:(?P<letter>[A-E]) )?(?P<part>{_PART})(?: (?P<letter2>[A-E])\b)?",
+    rf"\b(?:(?P<first>opens?|begins?|starts?)|(?P<last>ends?|closes?|finishes|concludes?)) (?:with|on|in) (?:the|a|an|its) (?:\w+ )?(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?",
     re.IGNORECASE,
 )
-_NAMED_PART = re.compile(rf"\b(?:(?P<letter>[A-E]) )?(?P<part>{_PART})(?: (?P<letter2>[A-E])\b)?|\b(?P<letter3>[A-E])\b", re.IGNORECASE)
+_COMES = re.compile(
+    rf"\b(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)? (?:(?:comes|is heard|appears|sounds) (?:(?P<first>first)|(?P<last>last))|(?P<opens>opens|begins|starts)|(?P<closes>ends|closes|concludes|finishes)) ?(?P<thing>the (?:piece|song|music|track|recording|tune|excerpt))?",
+    re.IGNORECASE,
+)
+_NAMED_PART = re.compile(rf"\b(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?|\b(?P<letter3>(?-i:[A-E]))\b(?! [a-z])", re.IGNORECASE)
 _ASKED = re.compile(rf"\b(?:{_THING})\b[^?]{{0,40}}?\b(?:(?P<begins>{_BEGINS})|(?P<ends>{_ENDS}))\b", re.IGNORECASE)
 _START_OF = re.compile(r"\b(?:start|beginning|onset|entry) of (?:the |a )?(?P<thing>[\w ]+)", re.IGNORECASE)
 _HEDGED = re.compile(r"\b(?:around|about|roughly|approximately|near|shortly|nearly|almost)\b", re.IGNORECASE)
@@ -58,6 +63,9 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             yield event_claim(match, text)
     for match in _WITH.finditer(text):
         yield _part_at(match, text, is_first=bool(match["first"]))
+    for match in _COMES.finditer(text):
+        if match["first"] or match["last"] or match["thing"]:
+            yield _part_at(match, text, is_first=bool(match["first"] or match["opens"]))
 
 
 def answer_event(question: str, text: str) -> Iterator[SpokenClaim]:
@@ -74,11 +82,16 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read the part that a question asks for: the one that opens or closes the piece."""
     place = _OPENS.search(question)
     match = _NAMED_PART.search(text)
-    if place is not None and match is not None:
+    if match is None:
+        return
+    if _FOLLOWS.search(question):
+        yield _part_at(match, text, is_first=None)
+    elif place is not None:
         yield _part_at(match, text, is_first=bool(place["first"]))
 
 
-def _part_at(match: re.Match[str], text: str, is_first: bool) -> SpokenClaim:
+def _part_at(match: re.Match[str], text: str, is_first: bool | None) -> SpokenClaim:
+    """Claim that a part stands first, last, or (None) anywhere."""
     groups = match.groupdict()
     letter = (groups.get("letter") or groups.get("letter2") or groups.get("letter3") or "").upper()
     name = (groups.get("part") or "").lower().rstrip("s")
@@ -87,6 +100,9 @@ def _part_at(match: re.Match[str], text: str, is_first: bool) -> SpokenClaim:
         parts = facts.sections.segments if facts.sections else []
         if not parts:
             return NOT_MEASURED
+        if is_first is None:
+            known = any(letter in form_of(facts) if letter else name[:5] in part.label.lower() for part in parts)
+            return known, f"{', '.join(part.label for part in parts)} measured"
         place = 0 if is_first else -1
         fact = f"{parts[place].label} measured {'first' if is_first else 'last'}"
         if letter:

@@ -31,10 +31,10 @@ _NAMED = re.compile(
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|closes?|closing|final|finishes)\b", re.IGNORECASE
+    r"\b(first|opens?|opening|begins?|starts?|last|ends?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b", re.IGNORECASE
 )
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
-_NTH_CHORD = re.compile(r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b", re.IGNORECASE)
+_NTH_CHORD = re.compile(r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b", re.IGNORECASE)
 _NUMERALS = re.compile(
     r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)"
 )
@@ -138,7 +138,7 @@ def place_in(words: str) -> Place:
         minutes, _, seconds = time[1].rpartition(":")
         return 60.0 * float(minutes or 0) + float(seconds)
     if (nth := _NTH_CHORD.search(words)) is not None:
-        return ORDINALS[nth[1].lower()] - 1
+        return ORDINALS[(nth[1] or nth[2]).lower()] - 1
     if _NEIGHBOUR.search(words):
         return None
     found = {m.lower().startswith(("first", "open", "begin", "start")) for m in _PLACE.findall(words)}

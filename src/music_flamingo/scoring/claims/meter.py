@@ -54,7 +54,7 @@ _BEATS = re.compile(
     re.IGNORECASE,
 )
 _IN = re.compile(
-    r"\b(?:(?:is|it's|counted|played|written|set|felt|goes|moves|runs|count(?:ing)?(?: it)?|stands|and|sad|music|piece|song|tune|firmly|clearly) )"
+    r"\b(?:(?:is|it's|counted|played|written|set|felt|goes|moves|runs|count(?:ing)?(?: it)?|stands|and|but|not|sad|music|piece|song|tune|firmly|clearly) )"
     r"(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all))",
     re.IGNORECASE,
 )
@@ -83,7 +83,7 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
         upper, lower = (part for part in match.groups() if part)
         yield _claim(match, text, beats_of(upper, lower))
     for match in _IN.finditer(text) if _IN_FIGURE.search(text) else ():
-        yield _claim(match, text, (int(match[1]),))
+        yield _claim(match, text, (int(match[1]),), match.start(1))
 
 
 def answer_meter(text: str) -> Iterator[SpokenClaim]:
@@ -102,7 +102,7 @@ def beats_of(upper: str, lower: str) -> tuple[int, ...]:
     return BEATS_OF.get(f"{upper}/{figure}", (int(upper),))
 
 
-def _claim(match: re.Match[str], text: str, beats: tuple[int, ...]) -> SpokenClaim:
+def _claim(match: re.Match[str], text: str, beats: tuple[int, ...], place: int | None = None) -> SpokenClaim:
     def test(facts: Facts) -> Held:
         if facts.beats is None:
             return NOT_MEASURED
@@ -110,4 +110,5 @@ def _claim(match: re.Match[str], text: str, beats: tuple[int, ...]) -> SpokenCla
             return NOT_MEASURED
         return facts.beats.beats_per_bar in beats, f"{facts.beats.beats_per_bar} beats to the bar measured"
 
-    return SpokenClaim("meter", match.group(0), test, is_denied(text, *match.span()))
+    start = match.start() if place is None else place
+    return SpokenClaim("meter", match.group(0), test, is_denied(text, start, match.end()))

@@ -25,10 +25,10 @@ _TOPICS: tuple[tuple[str, str], ...] = (
     ("envelope", r"\bnotes?\b[^?]*\b(?:held|hold|sustain\w*|die|decay\w*|fade|attack)\b"),
     ("words", r"(?:which|what|first|last|opening|final) (?:\w+ )?(?:words?|line|lyrics?|phrase)\b"),
     ("event", r"^(?:at what (?:time|point|moment|second)|when)\b|\bat what time\b|how (?:far|many seconds) in\b"),
-    ("part", r"(?:which|what) (?:section|part|portion)\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?)"),
-    ("tempo", r"tempo|bpm|beats (?:per|in a|a|go by in a|pass in a|every|each) minute|metronome|how (?:fast|slow|quick)|pace\b|speed|pulse rate"),
+    ("part", r"(?:which|what) (?:section|part|portion)\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?)|what (?:follows|comes after) the|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
+    ("tempo", r"tempo|bpm|how many (?:beats|pulses)\b[^?]*\bminute|\b(?:slow|fast|quick)\b[^?]*\bor\b[^?]*\b(?:slow|fast|quick|medium|moderate)|beats (?:per|in a|a|go by in a|pass in a|every|each) minute|metronome|how (?:fast|slow|quick)|pace\b|speed|pulse rate"),
     ("chords", r"\bchords?\b|harmony"),
-    ("key", r"\bkey\b|tonality|tonic|ton(?:al)? cent(?:er|re)|key ?note|home (?:note|key|pitch)|feels like home|scale\b|major or (?:a )?minor|minor or (?:a )?major|\bmode\b"),
+    ("key", r"\bkey\b|tonality|tonic|ton(?:al)? cent(?:er|re)|key ?note|home (?:note|key|pitch)|feels like home|scale\b|(?:relative|parallel) (?:major|minor)|major or (?:a )?minor|minor or (?:a )?major|\bmode\b"),
     ("form", r"\bform\b|structure|layout|letters"),
     ("dynamics", r"\b(?:loudness|volume|dynamic(?:s|ally)?|louder|softer|quieter)\b"),
     ("length", r"how long (?:is|does|was|lasts) (?:the |this )?(?:whole |entire )?(?:piece|song|music|recording|track|clip|excerpt|tune|it)\b(?! (?:hold|stay|sustain))|(?:duration|length) of the (?:piece|song|music|recording|track|clip|excerpt)|what is (?:its|the) (?:total )?(?:length|duration)\?"),
@@ -41,20 +41,22 @@ _ANSWERS: dict[str, Callable[[str], Iterable[SpokenClaim]]] = {
     "envelope": answer_envelope,
     "language": answer_language,
     "theme": answer_theme,
-    "words": answer_words,
     "length": answer_length,
     "dynamics": answer_dynamics,
 }
+_OF_QUESTION = {"event": answer_event, "part": answer_part, "words": answer_words}
+"""Topics whose answers only the question's words explain."""
 _POLAR = re.compile(r"^(?:is|are|does|do|did|can|could|has|have|was|were|will|would)\b", re.IGNORECASE)
 _INVERTED = re.compile(
     r"^(is|are|was|were|does|do) ((?:the|this|its|it|there)\b(?: (?:piece|song|music|track|recording|tempo|pace|speed|mode|key|tonality|scale|meter|metre|third|beat"
-    r"|pulse|loudness|volume|rhythm|texture))?) (.+?)(?:,? (?:yes or no|or not))?\?",
+    r"|tones|notes|chords|pulse|loudness|volume|rhythm|texture))?) (.+?)(?:,? (?:yes or no|or not))?\?",
     re.IGNORECASE,
 )
 _YES, _NO = (
     re.compile(r"^\W*(?:yes|true|si|ja|oui|correct)\b", re.IGNORECASE),
     re.compile(r"^\W*(?:no|false|nein|non|incorrect)\b(?! \w+)", re.IGNORECASE),
 )
+_ABSENT = re.compile(r"\b(?:absent|missing|lacking|silent|left out)\b", re.IGNORECASE)
 _RELATION = re.compile(r"\b(relative|parallel)\b", re.IGNORECASE)
 _RELATES = re.compile(r"\brelat(?:e|es|ed|ion|ionship)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
@@ -109,14 +111,14 @@ def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
     if topic == "key" and (relation := _RELATION.search(question)):
         yield from _known_claims(f"{relation.group(1)} {answer}")
         return
-    own = [c for c in _known_claims(answer) if topic != "length" or c.kind != "time"]
+    own = [c for c in _known_claims(answer) if (topic != "language" or c.kind != "origin") and (topic != "length" or c.kind != "time")]
     if topic == "chords":
         own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
         # `Eb, Bb and C minor` names chords, `a cadence in C minor` a key
         own = [c for c in own if c.kind != "key" or re.search(rf"\b(?:in|key of|key is|of) {re.escape(c.said)}", text)]
     yield from own
-    if topic in ("event", "part"):
-        yield from (answer_event(plain(question), text) if topic == "event" else answer_part(plain(question), text))
+    if topic in _OF_QUESTION:
+        yield from _OF_QUESTION[topic](plain(question), text)
     if topic == "count" and not any(c.kind in ("count", "meter") for c in own):
         yield from _counted(question, text)
     elif topic in _ANSWERS and not any(c.kind == topic for c in own):
@@ -128,6 +130,8 @@ def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
 def _asked(question: str) -> list[SpokenClaim]:
     """Read what a yes-or-no question asks: `Is the mode minor?` asks whether the mode is minor."""
     asked = [c for c in read_claims(question) if not c.is_place]
+    if _ABSENT.search(question):
+        return [c.turned(True) for c in asked]
     inverted = _INVERTED.match(question)
     if not asked and inverted:
         asked = [c for c in read_claims("{1} {0} {2}.".format(*inverted.groups())) if not c.is_place]

@@ -21,6 +21,7 @@ _BARE_LANGUAGE = re.compile(rf"\b(?P<a>{_LANGUAGE})\b", re.IGNORECASE)
 _LANGUAGE_WORDS = tuple(LANGUAGES)
 _QUOTE = re.compile(r'"([^"]{3,})"|(?<![\w])\'([^\']{8,})\'(?!\w)')
 _OF_A_SONG = re.compile(r"\b(?:words?|lines?|lyrics?|text|sings?|sung|sang|singing|phrases?|refrain|begins?|opens?|ends?|repeat\w*) ?(?:is|are|of|with|on|here|:|,)* ?$", re.IGNORECASE)
+_FIRST_OR_LAST = re.compile(r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes))\b", re.IGNORECASE)
 _ABOUT = re.compile(
     r"\b(?:lyrics?|words|text|songs?|verses?|chorus(?:es)?|refrain|singers?|vocalists?|voice|she|he|sings?|sung|singing|sang|themes?|story|narrator|lines?)\b[^.;?]{0,30}?"
     r"\b(?:about|of (?!the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d)|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|reflects? on|explor(?:es?|ing))"
@@ -61,11 +62,12 @@ def answer_theme(text: str) -> Iterator[SpokenClaim]:
     yield _theme(text, False)
 
 
-def answer_words(text: str) -> Iterator[SpokenClaim]:
-    """Read the answer to a question for words that are sung."""
+def answer_words(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question for words that are sung: the first, the last, or any."""
     said = text.strip(" .,;:!?'\"")
+    found = {bool(m["first"]) for m in _FIRST_OR_LAST.finditer(question)}
     if said:
-        yield SpokenClaim("lyrics", said, _is_sung(said))
+        yield SpokenClaim("lyrics", said, _is_sung(said, found.pop() if len(found) == 1 else None))
 
 
 def without_quotes(text: str) -> str:
@@ -102,13 +104,15 @@ def _text_of(facts: Facts) -> str:
     return _bare(" ".join(line.label for line in lines))
 
 
-def _is_sung(said: str) -> Callable[[Facts], Held]:
+def _is_sung(said: str, is_first: bool | None = None) -> Callable[[Facts], Held]:
     wanted = _bare(said)
 
     def test(facts: Facts) -> Held:
         sung = _text_of(facts)
         if not sung:
             return voice_of_a_kind(facts)
+        if is_first is not None:
+            return sung.startswith(f"{wanted} ") if is_first else sung.endswith(f" {wanted}"), "other words measured there"
         return f" {wanted} " in f" {sung} ", "other words measured"
 
     return test

@@ -22,11 +22,11 @@ _SPAN = re.compile(
 _EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart) (?:\w+ )?$", re.IGNORECASE)
 _RATE = re.compile(r"(?:\d|beats?|times|pulses|notes|clicks|changes) $", re.IGNORECASE)
 _LASTS = re.compile(
-    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE
+    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|running time|run time|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE
 )
 _GOES_ON = re.compile(r"\b(?:lasts?(?: for)?|lasting|runs? for|duration of|length of)(?: (?:about|around|roughly|nearly|almost|just|over|under|some|a|exactly|only|approximately))* $", re.IGNORECASE)
 _THING = re.compile(
-    r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length)\b", re.IGNORECASE
+    r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length|running time|run time)\b", re.IGNORECASE
 )
 _COUNT = re.compile(
     r"(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
