@@ -12,7 +12,7 @@ from components.facts import collect_facts, facts
 from components.ingest import ingest
 from components.outcome import outcome
 from components.synthesize import collect_synthesize, synthesize
-from components.validate import validate
+from components.validate import check_shards, validate
 from pipelines.parameters import BRANCHES, default_params, default_profile
 from pipelines.placement import place
 
@@ -29,7 +29,7 @@ class Annotation:
 
 
 def annotate(configs: PipelineTask, branches: int) -> Annotation:
-    """Wire ingest -> (facts -> captions -> synthesize) -> validate; the three run side by side on ranges of shards.
+    """Wire ingest -> (facts -> captions -> synthesize -> rules) -> validate; ranges of shards run side by side.
 
     A branch hands its own part on: no branch waits for another between two stages.
     """
@@ -48,6 +48,11 @@ def annotate(configs: PipelineTask, branches: int) -> Annotation:
                 config=configs.outputs["synthesize"], tracks=tracks, facts=measured, captions=described, shards=shards
             )
         ).outputs["candidates"]
+        checked = place(
+            check_shards(
+                config=configs.outputs["validate"], candidates=written, facts=measured, tracks=tracks, shards=shards
+            )
+        ).outputs["first_pass"]
     all_facts = place(
         collect_facts(
             config=configs.outputs["facts"], tracks=tracks, originals=originals, parts=dsl.Collected(measured)
@@ -74,6 +79,7 @@ def annotate(configs: PipelineTask, branches: int) -> Annotation:
             candidates=candidates.outputs["candidates"],
             facts=facts_port,
             tracks=tracks,
+            parts=dsl.Collected(checked),
         )
     )
     return Annotation(found, all_facts, all_captions, candidates, kept)

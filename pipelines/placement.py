@@ -76,6 +76,7 @@ PLACEMENTS = {
     "facts": Placement(cpu="4", memory="8Gi", reads_models=True),
     "captions": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
+    "check-shards": Placement(cpu="1", memory="2Gi"),
     "validate": Placement(cpu="1", memory="4Gi", asks_teachers=True),
     "speech": Placement(cpu="2", memory="4Gi"),
     "backbone": replace(LEARNS, reads_models=True),

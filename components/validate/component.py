@@ -11,6 +11,7 @@ def validate(
     candidates: Input[Dataset],
     facts: Input[Dataset],
     tracks: Input[Dataset],
+    parts: Input[list[Artifact]],
     skills: Output[Dataset],
     rejects: Output[Dataset],
     data_docs: Output[Artifact],
@@ -19,10 +20,11 @@ def validate(
 
     Args:
         config: The stage's parameters as JSON text (`mf params validate` prints them).
+        parts: What branches found by rules (`check_shards`).
     """
-    from music_flamingo.runs.kfp_step import run_step
+    from music_flamingo.runs.kfp_step import after_step
 
-    run_step(
+    after_step(
         "validate",
         config,
         {
@@ -35,4 +37,5 @@ def validate(
             "rejects": rejects,
             "data_docs": data_docs,
         },
+        parts,
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts, Segment
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
-from music_flamingo.scoring.claims.gates import holds
+from music_flamingo.scoring.claims.gates import has_digit, holds
 from music_flamingo.scoring.claims.harmony import form_of
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
@@ -35,6 +35,7 @@ _AT_FIRST = re.compile(
     re.IGNORECASE,
 )
 _VERBS = ("begin", "start", "enter", "arriv", "come", "kick", "appear", "sets in", "follow", "drop", "occur", "happen", "chang", "heard", "reach", "introduc", "join", "take", "return", "end", "stop", "finish", "close", "conclud", "last", "run", "span")  # fmt: skip
+_PART_WORDS = ("section", "part", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude", "breakdown", "solo")
 _OPENS = re.compile(
     rf"\b(?P<first>opens?|begins?|starts?|opening|comes first)|(?P<last>ends?|closes?|finishes|concludes?|comes last)", re.IGNORECASE
 )
@@ -58,9 +59,12 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
     """Read what begins, ends or lasts when, and with which part a piece opens and closes."""
     if not holds(text, _VERBS):
         return
-    for pattern in (_EVENT, _AT_FIRST):
-        for match in pattern.finditer(text):
-            yield event_claim(match, text)
+    if has_digit(text) or " minute" in text:
+        for pattern in (_EVENT, _AT_FIRST):
+            for match in pattern.finditer(text):
+                yield event_claim(match, text)
+    if not holds(text, _PART_WORDS):
+        return
     for match in _WITH.finditer(text):
         yield _part_at(match, text, is_first=bool(match["first"]))
     for match in _COMES.finditer(text):
