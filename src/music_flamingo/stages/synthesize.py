@@ -32,6 +32,7 @@ from music_flamingo.teachers import (
     stamp,
     teaching,
 )
+from music_flamingo.teachers.config import OpenAICompatibleConfig
 from music_flamingo.teachers.payloads import (
     CAPTION_CHARACTERS,
     TITLE_CHARACTERS,
@@ -40,6 +41,7 @@ from music_flamingo.teachers.payloads import (
     QuestionsReply,
     SongFacts,
     SongPayload,
+    StatedQuestionsReply,
     StructuredPayload,
     StructuredReply,
     TextReply,
@@ -94,7 +96,7 @@ def write_track(
     asked: list[tuple[Skill, WrittenQuestion]] = []
     for skill in SKILLS:
         try:
-            reply = ask(teacher, f"qa_{skill}", payload, QuestionsReply, config.seed)
+            reply = ask(teacher, f"qa_{skill}", payload, reply_of(config.teacher), config.seed)
         except TeacherFailedError as error:
             examples.append(_failed(teacher, track, skill, f"qa_{skill}", error.reason))
         else:
@@ -105,6 +107,12 @@ def write_track(
     examples += [_question(config, teacher, track, payload, skill, question) for skill, question in chosen]
     examples += _composites(config, track, facts, payload.facts)
     return _with_own_ids(examples)
+
+
+def reply_of(teacher: TeacherConfig) -> type[QuestionsReply]:
+    """Give the shape of a reply of questions: with their claims, where the teacher is asked to state them."""
+    is_asked = isinstance(teacher, OpenAICompatibleConfig) and teacher.states_claims
+    return StatedQuestionsReply if is_asked else QuestionsReply
 
 
 def _composites(config: SynthesizeConfig, track: Track, facts: Facts, shown: SongFacts) -> list[Example]:
