@@ -140,7 +140,7 @@ def _example(statement: Statement, facts: Facts) -> Example:
         values |= {"type": kind, "question": question, "answer": answer}
         values["options"] = [o.strip() for o in options[0].split(" / ")] if options else []
     else:
-        values |= {"type": "caption", "skill": "caption", "question": "Describe this music.", "answer": "A piece of music.",
+        values |= {"type": "caption", "skill": "caption", "question": "Describe this music.", "answer": f"A piece in {facts.key.label if facts.key else 0}.",
                    "structured": [{"name": statement.form, "values": [statement.parts[0]]}]}  # fmt: skip
     return Example.model_validate(values)
 

@@ -6,6 +6,7 @@ measured`; what nobody measured is `covered_by_no_rule`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -93,7 +94,13 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
     judged = [judge(claim, facts) for claim in stated]
     if reason := first_reason(judged, by_ear):
         return reason
-    if example.type == "caption" or settled or _is_supported(example, facts, by_ear):
+    stands = ("supported", "unmeasured") if by_ear else ("supported",)
+    if example.type == "caption":
+        named = any(j.verdict in stands and not j.claim.is_place for j in judged)
+        return None if named else "covered_by_no_rule:answer: the caption names nothing that was measured"
+    if reason := _reason_against_rationale(example, facts, stands, settled):
+        return reason
+    if settled or _is_supported(example, facts, stands):
         return None
     return f"covered_by_no_rule:answer: {example.answer[:60]!r} names nothing that was measured"
 
@@ -128,9 +135,18 @@ def _is_settled(example: Example, agreed: bool) -> bool:
     return agreed and wording is not None and re.search(wording, example.question, re.IGNORECASE) is not None
 
 
-def _is_supported(example: Example, facts: Facts, by_ear: bool) -> bool:
-    wanted = ("supported", "unmeasured") if by_ear else ("supported",)
-    return any(judge(c, facts).verdict in wanted for c in answer_claims(example) if not c.is_place)
+def _is_supported(example: Example, facts: Facts, stands: Sequence[str]) -> bool:
+    return any(judge(c, facts).verdict in stands for c in answer_claims(example) if not c.is_place)
+
+
+def _reason_against_rationale(example: Example, facts: Facts, stands: Sequence[str], settled: bool) -> str | None:
+    """Reject many words that lead from nothing measured to an answer; a family with a rule may explain that rule."""
+    has_rule = settled and example.family not in FAMILIES
+    if has_rule or len(example.rationale.split()) < LONG_RATIONALE_WORDS:
+        return None
+    if any(judge(c, facts).verdict in stands for c in read_claims(example.rationale)):
+        return None
+    return f"covered_by_no_rule:rationale: {example.rationale[:60]!r} names nothing that was measured"
 
 
 def _structured(example: Example) -> Iterator[SpokenClaim]:
@@ -200,6 +216,22 @@ def reason_against_words(text: str) -> str | None:
     return None if not text or _ANY_WORD.search(text) else "senseless_no_words"
 
 
+_SENTENCE_END = re.compile(r"[.!?;]\s+")
+SHORTEST_REPEATED_WORDS = 4
+
+
+def _repeats(text: str, least: int) -> bool:
+    """Tell whether a sentence of some words stands in a text `least` times: a model that turns in circles."""
+    if len(text) < MOST_LETTERS_UNREPEATED:
+        return False
+    sentences = Counter(s.strip(" .").casefold() for s in _SENTENCE_END.split(text))
+    return any(n >= least and len(s.split()) >= SHORTEST_REPEATED_WORDS for s, n in sentences.items())
+
+
+MOST_LETTERS_UNREPEATED = 60
+"""Shorter texts have no room for a sentence said twice."""
+
+
 def check_sense(example: Example) -> str | None:
     """`senseless_...`: an answer that answers nothing, whatever the facts are."""
     answer, question = example.answer.strip(), example.question.strip()
@@ -212,10 +244,14 @@ def check_sense(example: Example) -> str | None:
         return "senseless_one_option"
     if example.type in ("count", "time") and not has_digit(plain(answer)):
         return "senseless_wrong_type"
+    if _repeats(example.rationale, 2) or _repeats(answer, 3):
+        return "senseless_repetition"
     if example.type == "caption" and len(answer.split()) >= LONG_CAPTION_WORDS * (1 + len(read_claims(answer))):
         return "senseless_near_empty_caption"
     return None
 
 
+LONG_RATIONALE_WORDS = 8
+"""A rationale of so many words names something that was measured."""
 LONG_CAPTION_WORDS = 45
 """A caption with fewer than one claim in so many words describes nothing."""

@@ -27,25 +27,29 @@ _ENDS = r"ends?|stops?|finishes|closes?|concludes?"
 _LASTS = r"lasts?(?: for)?|runs? for|takes|spans?"
 _AT = r"(?: (?:at|around|about|roughly|approximately|after|from|by|near|just (?:before|after)|shortly (?:before|after)|on|for|until|the|mark|precisely|exactly|only))*"
 _EVENT = re.compile(
-    rf"\b(?:{_THING}) (?:then |first |finally |only )?(?:(?P<begins>{_BEGINS})|(?P<ends>{_ENDS})|(?P<lasts>{_LASTS}))(?P<at>{_AT}) (?:{_TIME})(?: (?:in|into|mark)\b)?",
+    rf"\b(?:{_THING})(?: of the [\w ]{{1,24}}?)? (?:then |first |finally |only )?(?:(?P<begins>{_BEGINS})|(?P<ends>{_ENDS})|(?P<lasts>{_LASTS}))(?P<at>{_AT}) (?:{_TIME})(?: (?:in|into|mark)\b)?",
     re.IGNORECASE,
 )
 _AT_FIRST = re.compile(
     rf"\b(?:at|around|about|after|from) (?P<hedge>about |around |roughly |approximately )?(?:the )?(?:{_TIME})(?: (?:in|mark))?,? (?:the|a|an) (?:{_THING}) (?P<begins>{_BEGINS})",
     re.IGNORECASE,
 )
-_VERBS = ("begin", "start", "enter", "arriv", "come", "kick", "appear", "sets in", "follow", "drop", "occur", "happen", "chang", "heard", "reach", "introduc", "join", "take", "return", "end", "stop", "finish", "close", "conclud", "last", "run", "span")  # fmt: skip
+_VERBS = ("begin", "start", "enter", "arriv", "come", "kick", "appear", "sets in", "follow", "drop", "occur", "happen", "chang", "heard", "reach", "introduc", "join", "take", "return", "end", "stop", "finish", "close", "conclud", "last", "run", "span", "open", "close", "section is")  # fmt: skip
 _PART_WORDS = ("section", "part", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude", "breakdown", "solo")
 _OPENS = re.compile(
-    rf"\b(?P<first>opens?|begins?|starts?|opening|comes first)|(?P<last>ends?|closes?|finishes|concludes?|comes last)", re.IGNORECASE
+    rf"\b(?P<first>opens?|begins?|starts?|opening|first)|(?P<last>ends?|closes?|finishes|concludes?|last)\b", re.IGNORECASE
 )
-_FOLLOWS = re.compile(r"\b(?:follows|comes (?:after|next)|after the|leads? (?:in)?to)\b", re.IGNORECASE)
+_FOLLOWS = re.compile(r"\b(?:follows|comes (?:after|next)|after the|contrasting|leads? (?:in)?to)\b", re.IGNORECASE)
 _WITH = re.compile(
     rf"\b(?:(?P<first>opens?|begins?|starts?)|(?P<last>ends?|closes?|finishes|concludes?)) (?:with|on|in) (?:the|a|an|its) (?:\w+ )?(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?",
     re.IGNORECASE,
 )
 _COMES = re.compile(
     rf"\b(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)? (?:(?:comes|is heard|appears|sounds) (?:(?P<first>first)|(?P<last>last))|(?P<opens>opens|begins|starts)|(?P<closes>ends|closes|concludes|finishes)) ?(?P<thing>the (?:piece|song|music|track|recording|tune|excerpt))?",
+    re.IGNORECASE,
+)
+_IS_PART = re.compile(
+    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:an? |the |its )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{_PART}))?",
     re.IGNORECASE,
 )
 _NAMED_PART = re.compile(rf"\b(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?|\b(?P<letter3>(?-i:[A-E]))\b(?! [a-z])", re.IGNORECASE)
@@ -67,6 +71,9 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
         return
     for match in _WITH.finditer(text):
         yield _part_at(match, text, is_first=bool(match["first"]))
+    for match in _IS_PART.finditer(text):
+        if match["letter"] or match["part"]:
+            yield _part_at(match, text, is_first=bool(match["first"]))
     for match in _COMES.finditer(text):
         if match["first"] or match["last"] or match["thing"]:
             yield _part_at(match, text, is_first=bool(match["first"] or match["opens"]))

@@ -17,7 +17,7 @@ _SAME = {
     "synth": "synthesizer", "synthesiser": "synthesizer", "bassist": "bass", "bassline": "bass", "hiphop": "hip", "jazzy": "jazz",
     "bluesy": "blues", "funky": "funk", "soulful": "soul", "rnb": "r&b", "folksy": "folk",
 }  # fmt: skip
-_NO_NAMES = frozenset("solo first second 1st 2nd lead player line section music song track ballad tune beat the of".split())
+_NO_NAMES = frozenset("is are sounds a an one solo first second 1st 2nd lead player line section music song track ballad tune beat the of".split())
 _GROUPS = {
     "string": {"violin", "viola", "cello", "string"},
     "keyboard": {"piano", "organ", "harpsichord", "synthesizer", "keyboard"},

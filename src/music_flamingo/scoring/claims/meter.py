@@ -17,6 +17,7 @@ _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
     (rf"(?:duple|binary) {_TIME}", _DUPLE),
     (rf"(?:triple|ternary) {_TIME}|dreivierteltakt|dreiertakt|trois temps|tres tiempos|tre quarti|compas ternario", _TRIPLE),
     (rf"quadruple {_TIME}|common {_TIME}|viervierteltakt|quatre temps|cuatro tiempos|quattro quarti", _FOUR),
+    (rf"march(?:es)?(?: {_TIME})?|polka {_TIME}", _DUPLE),
     (r"cut (?:time|common)|alla breve", (2, 4)),
     (rf"waltz(?:es)?(?: {_TIME})?|walzer\w*|oom pah pah|minuet|mazurka|vals\b|valse|valzer", (3, 6)),
     (rf"compound duple {_TIME}", (2, 6)),
@@ -31,7 +32,7 @@ _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
 )  # fmt: skip
 _NAMES = WordScanner([pattern for pattern, _ in _NAMED])
 _NAME_WORDS = (
-    "duple", "binary", "triple", "ternar", "quadruple", "common", "cut ", "alla breve", "waltz", "walz", "oom", "minuet", "mazurka",
+    "duple", "binary", "triple", "ternar", "quadruple", "common", "cut ", "alla breve", "waltz", "walz", "oom", "march", "polka", "minuet", "mazurka",
     "vals", "valzer", "compound", "odd", "irregular", "asymmetric", "floor", "drei", "tres", "tre quarti", "trois", "vier", "cuatro",
     "quattro", "quatre", "achtel", "por ocho", "ottavi", "huit",
 )  # fmt: skip

@@ -9,7 +9,7 @@ from music_flamingo.scoring.claims.events import answer_event, answer_part, read
 from music_flamingo.scoring.claims.harmony import answer_chord, place_in, read_chords, read_form
 from music_flamingo.scoring.claims.keys import answer_key, read_keys
 from music_flamingo.scoring.claims.meter import answer_meter, read_meter
-from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope
+from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_texture
 from music_flamingo.scoring.claims.players import read_players
 from music_flamingo.scoring.claims.tempo import answer_tempo, read_tempo
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, answer_words, read_sung, without_quotes
@@ -19,13 +19,14 @@ from music_flamingo.scoring.claims.wording import plain
 _READERS = (read_tempo, read_meter, read_keys, read_chords, read_form, read_events, read_times, read_players)
 _TOPICS: tuple[tuple[str, str], ...] = (
     ("count", r"how many (?:different |distinct |separate )?(?P<what>bars|measures|downbeats|sections|parts|chords|triads|lines)|of how many (?P<other>sections|parts)"),
-    ("meter", r"time signature|met(?:er|re)\b|how many (?:beats|pulses|counts)\b[^?]*\b(?:bar|measure)|(?:pulse|beats?|it) (?:is |are )?grouped|conduct|counted\b|what time is it in|what (?:\w+ )?rhythm|beats per (?:bar|measure)|taktart|compas\b"),
+    ("meter", r"time signature|met(?:er|re)\b|how many (?:beats|pulses|counts)\b[^?]*\b(?:bar|measure)|(?:pulse|beats?|it) (?:is |are )?grouped|conduct|counted\b|\bin [2-9]\?|what time is it in|what (?:\w+ )?rhythm|beats per (?:bar|measure)|taktart|compas\b"),
     ("theme", r"what (?:are|is|do|does|did) (?:the |these |her |his |its )?(?:words|lyrics?|text|song|singer|verses?|sung|story|being sung|she|he)\b[^?]*\b(?:about|of|say|tell|describe)|\b(?:theme|subject|topic|message|story)\b|lyric_themes"),
     ("language", r"\blanguage\b"),
+    ("texture", r"\btexture\b|\b(?:line|melody)\b[^?]*\bor\b[^?]*\b(?:chords?|texture|several)"),
     ("envelope", r"\bnotes?\b[^?]*\b(?:held|hold|sustain\w*|die|decay\w*|fade|attack)\b"),
     ("words", r"(?:which|what|first|last|opening|final) (?:\w+ )?(?:words?|line|lyrics?|phrase)\b"),
     ("event", r"^(?:at what (?:time|point|moment|second)|when)\b|\bat what time\b|how (?:far|many seconds) in\b"),
-    ("part", r"(?:which|what) (?:section|part|portion)\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?)|what (?:follows|comes after) the|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
+    ("part", r"(?:which|what) (?:section|part|portion)\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?|contrasting)|what (?:follows|comes after) the|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
     ("tempo", r"tempo|bpm|how many (?:beats|pulses)\b[^?]*\bminute|\b(?:slow|fast|quick)\b[^?]*\bor\b[^?]*\b(?:slow|fast|quick|medium|moderate)|beats (?:per|in a|a|go by in a|pass in a|every|each) minute|metronome|how (?:fast|slow|quick)|pace\b|speed|pulse rate"),
     ("chords", r"\bchords?\b|harmony"),
     ("key", r"\bkey\b|tonality|tonic|ton(?:al)? cent(?:er|re)|key ?note|home (?:note|key|pitch)|feels like home|scale\b|(?:relative|parallel) (?:major|minor)|major or (?:a )?minor|minor or (?:a )?major|\bmode\b"),
@@ -39,6 +40,7 @@ _ANSWERS: dict[str, Callable[[str], Iterable[SpokenClaim]]] = {
     "meter": answer_meter,
     "key": answer_key,
     "envelope": answer_envelope,
+    "texture": answer_texture,
     "language": answer_language,
     "theme": answer_theme,
     "length": answer_length,
@@ -112,6 +114,8 @@ def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from _known_claims(f"{relation.group(1)} {answer}")
         return
     own = [c for c in _known_claims(answer) if (topic != "language" or c.kind != "origin") and (topic != "length" or c.kind != "time")]
+    if not polar and _ABSENT.search(question):
+        own = [c.turned(True) for c in own]
     if topic == "chords":
         own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
         # `Eb, Bb and C minor` names chords, `a cadence in C minor` a key
@@ -129,7 +133,7 @@ def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
 
 def _asked(question: str) -> list[SpokenClaim]:
     """Read what a yes-or-no question asks: `Is the mode minor?` asks whether the mode is minor."""
-    asked = [c for c in read_claims(question) if not c.is_place]
+    asked = [c for c in _known_claims(question) if not c.is_place]
     if _ABSENT.search(question):
         return [c.turned(True) for c in asked]
     inverted = _INVERTED.match(question)

@@ -54,6 +54,7 @@ _BAR_WORDS = ("bar", "measure", "downbeat")
 _HEDGE = re.compile(
     r"(more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) $", re.IGNORECASE
 )
+_PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
     r"\b(?:section|line|note|word|bar|next longest|chord|longest)\b|\bIt lasts\b.*next", re.IGNORECASE
@@ -95,6 +96,8 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
 def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
     """Read one count, with `about` and `more than` before it; `the last 4 bars` count nothing."""
     start, end = match.span()
+    if match["n"] == "1" and _PER.search(text, max(0, start - 6), start):
+        return
     if match["p"]:
         yield unmeasured("count", match[0], is_denied(text, start, end))
         return
@@ -249,5 +252,6 @@ def read_figures(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenCla
             text = text.replace(claim.said, "")
     for match in _FIGURE.finditer(text):
         before = text[max(0, match.start() - 6) : match.start()]
-        if match[0] not in _NO_FIGURE and not _SOME_OF.search(before):
+        is_counted = match[0] not in _NO_FIGURE and not _SOME_OF.search(before)
+        if is_counted and not is_denied(text, *match.span()):  # `three, not four` counts no four
             yield unmeasured(FIGURE, match[0])

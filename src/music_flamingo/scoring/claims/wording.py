@@ -58,7 +58,7 @@ _NO_DENIAL = re.compile(
     r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just)\b", re.I
 )
 _CUT = re.compile(
-    r"[.;:!?]\s|\n|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
+    r"[.;:!?]\s|\n|(?:^|(?<=[.;!?] ))(?:Without|Lacking|Despite|Although)\b[^,.;]*,\s|\s(?=the (?:piece|music|song|tune|track|recording|excerpt) )|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
     r"|(?:,| and| or) (?=(?:no|not|without|never|neither) )|,? (?=nor\b)"
 )
 _AFTER = re.compile(
