@@ -3,8 +3,9 @@
     python benchmarks/statements.py [first second ...] [--slips]
 
 Each file of `statements/` was measured before a reader was changed on its account (held out), and belongs to the
-developed ones since. A line is `W` or `R`, a track of `facts.yaml`, a form, and what is said: a question with its answer
-(and options), a caption, a step of a chain, or a value of a structured category. All checks of `validate` are asked.
+developed ones since. A line is `W` or `R`, a track of `facts.yaml`, a form, and what is said: a question with its
+answer (and options), a caption, a step of a chain, or a value of a structured category. All checks of `validate` are
+asked.
 """
 
 import argparse
@@ -74,13 +75,18 @@ def facts_of(name: str, said: dict[str, Any]) -> Facts:
         "dynamics": _dynamics(said), "sound": {**sound, **BY} if "drums" in said else None,
         "lyrics": {"available": True, "lines": _segments(lines), "language": "en", **BY} if lines
         else {"available": False, "lines": [], "language": None, "why_not": why_not, **BY},
-        "voice": {"present": voice != "none", "register_heard": None if voice == "none" else voice,
-                  "heard": [] if voice == "none" else [{"start_s": 0.0, "end_s": said["duration_s"], "label": "singing"}],
-                  **BY} if voice else None,
+        "voice": {**_voice(voice, said["duration_s"]), **BY} if voice else None,
         "instruments": {"labels": _tags(said["instruments"]), **BY} if "instruments" in said else None,
         "genre": {"labels": _tags(said["genres"]), **BY} if "genres" in said else None,
     }  # fmt: skip
     return Facts.model_validate(facts)
+
+
+def _voice(voice: str, duration_s: float) -> dict[str, Any]:
+    if voice == "none":
+        return {"present": False, "register_heard": None, "heard": []}
+    sings = {"start_s": 0.0, "end_s": duration_s, "label": "singing"}
+    return {"present": True, "register_heard": voice, "heard": [sings]}
 
 
 def _beats(said: dict[str, Any]) -> dict[str, Any]:
@@ -140,8 +146,9 @@ def _example(statement: Statement, facts: Facts) -> Example:
         values |= {"type": kind, "question": question, "answer": answer}
         values["options"] = [o.strip() for o in options[0].split(" / ")] if options else []
     else:
-        values |= {"type": "caption", "skill": "caption", "question": "Describe this music.", "answer": f"A piece in {facts.key.label if facts.key else 0}.",
-                   "structured": [{"name": statement.form, "values": [statement.parts[0]]}]}  # fmt: skip
+        text = f"A piece in {facts.key.label if facts.key else 'C'}."
+        values |= {"type": "caption", "skill": "caption", "question": "Describe this music.", "answer": text}
+        values["structured"] = [{"name": statement.form, "values": [statement.parts[0]]}]
     return Example.model_validate(values)
 
 

@@ -15,7 +15,9 @@ def add_to(commands: Commands) -> None:
     """Add the pipeline's commands to the parser."""
     run = add_command(commands, "run", _run, "run one stage", "mf run facts")
     run.add_argument("stage", help="a stage; `mf stages` lists them")
-    run.add_argument("--shards", metavar="8-15", help="a range alone, of a stage that looks at each shard by itself first")
+    run.add_argument(
+        "--shards", metavar="8-15", help="a range alone, of a stage that looks at each shard by itself first"
+    )
     parameter_options(run)
     run.add_argument("--data", type=Path, default=Path("data"), help="the folder of the ports (default: data)")
 

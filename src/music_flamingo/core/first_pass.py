@@ -43,9 +43,18 @@ def run_first_pass(stage: Stage, config_json: str, inputs: Mapping[str, Path], r
     stage.first_pass(config, *(open_input(port, inputs[name], read[name]) for name, port in stage.inputs.items()), root)
     files = manifests.list_files(root)
     made = Manifest(
-        stage=stage.name, port=PORT, record="folder", key=key, config=config.identity(), inputs={**digests, PORT: shards},
-        files=files, num_records=None, status={}, metrics={}, digest=manifests.files_digest(files),
-    )  # fmt: skip
+        stage=stage.name,
+        port=PORT,
+        record="folder",
+        key=key,
+        config=config.identity(),
+        inputs={**digests, PORT: shards},
+        files=files,
+        num_records=None,
+        status={},
+        metrics={},
+        digest=manifests.files_digest(files),
+    )
     manifests.complete(root, made)
     return True
 
@@ -98,8 +107,8 @@ def _checked(stage: Stage, config_json: str, inputs: Mapping[str, Path], part: P
     key = stage.key(parse_config(stage, config_json), {name: m.digest for name, m in of_part.items()})
     if made.key != key:
         raise CorruptDataError(
-            f"{part} holds the first pass of `{made.stage}` over the shards {shards}, made from other inputs, parameters "
-            f"or code than `{stage.name}` is asked for. Make it again."
+            f"{part} holds the first pass of `{made.stage}` over the shards {shards}, made from other inputs, "
+            f"parameters or code than `{stage.name}` is asked for. Make it again."
         )
     return made
 

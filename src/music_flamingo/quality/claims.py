@@ -90,7 +90,9 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
     """
     settled = _is_settled(example, agreed)
     # a rule of the family bore the figures of its answer out
-    stated = (claim for place, claim in claims_of(example) if not (settled and place == "answer" and claim.kind == FIGURE))
+    stated = (
+        claim for place, claim in claims_of(example) if not (settled and place == "answer" and claim.kind == FIGURE)
+    )
     judged = [judge(claim, facts) for claim in stated]
     if reason := first_reason(judged, by_ear):
         return reason
@@ -244,11 +246,9 @@ def check_sense(example: Example) -> str | None:
         return "senseless_one_option"
     if example.type in ("count", "time") and not has_digit(plain(answer)):
         return "senseless_wrong_type"
-    if _repeats(example.rationale, 2) or _repeats(answer, 3):
-        return "senseless_repetition"
     if example.type == "caption" and len(answer.split()) >= LONG_CAPTION_WORDS * (1 + len(read_claims(answer))):
         return "senseless_near_empty_caption"
-    return None
+    return "senseless_repetition" if _repeats(example.rationale, 2) or _repeats(answer, 3) else None
 
 
 LONG_RATIONALE_WORDS = 8

@@ -60,7 +60,7 @@ def tell(files: Iterable[tuple[str, bytes]], succeeded: bool) -> list[StageEnd]:
 
 
 def _is_part(made: Manifest, path: str) -> bool:
-    """Whether a branch made it: a step that collects gives the whole port of a branched stage; a first pass gives none."""
+    """Whether a branch made it: the whole port of a branched stage comes from a step that collects."""
     if made.port not in stages.load(made.stage).outputs:
         return True
     step = PurePosixPath(path).parts[0]

@@ -35,9 +35,24 @@ _AT_FIRST = re.compile(
     re.IGNORECASE,
 )
 _VERBS = ("begin", "start", "enter", "arriv", "come", "kick", "appear", "sets in", "follow", "drop", "occur", "happen", "chang", "heard", "reach", "introduc", "join", "take", "return", "end", "stop", "finish", "close", "conclud", "last", "run", "span", "open", "close", "section is")  # fmt: skip
-_PART_WORDS = ("section", "part", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude", "breakdown", "solo")
+_PART_WORDS = (
+    "section",
+    "part",
+    "verse",
+    "chorus",
+    "refrain",
+    "bridge",
+    "intro",
+    "outro",
+    "coda",
+    "middle eight",
+    "interlude",
+    "breakdown",
+    "solo",
+)
 _OPENS = re.compile(
-    rf"\b(?P<first>opens?|begins?|starts?|opening|first)|(?P<last>ends?|closes?|finishes|concludes?|last)\b", re.IGNORECASE
+    r"\b(?P<first>opens?|begins?|starts?|opening|first)|(?P<last>ends?|closes?|finishes|concludes?|last)\b",
+    re.IGNORECASE,
 )
 _FOLLOWS = re.compile(r"\b(?:follows|comes (?:after|next)|after the|contrasting|leads? (?:in)?to)\b", re.IGNORECASE)
 _WITH = re.compile(
@@ -52,7 +67,10 @@ _IS_PART = re.compile(
     rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:an? |the |its )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{_PART}))?",
     re.IGNORECASE,
 )
-_NAMED_PART = re.compile(rf"\b(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?|\b(?P<letter3>(?-i:[A-E]))\b(?! [a-z])", re.IGNORECASE)
+_NAMED_PART = re.compile(
+    rf"\b(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?|\b(?P<letter3>(?-i:[A-E]))\b(?! [a-z])",
+    re.IGNORECASE,
+)
 _ASKED = re.compile(rf"\b(?:{_THING})\b[^?]{{0,40}}?\b(?:(?P<begins>{_BEGINS})|(?P<ends>{_ENDS}))\b", re.IGNORECASE)
 _START_OF = re.compile(r"\b(?:start|beginning|onset|entry) of (?:the |a )?(?P<thing>[\w ]+)", re.IGNORECASE)
 _HEDGED = re.compile(r"\b(?:around|about|roughly|approximately|near|shortly|nearly|almost)\b", re.IGNORECASE)

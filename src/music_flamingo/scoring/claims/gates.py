@@ -152,7 +152,9 @@ class WordScanner:
             assert pattern is not None, "chosen above"
             start = lower.find(word)
             while start >= 0:
-                if not (start and _IN_WORD(lower[start - 1])) and not _IN_WORD(lower[start + length : start + length + 1]):
+                if not (start and _IN_WORD(lower[start - 1])) and not _IN_WORD(
+                    lower[start + length : start + length + 1]
+                ):
                     yield start, pattern
                 start = lower.find(word, start + length)
 

@@ -31,10 +31,14 @@ _NAMED = re.compile(
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b", re.IGNORECASE
+    r"\b(first|opens?|opening|begins?|starts?|last|ends?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
+    re.IGNORECASE,
 )
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
-_NTH_CHORD = re.compile(r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b", re.IGNORECASE)
+_NTH_CHORD = re.compile(
+    r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
+    re.IGNORECASE,
+)
 _NUMERALS = re.compile(
     r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)"
 )
@@ -50,7 +54,9 @@ _NAMED_FORM = re.compile(
 _PART = re.compile(
     r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE
 )
-_CHORD_WORDS = frozenset(("sonority", "sonorities", "chord", "chords", "triad", "triads", "harmony", "harmonies", "harmonys"))
+_CHORD_WORDS = frozenset(
+    ("sonority", "sonorities", "chord", "chords", "triad", "triads", "harmony", "harmonies", "harmonys")
+)
 _PLACE_WORDS = frozenset(
     (
         "opens",
@@ -130,8 +136,6 @@ def heard_triads(facts: Facts) -> list[tuple[int, str]]:
     return [chord for chord, _ in groupby(c for c in triads if c)]
 
 
-
-
 def place_in(words: str) -> Place:
     """Give the place that a question or the words around a chord speak of."""
     if (time := _CHORD_AT.search(words)) is not None:
@@ -160,7 +164,9 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
         named = ", ".join(dict.fromkeys(s.label for s in facts.chords.segments))
         meant = _meant(place, facts, heard)
         if meant is None:
-            return wanted in {parse_chord(s.label) for s in facts.chords.segments if s.label not in "NX"}, f"{named} measured"
+            return wanted in {
+                parse_chord(s.label) for s in facts.chords.segments if s.label not in "NX"
+            }, f"{named} measured"
         fits = any(wanted == chord or (not is_triad and wanted[0] == chord[0]) for chord in meant)
         return fits, f"{named} measured in this order"
 

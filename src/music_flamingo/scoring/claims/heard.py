@@ -17,7 +17,33 @@ _SAME = {
     "synth": "synthesizer", "synthesiser": "synthesizer", "bassist": "bass", "bassline": "bass", "hiphop": "hip", "jazzy": "jazz",
     "bluesy": "blues", "funky": "funk", "soulful": "soul", "rnb": "r&b", "folksy": "folk",
 }  # fmt: skip
-_NO_NAMES = frozenset("is are sounds a an one solo first second 1st 2nd lead player line section music song track ballad tune beat the of".split())
+_NO_NAMES = frozenset(
+    [
+        "is",
+        "are",
+        "sounds",
+        "a",
+        "an",
+        "one",
+        "solo",
+        "first",
+        "second",
+        "1st",
+        "2nd",
+        "lead",
+        "player",
+        "line",
+        "section",
+        "music",
+        "song",
+        "track",
+        "ballad",
+        "tune",
+        "beat",
+        "the",
+        "of",
+    ]
+)
 _GROUPS = {
     "string": {"violin", "viola", "cello", "string"},
     "keyboard": {"piano", "organ", "harpsichord", "synthesizer", "keyboard"},
@@ -149,5 +175,8 @@ def in_style(name: str) -> Test:
 @lru_cache(maxsize=2048)
 def _stems(name: str) -> frozenset[str]:
     """Give the words of a name without their endings: `Fiddles` and `violin` are one."""
-    found = (word if word in ("blues", "brass", "bass") else word.removesuffix("s") for word in name.lower().replace("-", " ").split())
+    found = (
+        word if word in ("blues", "brass", "bass") else word.removesuffix("s")
+        for word in name.lower().replace("-", " ").split()
+    )
     return frozenset(_SAME.get(word, word) for word in found if word not in _NO_NAMES) or frozenset((name.lower(),))

@@ -59,18 +59,21 @@ _KEY_WORDS = (*_MODE_WORDS, "ionian", "aeol")
 _IN_WORDS = ("key", "tonic", " in ", "centre", "center", "entered on", "entred on")
 _FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "magg", "minore")
 _A_CHORD = re.compile(r"\b(?:chords?|triads?|harmon(?:y|ies))(?: of| is| are|:|,)? $", re.IGNORECASE)
-_OF_A_CHORD = re.compile(r"(?:,? (?:and )?[A-G] ?(?:#|b\b|flat|sharp)?(?: (?:major|minor))?)*,?[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
+_OF_A_CHORD = re.compile(
+    r"(?:,? (?:and )?[A-G] ?(?:#|b\b|flat|sharp)?(?: (?:major|minor))?)*,?[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)",
+    re.IGNORECASE,
+)
 _RELATIVE = re.compile(r"\b(relative|parallel)\b(?! (?:minor|major)(?: key)? of $)[^.;]{0,40}$", re.IGNORECASE)
-_IN_THE_RELATIVE = re.compile(r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$", re.IGNORECASE)
+_IN_THE_RELATIVE = re.compile(
+    r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$", re.IGNORECASE
+)
 _OF_RELATIVE = re.compile(r"\brelative (?:minor|major)(?: key)? of $", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
 _MOVES = re.compile(
     r"\b(?:modulat\w*|tonici\w*|shift\w*|mov\w*|turn\w*|change\w*|ends?|ending|dominant|begins)\b[^.;]{0,40}$",
     re.IGNORECASE,
 )
-_ARTICLE = re.compile(
-    r"(?:^|[.!?:] )A (?:major|minor) (?!is\b|with\b|and\b|in\b|throughout)[a-z]"
-)
+_ARTICLE = re.compile(r"(?:^|[.!?:] )A (?:major|minor) (?!is\b|with\b|and\b|in\b|throughout)[a-z]")
 
 
 def read_keys(text: str) -> Iterator[SpokenClaim]:

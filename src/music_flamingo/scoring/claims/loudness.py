@@ -39,7 +39,10 @@ _TRENDS = re.compile(
 )
 
 
-_LINES = re.compile(r"\b(?:(?P<melody>(?:single|lone|solo|1|1 melodic) (?:line|melody)|line|melody|monophon\w*)|(?P<chords>chord\w*|harmon\w*|polyphon\w*|homophon\w*|several|full\w*|thick))\b", re.IGNORECASE)
+_LINES = re.compile(
+    r"\b(?:(?P<melody>(?:single|lone|solo|1|1 melodic) (?:line|melody)|line|melody|monophon\w*)|(?P<chords>chord\w*|harmon\w*|polyphon\w*|homophon\w*|several|full\w*|thick))\b",
+    re.IGNORECASE,
+)
 
 
 def answer_texture(text: str) -> Iterator[SpokenClaim]:
@@ -49,7 +52,10 @@ def answer_texture(text: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim("sound", match[0], sound("texture", match.lastgroup), is_denied(text, *match.span()))
 
 
-_HELD = re.compile(r"\b(?:(?P<sustained>held|hold|sustain\w*|ring on|bowed|blown|stay\w*|full strength)|(?P<decaying>die|dies|dying|decay\w*|fad\w+|short|plucked|struck))\b", re.IGNORECASE)
+_HELD = re.compile(
+    r"\b(?:(?P<sustained>held|hold|sustain\w*|ring on|bowed|blown|stay\w*|full strength)|(?P<decaying>die|dies|dying|decay\w*|fad\w+|short|plucked|struck))\b",
+    re.IGNORECASE,
+)
 
 
 def answer_envelope(text: str) -> Iterator[SpokenClaim]:

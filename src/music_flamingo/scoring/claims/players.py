@@ -55,8 +55,8 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             continue  # `as a singing voice can` names no singer
         if kind in ("dynamics", "loudness") and _OF_NOTES.search(text[:start].rpartition(".")[2]):
             continue  # each note fades after its attack
-        if kind == "origin" and (
-            _NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)
-        ):
+        if kind == "origin" and (_NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)):
             continue
-        yield SpokenClaim(kind, match[0], _NAMED[kind](match[0]) if kind in _NAMED else test, is_denied(text, start, end))
+        yield SpokenClaim(
+            kind, match[0], _NAMED[kind](match[0]) if kind in _NAMED else test, is_denied(text, start, end)
+        )

@@ -8,11 +8,11 @@ from music_flamingo.scoring.claims.base import SpokenClaim, unmeasured
 from music_flamingo.scoring.claims.events import answer_event, answer_part, read_events
 from music_flamingo.scoring.claims.harmony import answer_chord, place_in, read_chords, read_form
 from music_flamingo.scoring.claims.keys import answer_key, read_keys
-from music_flamingo.scoring.claims.meter import answer_meter, read_meter
 from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_texture
+from music_flamingo.scoring.claims.meter import answer_meter, read_meter
 from music_flamingo.scoring.claims.players import read_players
-from music_flamingo.scoring.claims.tempo import answer_tempo, read_tempo
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, answer_words, read_sung, without_quotes
+from music_flamingo.scoring.claims.tempo import answer_tempo, read_tempo
 from music_flamingo.scoring.claims.times import answer_length, count_claim, read_figures, read_times
 from music_flamingo.scoring.claims.wording import plain
 
@@ -113,9 +113,13 @@ def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
     if topic == "key" and (relation := _RELATION.search(question)):
         yield from _known_claims(f"{relation.group(1)} {answer}")
         return
-    own = [c for c in _known_claims(answer) if (topic != "language" or c.kind != "origin") and (topic != "length" or c.kind != "time")]
+    own = [
+        c
+        for c in _known_claims(answer)
+        if (topic != "language" or c.kind != "origin") and (topic != "length" or c.kind != "time")
+    ]
     if not polar and _ABSENT.search(question):
-        own = [c.turned(True) for c in own]
+        own = [c if c.denied else c.turned(True) for c in own]
     if topic == "chords":
         own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
         # `Eb, Bb and C minor` names chords, `a cadence in C minor` a key

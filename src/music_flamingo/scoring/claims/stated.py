@@ -17,7 +17,11 @@ KINDS: frozenset[str] = frozenset(StatedKind.__args__)  # type: ignore[attr-defi
 def differences(question: str, answer: str, rationale: str, stated: Sequence[tuple[str, str]]) -> list[str]:
     """Name what is stated and not said, and what is said and not stated; nothing where text and statement agree."""
     text = plain(f"{question} {answer} {rationale}").casefold()
-    unsaid = [f"{kind}: {value!r} is stated, and the text does not say it" for kind, value in stated if not _stands_in(value, text)]
+    unsaid = [
+        f"{kind}: {value!r} is stated, and the text does not say it"
+        for kind, value in stated
+        if not _stands_in(value, text)
+    ]
     read = (*read_premises(question), *read_answer(question, answer), *read_claims(rationale))
     kinds = {kind for kind, _ in stated}
     said = {claim.kind: claim.said.strip() for claim in read if not claim.is_place and claim.kind in KINDS - kinds}

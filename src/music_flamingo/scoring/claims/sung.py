@@ -20,8 +20,13 @@ _IN_LANGUAGE = re.compile(
 _BARE_LANGUAGE = re.compile(rf"\b(?P<a>{_LANGUAGE})\b", re.IGNORECASE)
 _LANGUAGE_WORDS = tuple(LANGUAGES)
 _QUOTE = re.compile(r'"([^"]{3,})"|(?<![\w])\'([^\']{8,})\'(?!\w)')
-_OF_A_SONG = re.compile(r"\b(?:words?|lines?|lyrics?|text|sings?|sung|sang|singing|phrases?|refrain|begins?|opens?|ends?|repeat\w*) ?(?:is|are|of|with|on|here|:|,)* ?$", re.IGNORECASE)
-_FIRST_OR_LAST = re.compile(r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes))\b", re.IGNORECASE)
+_OF_A_SONG = re.compile(
+    r"\b(?:words?|lines?|lyrics?|text|sings?|sung|sang|singing|phrases?|refrain|begins?|opens?|ends?|repeat\w*) ?(?:is|are|of|with|on|here|:|,)* ?$",
+    re.IGNORECASE,
+)
+_FIRST_OR_LAST = re.compile(
+    r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes))\b", re.IGNORECASE
+)
 _ABOUT = re.compile(
     r"\b(?:lyrics?|words|text|songs?|verses?|chorus(?:es)?|refrain|singers?|vocalists?|voice|she|he|sings?|sung|singing|sang|themes?|story|narrator|lines?)\b[^.;?]{0,30}?"
     r"\b(?:about|of (?!the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d)|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|reflects? on|explor(?:es?|ing))"
@@ -32,9 +37,73 @@ _ABOUT_WORDS = (
     "about", " of ", "tell", "speak", "describ", "recount", "deal", "center", "centre", "celebrat", "mourn", "lament", "evoke", "narrat",
     "longs", "longing", "yearn", "praise", "reflect", "explor",
 )  # fmt: skip
-_SINGS = ("lyric", "word", "text", "song", "verse", "chorus", "refrain", "sing", "vocal", "voice", "she", "he ", "sung", "sang", "theme", "story", "narrator", "line")
+_SINGS = (
+    "lyric",
+    "word",
+    "text",
+    "song",
+    "verse",
+    "chorus",
+    "refrain",
+    "sing",
+    "vocal",
+    "voice",
+    "she",
+    "he ",
+    "sung",
+    "sang",
+    "theme",
+    "story",
+    "narrator",
+    "line",
+)
 _CONTENT = re.compile(r"[a-z']{4,}")
-_NO_CONTENT = frozenset("this that with from into over under their there they them what when which about song songs music piece while than very much some sort kind being been have has is are the and story theme themes lyrics words text line lines".split())
+_NO_CONTENT = frozenset(
+    [
+        "this",
+        "that",
+        "with",
+        "from",
+        "into",
+        "over",
+        "under",
+        "their",
+        "there",
+        "they",
+        "them",
+        "what",
+        "when",
+        "which",
+        "about",
+        "song",
+        "songs",
+        "music",
+        "piece",
+        "while",
+        "than",
+        "very",
+        "much",
+        "some",
+        "sort",
+        "kind",
+        "being",
+        "been",
+        "have",
+        "has",
+        "is",
+        "are",
+        "the",
+        "and",
+        "story",
+        "theme",
+        "themes",
+        "lyrics",
+        "words",
+        "text",
+        "line",
+        "lines",
+    ]
+)
 
 
 def read_sung(text: str, quoted: str) -> Iterator[SpokenClaim]:
@@ -112,7 +181,9 @@ def _is_sung(said: str, is_first: bool | None = None) -> Callable[[Facts], Held]
         if not sung:
             return voice_of_a_kind(facts)
         if is_first is not None:
-            return sung.startswith(f"{wanted} ") if is_first else sung.endswith(f" {wanted}"), "other words measured there"
+            return sung.startswith(f"{wanted} ") if is_first else sung.endswith(
+                f" {wanted}"
+            ), "other words measured there"
         return f" {wanted} " in f" {sung} ", "other words measured"
 
     return test

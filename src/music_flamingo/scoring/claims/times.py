@@ -22,11 +22,16 @@ _SPAN = re.compile(
 _EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart) (?:\w+ )?$", re.IGNORECASE)
 _RATE = re.compile(r"(?:\d|beats?|times|pulses|notes|clicks|changes) $", re.IGNORECASE)
 _LASTS = re.compile(
-    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|running time|run time|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE
+    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|running time|run time|takes|spans?|total(?:s|ling)?)\b",
+    re.IGNORECASE,
 )
-_GOES_ON = re.compile(r"\b(?:lasts?(?: for)?|lasting|runs? for|duration of|length of)(?: (?:about|around|roughly|nearly|almost|just|over|under|some|a|exactly|only|approximately))* $", re.IGNORECASE)
+_GOES_ON = re.compile(
+    r"\b(?:lasts?(?: for)?|lasting|runs? for|duration of|length of)(?: (?:about|around|roughly|nearly|almost|just|over|under|some|a|exactly|only|approximately))* $",
+    re.IGNORECASE,
+)
 _THING = re.compile(
-    r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length|running time|run time)\b", re.IGNORECASE
+    r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length|running time|run time)\b",
+    re.IGNORECASE,
 )
 _COUNT = re.compile(
     r"(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
@@ -198,7 +203,9 @@ def _spans(range_db: float) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         if facts.dynamics is None:
             return NOT_MEASURED
-        return abs(facts.dynamics.range_db - range_db) <= RANGE_TOLERANCE_DB, f"{facts.dynamics.range_db:.1f} dB measured"
+        return abs(
+            facts.dynamics.range_db - range_db
+        ) <= RANGE_TOLERANCE_DB, f"{facts.dynamics.range_db:.1f} dB measured"
 
     return test
 
