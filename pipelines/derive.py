@@ -1,6 +1,6 @@
 """python -m pipelines.derive: write what follows from the stages, and from nothing else, anew.
 
-dvc.yaml; README.md and `__init__.py` of each stage's component; the outputs of `configure`; the components that a wheel
+dvc.yaml; each stage's component, README.md and `__init__.py`; the outputs of `configure`; the components that a wheel
 carries; the table of ports in docs/reference/data.md. Parts of a file lie between marks, `derived: NAME` and
 `end of NAME`. tests/contract/test_derived.py holds that nothing here is stale.
 """
@@ -15,6 +15,7 @@ from music_flamingo import stages
 from music_flamingo.core.ports import Folder
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.runs.graph import graph_text
+from pipelines.component_code import component_files
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURE = Path("components/configure/component.py")
@@ -29,7 +30,9 @@ def derived(root: Path = ROOT) -> dict[Path, str]:
     files = {Path("dvc.yaml"): graph_text()}
     for name in stages.ORDER:
         folder = Path("components") / name
-        files[folder / "README.md"] = _readme(name, (root / folder / "component.py").read_text())
+        code = component_files(name, root / folder)
+        files |= {folder / file: text for file, text in code.items()}
+        files[folder / "README.md"] = _readme(name, code["component.py"])
         files[folder / "__init__.py"] = _exports(name)
     files[CONFIGURE] = _between(root / CONFIGURE, "stages", [f'        ("{name}", str),' for name in stages.ORDER])
     files[PACKAGE] = _between(root / PACKAGE, "components", list(_carried(root)))
@@ -81,8 +84,8 @@ def _exports(name: str) -> str:
 
 
 def _carried(root: Path) -> Iterator[str]:
-    for path in sorted((root / "components").glob("*/component.py")):
-        folder = path.parent.name
+    there = {path.parent.name for path in (root / "components").glob("*/component.py")}
+    for folder in sorted(there | set(stages.ORDER)):
         yield f'"share/music-flamingo/components/{folder}" = ["components/{folder}/*.py"]'
 
 
@@ -111,6 +114,7 @@ def _between(path: Path, name: str, lines: list[str]) -> str:
 def main() -> int:
     """Write what is stale and name it."""
     for path in stale():
+        (ROOT / path).parent.mkdir(exist_ok=True)
         write_atomic(ROOT / path, derived()[path])
         print(f"{path} written")
     return 0

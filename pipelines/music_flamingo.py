@@ -17,8 +17,7 @@ from pipelines.training import train
 def produce(configs: PipelineTask, branches: int) -> None:
     """Wire annotation -> training -> evaluate -> release -> report."""
     made = annotate(configs, branches)
-    tracks, truth = made.ingest.outputs["tracks"], made.ingest.outputs["truth"]
-    facts, skills = made.facts.outputs["facts"], made.validate.outputs["skills"]
+    tracks, truth, facts, skills = made.tracks, made.truth, made.facts, made.skills
     trained = train(configs, skills=skills, facts=facts, tracks=tracks)
     models = {
         "sft_model": trained.sft.outputs["sft_model"],
@@ -39,11 +38,11 @@ def produce(configs: PipelineTask, branches: int) -> None:
             tracks=tracks,
             truth=truth,
             facts=facts,
-            captions=made.captions.outputs["captions"],
-            candidates=made.synthesize.outputs["candidates"],
+            captions=made.captions,
+            candidates=made.candidates,
             skills=skills,
-            rejects=made.validate.outputs["rejects"],
-            data_docs=made.validate.outputs["data_docs"],
+            rejects=made.rejects,
+            data_docs=made.data_docs,
             think=trained.reason.outputs["think"],
             think_rejects=trained.reason.outputs["think_rejects"],
             predictions=graded.outputs["predictions"],

@@ -16,6 +16,8 @@ from music_flamingo.cluster.jobs import JobSettings
 from music_flamingo.cluster.steps import JOB_VARIABLE
 from music_flamingo.core.hashing import sha256_json
 
+FUSED = {"captions-synthesize": ("captions", "synthesize"), "collect-annotation": stages.BRANCHED}
+"""Steps of several stages (FUSE) and those stages."""
 GIB = 2**30
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": GIB, "Ti": 2**40, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 """Of memory, as Kubernetes writes it."""
@@ -41,10 +43,10 @@ class Step:
     """Once for each range of shards."""
 
     @property
-    def stage(self) -> str | None:
-        """The stage that it runs or collects; None for a step of the pipeline's own."""
+    def stages(self) -> tuple[str, ...]:
+        """The stages that it runs or collects; none for a step of the pipeline's own."""
         name = self.name.removeprefix("collect-")
-        return name if name in stages.ORDER else None
+        return FUSED.get(self.name) or ((name,) if name in stages.ORDER else ())
 
     def price_an_hour(self, prices: "Prices") -> float:
         """Price of the step's resources per hour, at these prices."""
@@ -141,7 +143,8 @@ def fingerprints(steps: list[Step], params: Mapping[str, Any]) -> dict[str, str]
     producer = {port: name for name in stages.ORDER for port in stages.load(name).outputs}
     commands: dict[str, list[str]] = {}
     for step in steps:
-        commands.setdefault(step.stage or step.name, []).append(step.command)
+        for name in step.stages or (step.name,):
+            commands.setdefault(name, []).append(step.command)
     found: dict[str, str] = {}
     for name in stages.ORDER:
         sources = sorted({producer[port] for port in stages.load(name).inputs})
@@ -160,7 +163,7 @@ def describe(
     """Lines to print: a row for each step, images, cost. `before` is the record of the last run, `hours` by stage."""
     now, known = fingerprints(steps, params), before.get("fingerprints", {})
     same = {name for name, fingerprint in now.items() if known.get(name) == fingerprint}
-    always = {step.stage for step in steps if not step.may_be_cached}
+    always = {name for step in steps if not step.may_be_cached for name in step.stages}
     lines = [f"{'step':20s} {'cpu':>6s} {'memory':>9s} {'gpu':>4s} {'times':>6s} {'an hour':>9s} {'cached':7s} after"]
     for step in steps:
         cached = _cached(step, same, always)
@@ -185,12 +188,12 @@ def _times(step: Step, branches: int) -> str:
     return f"<= {branches}" if step.fans_out else f"{step.nodes} n." if step.nodes else "1"
 
 
-def _cached(step: Step, same: set[str], always: set[str | None]) -> str:
+def _cached(step: Step, same: set[str], always: set[str]) -> str:
     if not step.may_be_cached:
         return "never"
-    if (step.stage or step.name) not in same:
+    if not same.issuperset(step.stages or (step.name,)):
         return "no"
-    return "maybe" if step.stage and _upstream(step.stage) & always else "yes"
+    return "maybe" if any(_upstream(name) & always for name in step.stages) else "yes"
 
 
 def _upstream(stage: str) -> set[str]:
@@ -204,14 +207,14 @@ def _cost(steps: list[Step], prices: Prices, hours: Mapping[str, float]) -> list
     """Cost of the steps whose hours are known, and which are not."""
     if not prices.are_given:
         return ["cost: give --price-cpu, --price-gib and --price-gpu, each of one hour"]
-    timed = [s for s in steps if s.stage in hours and not s.name.startswith("collect-")]
+    timed = [(s, name) for s in steps if not s.name.startswith("collect-") for name in s.stages if name in hours]
     if not timed:
         return ["cost: an hour of each step as above; give --timings FOLDER (a run's data/_timing) for the whole"]
-    total = sum(s.price_an_hour(prices) * hours[s.stage or ""] for s in timed)
-    others = sorted({s.stage for s in steps if s.stage} - {s.stage for s in timed if s.stage})
+    total = sum(step.price_an_hour(prices) * hours[name] for step, name in timed)
+    others = sorted({name for step in steps for name in step.stages} - {name for _, name in timed})
     missing = f"; without {', '.join(others)}, whose hours are not known" if others else ""
     return [
-        f"cost: {total:,.2f} for {sum(hours[s.stage or ''] for s in timed):,.2f} hours of steps as timed before "
+        f"cost: {total:,.2f} for {sum(hours[name] for _, name in timed):,.2f} hours of steps as timed before "
         f"(waiting for nodes and teachers' calls not counted: `mf plan` counts those){missing}"
     ]
 

@@ -19,6 +19,11 @@ def default_profile() -> str:
     return Path(os.environ.get("PROFILE") or "default").stem
 
 
+def is_fused() -> bool:
+    """Whether neighbouring light stages share a step: FUSE of the environment is set to other than 0."""
+    return os.environ.get("FUSE", "0") not in ("", "0")
+
+
 def default_params() -> str:
     """All parameters as JSON text; `PROFILE` of the environment names a profile to lay over params.yaml."""
     # as one string: KFP turns the 4 of a dict into 4.0 and rounds large seeds

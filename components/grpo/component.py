@@ -24,11 +24,6 @@ def grpo(
     run_step(
         "grpo",
         config,
-        {
-            "skills": skills,
-            "think": think,
-            "tracks": tracks,
-            "warmup_model": warmup_model,
-        },
+        {"skills": skills, "think": think, "tracks": tracks, "warmup_model": warmup_model},
         {"grpo_model": grpo_model},
     )

@@ -23,9 +23,5 @@ def ingest(
         "ingest",
         config,
         {},
-        {
-            "tracks": tracks,
-            "truth": truth,
-            "originals": originals,
-        },
+        {"tracks": tracks, "truth": truth, "originals": originals},
     )

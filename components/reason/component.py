@@ -25,11 +25,6 @@ def reason(
     run_step(
         "reason",
         config,
-        {
-            "skills": skills,
-            "facts": facts,
-            "tracks": tracks,
-            "sft_model": sft_model,
-        },
+        {"skills": skills, "facts": facts, "tracks": tracks, "sft_model": sft_model},
         {"think": think, "think_rejects": think_rejects},
     )

@@ -24,11 +24,6 @@ def sft(
     run_step(
         "sft",
         config,
-        {
-            "skills": skills,
-            "tracks": tracks,
-            "speech": speech,
-            "backbone_model": backbone_model,
-        },
+        {"skills": skills, "tracks": tracks, "speech": speech, "backbone_model": backbone_model},
         {"sft_model": sft_model},
     )

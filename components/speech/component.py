@@ -17,4 +17,9 @@ def speech(
     """
     from music_flamingo.runs.kfp_step import run_step
 
-    run_step("speech", config, {}, {"speech": speech})
+    run_step(
+        "speech",
+        config,
+        {},
+        {"speech": speech},
+    )

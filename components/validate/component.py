@@ -11,7 +11,6 @@ def validate(
     candidates: Input[Dataset],
     facts: Input[Dataset],
     tracks: Input[Dataset],
-    parts: Input[list[Artifact]],
     skills: Output[Dataset],
     rejects: Output[Dataset],
     data_docs: Output[Artifact],
@@ -20,22 +19,12 @@ def validate(
 
     Args:
         config: The stage's parameters as JSON text (`mf params validate` prints them).
-        parts: What branches found by rules (`check_shards`).
     """
-    from music_flamingo.runs.kfp_step import after_step
+    from music_flamingo.runs.kfp_step import run_step
 
-    after_step(
+    run_step(
         "validate",
         config,
-        {
-            "candidates": candidates,
-            "facts": facts,
-            "tracks": tracks,
-        },
-        {
-            "skills": skills,
-            "rejects": rejects,
-            "data_docs": data_docs,
-        },
-        parts,
+        {"candidates": candidates, "facts": facts, "tracks": tracks},
+        {"skills": skills, "rejects": rejects, "data_docs": data_docs},
     )

@@ -24,11 +24,6 @@ def warmup(
     run_step(
         "warmup",
         config,
-        {
-            "think": think,
-            "tracks": tracks,
-            "speech": speech,
-            "sft_model": sft_model,
-        },
+        {"think": think, "tracks": tracks, "speech": speech, "sft_model": sft_model},
         {"warmup_model": warmup_model},
     )

@@ -9,6 +9,7 @@ import pytest
 
 from music_flamingo import stages
 from music_flamingo.core.hashing import PACKAGE_ROOT
+from pipelines.component_code import NOT_SAID as NO_FIRST_LINE
 from pipelines.derive import CONFIGURE, NOT_SAID, PACKAGE, PORTS, derived, stale
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +38,8 @@ def tree(tmp_path) -> Path:
     [
         ("dvc.yaml", "data/think_rejects", "data/thought"),
         ("components/reason/README.md", "`facts`", "`fact`"),
+        ("components/reason/component.py", "    facts: Input[Dataset],\n", ""),
+        ("components/facts/collect.py", '"originals": originals', ""),
         ("components/captions/__init__.py", "collect_captions", "collected"),
         (str(CONFIGURE), '("grpo", str)', '("gpro", str)'),
         (str(PACKAGE), '/grpo" =', '/gpro" ='),
@@ -53,11 +56,23 @@ def test_a_derived_file_that_says_otherwise_is_found_and_mended(tree, path, old,
     assert file.read_text() == before
 
 
-def test_a_new_component_is_derived_from_its_stage_and_its_own_first_line(tree):
+def test_a_component_s_own_first_line_and_image_are_kept(tree):
+    file = tree / "components/sft/component.py"
+    file.write_text(file.read_text().replace("TRAIN_IMAGE", "ANNOTATE_IMAGE").replace('"""', '"""Anew: ', 1))
+    text = derived(tree)[Path("components/sft/component.py")]
+    assert text.count("Anew: ") == 2 and "TRAIN_IMAGE" not in text
+
+
+def test_a_new_stage_s_component_is_written_whole_and_asks_for_its_first_line(tree):
     shutil.rmtree(tree / "components/speech")
-    (tree / "components/speech").mkdir()
-    shutil.copy(ROOT / "components/speech/component.py", tree / "components/speech")
-    assert set(stale(tree)) == {Path(f"components/speech/{name}") for name in ("README.md", "__init__.py")}
+    new = {Path(f"components/speech/{name}") for name in ("README.md", "__init__.py", "component.py")}
+    assert set(stale(tree)) == new
+    assert f'"""{NO_FIRST_LINE}"""' in derived(tree)[Path("components/speech/component.py")]
+
+
+def test_every_component_says_what_it_does():
+    for name in stages.ORDER:
+        assert NO_FIRST_LINE not in (ROOT / f"components/{name}/component.py").read_text(), f"components/{name}"
 
 
 def test_a_wheel_carries_every_data_file_that_a_result_depends_on():

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from music_flamingo.stages import BRANCHED, ORDER
 from pipelines.jobs import BY_JOB
-from pipelines.placement import HARDWARE, LAUNCHES, ON_GPUS, PLACEMENTS, placement
+from pipelines.outline import fingerprints, read_outline
+from pipelines.parameters import default_params
+from pipelines.placement import HARDWARE, LAUNCHES, ON_GPUS, placement
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.stem: path for path in (ROOT / "pipelines/profiles").glob("*.yaml")}
@@ -24,6 +27,7 @@ WORDS = (
     "RUN_STORE",
     "RUN_STORE_SECRET",
     "CHECKPOINT_STORE",
+    "FUSE",
 )
 MOST_BYTES = 1_000_000
 
@@ -155,13 +159,24 @@ def test_the_parameters_of_a_run_are_few(compiled):
     assert given["training"] == {"params", "profile", "skills_uri", "facts_uri", "tracks_uri"}
 
 
+def test_fused_steps_stand_in_place_of_those_they_hold_and_are_placed(tmp_path):
+    compile_for({"smoke": tmp_path}, FUSE="1", TEACHER_CACHE_CLAIM="calls")
+    steps = {step.name: step for step in read_outline(tmp_path / "music_flamingo.yaml")}
+    assert not {"captions", "synthesize", *(f"collect-{name}" for name in BRANCHED)} & set(steps)
+    assert {name for step in steps.values() for name in step.stages} == set(ORDER)
+    assert steps["captions-synthesize"].fans_out and not steps["collect-annotation"].fans_out
+    _, kubernetes = documents(tmp_path / "music_flamingo.yaml")
+    assert {"captions-synthesize", "collect-annotation"} <= {n for n, s in kubernetes.items() if "pvcMount" in s}
+    assert fingerprints(list(steps.values()), json.loads(default_params()))["captions"]
+
+
 def test_claims_and_secrets_are_named_by_the_environment_and_hold_no_value(tmp_path):
     words = {"MODELS_CLAIM": "weights", "RUN_STORE": "http://seaweedfs.kubeflow:9000", "RUN_STORE_SECRET": "store"}
     compile_for({"smoke": tmp_path}, **words)
     _, kubernetes = documents(tmp_path / "music_flamingo.yaml")
     mounts = {step: s["pvcMount"][0]["mountPath"] for step, s in kubernetes.items() if "pvcMount" in s}
     assert mounts == dict.fromkeys(("facts", "collect-facts", "backbone"), "/models")
-    for step in PLACEMENTS:
+    for step in kubernetes:
         [secret] = kubernetes[step]["secretAsEnv"]
         assert [(k["envVar"], k["secretKey"]) for k in secret["keyToEnv"]] == [
             ("RUN_STORE_ACCESS_KEY", "accesskey"),

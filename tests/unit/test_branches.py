@@ -1,10 +1,13 @@
 """A stage run on ranges of shards, and the parts put together: the port of one process."""
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from support import songs
 
+from components.fused import captions_synthesize, collect_annotation
 from music_flamingo.core.branches import MOST_BRANCHES, collect, divide
 from music_flamingo.core.errors import ConfigError, CorruptDataError, MissingInputError
 from music_flamingo.core.manifest import MANIFEST_NAME, read_manifest
@@ -12,6 +15,7 @@ from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.shards import parse_range, shard_path
 from music_flamingo.core.stage import execute
 from music_flamingo.records import Caption, Facts, Track
+from music_flamingo.stages import BRANCHED, load
 from music_flamingo.stages.captions import STAGE as CAPTIONS
 from music_flamingo.stages.synthesize import STAGE as SYNTHESIZE
 from music_flamingo.teachers import is_settled
@@ -77,6 +81,42 @@ def test_a_branch_hands_its_own_part_on_to_the_next_stage(data):
     put_together(CAPTIONS, data, list(described.values()))
     whole = one_process(SYNTHESIZE, data, data / "whole")
     assert same_port(put_together(SYNTHESIZE, data, written), whole)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An artifact of a pod: its folder; what a failure leaves in the store goes nowhere."""
+
+    path: str
+    uri: str = "file:///nowhere"
+
+
+def test_fused_steps_give_the_ports_of_one_process(data):
+    config = {f"{stage.name}_config": text(stage) for stage in (CAPTIONS, SYNTHESIZE)}
+    tracks, facts = Kept(str(data / "tracks")), Kept(str(data / "facts"))
+    parts = {}
+    for shards in divide(data / "tracks", 2):
+        gives = {port: Kept(str(data / "parts" / shards / port)) for port in ("captions", "candidates")}
+        captions_synthesize.python_func(**config, tracks=tracks, facts=facts, **gives, shards=shards)
+        parts[shards] = gives
+    described = [Path(given["captions"].path) for given in parts.values()]
+    assert same_port(put_together(CAPTIONS, data, described), one_process(CAPTIONS, data, data / "whole"))
+    written = [Path(given["candidates"].path) for given in parts.values()]
+    assert same_port(put_together(SYNTHESIZE, data, written), one_process(SYNTHESIZE, data, data / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("fused", "names", "own"),
+    [
+        (captions_synthesize, ("captions", "synthesize"), {"shards"}),
+        (collect_annotation, BRANCHED, {"facts_parts", "captions_parts", "candidates_parts"}),
+    ],
+)
+def test_fused_steps_take_and_give_what_their_stages_do(fused, names, own):
+    gives = {port for name in names for port in load(name).outputs}
+    takes = {port for name in names for port in load(name).inputs} - gives
+    assert set(fused.component_spec.outputs) == gives
+    assert set(fused.component_spec.inputs) == takes | own | {f"{name}_config" for name in names}
 
 
 def test_ranges_are_even_and_no_more_than_there_are_shards(data):

@@ -57,10 +57,54 @@ def add_to(commands: Commands) -> None:
     check.add_argument("--json", action="store_true", help="a JSON object a record in place of words")
     parameter_options(check)
 
-    export = add_command(commands, "export", _export, "write the facts in another form", "mf export jams -o jams")
-    export.add_argument("form", choices=("jams",), help="jams: a file a track, for mirdata, mir_eval, annotators")
+    export = add_command(
+        commands,
+        "export",
+        _export,
+        "write facts, or MF-Skills and MF-Think, in the form of other tools",
+        "mf export jams -o jams",
+    )
+    export.add_argument(
+        "form",
+        choices=("jams", "conversations", "ms-swift", "llama-factory"),
+        help="jams: facts, a file a track, for mirdata, mir_eval, annotators; the others: questions and chains, as "
+        "published (conversations), for ms-swift, for LLaMA-Factory",
+    )
     export.add_argument("-o", "--output", type=Path, required=True, help="the folder to write into")
+    export.add_argument(
+        "--sound",
+        choices=("copies", "originals"),
+        default="copies",
+        help="of questions: write the 16 kHz copies beside them, or name where the originals lie",
+    )
     export.add_argument("--data", type=Path, default=Path("data"))
+
+    sent = add_command(
+        commands,
+        "push",
+        _push,
+        "send MF-Skills, MF-Think or a release to a hub, verified, in one commit (HF_TOKEN)",
+        "mf push data/skills OWNER/my-skills",
+    )
+    sent.add_argument("port", type=Path, help="data/skills, data/think or data/release")
+    sent.add_argument("repository", help="OWNER/NAME; made where it is missing, private")
+    sent.add_argument("--public", action="store_true", help="make it public where it is made")
+    sent.add_argument("--endpoint", default=None, help="another hub (default: HF_ENDPOINT, else huggingface.co)")
+
+    take = add_command(
+        commands,
+        "import",
+        _import,
+        "read annotations made elsewhere as facts and captions with their origin",
+        "mf import jams annotations -o annotated --songs music",
+    )
+    take.add_argument("form", choices=("jams", "jamendo", "musiccaps"), help="JAMS files, or a listing of these sets")
+    take.add_argument("annotations", type=Path, help="the folder of JAMS files; the TSV or CSV of a listing")
+    take.add_argument("-o", "--output", type=Path, required=True, help="gets facts.jsonl and captions.jsonl")
+    whose = take.add_mutually_exclusive_group()
+    whose.add_argument("--songs", type=Path, help="the folder of the recordings that they are about")
+    whose.add_argument("--data", type=Path, help="a run that has taken the recordings in")
+    take.add_argument("--confidence", type=float, default=1.0, help="of what states none (default: 1.0)")
 
     review = add_command(commands, "review", _review, "error rates from ratings made by ear", "mf review ratings.csv")
     review.add_argument("ratings", type=Path, help="CSV or JSONL exported from data_docs/review/index.html")
@@ -130,9 +174,40 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from music_flamingo.products.jams import export_jams
+    if arguments.form == "jams":
+        from music_flamingo.products.jams import export_jams
 
-    print(f"{arguments.output}: {len(export_jams(arguments.data, arguments.output))} JAMS files")
+        print(f"{arguments.output}: {len(export_jams(arguments.data, arguments.output))} JAMS files")
+        return 0
+    from music_flamingo.products.conversations import export_conversations
+
+    done = export_conversations(arguments.data, arguments.output, arguments.form, arguments.sound)
+    for name, count in sorted(done.files.items()):
+        print(f"{arguments.output / name}: {count}")
+    for reason, count in sorted(done.left_out.items()):
+        print(f"left out, {reason}: {count}")
+    return 0
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    from music_flamingo.products.publishing import publish
+
+    done = publish(arguments.port, arguments.repository, not arguments.public, arguments.endpoint)
+    print("\n".join(done.lines()))
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from music_flamingo.sources.annotated import names_in_folder, names_in_run, write_annotated
+    from music_flamingo.sources.annotated.jams_files import read_jams_folder
+    from music_flamingo.sources.annotated.listings import read_jamendo, read_musiccaps
+
+    readers = {"jams": read_jams_folder, "jamendo": read_jamendo, "musiccaps": read_musiccaps}
+    names = names_in_folder(arguments.songs) if arguments.songs else None
+    names = names_in_run(arguments.data) if arguments.data else names
+    annotated = readers[arguments.form](arguments.annotations, arguments.confidence)
+    print("\n".join(write_annotated(annotated, names, arguments.output).lines()))
+    print(f"{arguments.output}: facts.jsonl for `facts.annotated`, captions.jsonl for `mf check`")
     return 0
 
 

@@ -41,6 +41,9 @@ def add_to(commands: Commands) -> None:
     submit.add_argument("--account", default=None, help="service account of the steps (default: that of the server)")
     submit.add_argument("--experiment", default="music-flamingo")
     submit.add_argument("--branches", type=int, default=8, help="pods side by side on the shards (default: 8)")
+    submit.add_argument(
+        "--fuse", action="store_true", help="neighbouring light stages share a step: fewer pods, equal results"
+    )
     submit.add_argument("--no-follow", action="store_true", help="end when the run is submitted")
     submit.add_argument("--follow", metavar="RUN", help="submit nothing: follow this run")
     cost = submit.add_argument_group("cost, in any currency, of one hour")
@@ -157,6 +160,8 @@ def _drill(arguments: argparse.Namespace) -> int:
 
 def _submit(arguments: argparse.Namespace) -> int:
     home, profile, name = _compiled_for(arguments)
+    if arguments.fuse:
+        os.environ["FUSE"] = "1"
     from pipelines import outline, submit
 
     request = submit.Request(

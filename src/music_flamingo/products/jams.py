@@ -12,12 +12,34 @@ from music_flamingo import __version__
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.records import Facts, Measured, Segment, Track, trusted
+from music_flamingo.records import (
+    Beats,
+    Chords,
+    Content,
+    Facts,
+    Genre,
+    HeardTag,
+    Instruments,
+    Key,
+    Lyrics,
+    Measured,
+    Sections,
+    Segment,
+    Tempo,
+    Track,
+    Vocals,
+    trusted,
+)
 from music_flamingo.sources.about import slug
 
 JAMS_VERSION = "0.3.5"
 CONFIGURATION = "music-flamingo-kubeflow"
 Observation = dict[str, Any]
+FACT_OF: dict[type[Measured], str] = {
+    **{Content: "content", Vocals: "voice", Instruments: "instruments", Genre: "genre", Tempo: "tempo"},
+    **{Beats: "beats", Key: "key", Chords: "chords", Sections: "sections", Lyrics: "lyrics"},
+}
+"""Which fact an annotation holds: what its namespace cannot say stands in its sandbox, for `mf import jams`."""
 
 
 def export_jams(data: Path, folder: Path) -> list[Path]:
@@ -58,6 +80,11 @@ def jams_of(facts: Facts, about: dict[str, Any]) -> dict[str, Any]:
 def _annotations(facts: Facts, duration_s: float) -> Iterator[dict[str, Any]]:
     if facts.content:
         yield _annotation("tag_open", facts.content, _segments(facts.content.heard, facts.content), duration_s)
+    if facts.voice:
+        yield _annotation("tag_open", facts.voice, _segments(facts.voice.heard, facts.voice), duration_s)
+    for tagged in (facts.instruments, facts.genre):
+        if tagged:
+            yield _annotation("tag_open", tagged, [_tag(label, duration_s) for label in tagged.labels], duration_s)
     if facts.tempo:
         yield _annotation("tempo", facts.tempo, [_at(0.0, duration_s, facts.tempo.bpm, facts.tempo)], duration_s)
     if facts.beats:
@@ -86,6 +113,14 @@ def _at(time_s: float, duration_s: float, value: object, by: Measured) -> Observ
     return {"time": time_s, "duration": duration_s, "value": value, "confidence": by.confidence}
 
 
+def _tag(label: HeardTag, duration_s: float) -> Observation:
+    return {"time": 0.0, "duration": duration_s, "value": label.name, "confidence": label.probability}
+
+
+def _scalars(by: Measured) -> dict[str, Any]:
+    return {name: value for name, value in by.model_dump().items() if not isinstance(value, list)}
+
+
 def _annotation(namespace: str, by: Measured, data: list[Observation], duration_s: float) -> dict[str, Any]:
     return {
         "namespace": namespace,
@@ -100,7 +135,7 @@ def _annotation(namespace: str, by: Measured, data: list[Observation], duration_
             "version": f"{CONFIGURATION} {__version__}",
         },
         "data": data,
-        "sandbox": {},
+        "sandbox": {"fact": FACT_OF[type(by)], "scalars": _scalars(by)},
         "time": 0.0,
         "duration": duration_s,
     }

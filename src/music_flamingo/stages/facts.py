@@ -19,6 +19,7 @@ from pydantic import Field
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, decode_original
 from music_flamingo.audio.originals import open_original
 from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
+from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.measurements import FOLDER, MeasurementStore
 from music_flamingo.core.parallel import map_shards
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
@@ -61,6 +62,7 @@ from music_flamingo.mir.opinions import SecondOpinions
 from music_flamingo.mir.trust import TrustRules, withheld
 from music_flamingo.mir.voices import heard_voice, with_voice
 from music_flamingo.records import MEASURED, Facts, Track
+from music_flamingo.sources.annotated import read_annotated, with_annotated
 
 T = TypeVar("T")
 Tool = TypeVar("Tool")
@@ -73,6 +75,8 @@ CRASHED = "crashed"
 NO_TRACK = "upload"
 """The id of a recording that belongs to no catalogue."""
 
+NOT_MEASURED = ("trust", "not_music", "annotated")
+"""Parameters on which no measurement depends."""
 NOBODY = SecondOpinions(tempo=None, key=None, chords=None, doubt=0.0)
 
 
@@ -99,6 +103,8 @@ class FactsConfig(StageConfig):
     """What becomes of a recording that is no music: a plain caption, or its facts go into quarantine."""
     opinions: OpinionsChoice | None
     """Other tools that are asked, and what their disagreement costs."""
+    annotated: str | None
+    """Facts that `mf import` read from annotations made elsewhere, JSON lines: they stand in place of measured ones."""
     limits: DecodeLimits
     """As at ingest: what was taken in is within them."""
     measurements: str | None = Field(json_schema_extra=NOT_IDENTITY)
@@ -106,8 +112,9 @@ class FactsConfig(StageConfig):
     workers: Count = Field(json_schema_extra=NOT_IDENTITY)
 
     def identity(self) -> dict[str, Any]:
-        """Models count by their weights, wherever they lie."""
-        return {name: identity_of(getattr(self, name), plain) for name, plain in super().identity().items()}
+        """Models and annotations count by what they hold, wherever they lie."""
+        identity = {name: identity_of(getattr(self, name), plain) for name, plain in super().identity().items()}
+        return identity | ({"annotated": sha256_file(Path(self.annotated))} if self.annotated else {})
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ class MeasureTrack:
         try:
             path = open_original(track, self.originals_root)
             if (known := self._known(track, config)) is not None:
-                return [judged(known, config)]
+                return [self._completed(known, config)]
             signal = to_signal(*decode_original(path, config.limits))
         except (MissingInputError, CorruptDataError, OSError) as error:
             # a song of one's own that was moved or replaced since ingest is that song's affair; a port's file is not
@@ -173,7 +180,10 @@ class MeasureTrack:
         if self.store is not None and is_lasting(found):
             payload = found.model_copy(update={"id": NO_TRACK, "work_id": NO_TRACK}).model_dump_json().encode()
             self.store.put(payload, track.source_sha256, *words_of(track, config))
-        return [judged(found, config)]
+        return [self._completed(found, config)]
+
+    def _completed(self, measured: Facts, config: FactsConfig) -> Facts:
+        return judged(with_annotated(measured, read_annotated(config.annotated).get(measured.id)), config)
 
     def _known(self, track: Track, config: FactsConfig) -> Facts | None:
         kept = self.store.get(track.source_sha256, *words_of(track, config)) if self.store is not None else None
@@ -285,7 +295,7 @@ def _crashed(track: Track) -> list[Facts]:
 def run(config: FactsConfig, tracks: Table[Track], originals: InputFolder, facts: Writer[Facts]) -> Metrics:
     """Measure facts of each track's original recording, shard by shard."""
     root = Path(config.measurements) if config.measurements else facts.root.parent / FOLDER
-    settings = {name: value for name, value in config.identity().items() if name not in ("trust", "not_music")}
+    settings = {name: value for name, value in config.identity().items() if name not in NOT_MEASURED}
     store = MeasurementStore.of(root, "facts", settings, MeasureTrack, FactsConfig, Facts)
     work = MeasureTrack(config.model_dump_json(), originals.root, store)
     map_shards(

@@ -27,12 +27,10 @@ from music_flamingo.scoring.families.composite import (
 )
 from music_flamingo.scoring.families.meter import meter_class
 from music_flamingo.scoring.families.registry import COMPOSITES, FAMILIES
-from music_flamingo.scoring.families.tempo_class import FAST_ABOVE_BPM, SLOW_BELOW_BPM, tempo_class
+from music_flamingo.scoring.families.tempo_class import FAST_ABOVE_BPM, SLOW_BELOW_BPM, TEMPO_CLASS, tempo_class
 
 SHORT_CAPTION = "short_caption"
 """The request for a caption of one sentence: no closed set of answers, so no Family."""
-SHORT_CAPTION_EVIDENCE = ("tempo_class", "drums", "texture", "lead_envelope")
-"""What a chain before a short caption goes through: the structured reward of GRPO needs captions that think."""
 
 OPEN_NAMES = (
     *("bpm", "tempo_term", "bar_count", "bar_start", "second_section_start", "first_chord_change", "tone_production"),
@@ -63,13 +61,18 @@ def question_families() -> tuple[str, ...]:
 def evidence_of(family: str, question: str = "") -> tuple[str, ...]:
     """Give the audible families that a chain goes through first; none for a family that is not here.
 
-    Of a composite question they are those of its parts, in the order of its words.
+    Of a question about one percept they are the others on the sound; of a composite question those of its parts, in the
+    order of its words. A short caption goes through the tempo and the sound: the structured reward of GRPO needs
+    captions that think.
     """
+    sound = tuple(other.name for other in on_sound())
     if family == SHORT_CAPTION:
-        return SHORT_CAPTION_EVIDENCE
+        return (TEMPO_CLASS.name, *sound)
     if (parts := parts_asked(family, question)) is not None:
         return tuple(part.family for part in parts)
-    return FAMILIES[family].evidence if family in FAMILIES else ()
+    if family not in FAMILIES:
+        return ()
+    return tuple(name for name in sound if name != family and name not in FAMILIES[family].not_evidence)
 
 
 def on_sound() -> Iterable[Family]:

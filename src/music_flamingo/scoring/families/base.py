@@ -46,12 +46,12 @@ class Family:
     from_truth: Callable[[Truth], str | None]
     rests_on: tuple[str, ...]
     """Of `records.MEASURED`: the answer is as sure as the least sure of them."""
-    evidence: tuple[str, ...]
-    """Audible families that a chain goes through before it comes to the answer."""
     difficulty: int
     """1 to 5, before anything is known of the piece."""
     category: str
     """Which category of a structured caption the answer speaks of (`rewards.structured.CATEGORIES`)."""
+    not_evidence: tuple[str, ...] = ()
+    """Families on the sound that say nothing of the answer: its chains pass over them (see `evidence_of`)."""
     tells: tuple[str, ...] = ()
     """Families whose answer is known wherever this one is asked: the two never stand in one composite question."""
     covered_by_drums: bool = False

@@ -23,7 +23,6 @@ DRUMS = Family(
     from_facts=_from_facts,
     from_truth=lambda truth: yes_no(truth.has_drums),
     rests_on=("sound",),
-    evidence=("texture", "lead_envelope"),
     difficulty=1,
     category="instruments",
 )

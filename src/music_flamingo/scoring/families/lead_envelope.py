@@ -22,7 +22,6 @@ LEAD_ENVELOPE = Family(
     from_facts=lambda facts: facts.sound.lead_envelope if facts.sound else None,
     from_truth=lambda truth: truth.lead_envelope,
     rests_on=("sound",),
-    evidence=("drums", "texture"),
     difficulty=2,
     category="mix_notes",
     covered_by_drums=True,

@@ -25,7 +25,6 @@ METER = Family(
     from_facts=lambda facts: meter_class(facts.beats.beats_per_bar) if facts.beats else None,
     from_truth=lambda truth: meter_class(truth.beats_per_bar),
     rests_on=("beats",),
-    evidence=("drums", "texture", "lead_envelope"),
     difficulty=3,
     category="meter",
 )

@@ -43,7 +43,6 @@ TEMPO_CLASS = Family(
     from_facts=_from_facts,
     from_truth=_from_truth,
     rests_on=("tempo", "sound"),
-    evidence=("drums", "texture", "lead_envelope"),
     difficulty=2,
     category="bpm",
     tells=("drums",),

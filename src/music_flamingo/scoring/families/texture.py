@@ -16,7 +16,6 @@ TEXTURE = Family(
     from_facts=lambda facts: facts.sound.texture if facts.sound else None,
     from_truth=lambda truth: truth.texture,
     rests_on=("sound",),
-    evidence=("drums", "lead_envelope"),
     difficulty=2,
     category="theory",
     covered_by_drums=True,
