@@ -69,6 +69,7 @@ def annotate(configs: PipelineTask, branches: int) -> Annotation:
             candidates=collected["candidates"],
             facts=collected["facts"],
             tracks=tracks,
+            parts=dsl.Collected(checked),
         )
     )
     return Annotation(tracks=tracks, truth=found.outputs["truth"], **collected, **kept.outputs)

@@ -1,4 +1,4 @@
-"""Check the questions of a range of shards by rules: what `validate` goes on from."""
+"""Make the first pass of `validate` over a range of shards, for `validate` to go on from."""
 
 from kfp.dsl import Artifact, Dataset, Input, Output, component
 
@@ -14,7 +14,7 @@ def check_shards(
     first_pass: Output[Artifact],
     shards: str,
 ) -> None:
-    """Check the questions of a range of shards by rules: what `validate` goes on from.
+    """Make the first pass of `validate` over a range of shards, for `validate` to go on from.
 
     Args:
         config: The parameters of `validate` as JSON text.
