@@ -35,7 +35,6 @@ from music_flamingo.teachers import (
     stamp,
     teaching,
 )
-from music_flamingo.teachers.config import OpenAICompatibleConfig
 from music_flamingo.teachers.payloads import (
     CAPTION_CHARACTERS,
     TITLE_CHARACTERS,
@@ -71,6 +70,8 @@ class SynthesizeConfig(StageConfig):
     min_distractors: int = Field(ge=1)
     max_distractors: int = Field(ge=1)
     """Wrong options of a multiple-choice question (paper: 3 to 8)."""
+    states_claims: bool
+    """Ask a language model to state what each of its questions claims; one whose text says otherwise is malformed."""
     composites: CompositeRule
     """Questions made of several facts, which come on top of the teacher's."""
     source: ConversationsConfig | None
@@ -105,7 +106,7 @@ def write_track(
     asked: list[tuple[Skill, WrittenQuestion]] = []
     for skill in SKILLS:
         try:
-            reply = ask(teacher, f"qa_{skill}", payload, reply_of(config.teacher), config.seed)
+            reply = ask(teacher, f"qa_{skill}", payload, _reply_of(config), config.seed)
         except TeacherFailedError as error:
             examples.append(_failed(teacher, track, skill, f"qa_{skill}", error.reason))
         else:
@@ -118,9 +119,9 @@ def write_track(
     return _with_own_ids(examples)
 
 
-def reply_of(teacher: TeacherConfig) -> type[QuestionsReply]:
-    """Give the shape of a reply of questions: with their claims, where the teacher is asked to state them."""
-    is_asked = isinstance(teacher, OpenAICompatibleConfig) and teacher.states_claims
+def _reply_of(config: SynthesizeConfig) -> type[QuestionsReply]:
+    """The shape of a reply of questions: with their claims, where a language model is asked to state them."""
+    is_asked = config.states_claims and config.teacher.kind != "scripted"
     return StatedQuestionsReply if is_asked else QuestionsReply
 
 

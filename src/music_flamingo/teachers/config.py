@@ -56,8 +56,6 @@ class OpenAICompatibleConfig(BaseModel):
     """For models that reason by degrees (gpt-oss); null sends nothing."""
     structured: Literal["response_format", "structured_outputs", "none"]
     """How the reply is held to its schema: OpenAI's field, vLLM's own, or by validation and asking again alone."""
-    states_claims: bool = False
-    """Ask it to state what each of its questions claims; one whose text says otherwise is malformed."""
     audio: AudioFormat | None
     """The form in which it hears; null for a model of text, which is sent no audio."""
     concurrency: int = Field(ge=1, json_schema_extra=NOT_IDENTITY)
