@@ -34,6 +34,7 @@ _PLACE = re.compile(
     r"\b(first|opens?|opening|begins?|starts?|last|ends?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
     re.IGNORECASE,
 )
+_SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
 _NTH_CHORD = re.compile(
     r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
@@ -143,7 +144,7 @@ def place_in(words: str) -> Place:
         return 60.0 * float(minutes or 0) + float(seconds)
     if (nth := _NTH_CHORD.search(words)) is not None:
         return ORDINALS[(nth[1] or nth[2]).lower()] - 1
-    if _NEIGHBOUR.search(words):
+    if _NEIGHBOUR.search(words) or _SEVERAL.search(words):
         return None
     found = {m.lower().startswith(("first", "open", "begin", "start")) for m in _PLACE.findall(words)}
     return None if len(found) != 1 else (0 if found.pop() else -1)

@@ -62,7 +62,7 @@ _HEDGE = re.compile(
 _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
-    r"\b(?:section|line|note|word|bar|next longest|chord|longest)\b|\bIt lasts\b.*next", re.IGNORECASE
+    r"\b(?:section|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next", re.IGNORECASE
 )
 _BAR = re.compile(
     rf"\b(?:bar|measure|downbeat)(?: number)? (?P<n>\d+)\b|\b(?P<o>\d+(?:st|nd|rd|th)|{'|'.join(ORDINALS)}) (?:bar|measure|downbeat)\b",
@@ -240,7 +240,7 @@ def _has_bar(bar: int) -> Callable[[Facts], Held]:
 
 
 _FIGURE = re.compile(
-    r"(?<![\w.:/#])(?<!\d[.,])\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|from there)\b)"
+    r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|from there|of them|of these)\b| ?[<>=])"
 )
 _BORDERS = re.compile(r"\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b", re.IGNORECASE)
 """`above 128 is fast` defines a word, and says nothing of the music."""
