@@ -77,6 +77,7 @@ PLACEMENTS = {
     "facts": Placement(cpu="4", memory="8Gi", reads_models=True),
     "captions": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
+    "check-shards": Placement(cpu="1", memory="2Gi"),
     "captions-synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     # collects what branches made: of all stages together the models and caches that their parameters name
     "annotation": Placement(cpu="1", memory="8Gi", asks_teachers=True, reads_models=True),

@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from music_flamingo.scoring.families.composite import RIGHT, WRONG, Composite, NamedPart
 from music_flamingo.scoring.families.registry import COMPOSITES, FAMILIES
@@ -15,6 +15,7 @@ def composite_of(family: str) -> Composite | None:
     return COMPOSITES.get(family)
 
 
+@lru_cache(maxsize=65536)
 def parts_asked(family: str, question: str) -> tuple[NamedPart, ...] | None:
     """Read the parts of a composite question; None for another family or other words."""
     composite = COMPOSITES.get(family)
