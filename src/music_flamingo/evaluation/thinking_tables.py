@@ -24,10 +24,9 @@ QUESTIONS = {
 }
 """(model, what it is held against) -> (question, which difference answers it)."""
 INTRODUCTION = (
-    "Balanced accuracy in percent [95 % interval, resampling works] on questions that a single step cannot answer: "
-    "their answer follows from two or three things that must be heard. `whole`: chains that check every part; "
-    "`faithful`: answers that follow from their own chain. Settings were chosen on other pieces (dev); these were "
-    "looked at once."
+    "Balanced accuracy in percent [95 % interval, resampling works] on questions whose answer follows from two or "
+    "three things that must be heard. Whole: chains that check every part; faithful: answers that follow from their "
+    "own chain. Settings are chosen on other pieces (dev) alone; these are for looking at once."
 )
 
 
