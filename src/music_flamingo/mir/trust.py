@@ -25,7 +25,6 @@ OF_CLAIMS = {
 }
 """Claims of a fact with a confidence of their own: the claim -> the field that has it."""
 NEEDS_PITCH = ("key", "chords", "sound.texture", "sound.lead_envelope")
-SOUND_CLAIMS = ("has_drums", "texture", "lead_envelope")
 
 
 class TrustRules(BaseModel):
