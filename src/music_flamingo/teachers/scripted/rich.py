@@ -205,9 +205,11 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
         text.append(f"The last two harmonies make {'an' if closing == 'authentic' else 'a'} {closing} cadence.")
     if rhythm := harmonic_rhythm(spans, facts.num_bars):
         text.append(f"The harmony changes {rhythm}.")
+    if not progression_is_plain:
+        return text
     if borrowed := list(dict.fromkeys(s.chord.symbol(key) for s in spans if is_borrowed(s.chord, key))):
         text.append(f"Borrowed from the parallel key: {listed(borrowed)}.")
-    return text + (_sections_in_the_key(facts, key) if progression_is_plain else [])
+    return text + _sections_in_the_key(facts, key)
 
 
 def _at_home(spans: Sequence[ChordSpan], key: KeyName) -> bool:
