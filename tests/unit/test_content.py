@@ -211,3 +211,11 @@ def test_the_tagger_makes_drums_surer_or_less_sure() -> None:
     none = Instruments(confidence=0.9, labels=[], **stamp)
     heard = [with_tagged_drums(sound, tagged).drums_confidence for tagged in (drummed, None, none)]
     assert heard == sorted(heard, reverse=True) and len(set(heard)) == 3
+
+
+def test_a_tempo_counted_from_beats_that_are_not_trusted_is_not_trusted() -> None:
+    facts = songs.make_facts()
+    soft = songs.make_facts(beats=facts.beats.model_copy(update={"confidence": 0.1}))
+    least = RULES.model_copy(update={"least_confidence": {"beats": 0.2}})
+    assert reasons(soft, least) == {"tempo": "unsure", "beats": "unsure"}
+    assert reasons(facts, least) == {}
