@@ -57,9 +57,26 @@ def add_to(commands: Commands) -> None:
     check.add_argument("--json", action="store_true", help="a JSON object a record in place of words")
     parameter_options(check)
 
-    export = add_command(commands, "export", _export, "write the facts in another form", "mf export jams -o jams")
-    export.add_argument("form", choices=("jams",), help="jams: a file a track, for mirdata, mir_eval, annotators")
+    export = add_command(
+        commands,
+        "export",
+        _export,
+        "write facts, or MF-Skills and MF-Think, in the form of other tools",
+        "mf export jams -o jams",
+    )
+    export.add_argument(
+        "form",
+        choices=("jams", "conversations", "ms-swift", "llama-factory"),
+        help="jams: facts, a file a track, for mirdata, mir_eval, annotators; the others: questions and chains, as "
+        "published (conversations), for ms-swift, for LLaMA-Factory",
+    )
     export.add_argument("-o", "--output", type=Path, required=True, help="the folder to write into")
+    export.add_argument(
+        "--sound",
+        choices=("copies", "originals"),
+        default="copies",
+        help="of questions: write the 16 kHz copies beside them, or name where the originals lie",
+    )
     export.add_argument("--data", type=Path, default=Path("data"))
 
     sent = add_command(
@@ -157,9 +174,18 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from music_flamingo.products.jams import export_jams
+    if arguments.form == "jams":
+        from music_flamingo.products.jams import export_jams
 
-    print(f"{arguments.output}: {len(export_jams(arguments.data, arguments.output))} JAMS files")
+        print(f"{arguments.output}: {len(export_jams(arguments.data, arguments.output))} JAMS files")
+        return 0
+    from music_flamingo.products.conversations import export_conversations
+
+    done = export_conversations(arguments.data, arguments.output, arguments.form, arguments.sound)
+    for name, count in sorted(done.files.items()):
+        print(f"{arguments.output / name}: {count}")
+    for reason, count in sorted(done.left_out.items()):
+        print(f"left out, {reason}: {count}")
     return 0
 
 

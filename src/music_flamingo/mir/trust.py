@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from music_flamingo.core.ranges import Fraction
 from music_flamingo.mir.voices import hears_drums
 from music_flamingo.records import MEASURED, Content, Facts, Withheld
 
@@ -31,7 +32,7 @@ class TrustRules(BaseModel):
     """When a fact is trusted."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    least_confidence: dict[str, float]
+    least_confidence: dict[str, Fraction]
     """Fact, or one claim of a fact -> the least confidence: if calibrated, the least probability to be right."""
     min_partials: float = Field(ge=0)
     """Fewer held partials than this, and nothing has a pitch ..."""

@@ -16,6 +16,7 @@ from music_flamingo.quality.claims import check_sense, reason_against_claims
 from music_flamingo.quality.metadata import mentions_metadata
 from music_flamingo.quality.texts import TextsOfTrack
 from music_flamingo.records import Example, Facts
+from music_flamingo.records.caption import PUBLISHED_KIND
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.options import names_its_options
 
@@ -45,6 +46,8 @@ class Limits(BaseModel):
     unmeasured_claims: Literal["reject", "keep_for_judge"]
     """A claim that no tool measures (a genre, a singer's voice): rejected, or kept for an audio judge that hears it.
     Figures, keys and chords are rejected without a fact either way."""
+    published: Literal["check", "pass"]
+    """Texts that others published: held against the facts like all, or looked at for their form alone."""
 
 
 @dataclass
@@ -169,8 +172,13 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+FORM_CHECKS: tuple[Check, ...] = (check_control_tokens, check_length, check_options, check_references)
+
+
 def reason_against(example: Example, song: Song, checks: Sequence[Check] = CHECKS) -> str | None:
     """The first reason to reject, or None; an example that is kept counts as seen."""
+    if song.limits.published == "pass" and example.teacher.kind == PUBLISHED_KIND:
+        checks = FORM_CHECKS
     for check in checks:
         if reason := check(example, song):
             return reason

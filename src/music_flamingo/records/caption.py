@@ -7,12 +7,15 @@ from music_flamingo.core.record import Record, RecordPart
 TEACHER_FAILED = "teacher_"
 """Every reason of a record whose teacher's call failed begins so: `quarantined:teacher_timeout`."""
 
+PUBLISHED_KIND = "published"
+"""`kind` of the stamp of a text that others published: `model` is its file, `revision` its place there."""
+
 
 class TeacherStamp(RecordPart):
     """Who wrote a text, and from which prompt."""
 
     kind: str
-    """`scripted` or `openai_compatible`."""
+    """`scripted`, `openai_compatible` or `published`."""
     model: str
     revision: str
     prompt_id: str

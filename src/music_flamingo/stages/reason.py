@@ -12,14 +12,15 @@ What was heard and rated is scratch, a file for each shard: an interrupted run g
 """
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 import pyarrow.parquet as pq
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
-from music_flamingo.core.ranges import Fraction, Seed
+from music_flamingo.core.ranges import NonNegative, Seed
 from music_flamingo.core.record import write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -29,10 +30,13 @@ from music_flamingo.quality.metadata import names_of
 from music_flamingo.quality.steps import CheckBy, StepLimits
 from music_flamingo.reasoning.paths import count_paths
 from music_flamingo.reasoning.probing import Affirmer, ProbedQuestion, ask_questions
+from music_flamingo.reasoning.published import import_chains
 from music_flamingo.reasoning.selection import Wanted, chosen_of, heard_in, num_trivial, rate_all, training_tracks
 from music_flamingo.reasoning.writing import Affirm, Manner, Topic, write_chain
 from music_flamingo.records import Chain, Example, Facts, Track, trusted
+from music_flamingo.records.caption import PUBLISHED_KIND
 from music_flamingo.scoring.families import COMPOSITES, FAMILIES, SHORT_CAPTION, FamilyNames, evidence_of
+from music_flamingo.sources.conversations.config import ConversationsConfig
 from music_flamingo.teachers import Teacher, TeacherConfig, is_settled, over_shards, teaching
 from music_flamingo.teachers.payloads import ChainStyle
 
@@ -61,13 +65,29 @@ class ReasonConfig(StageConfig):
     """The model misses a question when it gives the right answer less than this probability."""
     max_missed_fraction: float = Field(ge=0, le=1)
     """Among the missed are the wrong labels: the rest is the teacher's choice."""
-    checks_left_out: Fraction
-    """Mean share of the checks that chains about composite questions leave out; 0: each goes through every part."""
+    checks: tuple[NonNegative, ...]
+    """How often a chain about a composite question has 1, 2, 3 ... checks, in proportion; a question of fewer parts is
+    gone through whole. Empty: every chain is whole."""
     limits: StepLimits
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
     batch_size: int = Field(ge=1)
+    source: ConversationsConfig | None
+    """Published conversations with thoughts, in place of what a teacher would write; null for the teacher."""
+    published: Literal["check", "pass"]
+    """Thoughts that others published: held against the facts like all, or looked at for their form alone."""
     seed: Seed
+
+    @field_validator("checks")
+    @classmethod
+    def _some_drawn(cls, checks: tuple[float, ...]) -> tuple[float, ...]:
+        if checks and not sum(checks):
+            raise ValueError("none of these numbers of checks is ever drawn; [] leaves every chain whole")
+        return checks
+
+    def identity(self) -> dict[str, Any]:
+        """Published conversations count by what they hold."""
+        return super().identity() | ({"source_sha256": self.source.content_sha256()} if self.source else {})
 
     @property
     def wanted(self) -> Wanted:
@@ -82,7 +102,7 @@ class ReasonConfig(StageConfig):
     @property
     def manner(self) -> Manner:
         """How chains are written and checked."""
-        return Manner(self.style, self.limits, self.seed, self.checks_left_out)
+        return Manner(self.style, self.limits, self.seed, self.checks)
 
 
 def run(
@@ -94,19 +114,36 @@ def run(
     think: Writer[Chain],
     think_rejects: Writer[Chain],
 ) -> Metrics:
-    """Probe the model, select hard questions, write chains, check their steps."""
+    """Probe the model, select hard questions, write chains, check their steps; or take them from a publication."""
+    if config.source is not None:
+        limits, texts = config.limits, config.published
+        import_chains(config.source, limits, texts, skills, facts, tracks, _names, think, think_rejects)
+        return _finished(config, skills, facts, tracks, sft_model, think, think_rejects)
     _listen_to_all(config, skills, tracks, sft_model, think)
     with teaching(config.teacher, "reason", think.root) as teacher:
         rate_all(teacher, skills, facts, config.wanted, think.work, config.seed)
         chosen = chosen_of(think.work, config.choice, config.seed)
         affirm = _affirmer(config, skills, tracks, sft_model) if config.check == "yes_no" else None
         _write_all(config, teacher, skills, facts, tracks, chosen, affirm, think, think_rejects)
+    return _finished(config, skills, facts, tracks, sft_model, think, think_rejects)
+
+
+def _finished(
+    config: ReasonConfig,
+    skills: Table[Example],
+    facts: Table[Facts],
+    tracks: Table[Track],
+    sft_model: InputFolder,
+    think: Writer[Chain],
+    think_rejects: Writer[Chain],
+) -> Metrics:
+    """Write the card and count."""
     licences = united(licences_of(config), *(p.manifest.licences for p in (tracks, facts, skills, sft_model)))
     write_think_card(think, think_rejects, skills, config.identity(), licences)
     names = ("status", "difficulty", "family", "steps")
     num_asked = sum(pq.read_metadata(path).num_rows for path in think.work.glob("part-*.parquet"))
     return {
-        "teacher": config.teacher.kind,
+        "teacher": config.teacher.kind if config.source is None else PUBLISHED_KIND,
         "check": config.check,
         "num_asked": num_asked,
         "num_trivial": num_trivial(skills, config.wanted),

@@ -18,9 +18,12 @@ from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.records import Caption, Example, Facts, TeacherStamp, Track, trusted
+from music_flamingo.records.caption import PUBLISHED_KIND
 from music_flamingo.records.example import Skill
 from music_flamingo.scoring.families import COMPOSITES, FAMILIES
 from music_flamingo.scoring.options import are_drawn
+from music_flamingo.sources.conversations.config import ConversationsConfig
+from music_flamingo.sources.conversations.importing import import_examples, published_counts
 from music_flamingo.teachers import (
     Teacher,
     TeacherConfig,
@@ -68,7 +71,13 @@ class SynthesizeConfig(StageConfig):
     """Wrong options of a multiple-choice question (paper: 3 to 8)."""
     composites: CompositeRule
     """Questions made of several facts, which come on top of the teacher's."""
+    source: ConversationsConfig | None
+    """Published conversations about the tracks, in place of what a teacher would write; null for the teacher."""
     seed: Seed
+
+    def identity(self) -> dict[str, object]:
+        """Published conversations count by what they hold."""
+        return super().identity() | ({"source_sha256": self.source.content_sha256()} if self.source else {})
 
 
 def write_track(
@@ -277,7 +286,10 @@ def run(
     captions: Table[Caption],
     candidates: Writer[Example],
 ) -> Metrics:
-    """Write rich captions and questions by the teacher, shard by shard."""
+    """Write rich captions and questions by the teacher, shard by shard, or take them from a publication."""
+    if config.source is not None:
+        import_examples(config.source, tracks, candidates)
+        return _metrics(config, candidates) | {"teacher": PUBLISHED_KIND, "published": published_counts(candidates)}
     pending = [i for i in map(shard_index, tracks.shards) if not is_settled(candidates, i)]
     shards = ((i, _songs(tracks.read_shard(i), facts.read_shard(i), captions.read_shard(i))) for i in pending)
     with (
