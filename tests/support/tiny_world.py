@@ -275,7 +275,7 @@ CONFIGS: dict[str, dict] = {
         "max_completion_tokens": 16,
         "max_think_words": 250,
         "reward_weights": {
-            "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0},
+            "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0, "timed": 0.0},
             "caption": {"format": 1.0, "structured": 1.0},
         },
         "structured_form": "matched_categories",

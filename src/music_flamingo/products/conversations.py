@@ -16,7 +16,7 @@ from typing import Any, Literal, TextIO
 
 import pyarrow.parquet as pq
 
-from music_flamingo.audio.originals import original_path
+from music_flamingo.audio.originals import file_uri_path
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
@@ -139,7 +139,7 @@ class _Sounds:
     """Where the sound of a shard's tracks lies, as its entries say it; copies are written once they are asked for."""
 
     def __init__(self, tracks: Table[Track], shard: int, originals: Path, folder: Path, sound: SoundFiles) -> None:
-        columns = ["id", "duration_s", "original", "status"]
+        columns = ["id", "duration_s", "original"]
         rows = pq.read_table(shard_path(tracks.root, shard), columns=columns).to_pylist()
         self._rows = {row["id"]: row for row in rows}
         self._path, self._folder = shard_path(tracks.root, shard), folder
@@ -149,8 +149,10 @@ class _Sounds:
     def place_of(self, track_id: str) -> tuple[str, float]:
         row = self._rows[track_id]
         if self._sound == "originals":
-            about = Track.model_construct(id=track_id, original=row["original"], status=row["status"])
-            return str(original_path(about, self._originals)), row["duration_s"]
+            original = row["original"]
+            is_elsewhere = original.startswith("file:")
+            path = file_uri_path(original) if is_elsewhere else self._originals / original
+            return str(path), row["duration_s"]
         self._wanted.add(track_id)
         return f"audio/{slug(track_id)}.flac", row["duration_s"]
 

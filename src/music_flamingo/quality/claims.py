@@ -23,6 +23,7 @@ from music_flamingo.scoring.claims import (
 from music_flamingo.scoring.claims.base import unmeasured
 from music_flamingo.scoring.claims.gates import has_digit, holds
 from music_flamingo.scoring.families import FAMILIES, parts_asked, without_verdict
+from music_flamingo.scoring.timed import without_span
 
 NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time"})
 """Kinds that no judge may confirm: figures, keys and chords need a fact."""
@@ -143,7 +144,11 @@ def _structured(example: Example) -> Iterator[SpokenClaim]:
 
 def reason_against_steps(steps: Sequence[Step], facts: Facts) -> str | None:
     """Hold the sentences of a chain against the facts, but for those that the listening model put right itself."""
-    texts = (without_verdict(step.text) for step in steps if step.rewritten_from is None or step.verdict != "right")
+    texts = (
+        without_verdict(without_span(step.text))
+        for step in steps
+        if step.rewritten_from is None or step.verdict != "right"
+    )
     return first_reason((judge(c, facts) for text in texts for c in read_claims(text)), by_ear=False)
 
 

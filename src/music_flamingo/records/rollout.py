@@ -16,6 +16,7 @@ class SampledAnswer(RecordPart):
     accuracy: float | None
     structured: float | None
     faithful: float | None = None
+    timed: float | None = None
     """Each part times its weight; None where it does not apply."""
     reward: float | None
     """Their sum, None where no part applies."""

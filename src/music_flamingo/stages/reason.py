@@ -67,6 +67,9 @@ class ReasonConfig(StageConfig):
     """Among the missed are the wrong labels: the rest is the teacher's choice."""
     checks_left_out: Fraction
     """Mean share of the checks that chains about composite questions leave out; 0: each goes through every part."""
+    name_seconds: bool
+    """Steps say at which seconds their claim is heard, as AF-Think-Time's do; the seconds are held against the facts,
+    and `grpo.reward_weights.question.timed` may reward them."""
     limits: StepLimits
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
@@ -94,7 +97,7 @@ class ReasonConfig(StageConfig):
     @property
     def manner(self) -> Manner:
         """How chains are written and checked."""
-        return Manner(self.style, self.limits, self.seed, self.checks_left_out)
+        return Manner(self.style, self.limits, self.seed, self.checks_left_out, self.name_seconds)
 
 
 def run(

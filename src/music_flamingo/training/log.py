@@ -25,6 +25,7 @@ RENAMED = {
     "rewards/accuracy/mean": "reward_accuracy",
     "rewards/structured/mean": "reward_structured",
     "rewards/faithful/mean": "reward_faithful",
+    "rewards/timed/mean": "reward_timed",
     "group_std": "group_std",
     "frac_reward_zero_std": "no_spread",
     "redrawn": "redrawn",

@@ -173,6 +173,9 @@ class QuestionWeights(TrainingSettings):
     faithful: NonNegative
     """Of composite questions: every part is checked, and the answer follows from the checks. No part of the paper's
     reward: from accuracy alone a model learns to be faithful, as far as that pays."""
+    timed: NonNegative
+    """Of questions whose chain in MF-Think has what was measured when: the seconds named in a thought hold. No part of
+    the paper's reward."""
 
 
 class CaptionWeights(TrainingSettings):
