@@ -17,6 +17,7 @@ class SampledAnswer(RecordPart):
     structured: float | None
     faithful: float | None = None
     timed: float | None = None
+    repeated: float | None = None
     """Each part times its weight; None where it does not apply."""
     reward: float | None
     """Their sum, None where no part applies."""
