@@ -12,6 +12,7 @@ from kfp.dsl import PipelineTask
 
 from components.images import TRAIN_IMAGE
 from music_flamingo.cluster.jobs import SHARED_PATH, JobSettings
+from music_flamingo.core.telemetry import ENDPOINT, RUN
 
 BY_JOB = ("sft", "warmup", "grpo")
 ACCOUNT = "music-flamingo-train"
@@ -76,5 +77,6 @@ def _secrets() -> dict[str, dict[str, str]]:
 def hand_over(task: PipelineTask, job: JobSettings) -> None:
     """Let a step launch this job: its settings, the run's id, and the volume that both see."""
     task.set_env_variable("MF_JOB", job.model_dump_json())
-    kubernetes.use_field_path_as_env(task, env_name="MF_RUN_ID", field_path=RUN_LABEL)
+    if not os.environ.get(ENDPOINT):  # every step has it then
+        kubernetes.use_field_path_as_env(task, env_name=RUN, field_path=RUN_LABEL)
     kubernetes.mount_pvc(task, pvc_name=job.claim, mount_path=SHARED_PATH)

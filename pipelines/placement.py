@@ -15,7 +15,8 @@ from kfp.dsl import PipelineTask
 
 from music_flamingo.cluster.jobs import QUEUE_LABEL, JobSettings
 from music_flamingo.core.errors import UserError
-from pipelines.jobs import BY_JOB, hand_over, job_for, queue, store_secret, store_variables
+from music_flamingo.core.telemetry import ENDPOINT, RUN
+from pipelines.jobs import BY_JOB, RUN_LABEL, hand_over, job_for, queue, store_secret, store_variables
 from pipelines.parameters import default_assumptions, default_params, default_profile
 
 TEACHER_CACHE_PATH = "/teacher-cache"
@@ -146,6 +147,9 @@ def place(task: PipelineTask) -> PipelineTask:
         _secret(task, "SONGS_SECRET", {"access-key": "S3_ACCESS_KEY", "secret-key": "S3_SECRET_KEY"})
     if wanted.reads_models:
         _claim(task, "MODELS_CLAIM", MODELS_PATH)
+    if collector := os.environ.get(ENDPOINT):
+        task.set_env_variable(ENDPOINT, collector)
+        kubernetes.use_field_path_as_env(task, env_name=RUN, field_path=RUN_LABEL)
     if variables := store_variables(("CHECKPOINT_STORE",) if step in TRAINING else ()):
         for name, value in variables.items():
             task.set_env_variable(name, value)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from music_flamingo import stages
+from music_flamingo.core import telemetry
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.params import stage_json
 from music_flamingo.core.shards import write_atomic
@@ -70,10 +71,12 @@ def submit(request: Request, show: Show = print, every_s: float = FOLLOW_EVERY_S
     if request.dry_run:
         return 0
     client = connect(request)
+    begun_s = time.time()
     run_id = _start(client, request, package, show)
     if not request.follow:
         return 0
     succeeded = follow(client, run_id, show, every_s)
+    telemetry.run_ended(run_id, begun_s, succeeded=succeeded, profile=Path(request.profile or "default").stem)
     if succeeded:
         _remember(request, steps, run_id)
     return 0 if succeeded else 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from support.axe import AXE, findings
 from support.chromium import BROWSER, Page, browser
 from support.listening import heard_well, make_release
 from support.served import serving
@@ -60,6 +61,25 @@ def test_a_song_is_measured_drawn_and_asked_about(page, server, tmp_path):
     page.value("document.querySelector('#trained button').click()")
     page.wait_for("document.querySelector('#answers .tiny')?.textContent.startsWith('Heard 3.0 to 9.0 s of 12.0 s')")
     assert page.value("document.querySelector('#answers .asked').textContent").startswith("Are drums heard")
+
+
+def test_facts_and_a_picture_are_taken_along(page, server, tmp_path):
+    opened_song(page, server, song(tmp_path / "song.wav"))
+    page.value(
+        "window.taken = []; HTMLAnchorElement.prototype.click = function () { taken.push([this.download, this.href]) };"
+        "document.querySelector('#as-json').click(); document.querySelector('#as-png').click()"
+    )
+    (json_name, json_at), (png_name, png_at) = page.value("taken")
+    assert (json_name, png_name) == ("song.json", "song.png")
+    assert json_at.startswith("blob:") and png_at.startswith("data:image/png") and len(png_at) > 10_000
+
+
+@pytest.mark.skipif(AXE is None, reason="needs axe-core: npm install axe-core, or AXE_CORE=axe.min.js")
+def test_axe_finds_nothing_serious_before_and_after_a_song(page, server, tmp_path):
+    page.open(f"{server}/ui/")
+    assert findings(page) == []
+    opened_song(page, server, song(tmp_path / "song.wav"))
+    assert findings(page) == []
 
 
 def test_times_in_an_answer_and_sections_are_jumped_to(page, server, tmp_path):

@@ -135,13 +135,13 @@ def crossing(resources: list[dict]) -> set[tuple[str, str, int]]:
         "gateway": End(namespace=GATEWAY),
         "kubeflow": End(namespace=KUBEFLOW),
         "steps in kubeflow": End(STEP.labels, KUBEFLOW),
-        "prometheus": End(namespace=MONITORING),
+        "prometheus and collector": End(namespace=MONITORING),
         "another namespace": End(namespace="default"),
         "api": API,
         "metadata": METADATA,
         "outside": OUTSIDE,
     }  # fmt: skip
-    ports = (80, 443, 5000, 6006, 6443, 8000, 8080, 8333, 8887, 8888, 9000)
+    ports = (80, 443, 4318, 5000, 6006, 6443, 8000, 8080, 8333, 8887, 8888, 9000)
     pairs = [(n, a, m, b) for n, a in ends.items() for m, b in away.items()]
     found = {(n, m, port) for n, a, m, b in pairs for port in ports if lets_through(resources, a, b, port)}
     found |= {(m, n, port) for n, a, m, b in pairs for port in ports if lets_through(resources, b, a, port)}
@@ -158,8 +158,10 @@ def test_out_of_the_namespace_and_into_it_what_is_needed_passes_and_nothing_else
     shown = {(who, "minio", 9000) for who in ("kubeflow", "steps in kubeflow")}
     api = {("step", "api", 443), ("step", "api", 6443)}
     names = {(who, "dns", 53) for who in ends_of(resources)}
+    watched = {(who, "prometheus and collector", 4318) for who in ("step", "job", "trainjob")}
+    watched |= {("prometheus and collector", "music-flamingo", 8080)}
     assert crossing(resources) == {
-        *kfp, *stores, *people, *asked, *shown, *api, *names, ("prometheus", "music-flamingo", 8080)
+        *kfp, *stores, *people, *asked, *shown, *api, *names, *watched
     }  # fmt: skip
 
 

@@ -37,7 +37,15 @@ CONFIG = {
     "predictions_per_family": 2,
     "seed": 3,
 }
-PAGES = ("index.html", "evaluation.html", "training.html", "data.html", "listening.html", "catalogue.html")
+PAGES = (
+    "index.html",
+    "evaluation.html",
+    "training.html",
+    "data.html",
+    "listening.html",
+    "catalogue.html",
+    "compare.html",
+)
 
 
 def build(data: Path, site: Path, **changes) -> Path:
@@ -106,6 +114,18 @@ def test_every_address_of_every_page_leads_to_a_file_of_the_site(site):
         for address in addresses(site / page).found:
             path = address.split("#")[0]
             assert not path or (site / page).parent.joinpath(path).resolve().is_file(), f"{page}: {address}"
+
+
+def test_the_page_to_ask_has_the_reports_colours_and_letters():
+    package = Path(__file__).parents[2] / "src/music_flamingo"
+    sheets = [(package / f).read_text() for f in ("report/assets/site.css", "serving/page/listen.css")]
+    named = [
+        [re.findall(r"(--[a-z]+): ([^;]+);", part) for part in s.split("(prefers-color-scheme: dark)")] for s in sheets
+    ]
+    for site, asked in zip(*named, strict=True):
+        shared = {n: v for n, v in asked if n != "--wave"}
+        assert len(shared) >= 9
+        assert shared == {n: v for n, v in site if n in shared}
 
 
 def test_the_site_needs_no_network_and_no_inline_script(site):

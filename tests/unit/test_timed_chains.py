@@ -65,7 +65,7 @@ def test_the_scripted_teacher_says_when_its_claims_are_heard():
     examples = write_track(config, teacher, songs.make_track(), FACTS, [])
     audible = [e for e in examples if e.family in FAMILIES]
     for seconds in (True, False):
-        manner = Manner("short", StepLimits.model_validate(limits), 1, 0.0, seconds)
+        manner = Manner("short", StepLimits.model_validate(limits), 1, (), seconds)
         [asked] = [e for e in audible if e.family == "tempo_class"]
         chain = write_chain(manner, teacher, Topic(asked, FACTS, audible, {}, "teacher_choice"), None)
         assert chain.is_ok and bool(chain.heard) == seconds

@@ -22,13 +22,14 @@ import yaml
 
 from music_flamingo.cluster.jobs import KEPT_FAILED_S, SHARED_PATH, JobSettings, StageJob
 from music_flamingo.core import manifest as manifests
+from music_flamingo.core import telemetry
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.core.stage import Stage, execute, parse_config
 
 log = logging.getLogger(__name__)
 
 JOB_VARIABLE = "MF_JOB"
-RUN_VARIABLE = "MF_RUN_ID"
+RUN_VARIABLE = telemetry.RUN
 LOG_NAME = "rank0.log"
 PARAMS_NAME = "params.yaml"
 FETCHED = "fetched"
@@ -51,8 +52,10 @@ def run_step(stage: Stage, config_json: str, inputs: Ports, outputs: Ports) -> N
 
     settings = JobSettings.model_validate_json(text)
     folder = lay_out(stage, config_json, inputs, Path(SHARED_PATH))
-    launcher = Launcher(connect(), own_namespace(), settings, kept_log=folder / LOG_NAME)
-    launcher.run(StageJob(stage.name, os.environ.get(RUN_VARIABLE, folder.name), command(stage, folder)), own_pod())
+    work = StageJob(stage.name, os.environ.get(RUN_VARIABLE, folder.name), command(stage, folder))
+    with telemetry.span(f"job {stage.name}", kind=settings.kind):
+        settings = settings.model_copy(update={"environment": {**settings.environment, **telemetry.for_children()}})
+        Launcher(connect(), own_namespace(), settings, kept_log=folder / LOG_NAME).run(work, own_pod())
     fetch(folder, outputs)
     sweep(folder.parent)
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from music_flamingo.core import telemetry
 from music_flamingo.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -139,6 +140,14 @@ class JsonClient:
         `read` raises ValueError (pydantic's is one), KeyError, IndexError or TypeError for JSON of the wrong shape.
         `call` names this call among all others: calls that are refused together do not come back together.
         """
+        with telemetry.span(f"POST {path}", server=self._endpoint.base_url) as note:
+            outcome = self._post(path, content, read, call)
+            note(tries=outcome.num_tries, outcome=outcome.reason if isinstance(outcome, Failed) else "answered")
+        return outcome
+
+    def _post(
+        self, path: str, content: Callable[[int], RequestBody], read: Callable[[Any], T], call: str
+    ) -> HttpReply[T] | Failed:
         trouble = _Trouble("unreachable", "no try was made")
         for attempt in range(1, self._endpoint.max_tries + 1):
             if attempt > 1:
@@ -157,7 +166,12 @@ class JsonClient:
 
         ends_at = time.monotonic() + self._endpoint.timeout_s
         request = self._client.build_request(
-            "POST", self._endpoint.base_url + path, json=content.json, data=content.fields, files=content.files
+            "POST",
+            self._endpoint.base_url + path,
+            json=content.json,
+            data=content.fields,
+            files=content.files,
+            headers=telemetry.outgoing(),
         )
         try:
             response = self._client.send(request, stream=True)

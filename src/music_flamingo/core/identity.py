@@ -25,6 +25,7 @@ LEFT_OUT = {
     "music_flamingo.audio.licences": "the same, of fingerprints",
     "music_flamingo.mir.licences": "the same, of the measuring tools",
     "music_flamingo.sources.licences": "the same, of recordings and speech",
+    "music_flamingo.core.telemetry": "sends traces and metrics to whoever collects them",
     "music_flamingo.core.progress": "shows people how far work has come",
     "music_flamingo.core.errors": "names of what went wrong; a reason that a record keeps is written where it is found",
     "music_flamingo.teachers.usage": "counts what teachers cost, outside of the ports",

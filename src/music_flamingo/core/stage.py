@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from music_flamingo.core import manifest as manifests
+from music_flamingo.core import telemetry
 from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.identity import Closure, closure
@@ -219,17 +220,21 @@ def _execute(
     continued = [name for name in stage.outputs if manifests.begin(outputs[name], key)]
     if continued:
         log.info("%s: continuing an interrupted run (%s)", stage.name, ", ".join(continued))
-    started = time.monotonic()
-    metrics = _run(stage, config, read, inputs, outputs, made_by_branches)
+    started, cpu_before_s = time.monotonic(), telemetry.cpu_s()
+    with telemetry.span(f"stage {stage.name}", holds_others=True, key=key):
+        metrics = _run(stage, config, read, inputs, outputs, made_by_branches)
     wall_s = time.monotonic() - started
     _require_unchanged(stage, config, start, config_now, outputs)
     licences = united(licences_of(config), *(m.licences for m in read.values()))
+    counts: dict[str, Mapping[str, int]] = {}
     for name, port in stage.outputs.items():
         described = _describe(stage, name, port, outputs[name], key, start, digests, metrics, licences)
         manifests.complete(outputs[name], described)
         log.info("%s: %s", stage.name, in_words(described))
+        counts[name] = described.status
     log.info("%s: done in %s", stage.name, clock(wall_s))
     _write_timing(stage, outputs, wall_s)
+    telemetry.measured(stage.name, counts, wall_s, telemetry.cpu_s() - cpu_before_s)
     return True
 
 

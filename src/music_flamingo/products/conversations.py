@@ -1,6 +1,6 @@
 """MF-Skills and MF-Think as conversations: in the published layout, in ms-swift's and in LLaMA-Factory's.
 
-A file for each data set and split, written line by line. Sound lies beside them in `audio`, as the model's 16 kHz
+A file for each data set and split, written line by line. Sound lies next to them in `audio`, as the model's 16 kHz
 copies, or stays where the originals lie. Each question is an entry of its own; a chain asks to think, in the words of
 the published think variant, and answers in tags. What a layout has no field for stays behind: seconds, structured
 truth, provenance, verdicts.
@@ -16,8 +16,8 @@ from typing import Any, Literal, TextIO
 
 import pyarrow.parquet as pq
 
-from music_flamingo.audio.originals import file_uri_path
-from music_flamingo.core.errors import UserError
+from music_flamingo.audio.originals import place_of_original
+from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import shard_index, shard_path, write_atomic
@@ -139,7 +139,7 @@ class _Sounds:
     """Where the sound of a shard's tracks lies, as its entries say it; copies are written once they are asked for."""
 
     def __init__(self, tracks: Table[Track], shard: int, originals: Path, folder: Path, sound: SoundFiles) -> None:
-        columns = ["id", "duration_s", "original"]
+        columns = ["id", "duration_s", "original", "status"]
         rows = pq.read_table(shard_path(tracks.root, shard), columns=columns).to_pylist()
         self._rows = {row["id"]: row for row in rows}
         self._path, self._folder = shard_path(tracks.root, shard), folder
@@ -149,10 +149,9 @@ class _Sounds:
     def place_of(self, track_id: str) -> tuple[str, float]:
         row = self._rows[track_id]
         if self._sound == "originals":
-            original = row["original"]
-            is_elsewhere = original.startswith("file:")
-            path = file_uri_path(original) if is_elsewhere else self._originals / original
-            return str(path), row["duration_s"]
+            if row["original"] is None:
+                raise MissingInputError(f"track {track_id} has no original recording ({row['status']}).")
+            return str(place_of_original(row["original"], self._originals)), row["duration_s"]
         self._wanted.add(track_id)
         return f"audio/{slug(track_id)}.flac", row["duration_s"]
 

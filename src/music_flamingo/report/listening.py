@@ -12,41 +12,26 @@ from music_flamingo.audio.flac import MODEL_RATE_HZ, decode_flac
 from music_flamingo.audio.windows import choose_window
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.core.record import read_parquet
-from music_flamingo.records import Caption, Chain, Example, Facts, Measured, Prediction, Track, Truth, trusted
+from music_flamingo.records import Caption, Chain, Example, Facts, Prediction, Track, Truth, trusted
+from music_flamingo.report.fact_rows import FactRow, fact_rows, withheld_rows
 from music_flamingo.report.results import ComparedQuestion, asked
 from music_flamingo.report.run import AnnotationInputs, ReportInputs, TrackRow, of_tracks, tradition_name
 from music_flamingo.report.timeline import (
     Lanes,
     Waveform,
     heard_lanes,
-    key_symbol,
     measured_lanes,
     score_lanes,
     waveform,
 )
-from music_flamingo.scoring.families import on_sound
-from music_flamingo.scoring.normalise import same_answer
-from music_flamingo.scoring.tempo import same_tempo
 
 SLUG_LETTERS = 40
 SPLIT_ORDER = ("test", "train", "dev")
 PROCESSOR_CONFIG = "model/processor_config.json"
+MOST_BINS = 12_000
+"""Of a long song's waveform: a browser draws no more of them, and the page stays below 1 MB."""
 CARD_BINS = 140
 """Bins of the small waveform on a track's card."""
-
-
-@dataclass(frozen=True)
-class FactRow:
-    """One fact of a page: value, tool, confidence, truth, agreement."""
-
-    name: str
-    value: str
-    tool: str
-    confidence: float
-    truth: str | None
-    """What the score says, where there is one."""
-    agrees: bool | None
-    """None where nothing can be compared."""
 
 
 @dataclass
@@ -87,6 +72,11 @@ class Page:
     def address(self) -> str:
         """Address of the page within the site."""
         return f"listen/{self.slug}.html"
+
+    @property
+    def json_address(self) -> str:
+        """Address of what is known of the track, as JSON, within the site."""
+        return f"listen/{self.slug}.json"
 
     @property
     def audio_address(self) -> str:
@@ -204,80 +194,15 @@ def _page(track: Track, facts: Facts | None, truth: Truth | None, bins_per_s: fl
     assert track.audio is not None, f"{track.id} was chosen without audio"
     samples = decode_flac(track.audio.bytes)
     duration_s = track.duration_s or 1.0
-    lanes = [measured_lanes(facts, duration_s)] + ([score_lanes(truth, duration_s)] if truth else [])
+    held = trusted(facts) if facts else None
+    lanes = [measured_lanes(held, duration_s)] + ([score_lanes(truth, duration_s)] if truth else [])
     return Page(
         track=track,
         slug=slug(track.id),
-        waveform=waveform(samples, round(duration_s * bins_per_s)),
+        waveform=waveform(samples, min(MOST_BINS, round(duration_s * bins_per_s))),
         card=waveform(samples, CARD_BINS),
         facts=facts,
         truth=truth,
         lanes=tuple(one for one in lanes if one.beats or one.rows),
-        fact_rows=(*fact_rows(trusted(facts), truth), *withheld_rows(facts)) if facts else (),
+        fact_rows=(*fact_rows(held, truth), *withheld_rows(facts)) if facts and held else (),
     )
-
-
-def fact_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
-    """What was measured and by which tool, and what the score says of it where there is one."""
-    if facts.content:
-        yield _row("Heard", facts.content.kind, facts.content)
-    if facts.tempo:
-        told = f"{truth.tempo_bpm:.0f} bpm" if truth else None
-        agrees = same_tempo(facts.tempo.bpm, truth.tempo_bpm) if truth else None
-        also = f", or {facts.tempo.also_bpm:.1f}" if facts.tempo.also_bpm else ""
-        yield _row("Tempo", f"{facts.tempo.bpm:.1f}{also} bpm", facts.tempo, told, agrees)
-    if facts.beats:
-        told = f"{truth.meter}, {truth.beats_per_bar} beats a bar" if truth else None
-        agrees = facts.beats.beats_per_bar == truth.beats_per_bar if truth else None
-        if facts.beats.beats_per_bar:
-            yield _row("Meter", f"{facts.beats.beats_per_bar} beats a bar", facts.beats, told, agrees)
-    if facts.key:
-        told = truth.key if truth else None
-        agrees = same_answer(facts.key.label, told) if told else None
-        yield _row("Key", key_symbol(facts.key.label), facts.key, told and key_symbol(told), agrees)
-    if facts.chords:
-        yield _row("Chords", f"{len(facts.chords.segments)} segments", facts.chords)
-    if facts.sections:
-        told = " ".join(s.label for s in truth.sections) if truth else ""
-        yield _row("Form", " ".join(s.label for s in facts.sections.segments), facts.sections, told or None)
-    if facts.sound:
-        yield from _sound_rows(facts, truth)
-    yield from _player_rows(facts)
-    if facts.dynamics:
-        value = f"{facts.dynamics.trend}, {facts.dynamics.range_db:.1f} dB between soft and loud"
-        yield _row("Dynamics", value, facts.dynamics)
-    if facts.lyrics:
-        value = f"{len(facts.lyrics.lines)} lines" if facts.lyrics.available else "unavailable"
-        yield _row("Lyrics", value, facts.lyrics)
-
-
-def _player_rows(facts: Facts) -> Iterator[FactRow]:
-    if facts.instruments and facts.instruments.labels:
-        named = (f"{i.name} ({i.probability:.2f})" for i in facts.instruments.labels)
-        yield _row("Instruments", ", ".join(named), facts.instruments)
-    if facts.voice:
-        kind = f"{facts.voice.register_heard or 'a'} voice{' that sings' if facts.voice.sings else ''}"
-        yield _row("Voice", kind if facts.voice.present else "none", facts.voice)
-    if facts.genre and facts.genre.labels:
-        yield _row("Genre", ", ".join(f"{g.name} ({g.probability:.2f})" for g in facts.genre.labels), facts.genre)
-
-
-def withheld_rows(facts: Facts) -> Iterator[FactRow]:
-    """What was measured and is not trusted, with the reason; its value is in the record."""
-    for entry in facts.withheld:
-        fact = getattr(facts, entry.fact.partition(".")[0])
-        if isinstance(fact, Measured):
-            name = entry.fact.replace(".", ", ").replace("_", " ").capitalize()
-            yield _row(name, f"withheld: {entry.reason.replace('_', ' ')}", fact)
-
-
-def _sound_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
-    assert facts.sound is not None
-    for family in on_sound():
-        heard = family.from_facts(facts) or ""
-        held = family.from_truth(truth) if truth else None
-        yield _row(family.title, heard, facts.sound, held, heard == held if truth else None)
-
-
-def _row(name: str, value: str, by: Measured, truth: str | None = None, agrees: bool | None = None) -> FactRow:
-    return FactRow(name, value, f"{by.tool} {by.tool_version}".strip(), by.confidence, truth, agrees)

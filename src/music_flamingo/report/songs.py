@@ -1,5 +1,6 @@
 """Pages of songs: their writer, and a site of these alone, for a run that has annotated and trained nothing yet."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import OutputFolder, Table
 from music_flamingo.core.record import Record
-from music_flamingo.records import Caption, Example, Facts, Track, Truth
+from music_flamingo.records import Caption, Example, Facts, Track, Truth, trusted
 from music_flamingo.report.charts import nice_values
 from music_flamingo.report.listening import Page, annotated_pages, choose, with_audio
 from music_flamingo.report.run import AnnotationInputs, track_rows
@@ -19,6 +20,8 @@ RULER_MARKS = 12
 PX_PER_MARK = 110.0
 """A time axis bears about a dozen times; more where the track is long enough to scroll."""
 START = "index.html"
+COMPARED = "compare.html"
+OF_A_QUESTION = {"skill", "type", "family", "question", "options", "answer", "rationale", "references"}
 _ALONE: dict[str, Any] = {"is_annotated_only": True, "navigation": ((START, "Songs"),)}
 """What the templates are given where there is no other page."""
 
@@ -30,9 +33,24 @@ def write_song_pages(out: Site, pages: Sequence[Page], px_per_s: float, is_annot
         duration_s = page.track.duration_s or 1.0
         num_marks = max(RULER_MARKS, int(duration_s * px_per_s / PX_PER_MARK))
         marks_s = [s for s in nice_values(0, duration_s, num_marks) if s == int(s) and s < duration_s - 0.4]
-        values = {"page": page, "marks_s": marks_s, "px_per_s": px_per_s}
+        values = {"page": page, "marks_s": marks_s, "px_per_s": px_per_s, "num_pages": len(pages)}
         out.page(page.address, "listen.html.j2", **values, **(_ALONE if is_annotated_only else {}))
         out.file(page.audio_address, page.track.audio.bytes)
+        out.file(page.json_address, known_json(page))
+    if len(pages) > 1:
+        out.page(COMPARED, "compare.html.j2", pages=pages, **(_ALONE if is_annotated_only else {}))
+
+
+def known_json(page: Page) -> bytes:
+    """What is known of a song, for other programs: trusted facts, captions and questions that were kept."""
+    track = page.track
+    known = {
+        "track": {"id": track.id, "title": track.title, "artist": track.artist, "source_sha256": track.source_sha256},
+        "facts": trusted(page.facts).model_dump(exclude={"id", "work_id", "status"}) if page.facts else None,
+        "captions": [c.model_dump(include={"start_s", "end_s", "text", "teacher"}) for c in page.captions],
+        "questions": [e.model_dump(include=OF_A_QUESTION) for e in page.examples],
+    }
+    return (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def write_annotated_site(

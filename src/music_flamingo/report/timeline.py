@@ -4,7 +4,7 @@ Positions are percent of the track's duration; amplitudes are fractions of full 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -25,6 +25,8 @@ FLATS_AS_SHARPS = {
     "B#": "C",
 }
 NUM_SHADES = 3
+INSTRUMENT_LANES = 5
+"""The likeliest instruments have a lane."""
 TALLEST = 0.96
 """The loudest peak, as a fraction of the half height."""
 
@@ -106,7 +108,7 @@ def measured_lanes(facts: Facts | None, duration_s: float) -> Lanes:
     """Lanes of the measured facts; empty without facts."""
     if facts is None:
         return Lanes("Measured", "measured", (), ())
-    rows = []
+    rows = list(_heard_rows(facts, duration_s))
     if facts.chords:
         rows.append(_chord_lane(facts.chords.segments, duration_s))
     if facts.sections:
@@ -116,6 +118,18 @@ def measured_lanes(facts: Facts | None, duration_s: float) -> Lanes:
     beats = facts.beats
     ticks = _ticks(beats.beats_s, [p == 1 for p in beats.positions], duration_s) if beats else ()
     return Lanes("Measured", "measured", ticks, tuple(r for r in rows if r.blocks))
+
+
+def _heard_rows(facts: Facts, duration_s: float) -> Iterator[Lane]:
+    """Where there is music, a voice, an instrument: a lane each, for these overlap."""
+    if facts.content:
+        for label in ("music", "speech") if facts.voice is None else ("music",):
+            yield _plain_lane(label.capitalize(), [s for s in facts.content.heard if s.label == label], duration_s)
+    if facts.voice:
+        yield _plain_lane("Voice", facts.voice.heard, duration_s)
+    for instrument in facts.instruments.labels[:INSTRUMENT_LANES] if facts.instruments else ():
+        named = [s.model_copy(update={"label": instrument.name}) for s in instrument.heard]
+        yield _plain_lane(instrument.name.capitalize(), named, duration_s)
 
 
 def score_lanes(truth: Truth, duration_s: float) -> Lanes:

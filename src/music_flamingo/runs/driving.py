@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from music_flamingo.core import telemetry
 from music_flamingo.core.driver import driver_environment
 from music_flamingo.core.errors import UserError
 
@@ -33,7 +34,7 @@ def run_dvc(folder: Path, until: str | None = None) -> int:
     """
     if importlib.util.find_spec("dvc") is None:
         raise UserError("DVC is not installed. Install with: pip install 'music-flamingo-kubeflow[all]'.")
-    with _environment() as environment:
+    with telemetry.span("run"), _environment() as environment:
         command = [sys.executable, "-m", "music_flamingo.runs.dvc_program", "repro", *([until] if until else [])]
         dvc = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, process_group=0, text=True, errors="replace"
@@ -86,7 +87,8 @@ def _environment() -> Iterator[dict[str, str]]:
     A colon parts the folders of PATH: where the interpreter lies in a folder with one in its name, a script elsewhere
     starts it.
     """
-    environment = {**os.environ, **driver_environment(), "MF_PYTHON": sys.executable}
+    own = {**driver_environment(), **telemetry.for_children()}
+    environment = {**os.environ, **own, "MF_PYTHON": sys.executable}
     with tempfile.TemporaryDirectory(prefix="mf-") as scratch:
         programs = Path(sys.executable).parent
         if os.pathsep in str(programs) or not (programs / "mf").exists():

@@ -5,6 +5,11 @@ const $ = (id) => document.getElementById(id);
 const MAX_BYTES = 18 * 2 ** 20; // base64 grows by a third, the server takes 25 MiB
 const TIME = /\b(\d{1,2}):([0-5]\d)\b|\b(\d+(?:\.\d+)?)\s?(?:s|sec|seconds)\b/g;
 
+const FACT_NAMES = {
+  content: "What it is", tempo: "Tempo", key: "Key", beats: "Meter", chords: "Chords", sections: "Sections", instruments: "Instruments",
+  voice: "Voice", genre: "Genre", dynamics: "Loudness", lyrics: "Lyrics",
+};
+
 let song = null; // {file, base64, format, peaks, facts, duration}
 let model = null;
 let running = null; // AbortController of the answer that streams
@@ -43,6 +48,7 @@ async function open(file) {
   $("song").hidden = $("ask").hidden = false;
   $("facts").replaceChildren();
   $("sections").replaceChildren();
+  $("take").hidden = true;
   draw();
   await Promise.all([measure(opened), outline(opened), questions()]).catch(complain);
 }
@@ -90,60 +96,48 @@ function peaksOf(samples, number) {
   return peaks;
 }
 
+// Every statement plays where it is heard first; what is not trusted is named and says why.
 function list(facts) {
+  const withheld = new Map(facts.withheld.map((entry) => [entry.fact, entry.reason.replaceAll("_", " ")]));
   const rows = [];
-  const sure = (fact) => ` (${fact.tool}, confidence ${fact.confidence.toFixed(2)})`;
-  if (facts.tempo) rows.push(["Tempo", `${facts.tempo.bpm.toFixed(1)} BPM${sure(facts.tempo)}`]);
-  if (facts.key) rows.push(["Key", `${facts.key.tonic} ${facts.key.mode}${sure(facts.key)}`]);
-  if (facts.beats) rows.push(["Meter", `${facts.beats.beats_per_bar} beats in a bar${sure(facts.beats)}`]);
-  if (facts.dynamics) rows.push(["Loudness", `${facts.dynamics.range_db.toFixed(0)} dB between loud and soft, ${facts.dynamics.trend}`]);
-  for (const problem of facts.problems) rows.push(["Not measured", problem]);
-  $("facts").replaceChildren(...rows.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
-  const parts = facts.sections?.segments ?? [];
+  const add = (name, fact, value, at) => {
+    const said = element("dd", "");
+    const why = withheld.get(name) ?? (name === "beats" ? withheld.get("beats.beats_per_bar") : undefined);
+    said.append(why ? `withheld: ${why}` : value, element("span", ` (${fact.tool}, confidence ${fact.confidence.toFixed(2)}) `, "soft tiny"));
+    if (!why) said.append(jump(at ?? 0, `\u25b8 ${clock(at ?? 0)}`, "time"));
+    rows.push(element("dt", FACT_NAMES[name]), said);
+  };
+  const { content, tempo, key, beats, chords, sections, instruments, voice, genre, dynamics, lyrics } = facts;
+  if (content) add("content", content, content.kind, content.heard[0]?.start_s);
+  if (tempo) add("tempo", tempo, `${tempo.bpm.toFixed(1)}${tempo.also_bpm ? `, or ${tempo.also_bpm.toFixed(1)}` : ""} BPM`);
+  if (key) add("key", key, `${key.tonic} ${key.mode}`, key.changes[0]?.start_s);
+  if (beats?.beats_per_bar) add("beats", beats, `${beats.beats_per_bar} beats in a bar`, beats.downbeats_s[0]);
+  if (chords) add("chords", chords, `${chords.segments.length} segments`, chords.segments.find((s) => s.label !== "N")?.start_s);
+  if (sections) add("sections", sections, sections.segments.map((s) => s.label).join(" "), sections.segments[0]?.start_s);
+  if (instruments?.labels.length) add("instruments", instruments, instruments.labels.map((l) => l.name).join(", "), instruments.labels[0].heard[0]?.start_s);
+  if (voice) add("voice", voice, voice.present ? `${voice.register_heard ?? "a"} voice` : "none", voice.heard[0]?.start_s);
+  if (genre?.labels.length) add("genre", genre, genre.labels.map((l) => l.name).join(", "));
+  if (dynamics) add("dynamics", dynamics, `${dynamics.range_db.toFixed(0)} dB between loud and soft, ${dynamics.trend}`);
+  if (lyrics?.available) add("lyrics", lyrics, `${lyrics.lines.length} lines`, lyrics.lines[0]?.start_s);
+  for (const problem of facts.problems) rows.push(element("dt", "Not measured"), element("dd", problem));
+  $("facts").replaceChildren(...rows);
+  const parts = withheld.has("sections") ? [] : (sections?.segments ?? []);
   $("sections").replaceChildren(...parts.map((part) => jump(part.start_s, `${part.label} ${clock(part.start_s)}`)));
+  $("take").hidden = false;
 }
 
-// --- the picture -----------------------------------------------------------------------------------------------------
-
-function draw() {
-  const canvas = $("picture"), ratio = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth, height = canvas.clientHeight;
-  if (!width || !song) return;
-  canvas.width = width * ratio; canvas.height = height * ratio;
-  const pen = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
-  const color = (name) => style.getPropertyValue(name).trim();
-  pen.scale(ratio, ratio);
-  const length = song.duration || $("player").duration || 1, x = (t) => (t / length) * width;
-  const facts = song.facts, chordsTop = 132, sectionsTop = 162;
-  pen.fillStyle = color("--wave");
-  song.peaks?.forEach((peak, i) => {
-    const tall = Math.max(1, peak * 100);
-    pen.fillRect((i / song.peaks.length) * width, 65 - tall / 2, Math.max(1, width / song.peaks.length - 0.3), tall);
-  });
-  pen.font = "12px sans-serif"; pen.textBaseline = "middle";
-  const downbeats = new Set(facts?.beats?.downbeats_s ?? []);
-  for (const t of facts?.beats?.beats_s ?? []) {
-    pen.fillStyle = color("--accent");
-    pen.globalAlpha = downbeats.has(t) ? 0.9 : 0.35;
-    pen.fillRect(x(t), downbeats.has(t) ? 8 : 104, 1, downbeats.has(t) ? 116 : 20);
-  }
-  pen.globalAlpha = 1;
-  strip(pen, facts?.chords?.segments ?? [], x, chordsTop, 24, color, (label) => label === "N");
-  strip(pen, facts?.sections?.segments ?? [], x, sectionsTop, 22, color, () => false);
-  pen.fillStyle = color("--ink");
-  pen.fillRect(x($("player").currentTime), 0, 2, height);
+function save(name, address) {
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
 }
 
-function strip(pen, segments, x, top, tall, color, skip) {
-  segments.forEach((segment, i) => {
-    const left = x(segment.start_s), wide = x(segment.end_s) - left;
-    if (skip(segment.label)) return;
-    pen.fillStyle = color(i % 2 ? "--wash" : "--line");
-    pen.fillRect(left, top, Math.max(1, wide - 1), tall);
-    pen.fillStyle = color("--ink");
-    if (pen.measureText(segment.label).width < wide - 4) pen.fillText(segment.label, left + 3, top + tall / 2);
-  });
-}
+function stem() { return song.file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}]+/gu, "-") || "song"; }
+
+// --- the picture: picture.js draws ---------------------------------------------------------------------------------
+
+function draw() { if (song) drawSong($("picture"), song, $("player")); }
 
 function seek(time) {
   const player = $("player");
@@ -237,6 +231,12 @@ function jump(time, text, kind) {
 
 $("file").onchange = (event) => event.target.files[0] && open(event.target.files[0]).catch(complain);
 $("form").onsubmit = (event) => { event.preventDefault(); $("problem").textContent = ""; ask($("question").value.trim()); };
+$("as-json").onclick = () => {
+  const address = URL.createObjectURL(new Blob([JSON.stringify(song.facts, null, 1)], { type: "application/json" }));
+  save(`${stem()}.json`, address);
+  URL.revokeObjectURL(address);
+};
+$("as-png").onclick = () => save(`${stem()}.png`, cardOf(song, $("song-title").textContent, [...$("facts").children]).toDataURL("image/png"));
 $("stop").onclick = () => running?.abort();
 $("picture").onclick = (event) => seek((event.offsetX / $("picture").clientWidth) * (song.duration || 0));
 $("picture").onkeydown = (event) => {
