@@ -340,8 +340,8 @@ def test_an_example_that_no_reward_applies_to_is_left_out_and_counted(tmp_path):
     world.run("backbone", data)
     (data / "warmup_model").symlink_to(data / "backbone_model")
     weights = {
-        "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0},
-        "caption": {"format": 0.0, "structured": 0.0},
+        "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0, "timed": 0.0, "repeated": 0.0},
+        "caption": {"format": 0.0, "structured": 0.0, "repeated": 0.0},
     }
     metrics = world.run("grpo", data, reward_weights=weights, steps=2)["grpo_model"].metrics
     assert metrics["num_unscorable"] == 8

@@ -25,6 +25,7 @@ from music_flamingo.scoring.claims.base import unmeasured
 from music_flamingo.scoring.claims.gates import has_digit, holds
 from music_flamingo.scoring.claims.times import FIGURE
 from music_flamingo.scoring.families import FAMILIES, parts_asked, without_verdict
+from music_flamingo.scoring.timed import without_span
 
 NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time", FIGURE})
 """Kinds that no judge may confirm: figures, keys and chords need a fact."""
@@ -168,7 +169,8 @@ def reason_against_steps(steps: Sequence[Step], facts: Facts) -> str | None:
 
     A chain of which nothing was heard and nothing is measured leads to no answer: `covered_by_no_rule:steps`.
     """
-    texts = [without_verdict(step.text) for step in steps if step.rewritten_from is None or step.verdict != "right"]
+    held = [step.text for step in steps if step.rewritten_from is None or step.verdict != "right"]
+    texts = [without_verdict(without_span(text)) for text in held]
     judged = [judge(c, facts) for text in texts for c in read_claims(text)]
     if reason := first_reason(judged, by_ear=False):
         return reason

@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from music_flamingo.core.record import RecordPart
 from music_flamingo.records import Category, Facts, Reference, Segment, Sound
+from music_flamingo.records.chain import HeardClaim
 from music_flamingo.records.example import QuestionType
 from music_flamingo.scoring.claims.stated import StatedKind, differences
 from music_flamingo.scoring.families import FAMILIES, OTHER, question_families
@@ -337,6 +338,12 @@ class ChainPayload(TrackPayload):
     rationale: str
     evidence: list[str]
     """Families whose facts the chain may go through before it comes to the answer."""
+
+
+class TimedChainPayload(ChainPayload):
+    """`seconds` says when the audible facts are heard: the steps of the chain name the seconds they rest on."""
+
+    seconds: list[HeardClaim]
 
 
 class SplitPayload(TrackPayload):

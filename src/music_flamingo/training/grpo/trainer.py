@@ -95,7 +95,19 @@ class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
         scored["row"] = torch.tensor(self._rows, device=scored["prompt_ids"].device)  # split along with the rest
         rollouts = self._tell(scored, asked)
         self._pass_over(scored, rollouts)
+        self._leave_out_overlong(scored)
         return scored
+
+    def _leave_out_overlong(self, scored: dict[str, Any]) -> None:
+        """Take the tokens of answers without an end out of the loss, where that is wanted; count what is left."""
+        mask = scored["completion_mask"]
+        if self._config.objective.overlong == "leave_out":
+            ended = (scored["completion_ids"] == self._processor.tokenizer.eos_token_id).any(dim=1)
+            mask = mask * ended[:, None]
+            scored["completion_mask"] = mask
+        if self._config.objective.mean_over == "tokens":
+            scored["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+            scored["share"] = torch.ones_like(scored["share"])
 
     def _pass_over(self, scored: dict[str, Any], rollouts: Sequence[Rollout]) -> None:
         """Leave groups without spread out of the step's mean, where that is wanted; count them.
@@ -244,7 +256,7 @@ def trainer_of(
         output_dir=str(work),
         num_generations=config.num_generations,
         max_completion_length=config.max_completion_tokens,
-        loss_type="grpo",
+        loss_type="grpo" if config.objective.mean_over == "answers" else "dapo",
         beta=0.0,
         use_bias_correction_kl=False,  # the paper's objective has the plain KL term; TRL would weigh it by the ratio
         epsilon=config.epsilon,
