@@ -87,7 +87,7 @@ def _ask_tools(audio: Path, question: str, release: Path, measure: Measure) -> E
     if measured is None:
         raise UserError(
             f"no model is here ({release} holds no {RELEASE_FILE}), and nothing trusted that tools measure answers "
-            "this question. `make run` trains a model; ask for key, tempo, meter, chords or form to hear of the tools alone."
+            "this question. `make run` trains a model; tools alone know key, tempo, meter, chords and form."
         )
     duration_s = facts.duration_s or 0.0
     return EndpointAnswer("", None, None, (0.0, duration_s), duration_s, (NO_MODEL,), measured)
