@@ -27,7 +27,7 @@ def ask(page: Page, song: Path, question: str) -> None:
     page.value(f"document.querySelector('#question').value = {json.dumps(question)}")
     page.value("document.querySelector('#form').requestSubmit()")
     page.wait_for("document.querySelector('#answers .tiny:last-child')?.textContent.startsWith('Heard')", 300)
-    page.value("document.querySelector('#song').scrollIntoView()")
+    page.value("document.querySelector('#picture').scrollIntoView()")
 
 
 def picture(address: str, name: str, height: int, dark: bool, asked: tuple[Path, str] | None = None) -> Path:

@@ -166,8 +166,11 @@ async function ask(question) {
   const thinking = element("p", "", "thinking"), said = element("p", "", "said busy"), heard = element("p", "", "soft tiny");
   item.append(element("p", question, "asked"));
   const measured = measuredOf(question);
-  if (measured) item.append(element("p", `Measured: ${measured}`, "said measured"), element("p", "The model was not trained on this; it guesses:", "soft tiny"));
-  item.append(thinking, said, heard);
+  if (measured) {
+    const guess = document.createElement("details");
+    guess.append(element("summary", "The model was not trained on this; its guess"), thinking, said);
+    item.append(element("p", `Measured: ${measured}`, "said measured"), guess, heard);
+  } else item.append(thinking, said, heard);
   $("answers").prepend(item);
   running = new AbortController();
   busy(true);
