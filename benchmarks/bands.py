@@ -1,11 +1,11 @@
 """Bands that play a style at a tempo, with exact truth: what tempo levels and instruments are fitted on.
 
-No recording and no score is used: patterns of twenty styles, drawn afresh for every clip, in the sounds of General
+No recording and no score is used: patterns of many styles, drawn afresh for every clip, in the sounds of General
 MIDI, with reverberation and a tilt of the spectrum, so that neither a room nor a pair of loudspeakers is learned.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -88,6 +88,40 @@ STYLES: dict[str, Style] = {
     "oom-pah": Style(92, 150, 2, (), ((0.5, 1.5),), ((0, 1),), 0.5),
     "minuet": Style(100, 150, 3, (), ((0, 1, 2), (0,)), ((0,),), 0.5),
 }  # fmt: skip
+MORE_STYLES: dict[str, Style] = {
+    "fast rock": Style(150, 200, 4, ((KICK, (0, 2, 2.5)), (SNARE, (1, 3)), (CLOSED_HAT, Q4)), (E4, Q4), (E4, (0, 2)), 1.0),
+    "motown": Style(104, 140, 4, ((KICK, (0, 2)), (SNARE, Q4), (CLOSED_HAT, E4)), (Q4, (1, 3)), ((0, 1.5, 2), E4), 0.5),
+    "metal": Style(140, 210, 4, ((KICK, E4), (SNARE, (1, 3)), (OPEN_HAT, Q4)), (E4, (0, 1.5, 3)), (E4,), 1.0),
+    "breakbeat": Style(160, 178, 4, ((KICK, (0, 1, 2.5)), (SNARE, (1, 1.75, 2.25, 3)), (RIDE, E4)), ((0,), (0, 1.5)), ((0, 2.5), (0,)), 1.0),
+    "trap": Style(128, 160, 4, ((KICK, (0, 2.5)), (SNARE, (2,)), (CLOSED_HAT, S4)), ((0,),), ((0, 2.5),), 1.0),
+    "techno": Style(122, 145, 4, ((KICK, Q4), (CLOSED_HAT, _every(1, 4, 0.5)), (CLAP, (1, 3))), ((0, 0.75, 1.5, 2.25, 3),), (S4, E4), 0.5),
+    "train beat": Style(96, 126, 2, ((KICK, (0, 1)), (SNARE, (0.25, 0.5, 0.75, 1.25, 1.5, 1.75))), ((0.5, 1.5),), ((0, 1),), 0.5),
+    "fast country": Style(180, 230, 4, ((KICK, (0, 2)), (SNARE, (1, 3))), ((1, 3), E4), ((0, 2),), 1.0),
+    "bossa nova": Style(120, 160, 4, ((KICK, (0, 1.5, 2, 3.5)), (SIDE_STICK, (0, 1.5, 3)), (CLOSED_HAT, E4)), ((0, 1.5, 3), (0, 1.5, 2.5)), ((0, 1.5, 2, 3.5),), 1.0),
+    "ska": Style(130, 180, 4, ((KICK, (1, 3)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), (_every(1, 4, 0.5),), (Q4,), 1.0),
+    "twelve eight": Style(52, 80, 4, ((KICK, (0, 2)), (SNARE, (1, 3)), (CLOSED_HAT, _every(1 / 3, 4))), (_every(1 / 3, 4), (0,)), ((0, 2), (0, 0.67, 2)), 1 / 3),
+    "soft ballad": Style(54, 84, 4, ((KICK, (0, 2)), (SIDE_STICK, (1, 3))), ((0,), (0, 2)), ((0, 2),), 1.0),
+    "ballad swing": Style(56, 110, 4, ((RIDE, (0, 1, 1.5, 2, 3, 3.5)), (PEDAL_HAT, (1, 3))), ((0, 1.5), (1.5, 3)), (Q4, (0, 2)), 0.5, 0.66),
+    "up-tempo swing": Style(200, 235, 4, ((RIDE, (0, 1, 1.5, 2, 3, 3.5)), (PEDAL_HAT, (1, 3))), ((0, 1.5), (1.5,), (0.5, 2)), (Q4,), 0.5, 0.62),
+    "tango": Style(108, 132, 4, (), (Q4, (0, 1.5, 2, 3)), (Q4, (0, 1.5, 3)), 0.5),
+    "running notes": Style(72, 126, 4, (), (S4, E4), (E4, Q4), 0.25),
+    "reel": Style(96, 126, 2, (), ((0, 1), (0,)), ((0, 1), (0,)), 0.25),
+    "jig": Style(100, 132, 2, (), ((0, 1), (0,)), ((0,), (0, 1)), 1 / 3),
+    "ragtime": Style(80, 108, 2, (), ((0.5, 1.5),), ((0, 1),), 0.25),
+    "pad": Style(60, 120, 4, ((KICK, (0, 2)), (CLOSED_HAT, E4)), ((0,),), ((0,),), 1.0),
+}  # fmt: skip
+"""Grooves of which only tempi are learned: those whose level is easily mistaken."""
+HATS = (CLOSED_HAT, RIDE, OPEN_HAT)
+HAT_STEPS = (0.25, 0.5, 0.5, 1.0)
+
+
+def _with_other_hats(style: Style, rng: np.random.Generator) -> Style:
+    """The groove with even hats of another pace: how fast they go says little about the beat."""
+    if style.swing != 0.5 or style.bar == 3 or not style.drums:
+        return style
+    paced = _every(float(rng.choice(HAT_STEPS)), style.bar)
+    kept = tuple((drum, paced if drum in HATS else places) for drum, places in style.drums)
+    return replace(style, drums=kept)
 
 
 @dataclass(frozen=True)
@@ -112,9 +146,11 @@ class Band:
     rng: np.random.Generator
     events: list[Event] = field(default_factory=list)
 
-    def play(self, name: str, duration_s: float, *, drums: bool | None = None, parts: Sequence[str] | None = None) -> BandClip:  # fmt: skip
-        """Play a style; `parts` of chords, bass, melody that sound, or drawn ones."""
-        rng, style = self.rng, STYLES[name]
+    def play(self, name: str, duration_s: float, *, drums: bool | None = None, parts: Sequence[str] | None = None, varied: bool = False) -> BandClip:  # fmt: skip
+        """Play a style; `parts` of chords, bass, melody that sound, or drawn ones; `varied`: some with other hats."""
+        rng, style = self.rng, (STYLES | MORE_STYLES)[name]
+        if varied and rng.random() < 0.3:
+            style = _with_other_hats(style, rng)
         bpm = float(np.exp(rng.uniform(np.log(style.low_bpm), np.log(style.high_bpm))))
         beats = self._beats(bpm, duration_s)
         with_drums = bool(style.drums) and (rng.random() < 0.8 if drums is None else drums)

@@ -1,17 +1,20 @@
 """How well the default pipeline learns, seed by seed: python benchmarks/learning.py [--seeds 20 21] [--data data]
 
     python benchmarks/learning.py --set sft.turns=isolated --work build/learning-isolated
-    python benchmarks/learning.py --profile pipelines/profiles/thinking.yaml --work build/thinking
+    python benchmarks/learning.py --profile pipelines/profiles/thinking.yaml --first reason --exam test --seeds 20 21
 
 Takes the annotated data of a finished run (tracks, truth, facts, skills, speech) and goes from backbone to evaluation
 once for each seed, with the parameters of params.yaml and of --profile. Prints, and writes to benchmarks/results/, the
 accuracy on held-out works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at
 temperature 1, next to both controls. Where composite questions are asked (evaluate.thinking), a second table has what
 thinking and GRPO are worth on them: paired differences, mean over the seeds, with 95 % intervals that resample works,
-and each seed alone. Each seed's folders are kept under --work, so that an interrupted run goes on.
+and each seed alone. With `--first reason` all seeds start from the SFT model of that run, and differ in what comes
+after it. With `--exam dev` or `--exam test` the composite questions about that split are asked and nothing else: dev
+is for choosing settings. Each seed's folders are kept under --work, so that an interrupted run goes on.
 """
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +26,13 @@ from music_flamingo import stages
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.params import load_params, merge, stage_json
 from music_flamingo.core.ports import Table
+from music_flamingo.core.record import read_parquet, write_parquet
 from music_flamingo.core.stage import execute
+from music_flamingo.evaluation.answering import AnswerJob, answer_job
 from music_flamingo.evaluation.intervals import Interval, Mark, mean_difference_interval
 from music_flamingo.evaluation.summary import read_evaluation
-from music_flamingo.evaluation.thinking import PAIRS, ThinkingRow
+from music_flamingo.evaluation.thinking import ALL, PAIRS, ThinkingExam, ThinkingResults, ThinkingRow
+from music_flamingo.evaluation.thinking_exam import Asking, score_thinking, thinking_jobs
 from music_flamingo.records import Prediction, Track, Truth
 from music_flamingo.scoring.extract import extract_answer, has_full_form
 from music_flamingo.scoring.families import COMPOSITES
@@ -38,6 +44,7 @@ LEARNING = ("backbone", "sft", "reason", "warmup", "grpo", "evaluate")
 SEEDS = (20, 21, 22, 23, 24)
 THINKING = ("warmup", "grpo")
 ALL_FAMILIES = "mean"
+SHOWN = ("direct", "warmup", "longer", "grpo", "joined")
 
 
 @dataclass(frozen=True)
@@ -55,14 +62,15 @@ def seeded(params: Mapping, seed: int) -> dict:
     return merge(params, {**own, "backbone": {"seed": seed, "model": {"seed": seed}}})
 
 
-def learn(params: Mapping, data: Path, work: Path) -> None:
-    """From backbone to evaluation in `work`; what is there already is not done again."""
+def learn(params: Mapping, data: Path, work: Path, first: str, last: str) -> None:
+    """From the stage `first` to `last` in `work`; what is there already is not done again."""
     work.mkdir(parents=True, exist_ok=True)
-    for port in UPSTREAM:
+    done = LEARNING[: LEARNING.index(first)]
+    for port in (*UPSTREAM, *(port for name in done for port in stages.load(name).outputs)):
         link = work / port
         if not link.exists():
             link.symlink_to((data / port).resolve(), target_is_directory=True)
-    for name in LEARNING:
+    for name in LEARNING[len(done) : LEARNING.index(last) + 1]:
         stage = stages.load(name)
         inputs, outputs = ({port: work / port for port in ports} for ports in (stage.inputs, stage.outputs))
         execute(stage, stage_json(params, name), inputs, outputs)
@@ -73,13 +81,58 @@ def predictions_of(work: Path) -> list[Prediction]:
     return list(Table(work / "predictions", Prediction, read_manifest(work / "predictions")))
 
 
-def thinking_lines(works: Mapping[int, Path], resamples: int) -> list[str]:
+@dataclass(frozen=True)
+class Examined:
+    """One seed's answers to composite questions, and what they come to."""
+
+    answers: list[Prediction]
+    results: ThinkingResults
+
+
+def examined(work: Path) -> Examined | None:
+    """As the stage `evaluate` left it; None where it asked no composite question."""
+    results = read_evaluation(work / "scores").thinking
+    return results and Examined([p for p in predictions_of(work) if p.family in COMPOSITES], results)
+
+
+def examine(params: Mapping, work: Path, split: str) -> Examined | None:
+    """Put the composite questions about one split to the models in `work`; answers are kept in work/exam-SPLIT."""
+    tracks = Table(work / "tracks", Track, read_manifest(work / "tracks"))
+    ids = {t.id for t in tracks.ok() if t.split == split}
+    truths = [t for t in Table(work / "truth", Truth, read_manifest(work / "truth")).ok() if t.id in ids]
+    config = params["evaluate"]
+    asking = Asking(config["batch_size"], config["max_new_tokens"], config["seed"])
+    roots = {name: work / f"{name}_model" for name in ("sft", *THINKING)}
+    exam = ThinkingExam.model_validate_json(json.dumps(config["thinking"]))
+    jobs = thinking_jobs(exam, truths, roots, tracks, asking)
+    said = [answered(job, work / f"exam-{split}") for job in jobs]
+    results = score_thinking(jobs, said, config["resamples"], config["seed"])
+    return results and Examined([p for made in said for p in made if p.family in COMPOSITES], results)
+
+
+def answered(job: AnswerJob, folder: Path) -> list[Prediction]:
+    """The answers of one job, read where they were kept."""
+    path = folder / f"{job.model}-{job.condition}-{job.drawn}.parquet"
+    if not path.exists():
+        folder.mkdir(exist_ok=True)
+        write_parquet(path, Prediction, answer_job(job))
+    return list(read_parquet(path, Prediction))
+
+
+def thinking_lines(examined: Mapping[int, Examined | None], resamples: int) -> list[str]:
     """The table of composite questions over all seeds; empty where none were asked."""
-    by_seed = {seed: [p for p in predictions_of(w) if p.family in COMPOSITES] for seed, w in works.items()}
+    found = {seed: one for seed, one in examined.items() if one is not None}
+    by_seed = {seed: one.answers for seed, one in found.items()}
     asked = {(p.model, p.condition, p.drawn) for made in by_seed.values() for p in made}
     if not asked:
         return []
-    lines = ["", "Composite questions, mean over the seeds [95 % interval, resampling works] and each seed:", ""]
+    some = [p for p in next(iter(by_seed.values())) if (p.model, p.condition, p.drawn) == ("grpo", "audio", "greedy")]
+    size = f"{len(some)} questions about {len({p.work_id for p in some})} works"
+    lines = [
+        "",
+        f"Composite questions ({size}), mean over the seeds [95 % interval, resampling works] and each seed:",
+        "",
+    ]
     lines += ["| difference | greedy | sampled |", "|---|---|---|"]
     for model, minus in PAIRS:
         cells = []
@@ -89,14 +142,18 @@ def thinking_lines(works: Mapping[int, Path], resamples: int) -> list[str]:
                 continue
             pairs = [tuple(_marks(made, name, drawn) for name in (model, minus)) for made in by_seed.values()]
             whole = mean_difference_interval(pairs, resamples, 0)
-            each = [mean_difference_interval([pair], resamples, 0) for pair in pairs]
-            cells.append(f"{_points(whole)}; " + ", ".join(_points(one) for one in each))
+            each = [mean_difference_interval([pair], resamples, 0) for pair in pairs] if len(pairs) > 1 else []
+            cells.append("; ".join([_points(whole), *filter(None, [", ".join(map(_points, each))])]))
         lines.append(f"| {model} less {minus} | {cells[0]} | {cells[1]} |")
-    lines += ["", "| model | greedy | sampled | whole | faithful |", "|---|---|---|---|---|"]
-    for model in sorted({name for name, condition, _ in asked if condition == "audio"}):
-        values = [read_evaluation(w / "scores").thinking for w in works.values()]
-        rows = [r for v in values if v for r in v.rows if (r.model, r.condition, r.family) == (model, "audio", "all")]
-        lines.append(f"| {model} | " + " | ".join(_means(rows)) + " |")
+    rows = [row for one in found.values() for row in one.results.rows]
+    families = [name for name in COMPOSITES if name in {row.family for row in rows}]
+    head = ["model", "greedy", *families, "sampled", "whole", "faithful"]
+    lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for model, condition in (*((name, "audio") for name in SHOWN), ("grpo", "shuffled")):
+        mine = [row for row in rows if (row.model, row.condition) == (model, condition)]
+        if mine:
+            title = model if condition == "audio" else f"{model}, other audio"
+            lines.append("| " + " | ".join([title, *_means(mine, families)]) + " |")
     return lines
 
 
@@ -109,10 +166,14 @@ def _points(found: Interval) -> str:
     return f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
 
 
-def _means(rows: Sequence[ThinkingRow]) -> list[str]:
-    greedy, sampled = ([r for r in rows if r.drawn == drawn] for drawn in ("greedy", "sampled"))
-    shares = [[value for r in greedy if (value := getattr(r, name)) is not None] for name in ("whole", "faithful")]
-    numbers = [[r.accuracy for r in greedy], [r.accuracy for r in sampled], *shares]
+def _means(rows: Sequence[ThinkingRow], families: Sequence[str]) -> list[str]:
+    """Percent: all, each family, all sampled, whole and faithful chains; a dash for what was not asked."""
+    greedy = [row for row in rows if row.drawn == "greedy"]
+    whole = [row for row in greedy if row.family == ALL]
+    by_family = [[row.accuracy for row in greedy if row.family == name] for name in families]
+    sampled = [row.accuracy for row in rows if row.drawn == "sampled" and row.family == ALL]
+    shares = [[value for row in whole if (value := getattr(row, name)) is not None] for name in ("whole", "faithful")]
+    numbers = [[row.accuracy for row in whole], *by_family, sampled, *shares]
     return [f"{100 * mean(values):.1f}" if values else "-" for values in numbers]
 
 
@@ -195,22 +256,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--data", type=Path, default=ROOT / "data")
+    parser.add_argument("--first", choices=LEARNING, default=LEARNING[0], help="the first stage that each seed runs")
+    parser.add_argument("--exam", choices=("all", "dev", "test"), default="all")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "learning")
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml")
     parser.add_argument("--profile", type=Path, default=None, help="a file that is laid over the parameters")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
     options = parser.parse_args()
     overlays = (options.profile,) if options.profile else ()
-    params, cells = load_params(options.params, overlays, tuple(options.settings)), {}
-    for seed in options.seeds:
-        work = options.work / str(seed)
-        learn(seeded(params, seed), options.data, work)
-        cells[seed] = greedy_cells(work) + sampled_cells(params, work, seed)
-    seed_names = ", ".join(f"seed {seed}" for seed in cells)
-    lead = f"Accuracy (%) on held-out works against the scores' truth: mean ({seed_names})."
+    params = load_params(options.params, overlays, tuple(options.settings))
     works = {seed: options.work / str(seed) for seed in options.seeds}
-    thinking = thinking_lines(works, params["evaluate"]["resamples"])
-    publish("learning", "Learning to hear", [lead, "", *table(cells).splitlines(), *thinking])
+    seed_names = ", ".join(f"seed {seed}" for seed in works)
+    resamples = params["evaluate"]["resamples"]
+    last = LEARNING[-1] if options.exam == "all" else "grpo"
+    for seed, work in works.items():
+        learn(seeded(params, seed), options.data, work, options.first, last)
+    if options.exam != "all":
+        thinking = {seed: examine(seeded(params, seed), work, options.exam) for seed, work in works.items()}
+        lead = f"Accuracy (%) on works of the split `{options.exam}` against the scores' truth: {seed_names}."
+        publish("learning", "Thinking and GRPO", [lead, *thinking_lines(thinking, resamples)])
+        return
+    cells = {seed: greedy_cells(work) + sampled_cells(params, work, seed) for seed, work in works.items()}
+    lead = f"Accuracy (%) on held-out works against the scores' truth: mean ({seed_names})."
+    lines = thinking_lines({seed: examined(work) for seed, work in works.items()}, resamples)
+    publish("learning", "Learning to hear", [lead, "", *table(cells).splitlines(), *lines])
 
 
 if __name__ == "__main__":

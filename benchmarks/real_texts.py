@@ -89,7 +89,7 @@ def chain_of(example: Example, facts: Facts) -> str:
     payload = ChainPayload(
         track_id=facts.id, style="full", facts=known, closed=closed_questions(facts),
         family=example.family, question=example.question, options=list(example.options), answer=example.answer,
-        rationale=example.rationale, evidence=list(evidence_of(example.family)),
+        rationale=example.rationale, evidence=list(evidence_of(example.family, example.question)),
     )  # fmt: skip
     return f"{write_chain(payload, random.Random(0)).text} So: {example.answer}"
 

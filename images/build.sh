@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # images/build.sh build|push: all images, by the first of docker, podman and buildah that works.
 # REGISTRY (default music-flamingo) and TAG (default: the project's version) name them, as when a pipeline is compiled.
+# IMAGES names some of them; TRAIN_BASE=base trains on CPUs, without the CUDA build (a small cluster).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 registry=${REGISTRY:-music-flamingo}
@@ -24,7 +25,7 @@ build() {
   case $name in
     base) arguments=(--build-arg TORCH_BACKEND=cpu) ;;
     base-cuda) folder=base arguments=(--build-arg "TORCH_BACKEND=${TORCH_BACKEND:-}") ;;
-    train) base=base-cuda ;;&
+    train) base=${TRAIN_BASE:-base-cuda} ;;&
     train | annotate | serve) arguments=(--build-arg "BASE=$registry/$base:$tag") ;;
   esac
   echo "== $registry/$name:$tag"

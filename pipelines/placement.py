@@ -95,6 +95,7 @@ PLACEMENTS = {
 
 HARDWARE = {
     "h200": Hardware(gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
+    "af-next": Hardware(gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
     "paper": Hardware(gpus=8, gpu_product="NVIDIA-A100-SXM4-80GB", cpu="96", memory="960Gi", shm="256Gi"),
 }
 """Profiles with GPUs. Every other runs on processors alone."""

@@ -148,6 +148,17 @@ def test_every_image_is_built_on_the_one_below_it_by_whichever_engine_is_there(t
     assert lines.count("push registry.example/mf/") == 6
 
 
+def test_on_a_small_cluster_training_stands_on_the_base_without_cuda(tmp_path):
+    tools, said = own_tools(tmp_path), tmp_path / "said"
+    (tools / "docker").write_text(f'#!/bin/bash\necho "$@" >> {said}\n')
+    (tools / "docker").chmod(0o755)
+    environment = {"PATH": str(tools), "IMAGES": "base annotate train serve", "TRAIN_BASE": "base"}
+    subprocess.run([str(ROOT / "images/build.sh"), "build"], env=environment, check=True, capture_output=True)
+    built = said.read_text()
+    assert "cuda" not in built
+    assert built.count(f"BASE=music-flamingo/base:{__version__}") == 3
+
+
 @pytest.mark.parametrize("engine", ["docker", "podman", "buildah"])
 def test_what_was_built_without_a_registry_is_pushed_under_its_name(tmp_path, engine):
     tools, said = own_tools(tmp_path), tmp_path / "said"

@@ -218,6 +218,8 @@ ADAPTERS = {
     "dropout": 0.0,
     "targets": r".*language_model.*\.[qkvo]_proj",
     "train_projector": True,
+    "train_marks": False,
+    "keep": "merged",
 }
 SCALE = {"tuning": {"kind": "full", "trains": "all"}, "hardware": HARDWARE}
 CONTEXT = {"on_overflow": "window_by_references", "whole_above": 0.95}

@@ -127,9 +127,9 @@ def hearing(**wrong) -> dict[str, OptionProbabilities]:
     }
 
 
-def chain(example, left_out=0.0, style="short", **wrong):
+def chain(example, checks=(), style="short", **wrong):
     topic = Topic(example, songs.make_facts(), CLOSED, hearing(**wrong), "teacher_choice")
-    return write_chain(Manner(style, LIMITS, 1, left_out), TEACHER, topic, None)
+    return write_chain(Manner(style, LIMITS, 1, checks), TEACHER, topic, None)
 
 
 @pytest.mark.parametrize("style", ["short", "full"])
@@ -156,10 +156,13 @@ def test_chains_vary_in_thoroughness_as_configured():
     three = [
         e.model_copy(update={"id": f"{e.id}/{k}"}) for k in range(60) for e in COMPOSITE if e.family == "count_heard"
     ]
-    kept = Counter(len(evidence_for(e, Manner("short", LIMITS, 1, 0.33))) for e in three)
+    kept = Counter(len(evidence_for(e, Manner("short", LIMITS, 1, (1, 1, 1)))) for e in three)
     assert set(kept) == {1, 2, 3} and min(kept.values()) > 0.2 * len(three)
-    assert {len(evidence_for(e, Manner("short", LIMITS, 1, 0.0))) for e in three} == {3}
-    short = next(c for e in three if len((c := chain(e, 0.33)).steps) == 1)
+    assert {len(evidence_for(e, Manner("short", LIMITS, 1))) for e in three} == {3}
+    two = [e.model_copy(update={"id": f"{e.id}/{k}"}) for k in range(60) for e in COMPOSITE if e.family == "either_or"]
+    cut = sum(len(evidence_for(e, Manner("short", LIMITS, 1, (1, 1, 1)))) == 1 for e in two) / len(two)
+    assert 0.25 < cut < 0.42, "of three numbers of checks one is too few for two parts"
+    short = next(c for e in three if len((c := chain(e, (1, 1, 1))).steps) == 1)
     assert not read_chain(short.family, short.question, short.thinking, short.answer).is_whole
 
 

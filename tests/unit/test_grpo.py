@@ -11,7 +11,7 @@ from support import tiny_world as world
 from trl import GRPOConfig
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.model.files import load_model, save_model
+from music_flamingo.model.files import load_model, published_names, save_model
 from music_flamingo.records import Category
 from music_flamingo.records.rollout import Rollout, SampledAnswer
 from music_flamingo.stages.grpo import GrpoConfig
@@ -232,6 +232,8 @@ LORA = {
     "dropout": 0.0,
     "targets": r".*language_model.*\.[qkvo]_proj",
     "train_projector": True,
+    "train_marks": False,
+    "keep": "merged",
 }
 
 
@@ -393,7 +395,7 @@ def test_weights_go_to_vllm_under_the_names_of_a_published_checkpoint(tmp_path):
     save_model(world.model(), world.processor(), tmp_path)
     model, _ = load_model(tmp_path)
     with safe_open(tmp_path / "model" / "model.safetensors", "pt") as file:
-        assert sorted(vllm.published_names(model).values()) == sorted(file.keys())
+        assert sorted(published_names(model).values()) == sorted(file.keys())
 
 
 def test_vllm_asked_for_and_missing_is_an_error_with_the_install_line(monkeypatch):

@@ -161,10 +161,11 @@ def test_the_structured_truth_of_one_piece_is_not_found_in_the_caption_of_its_op
     assert not any(value in text for name in ("instruments", "theory", "mix_notes", "bpm") for value in truth[name])
 
 
-def test_the_rich_caption_covers_six_dimensions_and_leaves_out_what_is_unknown():
+def test_the_rich_caption_covers_five_dimensions_and_leaves_out_what_is_unknown():
     facts = songs.make_facts(lyrics=songs.with_lyrics())
     full = ask(TEACHER, "rich_caption", song(facts), TextReply, 1).text
-    assert len(full.split("\n\n")) == 6
+    assert len(full.split("\n\n")) == 5
+    assert "mood" not in full, "no mood is measured"
     assert "120 BPM" in full and "C major" in full and "A B A" in full and "Oh come all ye" in full
     bare = ask(TEACHER, "rich_caption", song(songs.empty_facts()), TextReply, 1).text
     assert "BPM" not in bare and "major" not in bare and "not available" not in bare.lower()
@@ -258,8 +259,23 @@ def test_a_half_leads_only_where_it_is_both_louder_and_busier():
         facts = songs.make_facts(dynamics=songs.make_facts().dynamics.model_copy(update={"trend": trend}))
         return questions(facts)["leading_half"].answer
 
-    assert [leading(trend) for trend in ("rising", "falling", "steady")] == ["yes", "no", "no"]
+    assert [leading(trend) for trend in ("rising", "falling")] == ["yes", "no"]
+    steady = songs.make_facts().dynamics.model_copy(update={"trend": "steady"})
+    assert "leading_half" not in questions(songs.make_facts(dynamics=steady)), "no half is louder"
     assert "leading_half" not in questions(songs.make_facts(dynamics=None))
+
+
+def test_reasons_lead_from_several_facts_to_the_one_that_follows():
+    asked = questions(songs.make_facts())
+    assert asked["relative_key"].rationale.endswith("its tonic lies three semitones below: A.")
+    assert "a bar lasts 2.00 s" in asked["bar_start"].rationale
+    assert "Bars last 2.0 s, so 7 of them lie between" in asked["bar_count"].rationale
+
+
+def test_a_steady_level_is_no_question_where_nothing_moves():
+    facts = songs.make_facts()
+    flat = facts.dynamics.model_copy(update={"trend": "steady", "range_db": 2.0})
+    assert "dynamics_trend" not in questions(songs.make_facts(dynamics=flat))
 
 
 def test_a_tempo_at_the_border_of_two_terms_is_not_asked_for_by_its_term():

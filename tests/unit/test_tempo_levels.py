@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from music_flamingo.mir.backbeat import backbeat
 from music_flamingo.mir.bar_network import BarNetwork, Bars
 from music_flamingo.mir.madmom_beats import meter_confidence, odd_bars
 from music_flamingo.mir.tempo_levels import (
@@ -82,7 +83,8 @@ def test_a_bar_of_five_is_heard_where_it_is_played_and_not_where_four_are() -> N
 def test_the_meter_is_as_sure_as_its_margin() -> None:
     beats = np.array([[k * 0.5, k % 4 + 1] for k in range(40)])
     clear, close = (Bars(beats, (-400.0, other, -300.0), (2, 3, 4)) for other in (-460.0, -302.0))
-    assert meter_confidence(clear) > 0.9 and meter_confidence(close) < 0.6
+    assert meter_confidence(clear, 0.6) > 0.9 and meter_confidence(close, 0.6) < meter_confidence(clear, 0.6)
+    assert meter_confidence(close, 0.1) < 0.6
 
 
 def test_a_text_may_name_either_level_and_no_other() -> None:
@@ -100,3 +102,18 @@ def test_a_text_may_name_either_level_and_no_other() -> None:
 @pytest.mark.parametrize(("ratio", "said"), [(2.0, "twice as fast"), (0.5, "half as fast"), (1 / 3, "a third as fast")])
 def test_another_level_is_said_in_words(ratio: float, said: str) -> None:
     assert felt_at(ratio) == said
+
+
+def test_kick_and_snare_in_turn_speak_for_the_level_at_which_they_alternate() -> None:
+    loud = np.zeros((2000, 5))
+    loud[::100, 2] = loud[50::100, 4] = 1.0  # 120 BPM: a kick on every odd beat, a snare on every even one
+    found = backbeat(loud, np.array([60.0, 120.0, 240.0]))
+    assert found[1, 0] == found[:, 0].min() < 0, "opposite at half the rate of 120"
+    assert found[1, 1] > 3 * found[0, 1] and found.shape == (3, 8)
+
+
+def test_levels_are_probabilities_with_and_without_drums() -> None:
+    activations, rises = pulses(120.0, 4)
+    for heard in (rises, np.zeros_like(rises)):
+        found = tempo_levels(120.0, 4, activations, heard)
+        assert sum(level.probability for level in found) == pytest.approx(1.0, abs=0.002)

@@ -32,9 +32,12 @@ def original_path(track: Track, originals_root: Path) -> Path:
     """Where the original lies: inside the originals port, or wherever its `file:` uri says."""
     if track.original is None:
         raise MissingInputError(f"track {track.id} has no original recording ({track.status}).")
-    if track.original.startswith("file:"):
-        return file_uri_path(track.original)
-    return originals_root / track.original
+    return place_of_original(track.original, originals_root)
+
+
+def place_of_original(original: str, originals_root: Path) -> Path:
+    """Where a track's `original` leads: into the originals port, or wherever its `file:` uri says."""
+    return file_uri_path(original) if original.startswith("file:") else originals_root / original
 
 
 def file_uri_path(uri: str) -> Path:

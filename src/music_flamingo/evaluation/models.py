@@ -17,8 +17,9 @@ from music_flamingo.core.hashing import sha256_bytes, sha256_file, sha256_json
 from music_flamingo.core.http import Endpoint, Failed, JsonClient, RequestBody
 from music_flamingo.evaluation.manner import AskingManner
 from music_flamingo.evaluation.recordings import PlayedAudio
+from music_flamingo.model.answering import stated_rules
 from music_flamingo.prompts import render_question
-from music_flamingo.serving.bundle import CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_FILE, open_release
+from music_flamingo.serving.bundle import ADAPTERS, CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_FILE, open_release
 
 DEFAULT_MAX_NEW_TOKENS = 1024
 """Of an endpoint: room for a chain of thought and its answer."""
@@ -75,10 +76,12 @@ class FolderModel:
             self.name, self.digest = info.name, sha256_file(folder / CHECKSUMS_FILE)
             self.think, self.max_new_tokens = info.think, info.max_new_tokens
         elif (folder / MODEL_FOLDER).is_dir():
-            files = sorted(p for p in (folder / MODEL_FOLDER).rglob("*") if p.is_file())
+            parts = (folder / MODEL_FOLDER, folder / ADAPTERS)
+            files = sorted(path for part in parts for path in part.rglob("*") if path.is_file())
             self.name = folder.resolve().name
             self.digest = sha256_json({p.relative_to(folder).as_posix(): sha256_file(p) for p in files})
-            self.think, self.max_new_tokens = False, DEFAULT_MAX_NEW_TOKENS
+            self.think, room = stated_rules(folder / MODEL_FOLDER)
+            self.max_new_tokens = room or DEFAULT_MAX_NEW_TOKENS
         else:
             raise MissingInputError(
                 f"{folder} is no model: give a release, a folder with `{MODEL_FOLDER}/`, or an address (http://...)."

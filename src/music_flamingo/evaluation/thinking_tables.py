@@ -16,12 +16,13 @@ TITLES = {
 """In the order of the table."""
 SHORT = {"direct": "direct answers", "warmup": "warm-up", "longer": "the warm-up continued", "grpo": "GRPO"}
 QUESTIONS = {
-    ("warmup", "direct"): "Does thinking pay? Thinking (warm-up) less direct answers",
-    ("grpo", "direct"): "Thinking after GRPO less direct answers",
-    ("grpo", "warmup"): "Does GRPO pay? GRPO less warm-up",
-    ("grpo", "longer"): "GRPO less the warm-up continued for as long",
-    ("longer", "warmup"): "The warm-up continued less the warm-up",
+    ("warmup", "direct"): ("Does thinking pay?", "Thinking (warm-up) less direct answers, trained as long"),
+    ("grpo", "direct"): ("And after GRPO?", "Thinking after GRPO less direct answers"),
+    ("grpo", "warmup"): ("Does GRPO pay?", "GRPO less the warm-up that it starts from"),
+    ("grpo", "longer"): ("More than further training?", "GRPO less the warm-up continued for as long"),
+    ("longer", "warmup"): ("And further training alone?", "The warm-up continued less the warm-up"),
 }
+"""(model, what it is held against) -> (question, which difference answers it)."""
 INTRODUCTION = (
     "Balanced accuracy in percent [95 % interval, resampling works] on questions that a single step cannot answer: "
     "their answer follows from two or three things that must be heard. `whole`: chains that check every part; "
@@ -73,13 +74,19 @@ def thinking_table(results: ThinkingResults) -> str:
 
 
 def difference_sentences(differences: Sequence[ThinkingDifference]) -> list[str]:
-    """`Does GRPO pay? GRPO less warm-up: +1.6 points [+0.7, +2.5], clearly better (greedy); ...`, one a pair."""
-    sentences = []
-    for pair, question in QUESTIONS.items():
-        mine = [d for d in differences if (d.model, d.minus_model) == pair]
-        if mine:
-            sentences.append(f"{question}: " + "; ".join(f"{points(d)}, {verdict(d)} ({d.drawn})" for d in mine) + ".")
-    return sentences
+    """`Does GRPO pay? GRPO less ...: +1.6 points [+0.7, +2.5], clearly better (greedy); ...`, one a pair."""
+    return [
+        f"{question} {compared}: " + "; ".join(f"{points(d)}, {verdict(d)} ({d.drawn})" for d in mine) + "."
+        for question, compared, mine in _asked_of(differences)
+    ]
+
+
+def _asked_of(differences: Sequence[ThinkingDifference]) -> list[tuple[str, str, list[ThinkingDifference]]]:
+    """(question, which difference answers it, that difference greedy and sampled) of each pair that was examined."""
+    found = [
+        (*asked, [d for d in differences if (d.model, d.minus_model) == pair]) for pair, asked in QUESTIONS.items()
+    ]
+    return [row for row in found if row[2]]
 
 
 def verdict(difference: ThinkingDifference) -> str:
@@ -123,6 +130,15 @@ class ThinkingLine:
 
 
 @dataclass(frozen=True)
+class ThinkingAnswer:
+    """A question about thinking or GRPO, and the difference that answers it, greedy and sampled."""
+
+    question: str
+    compared: str
+    differences: tuple[ThinkingDifference, ...]
+
+
+@dataclass(frozen=True)
 class ThinkingPage:
     """What the report shows of the exam of composite questions."""
 
@@ -131,7 +147,7 @@ class ThinkingPage:
     num_works: int
     families: tuple[str, ...]
     lines: tuple[ThinkingLine, ...]
-    sentences: tuple[str, ...]
+    answers: tuple[ThinkingAnswer, ...]
     kinds: tuple[tuple[str, str], ...]
     """(title, wording) of each kind of question."""
 
@@ -160,6 +176,6 @@ def page_of(results: ThinkingResults) -> ThinkingPage:
         num_works=rows[0][1].num_works,
         families=tuple(COMPOSITES[name].title for name in families),
         lines=tuple(lines),
-        sentences=tuple(difference_sentences(results.differences)),
+        answers=tuple(ThinkingAnswer(q, compared, tuple(d)) for q, compared, d in _asked_of(results.differences)),
         kinds=tuple((COMPOSITES[name].title, COMPOSITES[name].question) for name in families),
     )

@@ -20,6 +20,8 @@ TEMPO_CHANGE = 100.0
 """A beat longer or shorter by a share x than the one before is exp(-100 x) as likely as an equal one."""
 BEAT_PART = 16
 """The first sixteenth of a beat sounds like a beat, the rest does not."""
+LOWEST = -1e300
+"""Stands for a score that nothing reaches where scores are compared with each other."""
 AUDIBLE = 0.05
 """What lies before the first and after the last activation of this height is left out."""
 
@@ -141,7 +143,8 @@ class BarNetwork:
             after = slice(max(0, -offset), min(size, size - offset))
             weights = np.diagonal(self.changes, -offset)
             if np.isfinite(weights).any():
-                bands.append((slice(after.start + offset, after.stop + offset), after, weights[:, None, None]))
+                weights = weights.astype(np.float32)[:, None, None]
+                bands.append((slice(after.start + offset, after.stop + offset), after, weights))
         return bands
 
     def _heard(self, sums: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -191,12 +194,17 @@ class BarNetwork:
 
 
 def _best_change(ended: np.ndarray, bands: list[tuple[slice, slice, np.ndarray]]) -> np.ndarray:
-    """Scores of beats that ended (K, L, P) -> the best score of each interval that may follow (K, L, P)."""
+    """Scores of beats that ended (K, L, P) -> the best score of each interval that may follow (K, L, P).
+
+    Compared in float32, relative to the best of each frame.
+    """
+    height = np.maximum(ended.max(axis=(0, 2), keepdims=True), LOWEST)
+    ended = (ended - height).astype(np.float32)
     best, score = np.full_like(ended, -np.inf), np.empty_like(ended)
     for before, after, weights in bands:
         np.add(ended[before], weights, out=score[after])
         np.maximum(best[after], score[after], out=best[after])
-    return best
+    return best + height
 
 
 def _log_sums(activations: np.ndarray) -> np.ndarray:

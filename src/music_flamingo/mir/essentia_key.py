@@ -11,6 +11,8 @@ from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
 from music_flamingo.mir.keys import Mode, pitch_class, spell_tonic
 from music_flamingo.mir.opinions import key_opinion
+from music_flamingo.mir.tonal import tonal
+from music_flamingo.mir.tuning import named_surely, reference_hz
 from music_flamingo.records import Key
 
 
@@ -55,6 +57,8 @@ class EssentiaKey:
         )
 
     def _vote(self, signal: Signal, profile: str, extract: Any) -> Key | None:
+        cents = signal.shared(tonal).tuning_cents
+        extract.configure(profileType=profile, sampleRate=RATE_HZ, tuningFrequency=reference_hz(cents))
         name, scale, strength = extract(signal.samples)
         if strength <= 0:
             return None
@@ -62,7 +66,7 @@ class EssentiaKey:
         return Key(
             tool=f"essentia:{profile}",
             tool_version=self._version,
-            confidence=min(1.0, float(strength)),
+            confidence=round(min(1.0, float(strength)) * named_surely(cents), 6),
             tonic=spell_tonic(pitch_class(name), mode),
             mode=mode,
         )

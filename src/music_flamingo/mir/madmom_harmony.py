@@ -14,6 +14,7 @@ from music_flamingo.mir.chordino import to_segments
 from music_flamingo.mir.keys import pitch_class, spell_tonic, split_label
 from music_flamingo.mir.madmom_nets import filter_bank, load_nets, madmom_version
 from music_flamingo.mir.tonal import FRAME_SIZE, FRAMES_PER_S, NUM_BINS, tonal
+from music_flamingo.mir.tuning import in_tune, named_surely
 from music_flamingo.records import Chords, Key
 
 BANDS_PER_OCTAVE = 24
@@ -43,14 +44,16 @@ class MadmomKey:
         from madmom.features.key import KEY_LABELS
 
         require_sound(signal)
-        odds = np.asarray(self._net(np.log10(signal.shared(tonal).magnitudes[::KEY_STEP] @ self._bank + 1))).ravel()
+        heard = signal.shared(tonal)
+        spectra = in_tune(heard.magnitudes[::KEY_STEP], heard.tuning_cents)
+        odds = np.asarray(self._net(np.log10(spectra @ self._bank + 1))).ravel()
         probabilities = np.exp(odds - odds.max())
         probabilities /= probabilities.sum()
         tonic, mode = split_label(KEY_LABELS[int(probabilities.argmax())])
         return Key(
             tool="madmom:cnn",
             tool_version=self._version,
-            confidence=round(float(probabilities.max()), 4),
+            confidence=round(float(probabilities.max()) * named_surely(heard.tuning_cents), 4),
             tonic=spell_tonic(pitch_class(tonic), mode),
             mode=mode,
         )
@@ -94,7 +97,8 @@ class MadmomChords:
 
     def features(self, signal: Signal) -> np.ndarray:
         """What the random field decodes. Shape (T, 128)."""
-        spectrum = np.log10(signal.shared(tonal).magnitudes @ self._bank + 1)
+        heard = signal.shared(tonal)
+        spectrum = np.log10(in_tune(heard.magnitudes, heard.tuning_cents) @ self._bank + 1)
         padded = np.pad(spectrum, ((REACH, REACH), (0, 0)))
         maps = np.asarray(self._net(padded))  # (T + 2, bands, 128)
         means = maps.mean(axis=1)

@@ -4,7 +4,8 @@ Around the tracked tempo stand its half, double, third, triple and the ratios of
 a small network (one hidden layer) over what is heard at its beat and at multiples and parts of it: how the beat
 network's activations repeat (beats, downbeats), how rises of level do (in all bands, in the high ones, in the lowest
 three), how many blows fall on a beat, and how common the tempo is. A softmax over the scores gives a probability for
-each level. The network is fitted on bands in many styles (benchmarks/calibrate_tempo.py).
+each level. A second, linear layer weighs it with what kick and snare do at the level (mir.backbeat). Both are fitted
+on bands in many styles (benchmarks/calibrate_tempo.py).
 
 T frames, 100 a second; C candidate levels.
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from music_flamingo.mir.backbeat import backbeat
 from music_flamingo.mir.pulse import FRAMES_PER_S
 from music_flamingo.records import TempoLevel
 
@@ -53,13 +55,29 @@ class LevelModel:
     beat_slope: float
     beat_bias: float
     """The log odds that the tracked beats are beats at any level are `beat_slope * activation + beat_bias`."""
+    second: np.ndarray
+    """Weights of the network's log probability, of kick and snare, of the tempo in octaves and of its square."""
 
     def probabilities(self, evidence: np.ndarray) -> np.ndarray:
         """(C, features) -> (C,), summing to 1."""
         scaled = np.clip((evidence - self.mean) / self.scale, -UNLIKE_ABOVE, UNLIKE_ABOVE)
         odds = scaled @ self.line + np.tanh(scaled @ self.hidden.T + self.hidden_bias) @ self.out
-        likely = np.exp(odds - odds.max())
-        return likely / likely.sum()
+        return _softmax(odds)
+
+    def weighed(self, probabilities: np.ndarray, tempi: np.ndarray, struck: np.ndarray) -> np.ndarray:
+        """The network's probabilities (C,) of tempi with what kick and snare do at them (C, 8) -> (C,)."""
+        return _softmax(second_evidence(probabilities, tempi, struck) @ self.second)
+
+
+def second_evidence(probabilities: np.ndarray, tempi: np.ndarray, struck: np.ndarray) -> np.ndarray:
+    """What the second layer weighs. Shape (C, 11)."""
+    octaves = np.log2(tempi / COMMON_BPM)
+    return np.column_stack([np.log(probabilities + 1e-5), struck, octaves, octaves**2])
+
+
+def _softmax(odds: np.ndarray) -> np.ndarray:
+    likely = np.exp(odds - odds.max())
+    return np.asarray(likely / likely.sum())
 
 
 def tempo_levels(bpm: float, beats_per_bar: int, activations: np.ndarray, rises: np.ndarray) -> list[TempoLevel]:
@@ -68,7 +86,9 @@ def tempo_levels(bpm: float, beats_per_bar: int, activations: np.ndarray, rises:
     `activations` of (beat, downbeat), shape (T, 2); `rises` of level (mir.pulse.onsets), (T, 5).
     """
     tempi = candidates(bpm)
-    likely = load_level_model().probabilities(evidence(bpm, beats_per_bar, tempi, activations, rises))
+    model = load_level_model()
+    likely = model.probabilities(evidence(bpm, beats_per_bar, tempi, activations, rises))
+    likely = model.weighed(likely, tempi, backbeat(roots(rises), tempi))
     order = np.argsort(-likely, kind="stable")
     return [TempoLevel(bpm=round(float(tempi[k]), 2), probability=round(float(likely[k]), 4)) for k in order]
 
@@ -113,7 +133,7 @@ def evidence(
     """What speaks for each tempo. Shape (C, features)."""
     count = min(len(activations), len(rises))
     activations, rises = activations[:count].astype(float), rises[:count].astype(float)
-    loud = np.sqrt(np.maximum(rises - rises.mean(axis=0), 0))
+    loud = roots(rises)
     series = [activations.sum(axis=1), activations[:, 1], *loud.T]
     repeats = [_repetition(one) for one in series]
     blows_per_s = _blows(loud[:, 0]) / count * FRAMES_PER_S
@@ -135,6 +155,11 @@ def evidence(
             ]
         )
     return np.array(rows)
+
+
+def roots(rises: np.ndarray) -> np.ndarray:
+    """Rises above their mean, loud ones tamed."""
+    return np.asarray(np.sqrt(np.maximum(rises - rises.mean(axis=0), 0)))
 
 
 def _bar(beats: float, beats_per_bar: int) -> tuple[float, float]:
@@ -174,5 +199,7 @@ def _peak(repeat: np.ndarray, lag: float) -> float:
 def load_level_model() -> LevelModel:
     """Load the fitted weights, once a process."""
     stored = json.loads(MODEL.read_text())
-    arrays = {name: np.array(stored[name]) for name in ("mean", "scale", "line", "hidden", "hidden_bias", "out")}
+    arrays = {
+        name: np.array(stored[name]) for name in ("mean", "scale", "line", "hidden", "hidden_bias", "out", "second")
+    }
     return LevelModel(**arrays, beat_slope=stored["beat_slope"], beat_bias=stored["beat_bias"])

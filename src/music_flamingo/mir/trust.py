@@ -8,17 +8,22 @@ unsung      words come with the recording, and nobody is heard to sing or speak 
 disputed    the tagger hears drums where the analysis of the sound hears none, or the other way round
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from music_flamingo.core.ranges import Fraction
+from music_flamingo.mir.voices import hears_drums
 from music_flamingo.records import MEASURED, Content, Facts, Withheld
 
 MUSICAL = tuple(name for name in MEASURED if name not in ("content", "voice"))
 """A voice may speak where there is no music."""
-KNOWS_DRUMS = "musicnn"
-"""The tagger whose silence about drums says that there are none."""
-OF_CLAIMS = {"beats.beats_per_bar": "meter_confidence"}
+OF_CLAIMS = {
+    "beats.beats_per_bar": "meter_confidence",
+    "sound.has_drums": "drums_confidence",
+    "sound.texture": "texture_confidence",
+    "sound.lead_envelope": "envelope_confidence",
+}
 """Claims of a fact with a confidence of their own: the claim -> the field that has it."""
 NEEDS_PITCH = ("key", "chords", "sound.texture", "sound.lead_envelope")
 SOUND_CLAIMS = ("has_drums", "texture", "lead_envelope")
@@ -28,7 +33,7 @@ class TrustRules(BaseModel):
     """When a fact is trusted."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-    least_confidence: dict[str, float]
+    least_confidence: dict[str, Fraction]
     """Fact, or one claim of a fact -> the least confidence: if calibrated, the least probability to be right."""
     min_partials: float = Field(ge=0)
     """Fewer held partials than this, and nothing has a pitch ..."""
@@ -71,10 +76,7 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
     content = facts.content
     if content is not None and content.kind != "music":
         yield from (Withheld(fact=name, reason="not_music") for name in MUSICAL)
-    for name in (*MEASURED, *OF_CLAIMS):
-        confidence = _confidence(facts, name)
-        if confidence is not None and confidence < rules.least_confidence.get(name, 0.0):
-            yield Withheld(fact=name, reason="unsure")
+    yield from _unsure(facts, rules, MEASURED)
     if content is not None and not is_pitched(content, rules):
         yield from (Withheld(fact=name, reason="no_pitch") for name in NEEDS_PITCH)
     if content is not None and content.singing_share >= rules.sung_from_share:
@@ -83,6 +85,14 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
         yield Withheld(fact="lyrics", reason="unsung")
     if _disputes_drums(facts):
         yield Withheld(fact="sound.has_drums", reason="disputed")
+    yield from _unsure(facts, rules, OF_CLAIMS)
+
+
+def _unsure(facts: Facts, rules: TrustRules, names: Iterable[str]) -> Iterator[Withheld]:
+    for name in names:
+        confidence = _confidence(facts, name)
+        if confidence is not None and confidence < rules.least_confidence.get(name, 0.0):
+            yield Withheld(fact=name, reason="unsure")
 
 
 def _is_voiceless(facts: Facts, rules: TrustRules) -> bool:
@@ -92,6 +102,5 @@ def _is_voiceless(facts: Facts, rules: TrustRules) -> bool:
 
 
 def _disputes_drums(facts: Facts) -> bool:
-    if facts.sound is None or facts.instruments is None or facts.instruments.tool != KNOWS_DRUMS:
-        return False
-    return facts.sound.has_drums is not any(label.name == "drums" for label in facts.instruments.labels)
+    heard = hears_drums(facts.instruments)
+    return facts.sound is not None and heard is not None and facts.sound.has_drums is not heard

@@ -1,6 +1,6 @@
 """MF-Skills and MF-Think as conversations: in the published layout, in ms-swift's and in LLaMA-Factory's.
 
-A file for each data set and split, written line by line. Sound lies beside them in `audio`, as the model's 16 kHz
+A file for each data set and split, written line by line. Sound lies next to them in `audio`, as the model's 16 kHz
 copies, or stays where the originals lie. Each question is an entry of its own; a chain asks to think, in the words of
 the published think variant, and answers in tags. What a layout has no field for stays behind: seconds, structured
 truth, provenance, verdicts.
@@ -16,8 +16,8 @@ from typing import Any, Literal, TextIO
 
 import pyarrow.parquet as pq
 
-from music_flamingo.audio.originals import original_path
-from music_flamingo.core.errors import UserError
+from music_flamingo.audio.originals import place_of_original
+from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import shard_index, shard_path, write_atomic
@@ -149,8 +149,9 @@ class _Sounds:
     def place_of(self, track_id: str) -> tuple[str, float]:
         row = self._rows[track_id]
         if self._sound == "originals":
-            about = Track.model_construct(id=track_id, original=row["original"], status=row["status"])
-            return str(original_path(about, self._originals)), row["duration_s"]
+            if row["original"] is None:
+                raise MissingInputError(f"track {track_id} has no original recording ({row['status']}).")
+            return str(place_of_original(row["original"], self._originals)), row["duration_s"]
         self._wanted.add(track_id)
         return f"audio/{slug(track_id)}.flac", row["duration_s"]
 

@@ -32,8 +32,8 @@ class Manner:
     style: ChainStyle
     limits: StepLimits
     seed: int
-    checks_left_out: float = 0.0
-    """Mean share of the checks of a composite question that a chain leaves out, from the last on."""
+    checks: tuple[float, ...] = ()
+    """How often a chain about a composite question has 1, 2, 3 ... checks, in proportion; empty: always all."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +100,16 @@ def _checked_steps(
 
 
 def evidence_for(example: Example, manner: Manner) -> tuple[str, ...]:
-    """What a chain goes through first: of a composite question as many of its parts as are drawn for it, one at least.
+    """What a chain goes through first: of a composite question the first of its parts, as many as are drawn for it.
 
-    Left out are 0 to twice the mean share of them, all about equally often: chains that differ in thoroughness are what
-    GRPO can choose from.
+    Where fewer parts are asked about than checks are drawn, all are gone through: a question of two parts is left open
+    less often than one of three. Chains that differ in thoroughness are what GRPO can choose from.
     """
     evidence = evidence_of(example.family, example.question)
-    if parts_asked(example.family, example.question) is None or not manner.checks_left_out:
+    if parts_asked(example.family, example.question) is None or not manner.checks:
         return evidence
-    draw = random.Random(request_seed(manner.seed, "checks", [example.id])).random()
-    left_out = int(draw * (2 * manner.checks_left_out * len(evidence) + 1))
-    return evidence[: max(1, len(evidence) - left_out)]
+    rng = random.Random(request_seed(manner.seed, "checks", [example.id]))
+    return evidence[: 1 + rng.choices(range(len(manner.checks)), manner.checks)[0]]
 
 
 def _reason_against_checks(steps: Sequence[Step], example: Example) -> str | None:

@@ -56,6 +56,10 @@ class Sound(Measured):
     """One line alone, or several notes together."""
     lead_envelope: Literal["decaying", "sustained"] | None
     """Struck and plucked notes die away; bowed, blown and organ notes are held."""
+    drums_confidence: float | None = None
+    texture_confidence: float | None = None
+    envelope_confidence: float | None = None
+    """Probability that the claim is right; None where the tool has none of its own for it."""
     parts: list[SoundPart] = Field(default_factory=list)
     """The same over time; empty where only the whole was described."""
 

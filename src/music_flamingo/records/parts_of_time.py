@@ -9,7 +9,7 @@ from music_flamingo.records.measured import Segment
 
 WHOLE_FROM = 0.98
 """A part of at least this share of the recording is the recording."""
-SURE_FROM = 1.0
+SURE_FROM = 2.0
 """Log odds of a claim about a part: below this neither is said."""
 HEARD_FROM = 0.5
 """Of the part's time: music, singing or speech from here on makes it what it is."""

@@ -118,9 +118,9 @@ def records(number: int, port: str) -> str:
     return count(number, UNITS[port])
 
 
-def signed(value: float) -> str:
-    """`+31` or `−4`, with a true minus."""
-    return f"{'+' if value >= 0 else '−'}{abs(value):.0f}"
+def signed(value: float, digits: int = 0) -> str:
+    """`+31` or `−4`, with a true minus; `+1.6` with one digit."""
+    return f"{'+' if value >= 0 else '−'}{abs(value):.{digits}f}"
 
 
 def plain_reason(name: str) -> str:

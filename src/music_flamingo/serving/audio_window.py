@@ -27,7 +27,7 @@ class AudioWindow:
 
 def stretch_of(upload: Upload, hearing: Hearing, rule: Rule) -> AudioWindow:
     """Raises ApiError: 400 unreadable, 413 too large, 422 too short or too long."""
-    return cut(decode_upload(upload, hearing.sample_rate_hz), hearing, rule)
+    return cut(decode_upload(upload, hearing.sample_rate_hz, hearing.max_audio_s), hearing, rule)
 
 
 def cut(samples: np.ndarray, hearing: Hearing, rule: Rule) -> AudioWindow:

@@ -71,11 +71,15 @@ class Upload:
         raise ApiError(400, message, "audio_url_not_allowed", "messages")
 
 
-def decode_upload(upload: Upload, rate_hz: int) -> np.ndarray:
-    """Mono float32 samples at the model's rate. Raises ApiError: 400 unreadable, 413 too large, 422 too long."""
+def decode_upload(upload: Upload, rate_hz: int, longest_s: float = 0.0) -> np.ndarray:
+    """Mono float32 samples at the model's rate. `longest_s`: what the model hears, where that is more than the limit.
+
+    Raises ApiError: 400 unreadable, 413 too large, 422 too long.
+    """
     assert rate_hz == MODEL_RATE_HZ, f"decoding gives {MODEL_RATE_HZ} Hz, the model hears {rate_hz} Hz"
     with audio_errors():
-        return decode_model_copy(decoded_base64(upload), UPLOAD_LIMITS)
+        limits = UPLOAD_LIMITS.model_copy(update={"max_duration_s": max(UPLOAD_LIMITS.max_duration_s, longest_s)})
+        return decode_model_copy(decoded_base64(upload), limits)
 
 
 def decoded_base64(upload: Upload) -> bytes:

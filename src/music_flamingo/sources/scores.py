@@ -15,7 +15,17 @@ from pydantic import BaseModel, ConfigDict
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.audio.flac import encode_flac
 from music_flamingo.core.hashing import sha256_bytes
-from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive, Seed
+from music_flamingo.core.ranges import (
+    Count,
+    CountOrNone,
+    DecibelRange,
+    NonNegative,
+    NonNegativeRange,
+    Positive,
+    PositiveRange,
+    Seed,
+    SemitoneRange,
+)
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.records.track import Split
 from music_flamingo.sources import SourceRecording
@@ -53,27 +63,28 @@ class ScoresConfig(BaseModel):
     uses: ClassVar = (CORPUS, SOUNDFONT)
     kind: Literal["scores"]
     seed: Seed
-    num_works: int | None
+    num_works: Count | None
     """How many pieces, dealt round the traditions; null for all."""
     performances: Count
     """Recordings of each piece; multiples of four balance drums, texture and envelope exactly."""
     held_out: HeldOutWorks | None
     """On top of the works that are dealt over the splits; null for none."""
     excerpt_s: Positive
-    tempo_bpm: dict[str, tuple[float, float]]
+    tempo_bpm: dict[str, PositiveRange]
     """Tempo classes and their ranges. They keep clear of each other, so that a class is never a matter of opinion."""
-    transpose: tuple[int, int]
+    transpose: SemitoneRange
     """Semitones, lowest and highest."""
-    lead_in_s: tuple[float, float]
-    level_dbfs: tuple[float, float]
+    lead_in_s: NonNegativeRange
+    level_dbfs: DecibelRange
     """Mean level of a recording."""
-    noise_dbfs: tuple[float, float]
+    noise_dbfs: DecibelRange
     """Of white noise added to it."""
     timing_jitter_s: NonNegative
     """Standard deviation of a note's onset."""
     velocity_jitter: CountOrNone
     """Largest change of a note's velocity, of 127."""
-    drum_level: tuple[float, float]
+    drum_level: NonNegativeRange
+    """Of the drums beside the other parts, 1 as loud as they."""
 
     def open(self, limits: DecodeLimits) -> "ScoresSource":
         """Make the source."""

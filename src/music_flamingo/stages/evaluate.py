@@ -16,8 +16,6 @@ there are no scores, and the summary says so.
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from pydantic import Field, field_validator
 
@@ -44,30 +42,18 @@ from music_flamingo.evaluation.summary import (
     write_evaluation,
 )
 from music_flamingo.evaluation.tables import markdown_table
-from music_flamingo.evaluation.thinking import (
-    JOINED,
-    SINGLE,
-    ThinkingExam,
-    ThinkingResults,
-    choose_composites,
-    joined_by_logic,
-    single_items,
-    thinking_results,
-)
+from music_flamingo.evaluation.thinking import ThinkingExam
+from music_flamingo.evaluation.thinking_exam import MIN_WORKS, Asking, score_thinking, thinking_jobs
 from music_flamingo.evaluation.thinking_tables import headline, thinking_table
 from music_flamingo.records import Facts, Prediction, Score, Track, Truth, trusted
 from music_flamingo.records.prediction import Condition
 from music_flamingo.scoring.families import FAMILIES, FamilyNames
-from music_flamingo.training.controls import CONTROLS_FOLDER, DIRECT, LONGER
 
 THINKS = {"sft": False, "warmup": True, "grpo": True}
 """Model -> whether it is asked to think first, as it was trained."""
 
 RELEASED = "grpo"
 """The model that is also asked with noise: a further control of all three would cost a third more time."""
-
-MIN_WORKS = 2
-"""With fewer there is no other work's audio to play."""
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +110,7 @@ def run(
         return _write(predictions, scores, {}, [], Evaluation(note=note, chance={}, differences=[], corpus=corpus))
     models = {"sft": sft_model, "warmup": warmup_model, "grpo": grpo_model}
     jobs = _jobs(config, items, models, tracks)
-    exam = _thinking_jobs(config, known, sft_model, warmup_model, models, tracks)
+    exam = _thinking_jobs(config, known, models, tracks)
     said = _answer_all([*jobs, *exam], predictions, config.workers)
     answers = {(job.model, job.condition): of_job for job, of_job in zip(jobs, said, strict=False)}
     rows = score_all(answers, config.resamples, config.seed)
@@ -134,7 +120,7 @@ def run(
         differences=differences(answers, config.resamples, config.seed),
         corpus=corpus,
         graded_by="truth" if has_truth else "facts",
-        thinking=_thinking(config, exam, said[len(jobs) :]),
+        thinking=score_thinking(exam, said[len(jobs) :], config.resamples, config.seed),
     )
     log.info("\n%s", markdown_table(rows, evaluation.chance))
     if evaluation.thinking:
@@ -186,72 +172,12 @@ def _jobs(
 
 
 def _thinking_jobs(
-    config: EvaluateConfig,
-    known: Sequence[Reference],
-    sft_model: InputFolder,
-    warmup_model: InputFolder,
-    models: Mapping[str, InputFolder],
-    tracks: Table[Track],
+    config: EvaluateConfig, known: Sequence[Reference], models: Mapping[str, InputFolder], tracks: Table[Track]
 ) -> list[AnswerJob]:
-    """Composite questions to each model and control, greedy and drawn; the released one with other audio too; the
-    single questions to the SFT model."""
     if config.thinking is None:
         return []
-    items = choose_composites(known, config.thinking, config.seed)
-    if len({item.work_id for item in items}) < MIN_WORKS:
-        return []
-    own = tuple(item.track_id for item in items)
-
-    def job(model: str, folder: Path, think: bool, **changes: object) -> AnswerJob:
-        whole = AnswerJob(
-            model=model,
-            folder=folder,
-            think=think,
-            condition="audio",
-            items=tuple(items),
-            heard_track_ids=own,
-            tracks=tracks,
-            batch_size=config.batch_size,
-            max_new_tokens=config.max_new_tokens,
-            seed=config.seed,
-        )
-        return replace(whole, **changes)  # type: ignore[arg-type]
-
-    folders = {name: (models[name].root, True) for name in ("warmup", "grpo")}
-    for name in (DIRECT, LONGER):
-        if (folder := warmup_model.root / CONTROLS_FOLDER / name).is_dir():
-            folders[name] = folder, name == LONGER
-    single = single_items(items)
-    return [
-        *(job(name, folder, think) for name, (folder, think) in folders.items()),
-        *(job(name, folder, think, temperature=1.0) for name, (folder, think) in folders.items()),
-        job(
-            RELEASED,
-            models[RELEASED].root,
-            True,
-            condition="shuffled",
-            heard_track_ids=tuple(shuffled_tracks(items, config.seed)),
-        ),
-        job(
-            SINGLE,
-            sft_model.root,
-            False,
-            items=tuple(single),
-            heard_track_ids=tuple(item.track_id for item in single),
-        ),
-    ]
-
-
-def _thinking(
-    config: EvaluateConfig, jobs: Sequence[AnswerJob], said: Sequence[Sequence[Prediction]]
-) -> ThinkingResults | None:
-    """The exam of composite questions scored, with the ceiling by single answers; None where there was none."""
-    if not jobs:
-        return None
-    answers = {(job.model, job.condition, job.drawn): of_job for job, of_job in zip(jobs, said, strict=True)}
-    single = answers.pop((SINGLE, "audio", "greedy"))
-    answers[JOINED, "audio", "greedy"] = joined_by_logic(answers[RELEASED, "audio", "greedy"], single)
-    return thinking_results(answers, config.resamples, config.seed)
+    asking = Asking(config.batch_size, config.max_new_tokens, config.seed)
+    return thinking_jobs(config.thinking, known, {name: folder.root for name, folder in models.items()}, tracks, asking)
 
 
 def _answer_all(jobs: Sequence[AnswerJob], predictions: Writer[Prediction], workers: int) -> list[list[Prediction]]:

@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
-from music_flamingo.core.ranges import Fraction, Seed
+from music_flamingo.core.ranges import NonNegative, Seed
 from music_flamingo.core.record import write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
@@ -65,8 +65,9 @@ class ReasonConfig(StageConfig):
     """The model misses a question when it gives the right answer less than this probability."""
     max_missed_fraction: float = Field(ge=0, le=1)
     """Among the missed are the wrong labels: the rest is the teacher's choice."""
-    checks_left_out: Fraction
-    """Mean share of the checks that chains about composite questions leave out; 0: each goes through every part."""
+    checks: tuple[NonNegative, ...]
+    """How often a chain about a composite question has 1, 2, 3 ... checks, in proportion; a question of fewer parts is
+    gone through whole. Empty: every chain is whole."""
     limits: StepLimits
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
@@ -76,6 +77,13 @@ class ReasonConfig(StageConfig):
     published: Literal["check", "pass"]
     """Thoughts that others published: held against the facts like all, or looked at for their form alone."""
     seed: Seed
+
+    @field_validator("checks")
+    @classmethod
+    def _some_drawn(cls, checks: tuple[float, ...]) -> tuple[float, ...]:
+        if checks and not sum(checks):
+            raise ValueError("none of these numbers of checks is ever drawn; [] leaves every chain whole")
+        return checks
 
     def identity(self) -> dict[str, Any]:
         """Published conversations count by what they hold."""
@@ -94,7 +102,7 @@ class ReasonConfig(StageConfig):
     @property
     def manner(self) -> Manner:
         """How chains are written and checked."""
-        return Manner(self.style, self.limits, self.seed, self.checks_left_out)
+        return Manner(self.style, self.limits, self.seed, self.checks)
 
 
 def run(

@@ -7,6 +7,7 @@ Reads questions, answers and audio of the training split, and speech where the m
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
+from music_flamingo.core.ranges import NonNegative
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Example, Track, Utterance
 from music_flamingo.training.backbone.settings import SpeechTask
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class SftConfig(SupervisedConfig):
     """Supervised fine-tuning (paper: batch 128, rate 1.5e-5, cosine, warm-up 0.03, one epoch)."""
 
-    speech_tasks: dict[SpeechTask, float]
+    speech_tasks: dict[SpeechTask, NonNegative]
     """What is asked about utterances, where `mixture` gives `speech` a weight -> weight of its loss."""
 
 

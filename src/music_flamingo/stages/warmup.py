@@ -9,7 +9,7 @@ begin. What thinking and GRPO are worth is what they do beyond these.
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
-from music_flamingo.core.ranges import Count
+from music_flamingo.core.ranges import Count, NonNegative
 from music_flamingo.core.stage import Metrics, Stage
 from music_flamingo.records import Chain, Track, Utterance
 from music_flamingo.scoring.families import COMPOSITES
@@ -36,7 +36,7 @@ class WarmupConfig(SupervisedConfig):
 
     caption_families: tuple[str, ...]
     """Families whose answers are captions: one wording each, so that their answers are not counted as classes."""
-    speech_tasks: dict[SpeechTask, float]
+    speech_tasks: dict[SpeechTask, NonNegative]
     """What is asked about utterances, where `mixture` gives `speech` a weight -> weight of its loss."""
     controls: ControlSteps | None
     """Null where they would cost too much."""

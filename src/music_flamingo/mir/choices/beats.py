@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from music_flamingo.core.ranges import Positive
+from music_flamingo.core.ranges import Count, Positive
 from music_flamingo.mir import BeatTracker, licences
 from music_flamingo.mir.choices.base import ToolChoice
 
@@ -14,7 +14,7 @@ class MadmomBeats(ToolChoice):
 
     uses = (licences.MADMOM,)
     kind: Literal["madmom"]
-    beats_per_bar: tuple[int, ...]
+    beats_per_bar: tuple[Count, ...]
     """Bar lengths it may hear."""
     min_bpm: Positive
     max_bpm: Positive
@@ -30,7 +30,7 @@ class LibrosaBeats(ToolChoice):
 
     uses = (licences.LIBROSA,)
     kind: Literal["librosa"]
-    beats_per_bar: tuple[int, ...]
+    beats_per_bar: tuple[Count, ...]
     """Bar lengths it may hear; librosa knows no downbeats, so accents decide."""
     min_bpm: Positive
     max_bpm: Positive

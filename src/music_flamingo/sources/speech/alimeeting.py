@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
+from music_flamingo.core.ranges import CountOrNone, Positive
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
@@ -29,9 +30,9 @@ class AliMeetingConfig(SpeechSettings):
     kind: Literal["alimeeting"]
     path: str
     """A folder with `Train_Ali_far/`, `Eval_Ali/Eval_Ali_far/` ... at any depth."""
-    channel: int
+    channel: CountOrNone
     """Of the array, counted from 0."""
-    max_stretch_s: float
+    max_stretch_s: Positive
     """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "AliMeetingSource":

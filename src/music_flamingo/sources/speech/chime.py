@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from music_flamingo.audio.decode import DecodeLimits
+from music_flamingo.core.ranges import Positive
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
@@ -32,7 +33,7 @@ class ChimeConfig(SpeechSettings):
     """The corpus's folder, with `transcriptions/` and `audio/`."""
     device: str
     """Which recording is heard: `U01.CH1` (an array's channel) or `P05` (a speaker's own microphones)."""
-    max_stretch_s: float
+    max_stretch_s: Positive
     """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "ChimeSource":

@@ -19,7 +19,15 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.audio.flac import MODEL_RATE_HZ
-from music_flamingo.core.ranges import CountOrNone, Fraction, Seed
+from music_flamingo.core.ranges import (
+    CountOrNone,
+    CountRange,
+    DecibelRange,
+    Fraction,
+    FractionRange,
+    PercentRange,
+    Seed,
+)
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
 from music_flamingo.sources.licences import ESPEAK
@@ -64,13 +72,13 @@ class SpokenConfig(SpeechSettings):
     train: Counts
     dev: Counts
     """Of held-out sentences in held-out voices."""
-    words_per_minute: tuple[int, int]
-    pitch: tuple[int, int]
-    overlap: tuple[float, float]
+    words_per_minute: CountRange
+    pitch: PercentRange
+    overlap: FractionRange
     """The second speaker begins when this share of the first one's words is still to come."""
-    level_dbfs: tuple[float, float]
+    level_dbfs: DecibelRange
     """Of the words' loudest sample."""
-    bed_db: tuple[float, float]
+    bed_db: DecibelRange
     """Of the chords under a sung line, next to its words."""
 
     @model_validator(mode="after")

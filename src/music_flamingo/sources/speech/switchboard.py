@@ -16,6 +16,7 @@ import numpy as np
 
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason
 from music_flamingo.core.lines import lines_of
+from music_flamingo.core.ranges import Positive
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
 from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
@@ -42,7 +43,7 @@ class SwitchboardConfig(SpeechSettings):
     """A folder with recordings and transcripts, at any depth."""
     split: Split
     """Switchboard has no splits of its own."""
-    max_stretch_s: float
+    max_stretch_s: Positive
     """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "SwitchboardSource":

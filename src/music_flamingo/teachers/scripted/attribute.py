@@ -79,7 +79,7 @@ def _dynamics(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     shown = [whole(facts)]
     trend = asked("dynamics_trend", "multiple_choice", wording, facts.dynamics_trend, rationale, shown, options)
     if facts.dynamics_range_db < HARDLY_A_RANGE_DB:
-        return [trend]
+        return [] if facts.dynamics_trend == "steady" else [trend]
     wording = "How wide is the dynamic range, in decibels?"
     rationale = "It is the span between the loud and the quiet moments of the short-term loudness."
     answer = f"{facts.dynamics_range_db:.0f} dB"

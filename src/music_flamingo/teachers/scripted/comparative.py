@@ -79,11 +79,11 @@ def _busier_half(facts: SongFacts) -> list[WrittenQuestion]:
 
 
 def _leading_half(facts: SongFacts) -> list[WrittenQuestion]:
-    """A composite of two comparisons: a near miss where one of them finds the other half, or both alike."""
+    """A composite of two comparisons: a near miss where the harmony changes more often in the other, or in both."""
     louder, busier = _louder(facts), _busier(facts)
-    if louder is None or busier is None:
+    if louder is None or busier is None or louder == HALVES[2]:
         return []
-    leads = louder == busier and louder != HALVES[2]
+    leads = louder == busier
     before, after = _changes(facts)
     wording = "Is the half that is louder also the one in which the harmony changes more often, yes or no?"
     rationale = (

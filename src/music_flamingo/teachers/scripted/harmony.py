@@ -40,7 +40,8 @@ def _key(facts: SongFacts, key: KeyName) -> list[WrittenQuestion]:
     shown = [whole(facts)]
     relative = relative_key(key)
     rationale = f"The tonic is {key.tonic} and the third above it is {key.mode}."
-    signature = f"{key.label} shares its key signature with {relative.label}."
+    where = "three semitones above" if key.mode == "minor" else "three semitones below"
+    signature = f"{rationale} The relative has the same signature, and its tonic lies {where}: {relative.tonic}."
     return [
         asked("key", "multiple_choice", "What is the key of this piece?", key.label, rationale, shown),
         asked(
@@ -92,14 +93,17 @@ def _in_the_key(facts: SongFacts, key: KeyName, rng: random.Random) -> list[Writ
             "chord",
             f"Which roman numeral has the chord at {seconds(at_s)}?",
             numeral,
-            f"Counted from the tonic {key.tonic}, the chord {symbol} is {numeral}.",
+            f"The chord there is {symbol}. Counted from the tonic {key.tonic}, it is {numeral}.",
             [chord(span)],
         )
     ]
     if closing := cadence([s.chord for s in spans], key):
         numerals = [roman_numeral(s.chord, key) for s in spans[-2:]]
         wording = rng.choice(("Which cadence closes the piece?", "With which cadence does the music end?"))
-        rationale = f"The last two harmonies are {numerals[0]} and {numerals[1]}."
+        ends = " and ".join(s.chord.symbol(key) for s in spans[-2:])
+        rationale = (
+            f"The last two harmonies are {ends}. From the tonic {key.tonic} they are {numerals[0]} and {numerals[1]}."
+        )
         shown = [chord(s) for s in spans[-2:]]
         questions.append(asked("cadence", "multiple_choice", wording, closing, rationale, shown))
     return questions + _borrowing(facts, key) + _rhythm(facts)
@@ -119,7 +123,8 @@ def _rhythm(facts: SongFacts) -> list[WrittenQuestion]:
     rhythm = harmonic_rhythm(facts.spans, facts.num_bars)
     if rhythm is None:
         return []
-    rationale = f"The harmony changes {len(facts.spans) - 1} times in {facts.num_bars} bars."
+    changes, num_bars = len(facts.spans) - 1, facts.num_bars
+    rationale = f"The harmony changes {changes} times in {num_bars} bars. That is {changes / num_bars:.1f} times a bar."
     shown = [bars(facts, facts.downbeats_s[0], facts.duration_s), stretch(0.0, facts.duration_s)]
     wording = "Does the harmony change less than once a bar, about once a bar or more than once a bar?"
     return [asked("harmonic_rhythm", "multiple_choice", wording, rhythm, rationale, shown, RHYTHMS)]

@@ -1,17 +1,19 @@
-"""The rich caption: what it is and who plays, how it moves and changes, what is sung, harmony, mood; from facts alone.
+"""The rich caption: what it is and who plays, how it moves and changes, what is sung, and harmony; from facts alone.
 
 A dimension without facts is left out, and so is what says nothing: a form of one section, a level that stays. Tempo and
-key come from the measurements, never from the first captions.
+key come from the measurements, never from the first captions. No mood is said: none is measured (docs/decisions/185).
 """
 
 import random
+from collections.abc import Sequence
 
-from music_flamingo.scoring.families import meter_class, tempo_class
+from music_flamingo.scoring.families import meter_class
 from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply
 from music_flamingo.teachers.scripted.players import ensemble, sings
-from music_flamingo.teachers.scripted.short import TRENDS, progression
+from music_flamingo.teachers.scripted.short import LONGEST_PROGRESSION, TRENDS, progression
 from music_flamingo.teachers.scripted.words import felt_at, first_words, listed, number, plural, seconds
 from music_flamingo.teachers.theory import (
+    ChordSpan,
     KeyName,
     cadence,
     chord_function,
@@ -32,21 +34,13 @@ LATE_ENTRY_S = 4.0
 SPELLED_SECTIONS = 8
 LEAST_OF_A_FORM = 0.1
 """Of the whole: a form with a shorter section, such as a tail of silence, has no name."""
+"""More sections are summed up."""
 NAMED_CHORDS = 8
 """More are not listed: nobody follows a list of thirty."""
-"""More sections are summed up."""
+AT_HOME = 0.75
+"""Of the opening chords: fewer that belong to the key are more likely misheard than meant, and are not spelled out."""
 SPOKEN_OF_FROM_S, SECTION_HARMONIES = 8.0, 4
 """Shorter sections hold too little harmony to tell them apart by it; of others as many chords are named."""
-
-MOODS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
-    ("fast", "major"): ("lively and bright", "cheerful and driven"),
-    ("fast", "minor"): ("restless", "urgent and dark"),
-    ("medium", "major"): ("easy and open", "friendly and settled"),
-    ("medium", "minor"): ("thoughtful", "earnest"),
-    ("slow", "major"): ("calm and warm", "peaceful"),
-    ("slow", "minor"): ("grave", "sad and inward"),
-}
-"""(tempo class, mode) -> words for the mood: an impression, with its reasons said beside it."""
 
 
 def write_rich_caption(payload: SongPayload, rng: random.Random) -> TextReply:
@@ -58,7 +52,6 @@ def write_rich_caption(payload: SongPayload, rng: random.Random) -> TextReply:
         _words(facts, rng),
         _course(facts, rng),
         _theory(facts, rng),
-        _mood(payload, rng),
     )
     written = "\n\n".join(" ".join(sentences) for sentences in paragraphs if sentences)
     return TextReply(text=written or "A piece of music of which little is clear.")
@@ -72,7 +65,7 @@ def _what_it_is(payload: SongPayload, rng: random.Random) -> list[str]:
     article = "an" if (pace + style or "p")[0] in "aeiou" else "a"
     opening = f"{article} {pace}{style}piece" if singing is None else f"{article} {pace}{style}song"
     if band:
-        opening += rng.choice((f" for {band}", f" played by {band}", f" with {band}"))
+        opening += f" with {band}"  # others may play that are not named
     text = [f"This is {opening}."] if band or style or pace or singing else []
     if facts.tempo_bpm:
         text.append(_tempo(facts, rng))
@@ -200,11 +193,9 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
         return []
     symbols = list(dict.fromkeys(s.chord.symbol(key) for s in spans))
     text = [f"The harmony moves through {listed(symbols)}."] if len(symbols) <= NAMED_CHORDS else []
-    text.append(
-        rng.choice(("In roman numerals the opening reads {}.", "The opening goes {} in roman numerals.")).format(
-            " ".join(progression(facts))
-        )
-    )
+    if progression_is_plain := _at_home(spans[:LONGEST_PROGRESSION], key):
+        wording = rng.choice(("In roman numerals the opening reads {}.", "The opening goes {} in roman numerals."))
+        text.append(wording.format(" ".join(progression(facts))))
     functions = {chord_function(s.chord, key) for s in spans} - {None}
     if functions == {"tonic", "subdominant", "dominant"}:
         text.append("Tonic, subdominant and dominant all take part.")
@@ -216,15 +207,8 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
         text.append(f"The harmony changes {rhythm}.")
     if borrowed := list(dict.fromkeys(s.chord.symbol(key) for s in spans if is_borrowed(s.chord, key))):
         text.append(f"Borrowed from the parallel key: {listed(borrowed)}.")
-    return text + _sections_in_the_key(facts, key)
+    return text + (_sections_in_the_key(facts, key) if progression_is_plain else [])
 
 
-def _mood(payload: SongPayload, rng: random.Random) -> list[str]:
-    facts, key = payload.facts, payload.facts.key_name
-    classes = {c.family for c in payload.closed}
-    pace = tempo_class(facts.tempo_bpm) if facts.tempo_bpm and "tempo_class" in classes else None
-    colour = key.mode if key else None
-    if (pace, colour) not in MOODS:
-        return []
-    reasons = listed([f"a {pace} pulse"] * bool(pace) + [f"a {colour} key"] * bool(colour))
-    return [f"The mood is {rng.choice(MOODS[pace, colour])}, with {reasons}."]
+def _at_home(spans: Sequence[ChordSpan], key: KeyName) -> bool:
+    return sum(chord_function(span.chord, key) is not None for span in spans) >= AT_HOME * len(spans)

@@ -1,6 +1,8 @@
 """Questions about time: tempo, meter, bars, when sections and chords begin."""
 
 import random
+from itertools import pairwise
+from statistics import median
 
 from music_flamingo.scoring.families import FAST_ABOVE_BPM, SLOW_BELOW_BPM, tempo_class
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
@@ -11,6 +13,8 @@ from music_flamingo.teachers.theory import TEMPO_TERMS, tempo_term
 NEAR_BORDER = 0.03
 """A tempo this close to the border of two terms (as a ratio) is not asked for by its term."""
 
+EVEN_WITHIN_S = 0.15
+"""A bar that lies further from where even bars would have it is not reckoned from the first one."""
 FEWEST_BARS_COUNTED, MOST_BARS_COUNTED, LAST_BAR_ASKED = 6, 32, 16
 """Nobody counts further by ear."""
 
@@ -62,6 +66,7 @@ def _bars(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     wording = rng.choice(("How many bars begin in this recording?", "How many downbeats are heard?"))
     rationale = (
         f"The first downbeat is at {seconds(facts.downbeats_s[0])}, the last at {seconds(facts.downbeats_s[-1])}."
+        f"{_between(facts)}"
     )
     shown = bars(facts, facts.downbeats_s[0], facts.duration_s)
     counted = asked("bar_count", "count", wording, str(facts.num_bars), rationale, [shown])
@@ -71,8 +76,29 @@ def _bars(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     bar = rng.randint(2, min(facts.num_bars - 1, LAST_BAR_ASKED))
     at_s = facts.downbeats_s[bar - 1]
     spot = bars(facts, at_s, facts.downbeats_s[bar])
-    rationale = f"Downbeat number {bar} falls at {seconds(at_s)}."
+    rationale = f"{_from_the_first(facts, bar)}Downbeat number {bar} falls at {seconds(at_s)}."
     return [*questions, asked("bar_start", "time", f"When does bar {bar} begin?", seconds(at_s), rationale, [spot])]
+
+
+def _bar_s(facts: SongFacts) -> float:
+    """The usual length of a bar in s."""
+    return median(after - before for before, after in pairwise(facts.downbeats_s))
+
+
+def _between(facts: SongFacts) -> str:
+    """How the count follows from the length of a bar, where bars are even."""
+    span_s, bar_s = facts.downbeats_s[-1] - facts.downbeats_s[0], round(_bar_s(facts), 1)
+    if bar_s <= 0 or round(span_s / bar_s) != facts.num_bars - 1:
+        return ""
+    return f" Bars last {seconds(bar_s)}, so {facts.num_bars - 1} of them lie between, and the last one begins."
+
+
+def _from_the_first(facts: SongFacts, bar: int) -> str:
+    """How its time follows from the first downbeat and the length of a bar, where bars are even."""
+    first_s, bar_s = facts.downbeats_s[0], _bar_s(facts)
+    if abs(first_s + (bar - 1) * bar_s - facts.downbeats_s[bar - 1]) > EVEN_WITHIN_S:
+        return ""
+    return f"The first bar begins at {seconds(first_s)}, and a bar lasts {bar_s:.2f} s. {bar - 1} of them pass. "
 
 
 def _sections(facts: SongFacts) -> list[WrittenQuestion]:

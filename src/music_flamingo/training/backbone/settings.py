@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from music_flamingo.core.ranges import Count, CountOrNone
+from music_flamingo.core.ranges import Count, CountOrNone, NonNegative
 from music_flamingo.model.lora import FullTuning, LoraSettings
 from music_flamingo.records.track import Split
 from music_flamingo.training.optimiser import Optimiser, TrainingSettings
@@ -22,9 +22,9 @@ class Phase(TrainingSettings):
     name: str
     tuning: Annotated[FullTuning | LoraSettings, Field(discriminator="kind")]
     """Which parts learn (AF3: projector; encoder and projector; all; adapters; all)."""
-    tasks: dict[SpeechTask, float]
+    tasks: dict[SpeechTask, NonNegative]
     """What is asked -> weight of its loss."""
-    corpora: dict[str, float]
+    corpora: dict[str, NonNegative]
     """Source under `speech.sources` -> its share of the lessons, to scale; sources not named give none."""
     steps: CountOrNone
     batch_size: Count

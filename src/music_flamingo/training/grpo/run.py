@@ -14,7 +14,7 @@ from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.chat import Turn, tokenise
 from music_flamingo.model.context import MARKS, Hearing
-from music_flamingo.model.files import load_model, load_processor, save_model
+from music_flamingo.model.files import load_model, load_processor, save_trained
 from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
 from music_flamingo.rewards.judge import can_be_scored
@@ -26,7 +26,7 @@ from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_
 from music_flamingo.training.grpo.rollouts import collect
 from music_flamingo.training.grpo.tasks import GrpoPrompt, rules_of, task_of
 from music_flamingo.training.log import log_lines, write_log, write_plan
-from music_flamingo.training.scale.distributed import device_of, from_first, join, leave
+from music_flamingo.training.scale.distributed import device_of, from_first, held_dtype, join, leave
 from music_flamingo.training.settings import GrpoConfig
 from music_flamingo.training.supervised import last_means
 
@@ -118,7 +118,13 @@ def reinforce(
     work = out.work / "checkpoints"
     processor = questions.processor
     model, history = grpo_backend()(
-        lambda: load_model(start.root)[0], processor, prompts, questions.bank, config, work=work, label=stage
+        lambda: load_model(start.root, held_dtype(config.tuning, config.hardware))[0],
+        processor,
+        prompts,
+        questions.bank,
+        config,
+        work=work,
+        label=stage,
     )
     leave()
     lines = log_lines(history)
@@ -135,7 +141,7 @@ def reinforce(
     }
     if is_first():
         plan["num_rollouts"] = collect(work, out.root)
-        save_model(model, processor, out.root)
+        save_trained(model, processor, out.root, start.root)
         write_log(out.root, lines)
         write_plan(out.root, plan)
     names = ("reward", "reward_format", "reward_accuracy", "reward_structured", "reward_faithful", "kl", "entropy")

@@ -18,7 +18,8 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 from music_flamingo.core.ranks import rank
-from music_flamingo.model.lora import LoraSettings, switched_off, tuned
+from music_flamingo.model.files import published_names
+from music_flamingo.model.lora import LoraSettings, stays_apart, switched_off, tuned
 from music_flamingo.model.shared_prefix import Continued, hidden_before, share
 from music_flamingo.records import Rollout
 from music_flamingo.rewards.judge import PARTS
@@ -234,7 +235,7 @@ def trainer_of(
     start = load()
     has_adapters = isinstance(config.tuning, LoraSettings)
     reference = WITHOUT_ADAPTERS if has_adapters else load() if config.beta else None
-    names = vllm.published_names(start) if config.generation.kind == "vllm" else {}
+    names = published_names(start) if config.generation.kind == "vllm" else {}
     args = GRPOConfig(
         output_dir=str(work),
         num_generations=config.num_generations,
@@ -297,7 +298,7 @@ def train(
     trainer = trainer_of(load, processor, prompts, bank, config, work, label)
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    model = whole_model(trainer, lambda: tuned(load(), config.tuning, config.seed))
+    model = whole_model(trainer, lambda: tuned(load(), config.tuning, config.seed), stays_apart(config.tuning))
     if model is not None:
         require_finite_weights(model, label)
     return model, list(trainer.state.log_history)

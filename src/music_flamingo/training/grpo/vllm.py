@@ -90,16 +90,6 @@ def draw(
     return said_ids, logprobs
 
 
-def published_names(model) -> dict[str, str]:
-    """Name of each parameter -> its name in a published checkpoint, which is the one vLLM loads weights by."""
-    import torch
-    from transformers.core_model_loading import revert_weight_conversion
-
-    names = [name for name, _ in model.named_parameters()]
-    marked = {name: torch.full((1,), float(place)) for place, name in enumerate(names)}
-    return {names[int(mark.item())]: name for name, mark in revert_weight_conversion(model, marked).items()}
-
-
 def speak_published_names(vllm_generation, names: Mapping[str, str]) -> None:
     """TRL passes on the names of transformers' modules, which vLLM does not know. `names`: see `published_names`."""
     plain = vllm_generation._fix_param_name_to_vllm
