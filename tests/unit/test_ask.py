@@ -145,3 +145,17 @@ def test_nothing_is_said_of_what_nobody_measured_or_trusts():
     assert measured_answer("Who sings?", songs.make_facts()) is None
     unsure = songs.make_facts(withheld=[Withheld(fact="key", reason="unsure")])
     assert measured_answer("What key is it in?", unsure) is None
+
+
+def test_without_a_model_tools_answer_and_it_is_said_so(tmp_path):
+    recording = tmp_path / "song.wav"
+    recording.write_bytes(b"sound")
+    given = {"endpoint": None, "release": tmp_path / "release", "measure": lambda *_: songs.make_facts()}
+    answer = ask(recording, "In which key is it?", **given)
+    assert str(answer).splitlines() == [
+        "Measured  C major (by hand, confidence 0.90)",
+        "Heard     0.0 to 16.0 s of 16.0 s",
+        "Note      no model is here: tools alone answer. `make run` trains one",
+    ]
+    with pytest.raises(UserError, match="no model is here"):
+        ask(recording, "Who wrote it?", **given)

@@ -7,14 +7,16 @@ from typing import Any, overload
 from music_flamingo.audio.decode import BadAudioError
 from music_flamingo.core.chat import ChatCompletion, audio_part
 from music_flamingo.core.errors import UserError
+from music_flamingo.records import Facts
 from music_flamingo.scoring.extract import split_thinking
-from music_flamingo.serving.bundle import TrainedQuestion, open_release
+from music_flamingo.serving.bundle import RELEASE_FILE, TrainedQuestion, open_release
 from music_flamingo.serving.measured_answer import measured_answer
 from music_flamingo.serving.measuring import Measure
 from music_flamingo.serving.notes import UNTRAINED, notes_on
 from music_flamingo.serving.uploads import SUFFIXES, UPLOAD_LIMITS, decode_file
 
 TIMEOUT_S = 300.0
+NO_MODEL = "no model is here: tools alone answer. `make run` trains one"
 MAX_UPLOAD_BYTES = 18 * 2**20
 """Larger files are sent as the 16 kHz copy that the model hears: base64 grows by a third, the limit is 25 MiB."""
 
@@ -37,7 +39,8 @@ class EndpointAnswer:
     """What tools measure of it, where the model was never trained on such a question."""
 
     def __str__(self) -> str:
-        read = [("Thinking", self.thinking), ("Answer", self.answer)] if self.answer else [("Said", repr(self.text))]
+        said = [("Said", repr(self.text))] if self.text else []
+        read = [("Thinking", self.thinking), ("Answer", self.answer)] if self.answer else said
         lines = [
             *([f"Measured  {_printable(self.measured)}"] if self.measured else []),
             *(f"{title:8s}  {_printable(words)}" for title, words in read if words),
@@ -68,14 +71,32 @@ def ask(
     """
     if not audio.is_file():
         raise UserError(f"{audio} is not a file: give a recording (wav, flac, mp3, m4a, ogg, opus).")
+    if endpoint is None and measure is not None and not (release / RELEASE_FILE).is_file():
+        return _ask_tools(audio, question, release, measure)
     answer = _ask_server(audio, question, endpoint.rstrip("/")) if endpoint else _ask_here(audio, question, release)
     if measure is None or not any(UNTRAINED in note for note in answer.notes):
         return answer
+    return replace(answer, measured=measured_answer(question, _facts(audio, measure)))
+
+
+def _facts(audio: Path, measure: Measure) -> Facts:
     try:
-        facts = measure(audio.read_bytes(), UPLOAD_LIMITS)
+        return measure(audio.read_bytes(), UPLOAD_LIMITS)
     except BadAudioError as error:
         raise UserError(f"{audio} cannot be measured: {error}") from error
-    return replace(answer, measured=measured_answer(question, facts))
+
+
+def _ask_tools(audio: Path, question: str, release: Path, measure: Measure) -> EndpointAnswer:
+    """What tools measure of it, where there is no model yet. Raises UserError where they say nothing of it."""
+    facts = _facts(audio, measure)
+    measured = measured_answer(question, facts)
+    if measured is None:
+        raise UserError(
+            f"no model is here ({release} holds no {RELEASE_FILE}), and nothing trusted that tools measure answers "
+            "this question. `make run` trains a model; tools alone know key, tempo, meter, chords and form."
+        )
+    duration_s = facts.duration_s or 0.0
+    return EndpointAnswer("", None, None, (0.0, duration_s), duration_s, (NO_MODEL,), measured)
 
 
 def _ask_here(audio: Path, question: str, release: Path) -> EndpointAnswer:
