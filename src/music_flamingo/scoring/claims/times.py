@@ -62,7 +62,8 @@ _HEDGE = re.compile(
 _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
-    r"\b(?:section|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next", re.IGNORECASE
+    r"\b(?:section|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
+    re.IGNORECASE,
 )
 _BAR = re.compile(
     rf"\b(?:bar|measure|downbeat)(?: number)? (?P<n>\d+)\b|\b(?P<o>\d+(?:st|nd|rd|th)|{'|'.join(ORDINALS)}) (?:bar|measure|downbeat)\b",
