@@ -1,6 +1,6 @@
 """Model folders: `model/` with safetensors weights and the processor; no other weight format is loaded.
 
-Weights are kept in the dtype in which they lie. Beside `model/` there may be `adapters/01`, `02` ... in peft's layout,
+Weights are kept in the dtype in which they lie. Next to `model/` there may be `adapters/01`, `02` ... in peft's layout,
 each learned on the model that those before it give; whoever loads the folder is given all of them merged.
 """
 
