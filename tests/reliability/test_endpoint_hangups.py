@@ -12,7 +12,7 @@ import pytest
 from support.listening import heard_well, make_release
 from support.served import body, post, serving
 
-from music_flamingo.serving.engine import MAX_IN_HAND
+from music_flamingo.serving.fairness import MAX_IN_HAND
 
 pytestmark = [pytest.mark.reliability, pytest.mark.security]
 
@@ -31,7 +31,7 @@ def server(tmp_path_factory) -> Iterator[str]:
 def hang_up(server: str, sent: dict, after_s: float) -> None:
     host, _, port = server.removeprefix("http://").partition(":")
     data = json.dumps(sent).encode()
-    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(data)}\r\n\r\n"
     with socket.create_connection((host, int(port))) as line:
         line.sendall(head.encode() + data)
         time.sleep(after_s)

@@ -12,7 +12,7 @@ import pytest
 from support.listening import heard_well, make_release, tone
 from support.served import QUESTION, body, post, recording, refused, serving, wav
 
-from music_flamingo.serving.engine import MAX_IN_HAND, RETRY_AFTER_S
+from music_flamingo.serving.fairness import MAX_IN_HAND, MAX_IN_HAND_EACH, RETRY_AFTER_S
 from music_flamingo.serving.scheduler import MAX_BATCH
 
 pytestmark = [pytest.mark.reliability, pytest.mark.security]
@@ -44,7 +44,7 @@ def test_more_than_there_are_places_for_is_429_with_a_time_to_come_again(server)
         answers = list(pool.map(lambda _: post(server, asked), range(count)))
         found = Counter(answer.status_code for answer in answers)
     assert set(found) == {200, 429}
-    assert found[200] >= MAX_IN_HAND
+    assert found[200] >= MAX_IN_HAND_EACH, "one client; some places are left for the others"
     for answer in answers:
         if answer.status_code == 429:
             assert refused(answer) == (429, "busy")

@@ -21,21 +21,24 @@ from support.listening import RATE_HZ, save_tiny, tone
 from music_flamingo.core.errors import CorruptDataError
 from music_flamingo.model.decoding import DecodingRow, _draw
 from music_flamingo.model.listener import Listener, ListenerOutput
-from music_flamingo.serving import limits
+from music_flamingo.serving import isolation, limits
 from music_flamingo.serving.access import Access
 from music_flamingo.serving.audio_window import AudioWindow
 from music_flamingo.serving.bundle import ReleaseInfo, require_harmless
 from music_flamingo.serving.chat import parse_chat
-from music_flamingo.serving.engine import Engine
+from music_flamingo.serving.connections import BoundedConnection
+from music_flamingo.serving.engine import Before, Engine
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.fetching import is_public
 from music_flamingo.serving.formats import NamedSchema, SchemaFormat
+from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.limits import MAX_JSON_ELEMENTS, BodyLimit
 from music_flamingo.serving.page_guard import PageGuard
 from music_flamingo.serving.scheduler import AdmittedRequest
 from music_flamingo.serving.server import MAX_HEADER_BYTES, _bound
 from music_flamingo.serving.stream import last
 from music_flamingo.serving.tensors import parse_tensors
+from music_flamingo.serving.uploads import Upload
 
 QUESTION = "Are drums heard in this music, yes or no?"
 INFO = ReleaseInfo(
@@ -59,8 +62,7 @@ def engine(tmp_path_factory):
     save_tiny(folder)
     engine = Engine(Listener.load(folder), INFO)
     yield engine
-    engine.decoder.close()
-    engine.grammars.close()
+    engine.close()
 
 
 def request(engine: Engine, **settings) -> AdmittedRequest:
@@ -144,10 +146,11 @@ async def _length(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
-def guarded() -> TestClient:
-    app = Starlette(routes=[Route("/v1/x", _length, methods=["POST"]), Route("/ui/", _length, methods=["GET"])])
+def guarded(local_only: bool = False) -> TestClient:
+    routes = [Route("/v1/{rest:path}", _length, methods=["POST"]), Route("/ui/", _length, methods=["GET"])]
+    app = Starlette(routes=routes)
     app.add_middleware(BodyLimit)
-    app.add_middleware(PageGuard)
+    app.add_middleware(PageGuard, local_only=local_only)
     return TestClient(app)
 
 
@@ -158,9 +161,10 @@ def test_json_of_very_many_parts_is_refused_before_it_is_parsed():
     assert guarded().post("/v1/x", content=b"[" + b",".join([b"1"] * (MAX_JSON_ELEMENTS - 1)) + b"]").is_success
 
 
-def test_a_recording_sent_raw_may_hold_any_bytes():
-    sent = guarded().post("/v1/x", content=b"{" * (MAX_JSON_ELEMENTS + 1), headers={"content-type": "audio/wav"})
-    assert sent.is_success
+@pytest.mark.parametrize(("path", "status"), [("/v1/music/facts", 200), ("/v1/models/m:predict", 400), ("/v1/x", 400)])
+def test_a_recording_sent_raw_may_hold_any_bytes_where_one_is_taken(path, status):
+    sent = guarded().post(path, content=b"{" * (MAX_JSON_ELEMENTS + 1), headers={"content-type": "audio/wav"})
+    assert sent.status_code == status
 
 
 def test_where_no_route_reads_a_body_none_is_kept():
@@ -169,6 +173,7 @@ def test_where_no_route_reads_a_body_none_is_kept():
 
 def test_bodies_together_hold_no_more_than_their_limit_and_give_it_back(monkeypatch):
     monkeypatch.setattr(limits, "MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr(limits, "RESERVED_BYTES", 0)
     client = guarded()
     assert client.post("/v1/x", content=b"x" * 900).is_success
     refused = client.post("/v1/x", content=b"x" * 1001)
@@ -176,11 +181,66 @@ def test_bodies_together_hold_no_more_than_their_limit_and_give_it_back(monkeypa
     assert client.post("/v1/x", content=b"x" * 1000).is_success
 
 
+def test_large_bodies_leave_room_for_small_ones(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr(limits, "RESERVED_BYTES", 400)
+    monkeypatch.setattr(limits, "SMALL_BYTES", 100)
+    limit = BodyLimit(Starlette())
+    large = [limits._Held(limit) for _ in range(2)]
+    assert large[0].take(600)
+    assert not large[1].take(101)
+    assert limits._Held(limit).take(100)
+
+
+def test_a_body_that_stands_still_is_given_up(monkeypatch):
+    monkeypatch.setattr(limits, "STALL_S", 0.05)
+    answered: list[dict] = []
+
+    async def never() -> dict:
+        await asyncio.sleep(60)
+        return {}
+
+    async def send(message: dict) -> None:
+        answered.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/x", "headers": []}
+    asyncio.run(BodyLimit(Starlette())(scope, never, send))
+    assert answered[0]["status"] == 408
+
+
+def test_work_ends_when_its_client_goes_away():
+    ended: list[str] = []
+
+    async def app(scope, receive, send) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cancelled")
+
+    messages = [{"type": "http.request", "body": b"{}", "more_body": False}, {"type": "http.disconnect"}]
+
+    async def receive() -> dict:
+        return messages.pop(0)
+
+    started_s = time.monotonic()
+    asyncio.run(BodyLimit(app)({"type": "http", "method": "POST", "path": "/v1/x", "headers": []}, receive, None))
+    assert ended == ["cancelled"] and time.monotonic() - started_s < 10
+
+
+def test_two_lengths_of_one_body_are_refused():
+    refused = guarded().post("/v1/x", content=b"{}", headers={"transfer-encoding": "chunked", "content-length": "2"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "ambiguous_length")
+
+
 def test_headers_have_a_limit_and_an_address_is_that_of_the_connection(monkeypatch):
     config = SimpleNamespace()
     monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
     _bound(config)
-    assert (config.http, config.h11_max_incomplete_event_size) == ("h11", MAX_HEADER_BYTES)
+    assert (config.http, config.ws, config.h11_max_incomplete_event_size) == (
+        BoundedConnection,
+        "none",
+        MAX_HEADER_BYTES,
+    )
     assert config.proxy_headers is False
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.7")
     _bound(config)
@@ -203,6 +263,12 @@ def test_the_page_runs_its_own_scripts_alone_and_in_no_frame():
         ({"content-type": "Text/Plain; charset=utf-8"}, 415),
         ({"content-type": "application/x-www-form-urlencoded"}, 415),
         ({"content-type": "application/json", "sec-fetch-site": "cross-site"}, 403),
+        ({"content-type": "application/json", "sec-fetch-site": "same-site"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://testserver"}, 200),
+        ({"origin": "https://music.example", "x-forwarded-host": "music.example"}, 200),
+        ({"origin": "https://music.example", "sec-fetch-site": "same-origin"}, 200),
         ({"content-type": "application/json", "sec-fetch-site": "same-origin"}, 200),
         ({}, 200),
     ],
@@ -211,6 +277,22 @@ def test_pages_of_other_sites_cannot_post(headers, status):
     answered = guarded().post("/v1/x", content=b"{}", headers=headers)
     assert answered.status_code == status
     assert answered.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8080", 200),
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("192.168.1.5", 200),
+        ("evil.example:8080", 403),
+        ("localhost.evil.example", 403),
+    ],
+)
+def test_a_server_of_this_machine_alone_takes_no_other_name(host, status):
+    assert guarded(local_only=True).get("/ui/", headers={"host": host}).status_code == status
+    assert guarded().get("/ui/", headers={"host": host}).status_code == 200
 
 
 # --- keys, tensors, addresses, fields --------------------------------------------------------------------------------
@@ -300,3 +382,88 @@ def test_code_named_at_any_depth_is_refused(tmp_path, value):
     path.write_text(json.dumps(value))
     with pytest.raises(CorruptDataError, match="auto_map"):
         require_harmless(path)
+
+
+# --- work that takes long --------------------------------------------------------------------------------------------
+
+
+def test_more_calls_than_may_wait_are_turned_away():
+    napping = Isolated(time.sleep, 1, 30.0, max_waiting=1)
+
+    async def crowd() -> list:
+        return await asyncio.gather(*(napping.run(0.05) for _ in range(4)), return_exceptions=True)
+
+    said = asyncio.run(crowd())
+    napping.close()
+    assert said[:2] == [None, None]
+    assert [error.status for error in said[2:]] == [429, 429]
+
+
+def test_a_call_whose_client_left_ends_and_its_process_is_replaced(monkeypatch):
+    monkeypatch.setattr(isolation, "LEFT_S", 0.05)
+    napping = Isolated(time.sleep, 1, 60.0)
+    napping.start()
+
+    async def leave() -> float:
+        long = asyncio.ensure_future(napping.run(60.0))
+        await asyncio.sleep(0.1)
+        long.cancel()
+        started_s = time.monotonic()
+        await napping.run(0.0)
+        return time.monotonic() - started_s
+
+    assert asyncio.run(leave()) < 30
+    napping.close()
+
+
+def test_a_waiting_call_whose_client_left_never_begins():
+    napping = Isolated(time.sleep, 1, 60.0)
+
+    async def leave() -> float:
+        first = asyncio.ensure_future(napping.run(0.1))
+        await asyncio.sleep(0.01)
+        second = asyncio.ensure_future(napping.run(60.0))
+        await asyncio.sleep(0.01)
+        second.cancel()
+        await first
+        started_s = time.monotonic()
+        await napping.run(0.0)
+        return time.monotonic() - started_s
+
+    assert asyncio.run(leave()) < 30
+    napping.close()
+
+
+def test_a_schema_is_tried_in_its_own_queue(engine):
+    async def try_two() -> None:
+        await engine.grammars.check(form({"type": "number"}))
+        await engine.grammars.check(None)
+        await engine.grammars.check(form({"type": "string", "pattern": "("}))
+
+    asyncio.run(try_two())
+    assert engine.grammars.constraint(form({"type": "number"})) is not None
+    with pytest.raises(ApiError, match="the schema cannot be used"):
+        engine.grammars.constraint(form({"type": "string", "pattern": "("}))
+
+
+# --- long texts ------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_schema_is_refused_before_it_is_read():
+    schema = {"type": "string", "pattern": "a" * 200_000}
+    with pytest.raises(ApiError, match="a schema has at most"):
+        parse_chat(chat(response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}))
+
+
+def test_what_was_said_before_is_refused_before_it_is_made_into_tokens(engine):
+    started_s = time.monotonic()
+    with pytest.raises(ApiError) as refused:
+        request(engine, before=Before((("a" * 20_000_000, "b"),)))
+    assert refused.value.code == "context_length_exceeded" and time.monotonic() - started_s < 5
+
+
+def test_a_data_url_with_a_long_head_is_no_data_url():
+    started_s = time.monotonic()
+    with pytest.raises(ApiError, match="is not fetched"):
+        Upload.of_url("data:audio/wav" + ";a=b" * 5_000_000 + ";base64,AAAA")
+    assert time.monotonic() - started_s < 5

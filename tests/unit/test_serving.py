@@ -4,7 +4,9 @@ import asyncio
 import base64
 import io
 import json
+import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -23,15 +25,16 @@ from support.listening import DURATION_S, RATE_HZ, save_tiny, tone
 from music_flamingo.model.chat import ChatTokens, EncoderAudio
 from music_flamingo.model.decoding import _read_together
 from music_flamingo.model.listener import Ask, Listener, ListenerOutput
-from music_flamingo.serving.audio_window import cut, stretch_of
+from music_flamingo.serving.audio_window import QUICK_LIMITS, cut, stretch_of
 from music_flamingo.serving.bundle import ReleaseInfo, TrainedQuestion
 from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
 from music_flamingo.serving.detokenizer import TextDelta, split
-from music_flamingo.serving.engine import MAX_IN_HAND, Engine
+from music_flamingo.serving.engine import Engine
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.fairness import CLIENT, MAX_IN_HAND, MAX_IN_HAND_EACH, RANK, RequestPlaces, Turns
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.limits import BodyLimit
-from music_flamingo.serving.predictor import Predictor, parse_instances
+from music_flamingo.serving.predictor import parse_instances, predictions
 from music_flamingo.serving.recordings import CachedWindow, RecordingCache
 from music_flamingo.serving.scheduler import MAX_BATCH, AdmittedRequest, GenerationJob, Scheduler
 from music_flamingo.serving.stream import last
@@ -422,18 +425,57 @@ def test_a_request_whose_client_left_is_given_up(engine):
 
 def test_a_recording_asked_about_twice_is_decoded_and_encoded_once(engine):
     upload = Upload.of_text(encoded(tone(3.0, 333.0)))
-    first, second = engine.hear(upload), engine.hear(upload)
-    assert first is second
-    assert engine.hear(Upload.of_text(encoded(tone(3.0, 334.0)))) is not first
+    other = Upload.of_text(encoded(tone(3.0, 334.0)))
+
+    async def heard() -> list[CachedWindow]:
+        together = await asyncio.gather(engine.hear(upload), engine.hear(upload))
+        return [*together, await engine.hear(upload), await engine.hear(other)]
+
+    first, second, later, another = asyncio.run(heard())
+    assert first is second is later
+    assert another is not first
 
 
 def test_the_cache_of_recordings_stays_within_its_bytes():
     cache = RecordingCache(max_bytes=3 * RECORDING.num_bytes)
-    for i in range(50):
-        cache.get(b"%d" % i, lambda: CachedWindow(SOUND, (0.0, 6.0), 6.0, token_bytes=512))
-    assert cache.num_bytes <= 3 * RECORDING.num_bytes
-    assert cache.get(b"49", lambda: RECORDING) is not RECORDING, "the latest is kept"
-    assert cache.get(b"0", lambda: RECORDING) is RECORDING, "the oldest went"
+
+    async def new() -> CachedWindow:
+        return CachedWindow(SOUND, (0.0, 6.0), 6.0, token_bytes=512)
+
+    async def known() -> CachedWindow:
+        return RECORDING
+
+    async def fill() -> None:
+        for i in range(50):
+            await cache.get(str(i), new)
+        assert cache.num_bytes <= 3 * RECORDING.num_bytes
+        assert await cache.get("49", known) is not RECORDING, "the latest is kept"
+        assert await cache.get("0", known) is RECORDING, "the oldest went"
+
+    asyncio.run(fill())
+
+
+def test_who_leaves_takes_a_recording_from_nobody_who_still_waits_for_it():
+    cache, begun = RecordingCache(), []
+
+    async def slow() -> CachedWindow:
+        begun.append("begun")
+        await asyncio.sleep(0.05)
+        return RECORDING
+
+    async def ask() -> None:
+        first, second = (asyncio.ensure_future(cache.get("a", slow)) for _ in range(2))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        assert await second is RECORDING
+        assert begun == ["begun"]
+        alone = asyncio.ensure_future(cache.get("b", slow))
+        await asyncio.sleep(0.01)
+        alone.cancel()
+        await asyncio.sleep(0.1)
+        assert not cache.knows("b"), "nobody waited for it any more"
+
+    asyncio.run(ask())
 
 
 def test_a_decoder_that_takes_too_long_is_stopped_and_the_next_recording_is_heard(engine):
@@ -474,17 +516,67 @@ def test_a_decoder_that_cannot_be_interrupted_is_replaced():
 
 
 def test_more_than_can_be_held_are_turned_away_and_told_when_to_come_again(engine):
-    places = [engine.place() for _ in range(MAX_IN_HAND)]
-    for place in places:
-        place.__enter__()
-    with pytest.raises(ApiError) as refused, engine.place():
-        pass
-    for place in places:
-        place.__exit__(None, None, None)
+    places = engine.places
+    with ExitStack() as held:
+        for number in range(MAX_IN_HAND):
+            CLIENT.set(b"%d" % (number % 2))
+            held.enter_context(places.take())
+        with pytest.raises(ApiError) as refused, places.take():
+            pass
     assert refused.value.status == 429
     assert int(refused.value.headers["Retry-After"]) > 0
-    with engine.place():
+    with places.take():
         pass
+
+
+def test_one_client_leaves_places_for_the_others():
+    places = RequestPlaces()
+    with ExitStack() as held:
+        CLIENT.set(b"greedy")
+        for _ in range(MAX_IN_HAND_EACH):
+            held.enter_context(places.take())
+        with pytest.raises(ApiError), places.take():
+            pass
+        CLIENT.set(b"other")
+        with places.take():
+            assert RANK.get() == 1
+    assert not places._of_client, "nothing is remembered of who is gone"
+
+
+def test_who_has_few_requests_in_hand_goes_before_who_has_many():
+    order: list[int] = []
+
+    async def one(turns: Turns, rank: int) -> None:
+        RANK.set(rank)
+        async with turns.turn():
+            order.append(rank)
+            await asyncio.sleep(0)
+
+    async def crowd() -> None:
+        turns = Turns(1, max_waiting=10)
+        tasks = [asyncio.ensure_future(one(turns, rank)) for rank in (1, 2, 3, 4, 1, 2)]
+        await asyncio.sleep(0)
+        tasks[3].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert turns._num_free == 1
+
+    asyncio.run(crowd())
+    assert order == [1, 1, 2, 2, 3]
+
+
+def test_a_job_of_who_has_few_in_hand_joins_the_batch_first(engine):
+    request = engine.prepare(heard_of(engine, tone()), QUESTION)
+    scheduler = Scheduler(engine.listener, max_batch=10)
+    scheduler._thread = threading.current_thread()  # nothing runs but what this test asks for
+    for rank in (*range(1, 13), 1):
+        scheduler.submit(GenerationJob(request, print, rank=rank))
+    assert [job.rank for job in scheduler._next()] == [1, 1, 2], "two rows are this client's, the others' stay free"
+
+
+def test_a_long_recording_is_put_aside_before_it_is_decoded(engine):
+    long = Upload.of_text(encoded(np.tile(tone(10.0), 13)))
+    assert stretch_of(long, engine.hearing, "middle", QUICK_LIMITS) is None
+    assert stretch_of(long, engine.hearing, "middle").duration_s == 130.0
 
 
 @pytest.mark.parametrize(
@@ -520,8 +612,8 @@ def test_too_short_a_recording_is_refused(engine):
 
 def test_v1_predict_answers_each_instance(engine):
     instance = {"question": QUESTION, "audio": {"b64": encoded(tone())}}
-    told = asyncio.run(Predictor(engine).predict({"instances": [instance, instance]}))
-    first, second = told["predictions"]
+    asked = parse_instances(json.dumps({"instances": [instance, instance]}).encode())
+    first, second = asyncio.run(predictions(engine, asked.instances))
     assert first == second
     assert first["listened_s"] == [(DURATION_S - 6) / 2, (DURATION_S + 6) / 2]
     assert {"text", "thinking", "answer", "duration_s", "window_rule"} <= set(first)
@@ -529,11 +621,11 @@ def test_v1_predict_answers_each_instance(engine):
 
 @pytest.mark.parametrize(
     "payload",
-    [{}, [], b"x", {"instances": 3}, {"instances": []}, {"instances": [{"question": 1}]}, {"instances": [{}] * 17}],
+    [{}, [], "x", {"instances": 3}, {"instances": []}, {"instances": [{"question": 1}]}, {"instances": [{}] * 17}],
 )
 def test_v1_predict_refuses_what_is_no_instances(payload):
     with pytest.raises(ApiError) as refused:
-        parse_instances(payload)
+        parse_instances(json.dumps(payload).encode())
     assert refused.value.status == 400
 
 

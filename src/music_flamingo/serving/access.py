@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.fairness import CLIENT
 from music_flamingo.serving.metrics import ERRORS
 
 GUARDED = ("/openai/", "/v1/", "/v2/models/")
@@ -77,6 +78,7 @@ class Guard:
 
     def _admit(self, scope: Scope) -> None:
         client = self._known_key(Headers(scope=scope)) if self.access.digests else _address(scope)
+        CLIENT.set(client)
         if self.access.per_minute is not None and scope["method"] == "POST":
             self._count(client, time.monotonic(), self.access.per_minute)
 

@@ -4,13 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from music_flamingo.audio.decode import DecodeLimits, QuarantineReason
 from music_flamingo.audio.windows import Rule
 from music_flamingo.core.errors import UserError
 from music_flamingo.model.context import Hearing
 from music_flamingo.serving.errors import ApiError
-from music_flamingo.serving.uploads import Upload, decode_upload
+from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, decode_upload
 
 DECODERS = 2
+"""Processes for recordings within `QUICK_LIMITS`, and as many for longer ones."""
+QUICK_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_duration_s": 120.0})
+"""Few bytes may hold twenty minutes, which take seconds: what goes on beyond this is put aside for other processes."""
+TOO_LONG = f"audio_{QuarantineReason.TOO_LONG}"
 DECODING_S = 60.0
 """For one recording: 20 minutes take 2 to 4 s."""
 
@@ -25,9 +30,20 @@ class AudioWindow:
     duration_s: float
 
 
-def stretch_of(upload: Upload, hearing: Hearing, rule: Rule) -> AudioWindow:
-    """Raises ApiError: 400 unreadable, 413 too large, 422 too short or too long."""
-    return cut(decode_upload(upload, hearing.sample_rate_hz, hearing.max_audio_s), hearing, rule)
+def stretch_of(upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimits | None = None) -> AudioWindow | None:
+    """Raises ApiError: 400 unreadable, 413 too large, 422 too short or too long. None: longer than `limits`.
+
+    Without `limits` those of a request hold, and a recording may be as long as the model hears.
+    """
+    longest_s = max(UPLOAD_LIMITS.max_duration_s, hearing.max_audio_s)
+    whole = UPLOAD_LIMITS.model_copy(update={"max_duration_s": longest_s})
+    try:
+        samples = decode_upload(upload, hearing.sample_rate_hz, limits or whole)
+    except ApiError as error:
+        if error.code == TOO_LONG and limits is not None:
+            return None
+        raise
+    return cut(samples, hearing, rule)
 
 
 def cut(samples: np.ndarray, hearing: Hearing, rule: Rule) -> AudioWindow:

@@ -4,7 +4,7 @@ What this model cannot honour (two recordings, several answers, an unknown param
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from music_flamingo.serving.detokenizer import TextDelta, split
 from music_flamingo.serving.errors import ApiError, echo
 from music_flamingo.serving.formats import ResponseFormat
 from music_flamingo.serving.recordings import CachedWindow
-from music_flamingo.serving.uploads import SUFFIXES, Upload
+from music_flamingo.serving.uploads import SUFFIXES, AudioAddress, Upload
 
 MAX_NEW_TOKENS = 4096
 MAX_STOP_WORDS = 4
@@ -44,7 +44,7 @@ class InputAudio(_Part):
 
 
 class AudioUrl(_Part):
-    """Address of audio: http(s) or data URL."""
+    """AudioAddress of audio: http(s) or data URL."""
 
     url: str
 
@@ -161,7 +161,7 @@ class ChatQuestion:
     """What a chat request asks: words, the audio as it was sent, and what was said before."""
 
     text: str
-    audio: Upload
+    audio: Upload | AudioAddress
     earlier: tuple[tuple[str, str], ...] = ()
     """Questions and answers before this one."""
     sound_at: int = 0
@@ -188,8 +188,8 @@ def question_text(request: ChatRequest) -> str:
     return _text(request.messages[-1])
 
 
-def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = None) -> ChatQuestion:
-    """Raises ApiError unless there is exactly one recording and some text. `fetch` opens addresses, if any may be."""
+def question_of(request: ChatRequest, may_fetch: bool = False) -> ChatQuestion:
+    """Raises ApiError unless there is exactly one recording and some text. `may_fetch`: it may be an address."""
     turns = [message for message in request.messages if message.role in ("user", "assistant")]
     sounds = [(k, part) for k, m in enumerate(turns) for part in m.content if not isinstance(part, TextPart)]
     if len(sounds) != 1 or turns[sounds[0][0]].role != "user":
@@ -201,17 +201,17 @@ def question_of(request: ChatRequest, fetch: Callable[[str], bytes] | None = Non
     at, audio = sounds[0]
     system = " ".join(_text(m) for m in request.messages if m.role in ("system", "developer")) or None
     earlier = tuple(zip(questions[:-1], answers, strict=True))
-    return ChatQuestion(questions[-1], _upload(audio, fetch), earlier, at // 2, system)
+    return ChatQuestion(questions[-1], _upload(audio, may_fetch), earlier, at // 2, system)
 
 
 def _text(message: RequestMessage) -> str:
     return " ".join(part.text.strip() for part in message.content if isinstance(part, TextPart)).strip()
 
 
-def _upload(part: InputAudioPart | AudioUrlPart, fetch: Callable[[str], bytes] | None) -> Upload:
+def _upload(part: InputAudioPart | AudioUrlPart, may_fetch: bool) -> Upload | AudioAddress:
     if isinstance(part, InputAudioPart):
         return Upload.of_text(part.input_audio.data)
-    return Upload.of_url(part.audio_url.url, fetch)
+    return Upload.of_url(part.audio_url.url, may_fetch)
 
 
 def require_model(name: str, known: str) -> None:

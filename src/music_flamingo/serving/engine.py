@@ -7,8 +7,7 @@ Decoding runs in processes of its own (`isolation`), log-mel features in threads
 import asyncio
 import copy
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +15,11 @@ import numpy as np
 from music_flamingo.model.answering import answering_template
 from music_flamingo.model.chat import ChatTokens, Turn, hear, tokenise
 from music_flamingo.model.listener import WINDOW_RULE, Listener, ListenerOutput
-from music_flamingo.serving.audio_window import DECODERS, DECODING_S, AudioWindow, stretch_of
+from music_flamingo.serving.audio_window import DECODERS, DECODING_S, QUICK_LIMITS, AudioWindow, stretch_of
 from music_flamingo.serving.bundle import ReleaseInfo
 from music_flamingo.serving.detokenizer import TextDelta
 from music_flamingo.serving.errors import ApiError, echo
+from music_flamingo.serving.fairness import MAX_IN_HAND, RANK, RequestPlaces
 from music_flamingo.serving.formats import Grammars, ResponseFormat
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.metrics import AUDIO_SECONDS, RECORDINGS
@@ -27,10 +27,11 @@ from music_flamingo.serving.recordings import CACHE_MIB, CachedWindow, Recording
 from music_flamingo.serving.scheduler import AdmittedRequest, Event, GenerationJob, Scheduler
 from music_flamingo.serving.uploads import Upload
 
-MAX_IN_HAND = 64
-"""More requests than this are turned away with 429, rather than held until their clients give up."""
-RETRY_AFTER_S = 2
 MAX_QUESTION_CHARS = 2000
+CHARS_PER_TOKEN = 16
+"""More than a token has on average in any language."""
+NICENESS = 10
+"""Of the processes that decode long recordings."""
 
 
 @dataclass(frozen=True)
@@ -61,37 +62,29 @@ class Engine:
         self.hearing = listener.hearing.for_answers(info.max_new_tokens)
         self.info = info
         self.recordings = RecordingCache(cache_mib * 2**20)
-        self.decoder = Isolated(stretch_of, DECODERS, DECODING_S)
+        self.decoder = Isolated(stretch_of, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND)
+        self.long_decoder = Isolated(stretch_of, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND, niceness=NICENESS)
         self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)
         self._scheduler = Scheduler(listener)
-        self._num_in_hand = 0
+        self.places = RequestPlaces()
         # tokenizers know one thread at a time: features are made by a copy
         self._ears = copy.deepcopy(listener.processor)
         self._hearing, self._tokenising = threading.Lock(), threading.Lock()
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place among the requests in hand, from its decoding to its answer. Raises ApiError when all are taken."""
-        if self._num_in_hand >= MAX_IN_HAND:
-            message = f"{MAX_IN_HAND} requests are in hand already; try again in {RETRY_AFTER_S} s."
-            raise ApiError(429, message, "busy", headers={"Retry-After": str(RETRY_AFTER_S)})
-        self._num_in_hand += 1
-        try:
-            yield
-        finally:
-            self._num_in_hand -= 1
-
-    def hear(self, upload: Upload) -> CachedWindow:
-        """The recording as the model hears it; from a thread. Raises ApiError for what cannot be decoded."""
-        known = self.recordings.hits
-        recording = self.recordings.get(upload.base64, lambda: self.listen(self._decode(upload)))
-        RECORDINGS.labels("known" if self.recordings.hits > known else "new").inc()
+    async def hear(self, upload: Upload) -> CachedWindow:
+        """The recording as the model hears it. Raises ApiError for what cannot be decoded."""
+        key = await upload.digest()
+        RECORDINGS.labels("known" if self.recordings.knows(key) else "new").inc()
+        recording = await self.recordings.get(key, lambda: self._heard(upload))
         AUDIO_SECONDS.inc(recording.duration_s)
         return recording
 
-    def _decode(self, upload: Upload) -> AudioWindow:
-        stretch: AudioWindow = self.decoder(upload, self.hearing, WINDOW_RULE)
-        return stretch
+    async def _heard(self, upload: Upload) -> CachedWindow:
+        window: AudioWindow | None = await self.decoder.run(upload, self.hearing, WINDOW_RULE, QUICK_LIMITS)
+        if window is None:  # nobody waits for the decoding of a long one but those who sent such
+            window = await self.long_decoder.run(upload, self.hearing, WINDOW_RULE)
+        assert window is not None
+        return await asyncio.to_thread(self.listen, window)
 
     def listen(self, stretch: AudioWindow) -> CachedWindow:
         """Compute log-mel features of an audio window, to be encoded by the model's thread."""
@@ -116,6 +109,7 @@ class Engine:
         """Raises ApiError when the words are too many, imitate the model's own marks, or leave no room."""
         marks = self.listener.processor.tokenizer.all_special_tokens
         _require_plain_words(question, marks)
+        _require_short(before, CHARS_PER_TOKEN * self.hearing.context_tokens)
         for text in before.texts:
             _require_no_marks(text, marks)
         limit = self.info.max_new_tokens if max_new_tokens is None else max_new_tokens
@@ -138,7 +132,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        job = GenerationJob(request, tell, in_pieces)
+        job = GenerationJob(request, tell, in_pieces, RANK.get())
         self._scheduler.submit(job)
         try:
             while True:
@@ -170,6 +164,11 @@ class Engine:
         self.decoder.start()
         self.grammars.start()
 
+    def close(self) -> None:
+        """End all processes."""
+        for part in (self.decoder, self.long_decoder, self.grammars):
+            part.close()
+
     def _prompt(self, recording: CachedWindow, question: str, think: bool, before: Before) -> ChatTokens:
         turns = (*(Turn(*said) for said in before.turns), Turn(question.strip(), None))
         with self._tokenising:
@@ -183,6 +182,13 @@ def _require_plain_words(question: str, marks: Sequence[str]) -> None:
             400, f"a question has 1 to {MAX_QUESTION_CHARS} characters; {found}.", "bad_question", "messages"
         )
     _require_no_marks(question, marks)
+
+
+def _require_short(before: Before, max_chars: int) -> None:
+    # before it is made into tokens, which takes a second for every few megabytes
+    if (num_chars := sum(map(len, before.texts))) > max_chars:
+        message = f"what was said before the question has {num_chars} characters; the context has no room for them."
+        raise ApiError(400, message, "context_length_exceeded", "messages")
 
 
 def _require_no_marks(text: str, marks: Sequence[str]) -> None:

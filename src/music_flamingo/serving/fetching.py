@@ -7,7 +7,7 @@ checked: a name that answers otherwise a moment later (rebinding) gains nothing.
 import ipaddress
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -21,10 +21,11 @@ TIMEOUT_S = 20.0
 PORTS = {"http": 80, "https": 443}
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Fetch = Callable[[str], bytes]
+Fetch = Callable[[str], Awaitable[bytes]]
 
 FETCHERS = 4
 """Addresses that are read at once, each in a process of its own."""
+MAX_FETCHES_WAITING = 12
 FETCHING_S = 30.0
 """For one address with its redirects, from its name to its last byte, however slowly its headers come."""
 NOT_PUBLIC = tuple(

@@ -4,13 +4,15 @@ llguidance, which vLLM uses too, turns the schema into the tokens that may come 
 a schema gives them form, not truth.
 """
 
+import json
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.model.decoding import Constraint
@@ -19,9 +21,11 @@ from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.schema_check import (
     LIMITS,
+    NICENESS,
     SCHEMA_BYTES,
     SCHEMA_S,
     SCHEMA_WORKERS,
+    SCHEMAS_WAITING,
     grammar_of,
     schema_fault,
 )
@@ -34,7 +38,9 @@ CAPTION_SCHEMA: dict[str, Any] = {
 }
 """A structured caption: the eleven categories of the paper."""
 
+MAX_SCHEMA_CHARS = 100_000
 MAX_ERROR_CHARS = 200
+TOO_COSTLY = f"its patterns take more than {SCHEMA_S:g} s or too much memory"
 KNOWN_SCHEMAS = 256
 """Whose faults are remembered."""
 
@@ -51,6 +57,13 @@ class NamedSchema(_Part):
     description: str | None = None
     strict: bool | None = None
     """Always held to, whatever is said here."""
+
+    @field_validator("json_schema")
+    @classmethod
+    def _short(cls, schema: dict[str, Any]) -> dict[str, Any]:
+        if (length := len(json.dumps(schema))) > MAX_SCHEMA_CHARS:
+            raise ValueError(f"a schema has at most {MAX_SCHEMA_CHARS} characters; this one has {length}")
+        return schema
 
 
 class TextFormat(_Part):
@@ -88,8 +101,9 @@ class Grammars:
 
         self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocabulary)
         self._vocabulary = vocabulary
-        self._check = Isolated(schema_fault, SCHEMA_WORKERS, SCHEMA_S, SCHEMA_BYTES)
+        self._check = Isolated(schema_fault, SCHEMA_WORKERS, SCHEMA_S, SCHEMA_BYTES, SCHEMAS_WAITING, NICENESS)
         self._faults: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Have a process ready before the first schema comes."""
@@ -98,13 +112,22 @@ class Grammars:
     def close(self) -> None:
         self._check.close()
 
+    async def check(self, form: TextFormat | JsonFormat | SchemaFormat | None) -> None:
+        """Try a schema that was not seen before. Raises ApiError for one that cannot be used."""
+        if (schema := _schema_of(form)) is not None and (key := sha256_json(schema)) not in self._faults:
+            try:
+                self._remember(key, await self._check.run(schema))
+            except ApiError as error:
+                if error.status == 429:
+                    raise
+                self._remember(key, TOO_COSTLY)
+
     def constraint(self, form: TextFormat | JsonFormat | SchemaFormat | None) -> Constraint | None:
         """For one answer. Raises ApiError for a schema that cannot be used."""
         from llguidance import LLMatcher, LLParserLimits
 
-        if form is None or isinstance(form, TextFormat):
+        if (schema := _schema_of(form)) is None:
             return None
-        schema = form.json_schema.json_schema if isinstance(form, SchemaFormat) else {"type": "object"}
         self._require_buildable(schema)
         matcher = LLMatcher(self._tokenizer, grammar_of(schema), log_level=0, limits=LLParserLimits(**LIMITS))
         if matcher.is_error():
@@ -113,18 +136,28 @@ class Grammars:
 
     def _require_buildable(self, schema: dict[str, Any]) -> None:
         key = sha256_json(schema)
-        if key not in self._faults:
-            self._faults[key] = self._fault(schema)
-            if len(self._faults) > KNOWN_SCHEMAS:
-                self._faults.popitem(last=False)
-        if fault := self._faults[key]:
+        fault = self._faults.get(key)
+        if fault is None:
+            try:
+                fault = str(self._check(schema))
+            except ApiError:
+                fault = TOO_COSTLY
+        self._remember(key, fault)
+        if fault:
             raise bad_schema(fault)
 
-    def _fault(self, schema: dict[str, Any]) -> str:
-        try:
-            return str(self._check(schema))
-        except ApiError:
-            return f"its patterns take more than {SCHEMA_S:g} s or too much memory"
+    def _remember(self, key: str, fault: str) -> None:
+        with self._lock:
+            self._faults[key] = fault
+            self._faults.move_to_end(key)
+            if len(self._faults) > KNOWN_SCHEMAS:
+                self._faults.popitem(last=False)
+
+
+def _schema_of(form: TextFormat | JsonFormat | SchemaFormat | None) -> dict[str, Any] | None:
+    if form is None or isinstance(form, TextFormat):
+        return None
+    return form.json_schema.json_schema if isinstance(form, SchemaFormat) else {"type": "object"}
 
 
 class _Held:

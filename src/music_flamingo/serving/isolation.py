@@ -1,35 +1,57 @@
-"""Decode untrusted input in sandboxed worker processes (memory and time limits).
+"""Call a function on untrusted input in sandboxed worker processes (memory and time limits).
 
 A decoder is the part of a server that strangers feed. What goes wrong in there, down to a crash of FFmpeg, costs one
 request its answer and the server a process, which another replaces. Each process has a pipe of its own: one that is
 killed while it writes keeps nobody waiting (an executor's processes share theirs, and would wait for ever).
+
+Each kind of work has its processes, its threads and its queue: what is slow of one kind keeps no other kind waiting.
 """
 
+import asyncio
 import multiprocessing
+import os
 import queue
 import resource
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.fairness import Turns
 
 MEMORY_BYTES = 4 * 2**30
 """Address space of a process: 20 minutes take about 300 MB to decode and 1.4 GB to measure, and libraries reserve
 more than they use."""
 STARTING_S = 120.0
+MAX_WAITING = 64
+"""Calls that wait for a process; more are turned away."""
+LEFT_S = 1.0
+"""A call that nobody waits for may run so long: a process costs more than the end of most calls."""
 
 
 class Isolated:
     """A few processes that call one function. The function is a module's own; it may raise ApiError."""
 
     def __init__(
-        self, function: Callable[..., Any], workers: int, time_s: float, memory_bytes: int = MEMORY_BYTES
+        self,
+        function: Callable[..., Any],
+        workers: int,
+        time_s: float,
+        memory_bytes: int = MEMORY_BYTES,
+        max_waiting: int = MAX_WAITING,
+        niceness: int = 0,
     ) -> None:
+        """`niceness`: how far other processes of the machine go first."""
         self._memory_bytes = memory_bytes
         self.time_s = time_s
         self._function = function
+        self._niceness = niceness
+        self._turns = Turns(workers, max_waiting)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix=getattr(function, "__name__", "isolated"))
         # the latest first: on a quiet server one process is warm, and the others never start
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(workers):
@@ -37,17 +59,42 @@ class Isolated:
 
     def __call__(self, *arguments: object) -> Any:
         """From any thread. Raises the function's ApiError, or one (422) when it took too much or died."""
+        return self._answer(_Call(), arguments)
+
+    async def run(self, *arguments: object) -> Any:
+        """The same from an event loop; cancelled, its process is ended. Raises ApiError (429) when too many wait."""
+        async with self._turns.turn():
+            call = _Call()
+            try:
+                return await asyncio.wrap_future(self._threads.submit(self._answer, call, arguments))
+            except asyncio.CancelledError:
+                asyncio.get_running_loop().call_later(LEFT_S, call.leave)
+                raise
+
+    def start(self) -> None:
+        """Have a process ready before the first recording comes."""
+        self._idle.put(self._idle.get() or self._new())
+
+    def close(self) -> None:
+        """End all idle workers."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        while not self._idle.empty():
+            if worker := self._idle.get():
+                worker.end()
+
+    def _answer(self, call: "_Call", arguments: tuple[object, ...]) -> Any:
         for _ in range(2):  # what killed the process need not have been this recording
             worker = self._idle.get()
             try:
                 if worker is None or not worker.process.is_alive():
-                    worker = _Worker(self._function, self._memory_bytes)
-                found = worker.call(arguments, self.time_s)
+                    worker = self._new()
+                with call.running_in(worker):
+                    found = worker.call(arguments, self.time_s)
             except (EOFError, OSError) as error:
                 if worker is not None:
                     worker.end()
                 worker = None
-                if isinstance(error, TimeoutError):
+                if isinstance(error, TimeoutError) or call.is_left:
                     raise _too_costly() from error
                 continue
             finally:
@@ -57,23 +104,45 @@ class Isolated:
             return found
         raise ApiError(422, "the recording broke its reader, twice: send it in another format.", "audio_unreadable")
 
-    def start(self) -> None:
-        """Have a process ready before the first recording comes."""
-        self._idle.put(self._idle.get() or _Worker(self._function, self._memory_bytes))
+    def _new(self) -> "_Worker":
+        return _Worker(self._function, self._memory_bytes, self._niceness)
 
-    def close(self) -> None:
-        """End all idle workers."""
-        while not self._idle.empty():
-            if worker := self._idle.get():
-                worker.end()
+
+class _Call:
+    """One call, which may lose whoever waits for it."""
+
+    def __init__(self) -> None:
+        self.is_left = False
+        self._worker: _Worker | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def running_in(self, worker: "_Worker") -> Iterator[None]:
+        """From a thread: while this lasts, `leave` ends the process. Raises OSError where nobody waits any more."""
+        with self._lock:
+            if self.is_left:
+                raise OSError("nobody waits for this call")
+            self._worker = worker
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._worker = None
+
+    def leave(self) -> None:
+        """Nobody waits any more: end the process that works for this call, if one still does."""
+        with self._lock:
+            self.is_left = True
+            if self._worker is not None:
+                self._worker.process.kill()
 
 
 class _Worker:
-    def __init__(self, function: Callable[..., Any], memory_bytes: int) -> None:
+    def __init__(self, function: Callable[..., Any], memory_bytes: int, niceness: int) -> None:
         # spawned: a fork of a process with the model's threads may hang
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self.process = context.Process(target=_work, args=(other, function, memory_bytes), daemon=True)
+        self.process = context.Process(target=_work, args=(other, function, memory_bytes, niceness), daemon=True)
         self.process.start()
         other.close()
         self._receive(STARTING_S)
@@ -94,10 +163,11 @@ class _Worker:
         return self._pipe.recv()
 
 
-def _work(pipe: Connection, function: Callable[..., Any], memory_bytes: int) -> None:
+def _work(pipe: Connection, function: Callable[..., Any], memory_bytes: int, niceness: int) -> None:
     """Until the server's end of the pipe is closed. Errors are given back: they travel as values."""
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(niceness)
     # Ctrl-C goes to the server, which ends its processes when it is done
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe.send(None)

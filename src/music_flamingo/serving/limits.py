@@ -1,11 +1,11 @@
 """The size of a request's body, held for every route: beyond it 413, too slow 408, and nothing is parsed.
 
 Every byte is counted before it is kept: of one request, of all that are being read, and of what no route reads. JSON
-of very many elements is refused by counting its brackets, before a parser makes objects of them.
+of very many elements is refused by counting its brackets as they come, before a parser makes objects of them. An
+application whose client went away is cancelled, whatever it waits for.
 """
 
 import asyncio
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -18,12 +18,20 @@ MAX_DRAIN_BYTES = 25 * 2**20
 """What a refused client may go on sending before the line is cut: most clients read no answer before they have sent
 their all."""
 BODY_TIMEOUT_S = 120.0
+STALL_S = 15.0
+"""How long a body may stand still."""
 MAX_HELD_BYTES = 256 * 2**20
 """Of all bodies that are held at once; beyond it 503, and the client may come again."""
+SMALL_BYTES = 2 * 2**20
+RESERVED_BYTES = 64 * 2**20
+"""Of those, what bodies of more than `SMALL_BYTES` leave free: a few large ones keep no small one out."""
 MAX_UNREAD_BYTES = 64 * 2**10
 """Of a body that is sent where no route takes one."""
 READING = ("/openai/", "/v1/", "/v2/")
 """Where bodies are read."""
+RAW_PATHS = "/v1/music/"
+RAW_TYPES = ("audio/", "video/", "application/octet-stream")
+"""A recording may be sent raw there: it is no JSON, and nothing in it is counted."""
 MAX_JSON_ELEMENTS = 10_000
 """Opening brackets and commas of a body of JSON; a schema of a thousand properties has about three thousand."""
 RETRY_AFTER_S = 2
@@ -44,56 +52,77 @@ class BodyLimit:
             return
         held = _Held(self)
         try:
-            async with asyncio.timeout(self.timeout_s):
-                body = await self._read(receive, held, self._limit_of(scope["path"]))
-            if isinstance(body, bytes) and (refused := _too_many_elements(body, Headers(scope=scope))):
-                body = refused
-        except TimeoutError:
-            body = ApiError(408, f"the body did not arrive within {self.timeout_s:.0f} s.", "timeout")
-        except BaseException:
-            held.release()
-            raise
-        try:
-            if body is None:
-                return
-            if isinstance(body, ApiError):
+            body = await self._body_of(scope, receive, held)
+            if isinstance(body, bytes):
+                await until_gone(self.app, scope, body, receive, send)
+            elif body is not None:
                 held.release()
                 headers = {"connection": "close", **(body.headers or {})}
                 await JSONResponse(body.body(), body.status, headers=headers)(scope, receive, send)
-                return
-            await self.app(scope, _replay(body, receive), send)
         finally:
             held.release()
 
-    def _limit_of(self, path: str) -> int:
-        return self.max_bytes if path.startswith(READING) else min(self.max_bytes, MAX_UNREAD_BYTES)
-
-    async def _read(self, receive: Receive, held: "_Held", max_bytes: int) -> bytes | ApiError | None:
+    async def _body_of(self, scope: Scope, receive: Receive, held: "_Held") -> bytes | ApiError | None:
         """The body; the error to answer with; or None when the client went away."""
-        parts: list[bytes] = []
-        num_bytes, is_kept = 0, True
-        while num_bytes <= max_bytes + MAX_DRAIN_BYTES:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            part: bytes = message.get("body", b"")
-            num_bytes += len(part)
-            if is_kept and num_bytes <= max_bytes and held.take(len(part)):
-                parts.append(part)
-            else:
-                is_kept = False
-                parts.clear()
-                held.release()
-            if not message.get("more_body", False):
-                break
-        if is_kept:
-            return b"".join(parts)
-        if num_bytes > max_bytes:
-            limit = f"{max_bytes / 2**20:g} MiB" if max_bytes >= 2**20 else f"{max_bytes // 2**10} KiB"
-            message_words = f"a request holds at most {limit}; send a shorter recording."
-            return ApiError(413, message_words, "body_too_large")
-        wait = {"Retry-After": str(RETRY_AFTER_S)}
-        return ApiError(503, f"too much is being sent at once; try again in {RETRY_AFTER_S} s.", "busy", headers=wait)
+        headers = Headers(scope=scope)
+        if "transfer-encoding" in headers and "content-length" in headers:  # which of them a proxy believed is unknown
+            return ApiError(400, "give Content-Length or Transfer-Encoding, not both.", "ambiguous_length")
+        is_raw = scope["path"].startswith(RAW_PATHS) and headers.get("content-type", "").lower().startswith(RAW_TYPES)
+        limit = self.max_bytes if scope["path"].startswith(READING) else min(self.max_bytes, MAX_UNREAD_BYTES)
+        incoming = _Incoming(held, limit, is_json=not is_raw)
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                while incoming.num_bytes <= limit + MAX_DRAIN_BYTES:
+                    async with asyncio.timeout(STALL_S):
+                        message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    incoming.add(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            words = f"the body did not arrive within {self.timeout_s:.0f} s, or stood still for {STALL_S:.0f} s."
+            return ApiError(408, words, "timeout")
+        return incoming.whole()
+
+
+class _Incoming:
+    """A body as it comes: kept until something is wrong with it, then only counted."""
+
+    def __init__(self, held: "_Held", limit: int, *, is_json: bool) -> None:
+        self.num_bytes = 0
+        self._held, self._limit, self._is_json = held, limit, is_json
+        self._parts: list[bytes] = []
+        self._num_elements = 0
+        self._refusal: ApiError | None = None
+
+    def add(self, part: bytes) -> None:
+        self.num_bytes += len(part)
+        if self._refusal is None:
+            self._refusal = self._fault_of(part)
+        if self._refusal is None:
+            self._parts.append(part)
+        elif self._parts:
+            self._parts.clear()
+            self._held.release()
+
+    def whole(self) -> bytes | ApiError:
+        return self._refusal or b"".join(self._parts)
+
+    def _fault_of(self, part: bytes) -> ApiError | None:
+        if self.num_bytes > self._limit:
+            words = f"{self._limit / 2**20:g} MiB" if self._limit >= 2**20 else f"{self._limit // 2**10} KiB"
+            return ApiError(413, f"a request holds at most {words}; send a shorter recording.", "body_too_large")
+        if self._is_json:
+            self._num_elements += part.count(b"{") + part.count(b"[") + part.count(b",")
+            if self._num_elements > MAX_JSON_ELEMENTS:
+                message = f"a request holds at most {MAX_JSON_ELEMENTS} elements of JSON."
+                return ApiError(400, message, "too_many_elements")
+        if not self._held.take(len(part)):
+            wait = {"Retry-After": str(RETRY_AFTER_S)}
+            message = f"too much is being sent at once; try again in {RETRY_AFTER_S} s."
+            return ApiError(503, message, "busy", headers=wait)
+        return None
 
 
 class _Held:
@@ -104,7 +133,8 @@ class _Held:
 
     def take(self, num_bytes: int) -> bool:
         """False where all requests together would hold too much."""
-        if self._limit._held_bytes + num_bytes > MAX_HELD_BYTES:
+        is_small = self._num_bytes + num_bytes <= SMALL_BYTES
+        if self._limit._held_bytes + num_bytes > MAX_HELD_BYTES - (0 if is_small else RESERVED_BYTES):
             return False
         self._limit._held_bytes += num_bytes
         self._num_bytes += num_bytes
@@ -115,25 +145,39 @@ class _Held:
         self._num_bytes = 0
 
 
-def _too_many_elements(body: bytes, headers: Headers) -> ApiError | None:
-    """Base64 holds no bracket and no comma: an honest request has few. A recording sent raw is not looked at."""
-    if headers.get("content-type", "").startswith(("audio/", "application/octet-stream")):
-        return None
-    if body.count(b"{") + body.count(b"[") + body.count(b",") <= MAX_JSON_ELEMENTS:
-        return None
-    return ApiError(400, f"a request holds at most {MAX_JSON_ELEMENTS} elements of JSON.", "too_many_elements")
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the body as one message, then what really comes (the client going away)."""
-    given = False
+async def until_gone(app: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+    """Run an application on a body that is read, and cancel it when its client goes away before the answer's end."""
+    gone, is_given, is_answered = asyncio.Event(), False, False
 
     async def replayed() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        message: dict[str, Any] = {"type": "http.request", "body": body, "more_body": False}
-        return message
+        nonlocal is_given
+        if is_given:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
 
-    return replayed
+    async def watched(message: Message) -> None:
+        nonlocal is_answered
+        is_answered = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await send(message)
+
+    running = asyncio.ensure_future(app(scope, replayed, watched))
+    leaving = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait((running, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if leaving.done():
+            gone.set()
+            if not is_answered:
+                running.cancel()
+        await asyncio.wait((running,))
+    finally:
+        running.cancel()
+        leaving.cancel()
+    if not running.cancelled():
+        running.result()
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -4,7 +4,6 @@ The body is the recording itself (content type audio/*), or JSON: {"audio": {"b6
 """
 
 import asyncio
-import base64
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -40,15 +39,14 @@ def listening_router(engine: Engine, measurer: Measurer | None) -> APIRouter:
     @router.post("/facts", **described)
     async def facts(request: Request) -> dict[str, Any]:
         upload = await _upload_of(request)
-        with engine.place():
-            return facts_json(await asyncio.to_thread(_tools(measurer).facts, upload))
+        return facts_json(await _tools(measurer).facts(upload))
 
     @router.post("/describe", **described)
     async def describe(request: Request) -> dict[str, Any]:
         upload = await _upload_of(request)
-        with engine.place():
+        with engine.places.take():
             found, (opinions, listened_s) = await asyncio.gather(
-                asyncio.to_thread(_tools(measurer).facts, upload), _opinions(engine, upload)
+                _tools(measurer).facts(upload), _opinions(engine, upload)
             )
         return {**description(found, opinions), "listened_s": listened_s, "model": engine.info.name}
 
@@ -65,7 +63,7 @@ async def _upload_of(request: Request) -> Upload:
     body = await request.body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith(("audio/", "video/")) or kind == "application/octet-stream":
-        return Upload(await asyncio.to_thread(base64.b64encode, body))
+        return await Upload.of_bytes(body)
     try:
         return Upload.of_text((await asyncio.to_thread(AudioBody.model_validate_json, body)).audio.b64)
     except ValidationError as error:
@@ -77,9 +75,9 @@ async def _upload_of(request: Request) -> Upload:
 
 async def _opinions(engine: Engine, upload: Upload) -> tuple[list[tuple[str, str | None]], list[float]]:
     """The model's answers to the questions that it was trained on, asked together; and the stretch it heard."""
-    recording = await asyncio.to_thread(engine.hear, upload)
+    recording = await engine.hear(upload)
     known = [(q.family, q.question) for q in engine.info.questions if q.question is not None]
-    requests = [engine.prepare(recording, question) for _, question in known]
+    requests = [await asyncio.to_thread(engine.prepare, recording, question) for _, question in known]
     heard = await asyncio.gather(*(last(engine.stream(request, in_pieces=False)) for request in requests))
     answers = [(family, split_thinking(h.text)[1]) for (family, _), h in zip(known, heard, strict=True)]
     return answers, list(recording.window_s)

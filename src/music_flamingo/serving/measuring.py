@@ -4,8 +4,6 @@ Numbers in a language model's captions cannot be trusted. Here tempo, key and me
 and how surely; what the model itself thinks is listed with them, marked as such.
 """
 
-import hashlib
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +17,10 @@ from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, audio_errors, 
 
 MEASURING_S = 180.0
 """For one recording: tools take 1.4 s a minute of audio on one core."""
+MAX_WAITING = 8
+"""Recordings that wait to be measured."""
+NICENESS = 5
+"""Answers of the model go first."""
 KEPT = 256
 """Recordings whose facts are remembered; those of a song of four minutes are about 60 kB."""
 
@@ -27,26 +29,23 @@ Measure = Callable[[bytes, DecodeLimits], Facts]
 
 
 class Measurer:
-    """`facts` from any thread."""
+    """Facts of recordings, for one event loop."""
 
     def __init__(self, measure: Measure) -> None:
-        self._measured = Isolated(_measure, 1, MEASURING_S)
+        self._measured = Isolated(_measure, 1, MEASURING_S, max_waiting=MAX_WAITING, niceness=NICENESS)
         self._measure = measure
         self._kept: OrderedDict[str, Facts] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def facts(self, upload: Upload) -> Facts:
-        """Raises ApiError as decoding does."""
-        key = hashlib.sha256(upload.base64).hexdigest()
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        facts: Facts = self._measured(self._measure, upload)
-        with self._lock:
-            self._kept[key] = facts
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+    async def facts(self, upload: Upload) -> Facts:
+        """Raises ApiError as decoding does, and when too many recordings wait already."""
+        key = await upload.digest()
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        facts: Facts = await self._measured.run(self._measure, upload)
+        self._kept[key] = facts
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
         return facts
 
     def close(self) -> None:

@@ -220,7 +220,6 @@ def _described(
     predict = described["paths"][PREDICT]["post"]
     predict |= reads(("application/json", instances))
     predict["responses"] = {str(status): said for status, said in answers(Predictions).items()}
-    predict["responses"]["400"] = _response(REFUSALS[400], EITHER)  # KServe reads the JSON
     described["paths"]["/metrics"]["get"]["responses"]["200"]["content"] = {"text/plain": {"schema": TEXT}}
     for found in described["paths"].values():
         for operation in found.values():

@@ -4,10 +4,11 @@ Several questions about one song decode, measure and encode it once: what is kep
 as embeddings of its audio tokens, not the audio.
 """
 
-import hashlib
-import threading
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -50,44 +51,61 @@ class CachedWindow:
         self._embedding_ND, self._sound = embedding_ND.clone(), None
 
 
+@dataclass
+class _Making:
+    """A recording that is being made, and for how many."""
+
+    task: "asyncio.Task[CachedWindow]"
+    num_waiting: int = 0
+
+
 class RecordingCache:
-    """Least recently used out first. Two requests with the same new recording make it once."""
+    """Least recently used out first. Requests with the same new recording make it once. For one event loop."""
 
     def __init__(self, max_bytes: int = CACHE_MIB * 2**20) -> None:
         self.max_bytes = max_bytes
         self.num_bytes = 0
         self.hits = 0
         self._kept: OrderedDict[str, CachedWindow] = OrderedDict()
-        self._making: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._making: dict[str, _Making] = {}
 
-    def get(self, content: bytes, make: Callable[[], CachedWindow]) -> CachedWindow:
-        """`make` may raise: then nothing is kept. Call from a thread: it waits for whoever makes the same."""
-        key = hashlib.sha256(content).hexdigest()
-        with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
-        try:
-            with making:
-                if found := self._find(key):
-                    return found
-                made = make()
-                self._keep(key, made)
-                return made
-        finally:
-            with self._lock:
-                self._making.pop(key, None)
+    def knows(self, key: str) -> bool:
+        """Whether it is kept, or being made."""
+        return key in self._kept or key in self._making
 
-    def _find(self, key: str) -> CachedWindow | None:
-        with self._lock:
-            if key not in self._kept:
-                return None
+    async def get(self, key: str, make: Callable[[], Coroutine[Any, Any, CachedWindow]]) -> CachedWindow:
+        """`make` may raise: then nothing is kept. It is cancelled when nobody waits for it any more."""
+        if key in self._kept:
             self._kept.move_to_end(key)
             self.hits += 1
             return self._kept[key]
+        if key in self._making:
+            self.hits += 1
+        else:
+            self._making[key] = _Making(asyncio.ensure_future(self._made(key, make)))
+        making = self._making[key]
+        making.num_waiting += 1
+        try:
+            return await asyncio.shield(making.task)
+        finally:
+            making.num_waiting -= 1
+            if not making.num_waiting and not making.task.done():
+                # who comes now begins anew
+                self._making.pop(key, None)
+                making.task.cancel()
+
+    async def _made(self, key: str, make: Callable[[], Coroutine[Any, Any, CachedWindow]]) -> CachedWindow:
+        own = self._making[key]
+        try:
+            made = await make()
+            self._keep(key, made)
+            return made
+        finally:
+            if self._making.get(key) is own:
+                del self._making[key]
 
     def _keep(self, key: str, recording: CachedWindow) -> None:
-        with self._lock:
-            self._kept[key] = recording
-            self.num_bytes += recording.num_bytes
-            while self.num_bytes > self.max_bytes and len(self._kept) > 1:
-                self.num_bytes -= self._kept.popitem(last=False)[1].num_bytes
+        self._kept[key] = recording
+        self.num_bytes += recording.num_bytes
+        while self.num_bytes > self.max_bytes and len(self._kept) > 1:
+            self.num_bytes -= self._kept.popitem(last=False)[1].num_bytes

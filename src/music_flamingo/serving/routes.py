@@ -4,11 +4,11 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -39,36 +39,37 @@ from music_flamingo.serving.metrics import ERRORS
 from music_flamingo.serving.notes import notes_on
 from music_flamingo.serving.openapi import CompletionSchema, ModelList, TensorResponse, answers, describe, reads
 from music_flamingo.serving.page_guard import PageGuard
-from music_flamingo.serving.predictor import Instances, predictions
+from music_flamingo.serving.predictor import Instances, parse_instances, predictions
 from music_flamingo.serving.scheduler import AdmittedRequest as Prepared
 from music_flamingo.serving.stream import first_then_rest, last, measured
 from music_flamingo.serving.tensors import BINARY_HEADER, TensorRequest, parse_tensors, tensor_response
-from music_flamingo.serving.uploads import random_seed
+from music_flamingo.serving.uploads import AudioAddress, Upload, random_seed
 
 PREFIX = "/openai/v1"
 PAGE = "/ui"
 PAGE_FILES = Path(__file__).parent / "page"
 
-GONE_AFTER_S = 0.5
-"""How often it is looked whether a client still waits for its whole answer."""
-
-T = TypeVar("T")
-
 log = logging.getLogger(__name__)
 
 
 def install_routes(
-    app: FastAPI, engine: Engine, access: Access, fetch: Fetch | None, measurer: Measurer | None
+    app: FastAPI,
+    engine: Engine,
+    access: Access,
+    fetch: Fetch | None,
+    measurer: Measurer | None,
+    local_only: bool = False,
 ) -> None:
     """Before KServe adds its own: the first route that matches answers."""
     app.include_router(_router(engine, fetch))
-    app.include_router(_tensor_router(engine))
+    app.include_router(_kserve_router(engine))
     app.include_router(listening_router(engine, measurer))
     app.mount(PAGE, StaticFiles(directory=PAGE_FILES, html=True))
-    app.add_api_route("/v2/{path:path}", _no_management, methods=["POST"], include_in_schema=False)
+    for path in ("/v1/models/{name}:explain", "/v2/{path:path}"):
+        app.add_api_route(path, _no_such_work, methods=["POST"], include_in_schema=False)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, access=access)
-    app.add_middleware(PageGuard)
+    app.add_middleware(PageGuard, local_only=local_only)
 
 
 def install_errors(app: FastAPI, served: str) -> None:
@@ -110,19 +111,17 @@ def _router(engine: Engine, fetch: Fetch | None) -> APIRouter:
 async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
     body = await sent.body()
     started_s = time.monotonic()
-    # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
-    asked = await asyncio.to_thread(parse_chat, body)
-    require_model(asked.model, engine.info.name)
     with ExitStack() as held:
-        held.enter_context(engine.place())
-        request = await asyncio.to_thread(_request_of, engine, fetch, asked)
+        held.enter_context(engine.places.take())
+        # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
+        asked = await asyncio.to_thread(parse_chat, body)
+        require_model(asked.model, engine.info.name)
+        request = await _request_of(engine, fetch, asked)
         head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
         told = measured(engine.stream(request, in_pieces=asked.stream), request.recording, started_s)
         notes = notes_on(question_text(asked), engine.info.status, engine.info.questions)
         if not asked.stream:
-            heard = await _unless_gone(sent, last(told))
-            if heard is None:
-                return Response(status_code=499)
+            heard = await last(told)
             is_tagged = request.constraint is None
             return JSONResponse(completion(head, heard, request.recording, notes, is_tagged))
         usage = asked.stream_options is not None and asked.stream_options.include_usage
@@ -132,10 +131,16 @@ async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
         return _HeldStream(events, held.pop_all())
 
 
-def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -> Prepared:
-    question = question_of(asked, fetch)
-    return engine.prepare(
-        engine.hear(question.audio),
+async def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -> Prepared:
+    question = await asyncio.to_thread(question_of, asked, fetch is not None)
+    audio = question.audio
+    await engine.grammars.check(asked.response_format)
+    if isinstance(audio, AudioAddress):
+        assert fetch is not None
+        audio = await Upload.of_bytes(await fetch(audio.url))
+    return await asyncio.to_thread(
+        engine.prepare,
+        await engine.hear(audio),
         question.text,
         asked.max_completion_tokens or asked.max_tokens,
         asked.temperature or 0.0,
@@ -159,22 +164,18 @@ class _HeldStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _unless_gone(sent: Request, answer: Coroutine[Any, Any, T]) -> T | None:
-    """The answer, or None when the client went away before it was there: nothing more is said for it."""
-    waiting = asyncio.ensure_future(answer)
-    while not waiting.done():
-        await asyncio.wait({waiting}, timeout=GONE_AFTER_S)
-        if not waiting.done() and await sent.is_disconnected():
-            waiting.cancel()
-            return None
-    return waiting.result()
+def _kserve_router(engine: Engine) -> APIRouter:
+    router = APIRouter()
 
-
-def _tensor_router(engine: Engine) -> APIRouter:
-    router = APIRouter(prefix="/v2", tags=["V2"])
+    @router.post("/v1/models/{model_name}:predict", tags=["V1"])
+    async def predict(model_name: str, request: Request) -> dict[str, Any]:
+        require_model(model_name, engine.info.name)
+        asked = await asyncio.to_thread(parse_instances, await request.body())
+        return {"predictions": await predictions(engine, asked.instances)}
 
     @router.post(
-        "/models/{name}/infer",
+        "/v2/models/{name}/infer",
+        tags=["V2"],
         responses=answers(TensorResponse),
         openapi_extra=reads(("application/json", TensorRequest)),
     )
@@ -193,9 +194,9 @@ def _streamed(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dic
     return responses
 
 
-async def _no_management() -> None:
-    # one of KServe's own v2 routes lets any caller unload the model
-    raise ApiError(404, "no such route: models are neither loaded nor unloaded from outside.", "not_found")
+async def _no_such_work() -> None:
+    # KServe's own would parse any body on the event loop, and let any caller unload the model
+    raise ApiError(404, "no such route: nothing is explained, loaded or unloaded from outside.", "not_found")
 
 
 async def _api_error(_: Request, error: Exception) -> JSONResponse:

@@ -18,6 +18,8 @@ from music_flamingo.serving.recordings import CachedWindow
 
 MAX_BATCH = 32
 """Rows that are answered at once; more wait. On a CPU the step of a small model costs nearly the same for 1 and 32."""
+OTHERS_ROWS = 8
+"""Of those, what one client cannot fill: others need not wait for the end of its answers."""
 MAX_TOKENS = 2**16
 """Of a batch, its rows made as long as the longest: three songs of a quarter of an hour at 40 ms a token."""
 
@@ -53,6 +55,8 @@ class GenerationJob:
     """Called on the model's thread."""
     in_pieces: bool = True
     """False: the first words and the whole are told, and what is between them is not."""
+    rank: int = 0
+    """How many requests of its client were in hand when it came: who has few goes first."""
     left: bool = False
     """The client went away."""
     _parts: Parts = field(init=False)
@@ -68,12 +72,14 @@ class GenerationJob:
 
     def say(self, text: str) -> None:
         """Send new text, split into thinking and answer."""
-        self._tell_all(self._parts.add(text))
+        if self.in_pieces or not self._begun:
+            self._tell_all(self._parts.add(text))
 
     def finish(self, row: DecodingRow, words: Detokenizer, ended: bool) -> None:
         """Flush the text and send the final output."""
         self.say(words.end())
-        self._tell_all(self._parts.end())
+        if self.in_pieces or not self._begun:
+            self._tell_all(self._parts.end())
         recording = self.request.recording
         self.tell(ListenerOutput(words.text, recording.window_s, len(self.request.prompt.ids), len(row.ids), ended))
 
@@ -101,7 +107,7 @@ class Scheduler:
     def submit(self, job: GenerationJob) -> None:
         """Queue a request; the thread starts with the first."""
         with self._wake:
-            self._waiting.append(job)
+            self._waiting = deque(sorted([*self._waiting, job], key=lambda job: job.rank))
             QUEUE.set(len(self._waiting))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -148,10 +154,12 @@ class Scheduler:
         self._running += [(job, words) for job, (_, words) in zip(jobs, begun, strict=True)]
 
     def _next(self) -> list[GenerationJob]:
-        """Of those that wait, in their order, as many as there are rows and tokens for."""
+        """Of those that wait, by their rank, as many as there are rows and tokens for."""
         jobs: list[GenerationJob] = []
         longest = max((job.request.max_tokens for job, _ in self._running), default=0)
         while self._waiting and (rows := len(self._running) + len(jobs)) < self._max_batch:
+            if rows >= self._max_batch - OTHERS_ROWS and self._waiting[0].rank > self._max_batch - OTHERS_ROWS:
+                break
             longest = max(longest, self._waiting[0].request.max_tokens)
             if rows and (rows + 1) * longest > self._max_tokens:
                 break

@@ -9,6 +9,10 @@ from typing import Any
 SCHEMA_S = 3.0
 """For one schema; an honest one takes 10 ms."""
 SCHEMA_WORKERS = 2
+SCHEMAS_WAITING = 8
+"""Schemas not seen before that wait for a process; more are turned away."""
+NICENESS = 10
+"""Of these processes: answers go first."""
 SCHEMA_BYTES = 2 * 2**30
 """Address space of such a process."""
 LIMITS: dict[str, Any] = {

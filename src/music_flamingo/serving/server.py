@@ -4,6 +4,7 @@ KServe's own routes stay: `/` (alive), `/v1/models`, `/v1/models/NAME:predict`, 
 inference is the project's own (`tensors`), and what would load or unload models answers 404.
 """
 
+import ipaddress
 import logging
 import os
 import socket
@@ -93,12 +94,12 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
     from kserve import Model, ModelServer, model_server
     from kserve.protocol.rest.server import RESTServer
 
-    from music_flamingo.serving.fetching import FETCHERS, FETCHING_S, Fetcher
+    from music_flamingo.serving.fetching import FETCHERS, FETCHING_S, MAX_FETCHES_WAITING, Fetcher
     from music_flamingo.serving.isolation import Isolated
     from music_flamingo.serving.measuring import Measurer
     from music_flamingo.serving.routes import install_errors, install_routes
 
-    fetch = Isolated(Fetcher(), FETCHERS, FETCHING_S) if options.fetch_urls else None
+    fetcher = Isolated(Fetcher(), FETCHERS, FETCHING_S, max_waiting=MAX_FETCHES_WAITING) if options.fetch_urls else None
     measurer = Measurer(options.measure) if options.measure else None
 
     class OneAddressServer(ModelServer):  # type: ignore[misc]
@@ -113,7 +114,8 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             )
             rest.config.host = options.host
             _bound(rest.config)
-            install_routes(model_server.app, engine, access, fetch, measurer)
+            local_only = not access.digests and _is_loopback(options.host)
+            install_routes(model_server.app, engine, access, fetcher.run if fetcher else None, measurer, local_only)
             rest.create_application()
             install_errors(model_server.app, engine.info.name)
             self.setup_event_loop()
@@ -124,13 +126,24 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
 
 
 def _bound(config: Any) -> None:
-    """Headers within a limit (httptools has none), and a client's address is that of its connection.
+    """Headers, time and number of connections within limits (uvicorn has none), no web sockets.
 
-    X-Forwarded-For is believed only of the proxies that FORWARDED_ALLOW_IPS names, uvicorn's own setting.
+    A client's address is that of its connection; X-Forwarded-For is believed only of the proxies that
+    FORWARDED_ALLOW_IPS names, uvicorn's own setting.
     """
-    config.http = "h11"
+    from music_flamingo.serving.connections import BoundedConnection
+
+    config.http = BoundedConnection
+    config.ws = "none"
     config.h11_max_incomplete_event_size = MAX_HEADER_BYTES
     config.proxy_headers = bool(os.environ.get("FORWARDED_ALLOW_IPS"))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """Audio of a request: base64 or data URL, decoded under limits.
 
 A server that fetches what a stranger names can be made to read its own network (server-side request forgery), so
-`audio_url` takes data: URLs alone, unless a `Fetcher` is given.
+`audio_url` takes data: URLs alone, unless addresses may be fetched.
 """
 
+import asyncio
 import base64
+import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,8 @@ FILE_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_bytes": 500_000_000})
 """One's own file need not travel: the catalogue's size."""
 
 _DATA_URL = re.compile(r"data:(audio|video|application)/[\w.+-]+(;[\w-]+=[\w.\"-]+)*;base64,", re.IGNORECASE)
+MAX_DATA_URL_HEAD = 256
+"""Characters before the data."""
 _STATUS = {
     QuarantineReason.TOO_LARGE: 413,
     QuarantineReason.EMPTY: 400,
@@ -43,6 +47,17 @@ _STATUS = {
     QuarantineReason.TRUNCATED: 400,
 }
 """The others are 422: a recording that is whole, but not what this model takes."""
+
+
+QUICK_BYTES = 2**20
+"""So much is hashed in less time than another thread needs to begin."""
+
+
+@dataclass(frozen=True)
+class AudioAddress:
+    """Where a recording is to be fetched."""
+
+    url: str
 
 
 @dataclass(frozen=True)
@@ -58,12 +73,23 @@ class Upload:
         return cls(data.encode("utf-8", "surrogatepass"))
 
     @classmethod
-    def of_url(cls, url: str, fetch: Callable[[str], bytes] | None = None) -> "Upload":
-        """Raises ApiError for an address that would have to be fetched, where `fetch` is not given."""
-        if match := _DATA_URL.match(url):
+    async def of_bytes(cls, content: bytes) -> "Upload":
+        """A recording that did not come as base64."""
+        return cls(await asyncio.to_thread(base64.b64encode, content))
+
+    async def digest(self) -> str:
+        """SHA-256 of the base64, 64 hexadecimal digits."""
+        if len(self.base64) <= QUICK_BYTES:
+            return _sha256(self.base64)
+        return await asyncio.to_thread(_sha256, self.base64)
+
+    @classmethod
+    def of_url(cls, url: str, may_fetch: bool = False) -> "Upload | AudioAddress":
+        """Raises ApiError for an address that would have to be fetched, where none may be."""
+        if match := _DATA_URL.match(url, 0, MAX_DATA_URL_HEAD):
             return cls.of_text(url[match.end() :])
-        if fetch is not None:
-            return cls(base64.b64encode(fetch(url)))
+        if may_fetch:
+            return AudioAddress(url)
         message = (
             f"audio_url {echo(url)} is not fetched: this server opens no addresses. Send the recording itself, as "
             "`input_audio` or as a data: URL (data:audio/mpeg;base64,...)."
@@ -71,14 +97,14 @@ class Upload:
         raise ApiError(400, message, "audio_url_not_allowed", "messages")
 
 
-def decode_upload(upload: Upload, rate_hz: int, longest_s: float = 0.0) -> np.ndarray:
-    """Mono float32 samples at the model's rate. `longest_s`: what the model hears, where that is more than the limit.
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
-    Raises ApiError: 400 unreadable, 413 too large, 422 too long.
-    """
+
+def decode_upload(upload: Upload, rate_hz: int, limits: DecodeLimits = UPLOAD_LIMITS) -> np.ndarray:
+    """Mono float32 samples at the model's rate. Raises ApiError: 400 unreadable, 413 too large, 422 too long."""
     assert rate_hz == MODEL_RATE_HZ, f"decoding gives {MODEL_RATE_HZ} Hz, the model hears {rate_hz} Hz"
     with audio_errors():
-        limits = UPLOAD_LIMITS.model_copy(update={"max_duration_s": max(UPLOAD_LIMITS.max_duration_s, longest_s)})
         return decode_model_copy(decoded_base64(upload), limits)
 
 

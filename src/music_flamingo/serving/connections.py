@@ -1,0 +1,94 @@
+"""Connections within bounds: how many, how long one may be silent, and how long an answer may stay unread.
+
+uvicorn waits for ever for the first line of a request and for a client that does not read. Both cost a client nothing
+and the server a connection, and of an answer its place.
+"""
+
+import asyncio
+import resource
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADERS_S = 20.0
+"""From a connection, or from a request's first byte, to the end of its headers; also for what a refused request still
+sends."""
+UNREAD_S = 30.0
+"""How long a client may leave an answer unread that no buffer holds."""
+MAX_CONNECTIONS = 2000
+"""Beyond it the one that has been idle longest is closed for a new one."""
+
+
+def max_connections() -> int:
+    """Never more than half of the files that the process may open."""
+    return min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+
+
+class BoundedConnection(H11Protocol):
+    """uvicorn's HTTP connection with limits of time and number."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._idle_since_s = self.loop.time()
+        self._headers_due: asyncio.TimerHandle | None = None
+        self._reading_due: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of this connection is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection; where there are too many, the longest idle one goes, or this one."""
+        super().connection_made(transport)
+        if len(self.connections) > max_connections():
+            others = [c for c in self.connections if isinstance(c, BoundedConnection) and c.is_idle and c is not self]
+            oldest = min(others, key=lambda c: c._idle_since_s, default=self)
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timers."""
+        self._headers_are_here()
+        self._is_read()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; time runs until the headers are whole, however often something comes."""
+        super().data_received(data)
+        if self.is_idle:
+            self._expect_headers()
+        else:
+            self._headers_are_here()
+
+    def on_response_complete(self) -> None:
+        """Idle from here on, within uvicorn's own limit for a connection that is kept."""
+        self._idle_since_s = self.loop.time()
+        super().on_response_complete()
+        if not self.is_idle:  # the next request had come already
+            self._headers_are_here()
+
+    def pause_writing(self) -> None:
+        """The client does not read: give it some time."""
+        super().pause_writing()
+        self._reading_due = self._reading_due or self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads."""
+        super().resume_writing()
+        self._is_read()
+
+    def _expect_headers(self) -> None:
+        if self._headers_due is None and not self.transport.is_closing():
+            self._headers_due = self.loop.call_later(HEADERS_S, self.transport.abort)
+
+    def _headers_are_here(self) -> None:
+        if self._headers_due is not None:
+            self._headers_due.cancel()
+            self._headers_due = None
+
+    def _is_read(self) -> None:
+        if self._reading_due is not None:
+            self._reading_due.cancel()
+            self._reading_due = None

@@ -1,0 +1,96 @@
+"""RequestPlaces among the requests in hand, shared fairly: who has many in hand waits behind who has few.
+
+A client is known by its key, or by its address where there are no keys. Whatever waits in a queue is ranked by how many
+requests of its client were in hand when it came; equals in the order of their coming. Both travel with the request's
+task (context variables): a queue needs nobody to hand them on.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+
+from music_flamingo.serving.errors import ApiError
+
+MAX_IN_HAND = 64
+"""More requests than this are turned away with 429, rather than held until their clients give up."""
+MAX_IN_HAND_EACH = 48
+"""Of one client: a few places are left for the others."""
+RETRY_AFTER_S = 2
+
+CLIENT: ContextVar[bytes] = ContextVar("client", default=b"")
+RANK: ContextVar[int] = ContextVar("rank", default=0)
+
+
+def busy(message: str) -> ApiError:
+    """A refusal that says when to come again."""
+    words = f"{message}; try again in {RETRY_AFTER_S} s."
+    return ApiError(429, words, "busy", headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+class RequestPlaces:
+    """Requests in hand, from their parsing to their answer."""
+
+    def __init__(self) -> None:
+        self._of_client: Counter[bytes] = Counter()
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """A place for this task's client. Raises ApiError (429) when all are taken, or too many by this client."""
+        client, num_taken = CLIENT.get(), self._of_client.total()
+        if num_taken >= MAX_IN_HAND or self._of_client[client] >= MAX_IN_HAND_EACH:
+            raise busy(f"{num_taken} requests are in hand already")
+        self._of_client[client] += 1
+        RANK.set(self._of_client[client])
+        try:
+            yield
+        finally:
+            self._of_client[client] -= 1
+            if not self._of_client[client]:
+                del self._of_client[client]
+
+
+class Turns:
+    """Some tasks at once, the others by rank. For one event loop."""
+
+    def __init__(self, number: int, max_waiting: int) -> None:
+        self._num_free, self._max_waiting = number, max_waiting
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and hold it. Raises ApiError (429) when too many wait."""
+        if self._num_free:
+            self._num_free -= 1
+        else:
+            await self._wait()
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self) -> None:
+        self._waiting = [entry for entry in self._waiting if not entry[2].done()]
+        if len(self._waiting) >= self._max_waiting:
+            raise busy("too many requests of this kind are in hand")
+        heapq.heapify(self._waiting)
+        mine = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (RANK.get(), next(self._order), mine))
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():  # it was given just now
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            next_one = heapq.heappop(self._waiting)[2]
+            if not next_one.done():
+                next_one.set_result(None)
+                return
+        self._num_free += 1
