@@ -21,6 +21,7 @@ from music_flamingo.training.data.samples import WindowRule
 from music_flamingo.training.grpo import sampling as drawing
 from music_flamingo.training.grpo import trainer as grpo
 from music_flamingo.training.grpo import vllm
+from music_flamingo.training.grpo.drawing import DrawsAnswers
 from music_flamingo.training.grpo.prompts import draw_prompts
 from music_flamingo.training.grpo.rollouts import collect, is_kept, keep, measures, rollouts_of
 from music_flamingo.training.grpo.tasks import GrpoPrompt
@@ -399,6 +400,26 @@ def test_a_vllm_without_the_plugin_is_refused_before_a_step():
     engine = SimpleNamespace(llm=SimpleNamespace(llm_engine=SimpleNamespace(model_executor=executor)))
     with pytest.raises(UserError, match="finds the plugin"):
         vllm.require_plugin(engine)
+
+
+def test_vllm_encodes_sounds_anew_before_each_draw():
+    calls = []
+
+    class Drawing(DrawsAnswers):
+        use_vllm, _rows = True, [0]
+        engine = SimpleNamespace(reset_encoder_cache=lambda: calls.append("emptied"))
+        vllm_generation = SimpleNamespace(llm=SimpleNamespace(llm_engine=engine))
+
+        def prompt_ids(self, row):
+            return [1, 2]
+
+        def _spread(self, write):
+            calls.append("drawn")
+            return [[3]], [[0.0]]
+
+    trainer = Drawing.__new__(Drawing)
+    assert trainer.roll_out() == {"prompt_ids": [[1, 2]], "completion_ids": [[3]], "logprobs": [[0.0]]}
+    assert calls == ["emptied", "drawn"]
 
 
 def test_the_weights_dtype_is_handed_to_vllm_while_trl_starts_it(monkeypatch):

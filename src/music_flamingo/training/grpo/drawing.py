@@ -57,6 +57,7 @@ class DrawsAnswers(AcrossRanks):
         asked = list(dict.fromkeys(self._rows))
         ids = {row: self.prompt_ids(row) for row in asked}
         if self.use_vllm:
+            vllm.forget_sounds(self.vllm_generation.llm)
             drawn = self._spread(lambda places, attempt: self._by_vllm(places, ids))
         else:
             with self.drawing() as model:

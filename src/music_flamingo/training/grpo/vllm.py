@@ -93,6 +93,14 @@ def draw(
     return said_ids, logprobs
 
 
+def forget_sounds(llm: Any) -> None:
+    """Have a vllm.LLM encode sounds anew.
+
+    It keeps what its encoder made of them with the weights before, and TRL resets the prefix cache alone.
+    """
+    llm.llm_engine.reset_encoder_cache()
+
+
 @contextmanager
 def handed(dtype: Any) -> Iterator[None]:
     """While TRL starts vLLM: hand it the dtype of the weights that are trained.
