@@ -80,11 +80,12 @@ lock: setup      ## resolve requirements/*.in again into name==version pins
 	$(INSTALL) -r requirements/installer.txt
 	$(LOCK) requirements/base.in -o requirements/base.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
-	@# vLLM pins a torch of its own: resolved apart, for the image's platform
+	@# vLLM is resolved apart, for the images' platform: to serve with a torch of its own, to train with the project's
 	$(subst --prerelease=allow,,$(LOCK)) --python-platform x86_64-manylinux_2_28 requirements/serve-gpu.in -o requirements/serve-gpu.txt
+	$(subst --prerelease=allow,,$(LOCK)) --python-platform x86_64-manylinux_2_28 requirements/train-vllm.in -o requirements/train-vllm.txt
 	$(LOCK) requirements/object-store.in -o requirements/object-store.txt
 	@# one list for CPU and CUDA builds of torch: the latter brings its own libraries
-	sed -i -E 's/^(torch==[0-9.]*)\+cpu/\1/; /^(nvidia-|cuda-|triton==)/d' requirements/base.txt requirements/dev.txt
+	sed -i -E 's/^(torch==[0-9.]*)\+cpu/\1/; /^(nvidia-|cuda-|triton==)/d' requirements/base.txt requirements/dev.txt requirements/train-vllm.txt
 
 clean:           ## remove data, runs and builds; keeps .venv
 	rm -rf data runs build dvc.lock

@@ -17,6 +17,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import mean
 
@@ -133,20 +134,12 @@ def thinking_lines(examined: Mapping[int, Examined | None], resamples: int) -> l
         f"Composite questions ({size}), mean over the seeds [95 % interval, resampling works] and each seed:",
         "",
     ]
-    lines += ["| difference | greedy | sampled |", "|---|---|---|"]
-    for model, minus in PAIRS:
-        cells = []
-        for drawn in ("greedy", "sampled"):
-            if (model, "audio", drawn) not in asked or (minus, "audio", drawn) not in asked:
-                cells.append("-")
-                continue
-            pairs = [tuple(_marks(made, name, drawn) for name in (model, minus)) for made in by_seed.values()]
-            whole = mean_difference_interval(pairs, resamples, 0)
-            each = [mean_difference_interval([pair], resamples, 0) for pair in pairs] if len(pairs) > 1 else []
-            cells.append("; ".join([_points(whole), *filter(None, [", ".join(map(_points, each))])]))
-        lines.append(f"| {model} less {minus} | {cells[0]} | {cells[1]} |")
     rows = [row for one in found.values() for row in one.results.rows]
     families = [name for name in COMPOSITES if name in {row.family for row in rows}]
+    lines += ["| difference | greedy | sampled |", "|---|---|---|"]
+    for family, (model, minus) in product((ALL, *families), PAIRS):
+        cells = [_difference(by_seed, model, minus, drawn, family, resamples) for drawn in ("greedy", "sampled")]
+        lines.append(f"| {model} less {minus}{'' if family == ALL else f', {family}'} | {cells[0]} | {cells[1]} |")
     head = ["model", "greedy", *families, "sampled", "whole", "faithful"]
     lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for model, condition in (*((name, "audio") for name in SHOWN), ("grpo", "shuffled")):
@@ -157,9 +150,21 @@ def thinking_lines(examined: Mapping[int, Examined | None], resamples: int) -> l
     return lines
 
 
-def _marks(made: Sequence[Prediction], model: str, drawn: str) -> list[Mark]:
+def _difference(
+    by_seed: Mapping[int, Sequence[Prediction]], model: str, minus: str, drawn: str, family: str, resamples: int
+) -> str:
+    """Mean over the seeds, and each where there are several; a dash where one of the two was not asked."""
+    pairs = [(_marks(made, model, drawn, family), _marks(made, minus, drawn, family)) for made in by_seed.values()]
+    if not all(mark for pair in pairs for mark in pair):
+        return "-"
+    whole = _points(mean_difference_interval(pairs, resamples, 0))
+    each = [_points(mean_difference_interval([pair], resamples, 0)) for pair in pairs]
+    return whole if len(each) == 1 else f"{whole}; {', '.join(each)}"
+
+
+def _marks(made: Sequence[Prediction], model: str, drawn: str, family: str) -> list[Mark]:
     mine = [p for p in made if (p.model, p.condition, p.drawn) == (model, "audio", drawn)]
-    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in mine]
+    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in mine if family in (ALL, p.family)]
 
 
 def _points(found: Interval) -> str:

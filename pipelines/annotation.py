@@ -14,7 +14,7 @@ from components.fused import captions_synthesize, collect_annotation
 from components.ingest import ingest
 from components.outcome import outcome
 from components.synthesize import collect_synthesize, synthesize
-from components.validate import validate
+from components.validate import check_shards, validate
 from pipelines.parameters import BRANCHES, default_params, default_profile, is_fused
 from pipelines.placement import place
 
@@ -37,7 +37,7 @@ Ports = dict[str, PipelineChannel]
 
 
 def annotate(configs: PipelineTask, branches: int) -> Annotation:
-    """Wire ingest -> (facts -> captions -> synthesize) -> validate; the three run side by side on ranges of shards.
+    """Wire ingest -> (facts -> captions -> synthesize -> rules) -> validate; ranges of shards run side by side.
 
     A branch hands its own part on: no branch waits for another between two stages.
     """
@@ -50,6 +50,15 @@ def annotate(configs: PipelineTask, branches: int) -> Annotation:
             facts(config=configs.outputs["facts"], tracks=tracks, originals=originals, shards=shards)
         ).outputs["facts"]
         parts = (_written_at_once if fused else _written)(configs, tracks, measured, shards)
+        checked = place(
+            check_shards(
+                config=configs.outputs["validate"],
+                candidates=parts["candidates"],
+                facts=measured,
+                tracks=tracks,
+                shards=shards,
+            )
+        ).outputs["first_pass"]
     parts["facts"] = measured
     collected = (_collected_at_once if fused else _collected)(
         configs, tracks, originals, {port: dsl.Collected(part) for port, part in parts.items()}
@@ -60,6 +69,7 @@ def annotate(configs: PipelineTask, branches: int) -> Annotation:
             candidates=collected["candidates"],
             facts=collected["facts"],
             tracks=tracks,
+            parts=dsl.Collected(checked),
         )
     )
     return Annotation(tracks=tracks, truth=found.outputs["truth"], **collected, **kept.outputs)

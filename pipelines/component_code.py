@@ -6,9 +6,11 @@ A person writes two things of a component, and they are read from its file: its 
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from music_flamingo import stages
+from music_flamingo.core.first_pass import PORT
 from music_flamingo.core.ports import Folder
 from music_flamingo.core.stage import PortType, Stage
 
@@ -36,6 +38,8 @@ def component_files(name: str, folder: Path) -> dict[str, str]:
     files = {"component.py": _component(stage, summary, image)}
     if name in stages.BRANCHED:
         files["collect.py"] = _collect(stage, image)
+    if stage.first_pass is not None:
+        files[f"{stage.first_pass.__name__}.py"] = _first_pass(stage, stage.first_pass.__name__, image)
     return files
 
 
@@ -51,16 +55,32 @@ def _component(stage: Stage, summary: str, image: str) -> str:
     args = [f"config: The stage's parameters as JSON text (`mf params {stage.name}` prints them)."]
     if is_branched:
         args.append("shards: A branch works on these alone: `8-15`. All, where it is empty.")
+    if stage.first_pass is not None:
+        args.append(f"parts: What branches left of its first pass (`{stage.first_pass.__name__}`).")
     return _module(
         summary,
         image,
         stage,
         name=stage.name,
-        between=[],
+        between=["    parts: Input[list[Artifact]],"] if stage.first_pass else [],
         last=['    shards: str = "",'] if is_branched else [],
         args=args,
-        door="run_step",
-        passed=["shards"] if is_branched else [],
+        door="after_step" if stage.first_pass else "run_step",
+        passed=["shards"] if is_branched else ["parts"] if stage.first_pass else [],
+    )
+
+
+def _first_pass(stage: Stage, name: str, image: str) -> str:
+    return _module(
+        f"Make the first pass of `{stage.name}` over a range of shards, for `{stage.name}` to go on from.",
+        image,
+        replace(stage, outputs={PORT: Folder}),
+        name=name,
+        between=[],
+        last=["    shards: str,"],
+        args=[f"config: The parameters of `{stage.name}` as JSON text.", "shards: The range, first and last: `8-15`."],
+        door="first_pass_step",
+        passed=["shards"],
     )
 
 

@@ -76,6 +76,8 @@ def _exports(name: str) -> str:
     """`components.NAME` gives the component, and for a branched stage the one that collects."""
     found = [f"collect_{name}", name] if name in stages.BRANCHED else [name]
     module = {name: "component", f"collect_{name}": "collect"}
+    if (first := stages.load(name).first_pass) is not None:
+        found, module = [first.__name__, name], {**module, first.__name__: first.__name__}
     lines = [f"from components.{name}.{module[n]} import {n}" for n in found]
     names = ", ".join(f'"{n}"' for n in sorted(found))
     return "\n".join([*lines, "", f"__all__ = [{names}]", ""])

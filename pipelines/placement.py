@@ -77,6 +77,7 @@ PLACEMENTS = {
     "facts": Placement(cpu="4", memory="8Gi", reads_models=True),
     "captions": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     "synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
+    "check-shards": Placement(cpu="1", memory="2Gi"),
     "captions-synthesize": Placement(cpu="1", memory="2Gi", asks_teachers=True),
     # collects what branches made: of all stages together the models and caches that their parameters name
     "annotation": Placement(cpu="1", memory="8Gi", asks_teachers=True, reads_models=True),
@@ -95,6 +96,7 @@ PLACEMENTS = {
 
 HARDWARE = {
     "h200": Hardware(gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
+    "af-next": Hardware(gpus=1, gpu_product="NVIDIA-H200", cpu="16", memory="128Gi", shm="32Gi"),
     "paper": Hardware(gpus=8, gpu_product="NVIDIA-A100-SXM4-80GB", cpu="96", memory="960Gi", shm="256Gi"),
 }
 """Profiles with GPUs. Every other runs on processors alone."""

@@ -5,8 +5,10 @@ The command line calls `submit` by name: this package lies in the repository and
 
 import hashlib
 import json
+import logging
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +138,9 @@ def connect(request: Request) -> Any:
 
     if not request.host:
         raise UserError("give --host URL (of Kubeflow Pipelines' API, or of the user interface), or --dry-run.")
+    # kfp says on every call which servers it is for, and urllib3 each try: the error below says it once
+    warnings.filterwarnings("ignore", message="This client only works with")
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     try:
         return Client(host=request.host, existing_token=os.environ.get("KFP_TOKEN"))
     except Exception as error:  # kfp raises what urllib3, the API client or its own retries end with

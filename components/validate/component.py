@@ -11,6 +11,7 @@ def validate(
     candidates: Input[Dataset],
     facts: Input[Dataset],
     tracks: Input[Dataset],
+    parts: Input[list[Artifact]],
     skills: Output[Dataset],
     rejects: Output[Dataset],
     data_docs: Output[Artifact],
@@ -19,12 +20,14 @@ def validate(
 
     Args:
         config: The stage's parameters as JSON text (`mf params validate` prints them).
+        parts: What branches left of its first pass (`check_shards`).
     """
-    from music_flamingo.runs.kfp_step import run_step
+    from music_flamingo.runs.kfp_step import after_step
 
-    run_step(
+    after_step(
         "validate",
         config,
         {"candidates": candidates, "facts": facts, "tracks": tracks},
         {"skills": skills, "rejects": rejects, "data_docs": data_docs},
+        parts,
     )

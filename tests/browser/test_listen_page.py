@@ -63,6 +63,18 @@ def test_a_song_is_measured_drawn_and_asked_about(page, server, tmp_path):
     assert page.value("document.querySelector('#answers .asked').textContent").startswith("Are drums heard")
 
 
+def test_what_the_model_was_never_taught_is_answered_by_what_was_measured_and_marked(page, server, tmp_path):
+    opened_song(page, server, song(tmp_path / "song.wav"))
+    page.wait_for("document.querySelector('#trained button')")
+    page.value("document.querySelector('#question').value = 'In which key is it?'")
+    page.value("document.querySelector('#form').requestSubmit()")
+    page.wait_for("document.querySelector('#answers .tiny:last-child')?.textContent.startsWith('Heard')")
+    assert page.value("document.querySelector('#answers .measured').textContent").startswith("Measured: C major (")
+    page.value("document.querySelector('#trained button').click()")
+    page.wait_for("document.querySelectorAll('#answers li').length === 2")
+    assert page.value("document.querySelectorAll('#answers .measured').length") == 1
+
+
 def test_facts_and_a_picture_are_taken_along(page, server, tmp_path):
     opened_song(page, server, song(tmp_path / "song.wav"))
     page.value(

@@ -89,7 +89,8 @@ def _classes(annotation):
 @each_stage
 def test_the_component_has_the_ports_of_the_stage(name):
     stage, spec = stages.load(name), component(name).component_spec
-    assert set(spec.inputs) == {"config", *stage.inputs} | ({"shards"} if name in stages.BRANCHED else set())
+    own = {"shards"} if name in stages.BRANCHED else {"parts"} if stage.first_pass else set()
+    assert set(spec.inputs) == {"config", *stage.inputs} | own
     assert set(spec.outputs) == set(stage.outputs)
     for port, record in [*stage.inputs.items(), *stage.outputs.items()]:
         is_dataset = (spec.inputs.get(port) or spec.outputs.get(port)).type.startswith(Dataset.schema_title)
@@ -223,7 +224,8 @@ def test_pipelines_wire_each_port_to_the_stage_that_gives_it(pipeline, tmp_path)
     for task in (t for t in graph.tasks if t.removeprefix("collect-") in stages.ORDER):
         name = task.removeprefix("collect-")
         given = graph.tasks[task]["inputs"].get("artifacts", {})
-        assert set(given) == set(stages.load(name).inputs) | ({"parts"} if task != name else set())
+        takes_parts = task != name or stages.load(name).first_pass is not None
+        assert set(given) == set(stages.load(name).inputs) | ({"parts"} if takes_parts else set())
         for port in stages.load(name).inputs:
             producer, output = graph.origin(task, "artifacts", port)
             # a branch takes the part of its own loop; every other task the port that was put together
@@ -244,6 +246,14 @@ def test_a_branched_stage_runs_once_a_range_and_its_parts_are_put_together(name,
     assert graph.origin(f"collect-{name}", "artifacts", "parts") == (name, port)
 
 
+def test_the_first_pass_of_validation_runs_in_the_branches_on_their_own_parts(tmp_path):
+    graph = Graph(compiled("annotation"), tmp_path)
+    assert graph.above["check-shards"] == graph.above["synthesize"]
+    assert graph.origin("check-shards", "artifacts", "candidates") == ("synthesize", "candidates")
+    assert graph.origin("check-shards", "parameters", "config") == ("configure", "validate")
+    assert graph.origin("validate", "artifacts", "parts") == ("check-shards", "first_pass")
+
+
 def test_the_number_of_branches_is_the_runs_to_choose(tmp_path):
     graph = Graph(compiled("music_flamingo"), tmp_path)
     assert graph.origin("divide", "parameters", "branches") == ("pipeline", "branches")
@@ -262,5 +272,5 @@ def test_every_run_ends_with_a_page_about_it(pipeline, tmp_path):
 def test_the_whole_pipeline_has_every_stage(tmp_path):
     graph = Graph(compiled("music_flamingo"), tmp_path)
     groups = {above for above in graph.above.values() if above}
-    own = {"configure", "divide", "outcome", *(f"collect-{name}" for name in stages.BRANCHED)}
+    own = {"configure", "divide", "outcome", "check-shards", *(f"collect-{name}" for name in stages.BRANCHED)}
     assert set(graph.tasks) - groups == {*own, *stages.ORDER}

@@ -117,7 +117,20 @@ def test_the_gpu_image_has_what_vllm_decodes_audio_by():
     assert {"av", "soundfile", "soxr", "scipy"} <= SERVE_GPU
 
 
-def test_music_flamingo_is_served_by_a_vllm_that_knows_it():
-    """0.24 is the last: vllm/model_executor/models/registry.py of 0.31 lists it among those that were supported."""
-    version = re.search(r"^vllm==(\d+)\.(\d+)", (ROOT / "requirements/serve-gpu.txt").read_text(), re.MULTILINE)
-    assert (int(version[1]), int(version[2])) <= (0, 24)
+def test_music_flamingo_is_served_by_a_vllm_that_the_plugin_was_tried_on():
+    version = re.search(r"^vllm==(.*)", (ROOT / "requirements/serve-gpu.txt").read_text(), re.MULTILINE)
+    assert version[1] in ("0.24.0", "0.30.0", "0.32.0")
+    assert "--reasoning-parser=music_flamingo" in (ROOT / "manifests/components/gpu-serving/runtime.yaml").read_text()
+
+
+def test_grpo_with_vllm_has_the_packages_that_training_was_tried_with():
+    """One list that resolves; what it pins is what requirements/base.txt pins, but for what vLLM itself holds back."""
+    pins = {}
+    for name in ("base", "train-vllm"):
+        text = (ROOT / f"requirements/{name}.txt").read_text()
+        pins[name] = dict(re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)", text, re.MULTILINE))
+    asked = re.findall(r"^([\w-]+)==", (ROOT / "requirements/train-vllm.in").read_text(), re.MULTILINE)
+    assert {"torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "datasets"} <= set(asked)
+    assert {name: pins["train-vllm"][name] for name in asked} == {name: pins["base"][name] for name in asked}
+    assert pins["train-vllm"]["vllm"].startswith("0.30.")
+    assert "requirements/train-vllm.in" in (ROOT / "Makefile").read_text()

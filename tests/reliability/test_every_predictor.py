@@ -1,7 +1,9 @@
 """What `mf serve` and vLLM answer alike, asked by OpenAI's client.
 
 MUSIC_FLAMINGO_ENDPOINT names a running predictor with its prefix (`http://127.0.0.1:8000/v1`), and OPENAI_API_KEY its
-key; without it the tests start `mf serve`.
+key; without it the tests start `mf serve`. The tests marked `vllm` start both on one release and compare every word:
+
+    MF_VLLM_PYTHON=/tmp/vllm/bin/python pytest -m vllm tests/reliability/test_every_predictor.py
 """
 
 import base64
@@ -10,11 +12,15 @@ import json
 import os
 from collections.abc import Iterator
 
+import httpx
 import openai
 import pytest
 import soundfile
 from support.listening import RATE_HZ, heard_well, make_release, tone
-from support.served import QUESTION, serving
+from support.on_vllm import NEEDS_VLLM, QUESTIONS, serving_vllm, tagged_release, told
+from support.served import QUESTION, recording, serving, wav
+
+from music_flamingo.serving.client import ask
 
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(600)]
 
@@ -89,3 +95,107 @@ def test_refusals_are_the_clients_own_errors(client, model):
         client.chat.completions.create(model="other", messages=asked())
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model=model, messages=asked(), max_tokens=-1)
+
+
+# --- both on one release ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> Iterator[tuple[str, str]]:
+    """(base of `mf serve`, base of vLLM), on a release that thinks and answers."""
+    release = tagged_release(tmp_path_factory.mktemp("data"))
+    with serving_vllm(release / "model") as theirs, serving(release, start_s=600) as ours:
+        yield f"{ours}/openai/v1", f"{theirs}/v1"
+
+
+def asks(question: str, seconds: float = 2.0, pitch_hz: float = 220.0) -> list[dict]:
+    return [{"role": "user", "content": [{"type": "text", "text": question}, recording(wav(tone(seconds, pitch_hz)))]}]
+
+
+def alike(both: tuple[str, str], messages: list[dict], **fields: object) -> dict:
+    """What both answer; they answer the same."""
+    with httpx.Client(timeout=120, trust_env=False) as client:
+        ours, theirs = (told(client, base, messages, **fields) for base in both)
+    assert ours == theirs, (messages[-1], fields)
+    return ours
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(3600)
+@NEEDS_VLLM
+def test_bare_questions_get_the_same_words_thoughts_and_usage(both):
+    """55 questions about 55 sounds; a few answers break their form."""
+    answers = [alike(both, asks(q, 1.0 + i % 7, 150 + 11 * i)) for i, q in enumerate(QUESTIONS)]
+    assert len(answers) >= 50
+    assert sum(bool(a["thoughts"]) for a in answers) >= 40 and len({a["words"] for a in answers}) >= 3
+    assert not any("<" in a["words"] for a in answers)
+    assert {a["end"] for a in answers} <= {"stop", "length"}
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(3600)
+@NEEDS_VLLM
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"chat_template_kwargs": {"enable_thinking": False}},
+        {"max_tokens": 4},
+        {"max_tokens": 14},
+        {"temperature": 0, "top_p": 1.0, "presence_penalty": 0},
+        {"stop": ["</think>"]},
+    ],
+)
+def test_what_a_request_asks_for_is_done_alike(both, fields):
+    for number in range(0, 10, 3):
+        alike(both, asks(QUESTIONS[number]), **fields)
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(3600)
+@NEEDS_VLLM
+def test_conversations_with_sound_are_read_alike(both):
+    """A system message, earlier turns, and the sound in the first or the last of them."""
+    said, system = {"role": "assistant", "content": "yes"}, {"role": "system", "content": "Answer in a word."}
+    plain = {"role": "user", "content": "Is it slow?"}
+    alike(both, [system, *asks(QUESTIONS[1])])
+    alike(both, [*asks(QUESTIONS[1]), said, plain])
+    alike(both, [plain, said, *asks(QUESTIONS[2])])
+    alike(both, [system, *asks(QUESTIONS[1]), said, plain, {**said, "content": "no"}, {**plain, "content": "Sure?"}])
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(3600)
+@NEEDS_VLLM
+def test_recordings_that_are_too_long_are_cut_alike_up_to_twenty_minutes(both):
+    for seconds in (12.0, 13.1, 65.0, 1190.0):
+        alike(both, asks(QUESTIONS[0], seconds))
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(3600)
+@NEEDS_VLLM
+def test_streams_and_schemas_of_vllm_keep_to_the_parts(both):
+    """The parser sorts a stream's words as it sorts a whole answer's; with a schema the first word is held already."""
+    with httpx.Client(timeout=120, trust_env=False) as client:
+        for number in range(0, 12, 2):
+            whole = told(client, both[1], asks(QUESTIONS[number]))
+            request = {"model": "music-flamingo", "messages": asks(QUESTIONS[number]), "stream": True}
+            lines = client.post(f"{both[1]}/chat/completions", json=request).text.splitlines()
+            chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+            deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+            assert "".join(d.get("content") or "" for d in deltas).strip() == whole["words"]
+            assert "".join(d.get("reasoning") or "" for d in deltas).strip() == whole["thoughts"]
+        schema = {"type": "object", "properties": {"drums": {"enum": ["yes", "no"]}}, "required": ["drums"]}
+        form = {"type": "json_schema", "json_schema": {"name": "drums", "schema": schema}}
+        held = told(client, both[1], asks(QUESTIONS[0]), response_format=form)
+    assert json.loads(held["words"])["drums"] in ("yes", "no") and not held["thoughts"]
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(3600)
+@NEEDS_VLLM
+def test_mf_ask_says_the_same_of_both(both, tmp_path):
+    soundfile.write(tmp_path / "song.wav", tone(3.0), RATE_HZ)
+    ours, theirs = (ask(tmp_path / "song.wav", QUESTIONS[0], endpoint=base, release=tmp_path) for base in both)
+    plain = ask(tmp_path / "song.wav", QUESTIONS[0], endpoint=both[1].removesuffix("/v1"), release=tmp_path)
+    assert (ours.answer, ours.thinking) == (theirs.answer, theirs.thinking) == (plain.answer, plain.thinking)

@@ -25,7 +25,7 @@ from music_flamingo.teachers.usage import read_all
 
 PYTHON = os.environ.get("MF_LM_PYTHON")
 PROGRAM = Path(__file__).parents[1] / "support" / "small_lm.py"
-MOST_TOKENS = 160
+MOST_TOKENS = 240
 TRACKS = (("a/0", "a"),)
 pytestmark = [
     pytest.mark.real_lm,

@@ -13,6 +13,9 @@ Reply = Callable[[str, bytes | None], str | int | None]
 class AudioEndpoint:
     def __init__(self, reply: Reply) -> None:
         self.reply, self.calls = reply, []
+        self.bodies: list[dict] = []
+        self.models: list[dict] | None = None
+        """What GET /models lists; None: there is no such route."""
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -35,6 +38,7 @@ class AudioEndpoint:
         words = "".join(p["text"] for p in parts if p["type"] == "text")
         sounds = [base64.b64decode(p["input_audio"]["data"]) for p in parts if p["type"] == "input_audio"]
         with self._lock:
+            self.bodies.append(body)
             self.calls.append((words, sounds[0] if sounds else None))
         said = self.reply(words, sounds[0] if sounds else None)
         if said is None or isinstance(said, int):
@@ -55,6 +59,14 @@ class AudioEndpoint:
                 status = 400 if answer is None else answer if isinstance(answer, int) else 200
                 data = json.dumps(answer if status == 200 else {"error": {"message": "no"}}).encode()
                 self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def do_GET(self) -> None:
+                known = endpoint.models is not None and self.path == "/v1/models"
+                data = json.dumps({"data": endpoint.models} if known else {"detail": "Not Found"}).encode()
+                self.send_response(200 if known else 404)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(release: Path, *options: str) -> Iterator[str]:
+def serving(release: Path, *options: str, start_s: float = START_S) -> Iterator[str]:
     """The server's address. In the end its log holds no traceback, and it stops when told."""
     port = free_port()
     log = release.parent / f"server-{port}.log"
@@ -40,7 +40,7 @@ def serving(release: Path, *options: str) -> Iterator[str]:
         process = subprocess.Popen([*command, *options], stdout=out, stderr=out, env=environment)
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(address, process, log)
+        _wait_until_ready(address, process, log, start_s)
         yield address
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -49,8 +49,8 @@ def serving(release: Path, *options: str) -> Iterator[str]:
         process.kill()
 
 
-def _wait_until_ready(address: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + START_S
+def _wait_until_ready(address: str, process: subprocess.Popen, log: Path, start_s: float) -> None:
+    deadline = time.monotonic() + start_s
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
@@ -58,7 +58,7 @@ def _wait_until_ready(address: str, process: subprocess.Popen, log: Path) -> Non
                 return
         except httpx.HTTPError:
             time.sleep(0.2)
-    raise AssertionError(f"not ready within {START_S} s: {log.read_text()}")
+    raise AssertionError(f"not ready within {start_s} s: {log.read_text()}")
 
 
 def wav(samples: np.ndarray, rate_hz: int = RATE_HZ, subtype: str = "PCM_16") -> str:

@@ -218,6 +218,8 @@ ADAPTERS = {
     "dropout": 0.0,
     "targets": r".*language_model.*\.[qkvo]_proj",
     "train_projector": True,
+    "train_marks": False,
+    "keep": "merged",
 }
 SCALE = {"tuning": {"kind": "full", "trains": "all"}, "hardware": HARDWARE}
 CONTEXT = {"on_overflow": "window_by_references", "whole_above": 0.95}
@@ -270,13 +272,14 @@ CONFIGS: dict[str, dict] = {
         "beta": 0.05,
         "epsilon": 0.2,
         "exploration": {"redraws": 0, "no_spread": "keep", "epsilon_high": None, "entropy_floor": None},
+        "objective": {"mean_over": "answers", "overlong": "keep"},
         "updates_per_draw": 1,
         "temperature": 1.0,
         "max_completion_tokens": 16,
         "max_think_words": 250,
         "reward_weights": {
-            "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0},
-            "caption": {"format": 1.0, "structured": 1.0},
+            "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0, "timed": 0.0, "repeated": 0.0},
+            "caption": {"format": 1.0, "structured": 1.0, "repeated": 0.0},
         },
         "structured_form": "matched_categories",
         "scale_rewards": "group",

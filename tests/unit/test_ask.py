@@ -3,6 +3,7 @@
 import pytest
 import soundfile
 from support import songs
+from support.audio_endpoint import AudioEndpoint
 from support.listening import RATE_HZ, heard_well, make_release, tone
 
 from music_flamingo.core.errors import UserError
@@ -52,6 +53,39 @@ def test_any_other_question_is_answered_with_a_note_of_what_was_trained():
 
 def test_a_model_that_was_never_evaluated_says_so_each_time():
     assert "never evaluated" in notes_on(TRAINED[0].question, "unevaluated", TRAINED)[0]
+
+
+@pytest.mark.parametrize("suffix", ["", "/v1"])
+@pytest.mark.parametrize(
+    ("words", "thoughts", "answer", "thinking"),
+    [
+        ("<think>Drums play.</think><answer>yes</answer>", None, "yes", "Drums play."),
+        ("yes", "Drums play.", "yes", "Drums play."),
+        ("yes", None, "yes", None),
+    ],
+)
+def test_a_song_is_answered_by_vllm(tmp_path, suffix, words, thoughts, answer, thinking):
+    soundfile.write(tmp_path / "song.wav", tone(2.0), RATE_HZ)
+
+    class Vllm(AudioEndpoint):
+        def chat(self, body):
+            reply = super().chat(body)
+            reply["choices"][0]["message"]["reasoning"] = thoughts
+            return reply
+
+    with Vllm(lambda asked, sound: words) as server:
+        server.models = [{"id": "music-flamingo", "owned_by": "vllm"}]
+        address = server.url.removesuffix("/v1") + suffix
+        told = ask(tmp_path / "song.wav", "Are drums heard?", endpoint=address, release=tmp_path)
+    assert (told.answer, told.thinking, told.listened_s) == (answer, thinking, None)
+    assert str(told).splitlines()[-1].startswith("Note      this server says neither")
+    assert server.calls[0][0] == "Are drums heard?" and server.bodies[0]["model"] == "music-flamingo"
+
+
+def test_an_address_without_openais_routes_is_named(tmp_path):
+    soundfile.write(tmp_path / "song.wav", tone(2.0), RATE_HZ)
+    with AudioEndpoint(lambda asked, sound: "yes") as server, pytest.raises(UserError, match="or vLLM"):
+        ask(tmp_path / "song.wav", "Drums?", endpoint=server.url, release=tmp_path)
 
 
 def test_a_song_is_answered_by_the_release_itself(tmp_path):
@@ -111,3 +145,17 @@ def test_nothing_is_said_of_what_nobody_measured_or_trusts():
     assert measured_answer("Who sings?", songs.make_facts()) is None
     unsure = songs.make_facts(withheld=[Withheld(fact="key", reason="unsure")])
     assert measured_answer("What key is it in?", unsure) is None
+
+
+def test_without_a_model_tools_answer_and_it_is_said_so(tmp_path):
+    recording = tmp_path / "song.wav"
+    recording.write_bytes(b"sound")
+    given = {"endpoint": None, "release": tmp_path / "release", "measure": lambda *_: songs.make_facts()}
+    answer = ask(recording, "In which key is it?", **given)
+    assert str(answer).splitlines() == [
+        "Measured  C major (by hand, confidence 0.90)",
+        "Heard     0.0 to 16.0 s of 16.0 s",
+        "Note      no model is here: tools alone answer. `make run` trains one",
+    ]
+    with pytest.raises(UserError, match="no model is here"):
+        ask(recording, "Who wrote it?", **given)

@@ -208,6 +208,8 @@ LORA = {
         "dropout": 0.0,
         "targets": r".*language_model.*\.[qkvo]_proj",
         "train_projector": False,
+        "train_marks": False,
+        "keep": "merged",
     },
 }
 

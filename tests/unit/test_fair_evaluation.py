@@ -18,6 +18,7 @@ from music_flamingo.evaluation.grading import ItemAnswer, grade_all, rows_of
 from music_flamingo.evaluation.outcome import read_items
 from music_flamingo.evaluation.proportions import grouped_share
 from music_flamingo.evaluation.rates import WeightedItem, rate_interval
+from music_flamingo.model.answering import sentence
 
 
 def prepared(tmp_path, name):
@@ -147,6 +148,35 @@ def test_a_server_that_stalls_is_left_after_the_time_that_was_given(tmp_path, mo
 
     model = EndpointModel("http://127.0.0.1:9/v1", "ears", timeout_s=2.5)
     assert model._client._endpoint.timeout_s == 2.5
+
+
+VLLM, OURS = {"id": "ears", "owned_by": "vllm"}, {"id": "ears", "owned_by": "music-flamingo"}
+
+
+@pytest.mark.parametrize(
+    ("models", "think", "asked", "options", "said"),
+    [
+        (None, None, False, None, "does not say"),
+        ([VLLM], None, False, None, "does not say"),
+        ([{**OURS, "music_flamingo": {"think": True}}], None, False, None, "thinks before it answers"),
+        ([{**OURS, "music_flamingo": {"think": False}}], None, False, None, "without thinking"),
+        ([{"id": "other", "owned_by": "vllm"}], None, False, None, "does not say"),
+        ([VLLM], True, True, None, ""),
+        ([VLLM], False, False, {"enable_thinking": False}, ""),
+        (None, False, False, None, ""),
+    ],
+)
+def test_thinking_is_left_to_the_endpoint_unless_the_user_says(
+    tmp_path, caplog, monkeypatch, models, think, asked, options, said
+):
+    request = prepared(tmp_path, "gtzan")
+    caplog.set_level("INFO")
+    with AudioEndpoint(lambda words, sound: "jazz") as server:
+        server.models = models
+        evaluate(replace(request, model=server.url, model_name="ears", think=think))
+    assert {sentence() in words for words, _ in server.calls} == {asked}
+    assert [body.get("chat_template_kwargs") for body in server.bodies] == [options] * 3
+    assert said in caplog.text
 
 
 def test_thoughts_that_a_server_splits_off_are_kept_apart_with_the_reason_of_the_end(tmp_path):

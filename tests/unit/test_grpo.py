@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -232,6 +233,8 @@ LORA = {
     "dropout": 0.0,
     "targets": r".*language_model.*\.[qkvo]_proj",
     "train_projector": True,
+    "train_marks": False,
+    "keep": "merged",
 }
 
 
@@ -337,8 +340,8 @@ def test_an_example_that_no_reward_applies_to_is_left_out_and_counted(tmp_path):
     world.run("backbone", data)
     (data / "warmup_model").symlink_to(data / "backbone_model")
     weights = {
-        "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0},
-        "caption": {"format": 0.0, "structured": 0.0},
+        "question": {"format": 1.0, "accuracy": 1.0, "faithful": 0.0, "timed": 0.0, "repeated": 0.0},
+        "caption": {"format": 0.0, "structured": 0.0, "repeated": 0.0},
     }
     metrics = world.run("grpo", data, reward_weights=weights, steps=2)["grpo_model"].metrics
     assert metrics["num_unscorable"] == 8
@@ -387,18 +390,29 @@ def test_a_payload_holds_one_audio_token_and_the_windows_samples(tmp_path):
     assert (heard.dtype, len(heard), rate) == (np.float32, 32_000, 16_000.0)
 
 
-def test_weights_go_to_vllm_under_the_names_of_a_published_checkpoint(tmp_path):
-    from safetensors import safe_open
+def test_a_vllm_without_the_plugin_is_refused_before_a_step():
+    class MusicFlamingoForConditionalGeneration:
+        pass
 
-    save_model(world.model(), world.processor(), tmp_path)
-    model, _ = load_model(tmp_path)
-    with safe_open(tmp_path / "model" / "model.safetensors", "pt") as file:
-        assert sorted(vllm.published_names(model).values()) == sorted(file.keys())
+    runner = SimpleNamespace(model_runner=SimpleNamespace(model=MusicFlamingoForConditionalGeneration()))
+    executor = SimpleNamespace(driver_worker=runner)
+    engine = SimpleNamespace(llm=SimpleNamespace(llm_engine=SimpleNamespace(model_executor=executor)))
+    with pytest.raises(UserError, match="finds the plugin"):
+        vllm.require_plugin(engine)
+
+
+def test_the_weights_dtype_is_handed_to_vllm_while_trl_starts_it(monkeypatch):
+    from trl.generation import vllm_generation
+
+    monkeypatch.setattr(vllm_generation, "LLM", dict, raising=False)
+    with vllm.handed(torch.float32):
+        assert vllm_generation.LLM(model="m") == {"model": "m", "dtype": "float32"}
+    assert vllm_generation.LLM is dict
 
 
 def test_vllm_asked_for_and_missing_is_an_error_with_the_install_line(monkeypatch):
     monkeypatch.setattr(vllm, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'vllm\[audio\]=="):
+    with pytest.raises(UserError, match=r"train-vllm\.txt"):
         vllm.trl_arguments(VllmGeneration(kind="vllm", gpu_memory_fraction=0.3, max_model_tokens=4096))
     assert vllm.trl_arguments(TransformersGeneration(kind="transformers")) == {"use_vllm": False}
 
@@ -415,20 +429,3 @@ def test_what_is_set_for_vllm_are_options_that_trl_has(monkeypatch):
     set_ = vllm.trl_arguments(VllmGeneration(kind="vllm", gpu_memory_fraction=0.3, max_model_tokens=4096))
     assert set(set_) <= {field.name for field in dataclasses.fields(GRPOConfig)}
     assert (set_["use_vllm"], set_["vllm_mode"], set_["vllm_gpu_memory_utilization"]) == (True, "colocate", 0.3)
-
-
-@pytest.mark.gpu
-def test_vllm_draws_from_the_same_sound_as_the_model(tmp_path):
-    """Greedy words of vLLM are the model's own."""
-    llm_module = pytest.importorskip("vllm", reason="lacks vLLM")
-    if not torch.cuda.is_available():
-        pytest.skip("lacks a GPU")
-    trainer = trainer_of(tmp_path)
-    llm = llm_module.LLM(model=str(tmp_path / "model"), gpu_memory_utilization=0.2, max_model_len=1024, dtype="float32")
-    ids = trainer.prompt_ids(1)
-    never = world.processor().audio_token_ids
-    row = vllm.payload(ids, trainer._bank.samples(trainer._prompts[1].window), world.RATE_HZ, never)
-    said, logprobs = vllm.draw(llm, [row], [ids], temperature=0.0, max_new_tokens=4, never=never)
-    torch.testing.assert_close(
-        torch.tensor(logprobs[0]), own_log_probabilities(trainer, 1, said[0]), atol=1e-3, rtol=1e-2
-    )

@@ -19,6 +19,8 @@ SETTINGS = {
     "dropout": 0.0,
     "targets": r".*language_model.*\.(q|k|v|o|gate|up|down)_proj",
     "train_projector": False,
+    "train_marks": False,
+    "keep": "merged",
 }
 
 

@@ -47,6 +47,10 @@ def test_the_plan_of_all_tracks_names_the_calls_that_are_then_asked(data):
             before = len(server.finished)
             songs.run_stage(module.STAGE, {**songs.params(stage), "teacher": asked[stage]}, data)
             assert planned[stage][0] == len(server.finished) - before
+            (used,) = [usage for usage in read_all(data) if usage.stage == stage]
+            sound = NUM_TRACKS * 75.0 * AUDIO_TOKENS_PER_S if stage == "captions" else 0.0  # the server counts no sound
+            assert used.prompt_tokens + sound == pytest.approx(planned[stage][2], rel=0.15)
+            assert used.completion_tokens == pytest.approx(planned[stage][3], rel=0.15)
         again = plan(params(**asked), data, NUM_TRACKS)
         for stage in planned:
             calls, cached, tokens_in, tokens_out = row(again, stage)[0]

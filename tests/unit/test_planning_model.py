@@ -38,7 +38,14 @@ from music_flamingo.planning.work import MODULES, StageSample, forward, reinforc
 ROOT = Path(__file__).resolve().parents[2]
 FULL = FullTuning(kind="full", trains="all")
 LORA = LoraSettings(
-    kind="lora", rank=4, alpha=8, dropout=0.0, targets=r".*language_model.*\.[qkvo]_proj", train_projector=True
+    kind="lora",
+    rank=4,
+    alpha=8,
+    dropout=0.0,
+    targets=r".*language_model.*\.[qkvo]_proj",
+    train_projector=True,
+    train_marks=False,
+    keep="merged",
 )
 TUNINGS = [
     FULL,

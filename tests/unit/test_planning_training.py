@@ -117,10 +117,13 @@ def test_data_that_are_there_are_counted(tmp_path):
 def test_a_folder_with_weights_gives_its_own_dimensions(tmp_path):
     world.write_ports(tmp_path)
     world.run("backbone", tmp_path)
-    shape, origin = shape_of({"kind": "pretrained", "path": str(tmp_path / "backbone_model/model")})
+    taken = {"kind": "pretrained", "path": str(tmp_path / "backbone_model/model"), "member": None}
+    shape, origin = shape_of(taken)
     assert shape.width == world.SIZE.width and shape.window_s == world.SIZE.window_s
     assert origin.endswith("backbone_model/model")
-    assert shape_of({"kind": "pretrained", "path": str(tmp_path / "none")})[0] == PUBLISHED
+    assert shape_of({**taken, "path": str(tmp_path / "none")})[0] == PUBLISHED
+    far = {**taken, "path": str(tmp_path / "none"), "member": "audio-flamingo-next"}
+    assert shape_of(far)[0].context_tokens == 131_072
 
 
 def test_an_assumption_that_does_not_fit_is_named():

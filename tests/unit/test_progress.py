@@ -1,6 +1,10 @@
 """The time that is left, as long work says it."""
 
+import heapq
 import io
+import random
+
+import pytest
 
 from music_flamingo.core import progress
 from music_flamingo.core.progress import Progress
@@ -39,3 +43,27 @@ def test_elsewhere_the_end_is_said_once():
     with Progress("facts", 1, "tracks", log) as work:
         work.advance()
     assert log.getvalue().count("1/1 tracks") == 1
+
+
+@pytest.mark.parametrize("loading_s", [0.0, 60.0, 600.0], ids=["at once", "a minute", "ten minutes"])
+@pytest.mark.parametrize("workers", [1, 4, 8])
+@pytest.mark.parametrize("seed", range(6))
+def test_after_a_tenth_the_time_left_is_right_within_a_factor_of_2(monkeypatch, loading_s, workers, seed):
+    """Songs whose costs differ tenfold, on workers whose tools take a while to load; the last songs in hand aside."""
+    draw = random.Random(seed)
+    costs = [draw.lognormvariate(0, 0.8) for _ in range(200)]
+    free = [loading_s] * workers
+    ends = sorted(heapq.heapreplace(free, free[0] + cost) + cost for cost in costs)
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    work = Progress("facts", len(ends), "tracks", io.StringIO(), _started=0.0)
+    wrong = {}
+    for done, end in enumerate(ends, start=1):
+        now[0] = end
+        work.advance()
+        if len(ends) / 10 <= done <= len(ends) * 0.75:
+            said, left = work.seconds_left(), ends[-1] - end
+            assert said is not None
+            if not left / 2 <= said <= left * 2:
+                wrong[done] = (round(said), round(left))
+    assert wrong == {}

@@ -164,7 +164,14 @@ def test_thinking_that_is_too_long_has_no_format():
 
 def test_an_answer_outside_its_tags_earns_nothing():
     parts = parts_of("<think>It is fast.</think>fast", QUESTION, RULES)
-    assert parts == {"format": 0.0, "accuracy": 0.0, "structured": None, "faithful": None}
+    assert parts == {
+        "format": 0.0,
+        "accuracy": 0.0,
+        "structured": None,
+        "faithful": None,
+        "timed": None,
+        "repeated": None,
+    }
 
 
 KEYS = [f"{tonic} {mode}" for tonic in ("C", "Db", "D", "Eb", "E", "F", "F#", "G") for mode in ("major", "minor")]
@@ -240,6 +247,8 @@ def test_each_kind_of_task_has_its_parts_and_weights():
         "accuracy": 1.0,
         "structured": None,
         "faithful": None,
+        "timed": None,
+        "repeated": None,
     }
     assert total(parts_of(GOOD, QUESTION, RULES), QUESTION, RULES) == 3.0
     assert parts_of(said, CAPTION, RULES) == {
@@ -247,6 +256,8 @@ def test_each_kind_of_task_has_its_parts_and_weights():
         "accuracy": None,
         "structured": 0.25,
         "faithful": None,
+        "timed": None,
+        "repeated": None,
     }
     assert total(parts_of(said, CAPTION, RULES), CAPTION, RULES) == 0.75
 
@@ -264,4 +275,4 @@ def test_trls_functions_give_weighted_parts_and_none_where_one_does_not_apply():
     functions = reward_functions([QUESTION, CAPTION], RULES, lambda ids: outputs[ids[0]])
     assert [f.__name__ for f in functions] == list(PARTS)
     columns = {"completion_ids": [[1], [2]], "row": [0, 1], "prompts": None}
-    assert [f(**columns) for f in functions] == [[1.0, 0.5], [2.0, None], [None, 0.25], [None, None]]
+    assert [f(**columns) for f in functions] == [[1.0, 0.5], [2.0, None], [None, 0.25], *[[None, None]] * 3]

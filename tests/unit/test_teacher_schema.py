@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, create_model
 
 from music_flamingo.core.record import RecordPart
-from music_flamingo.teachers.payloads import QuestionsReply, TextReply, WrittenQuestion
+from music_flamingo.teachers.payloads import QuestionsReply, StatedQuestionsReply, TextReply, WrittenQuestion
 from music_flamingo.teachers.schema import strict_schema
 from music_flamingo.teachers.scripted import WRITERS
 
@@ -75,3 +75,35 @@ def test_a_mapping_of_any_keys_is_no_reply():
     loose = create_model("Loose", __base__=RecordPart, values=(dict[str, int], ...))
     with pytest.raises(TypeError, match=r"Loose\.values: an object needs named fields"):
         strict_schema(loose)
+
+
+STATED = {
+    "family": "other", "type": "open", "question": "How fast is it?", "options": [], "answer": "104 BPM",
+    "rationale": "About 104 beats pass in a minute.", "references": [], "wants_distractors": False,
+}  # fmt: skip
+
+
+def stated(*claims: tuple[str, str]) -> StatedQuestionsReply:
+    listed = [{"kind": kind, "value": value} for kind, value in claims]
+    bad = {**STATED, "answer": " "}
+    return StatedQuestionsReply.model_validate({"questions": [{**STATED, "claims": listed}, bad, {**STATED, "claims": [
+        {"kind": "tempo", "value": "104 BPM"}]}]})  # fmt: skip
+
+
+def test_a_question_stands_where_it_states_what_its_text_says():
+    assert len(stated(("tempo", "104 BPM")).questions) == 2
+
+
+@pytest.mark.parametrize(
+    "claims", [[], [("tempo", "140 BPM")], [("tempo", "104 BPM"), ("key", "C minor")], [("meter", "104 BPM")]]
+)
+def test_a_question_that_states_other_things_than_its_text_is_malformed(claims):
+    reply = stated(*claims)
+    assert len(reply.questions) == 1
+    assert reply.num_malformed == 2
+
+
+def test_the_schema_asks_for_claims_only_where_the_teacher_is_to_state_them():
+    with_claims = strict_schema(StatedQuestionsReply)["$defs"]["StatedQuestion"]
+    assert "claims" in with_claims["required"]
+    assert "claims" not in strict_schema(QuestionsReply)["$defs"]["WrittenQuestion"]["properties"]

@@ -22,7 +22,13 @@ from music_flamingo.evaluation.thinking import (
     single_items,
     thinking_results,
 )
-from music_flamingo.evaluation.thinking_tables import difference_sentences, page_of, thinking_table, verdict
+from music_flamingo.evaluation.thinking_tables import (
+    difference_sentences,
+    page_of,
+    sentences_by_kind,
+    thinking_table,
+    verdict,
+)
 from music_flamingo.records import Prediction
 from music_flamingo.scoring.families import COMPOSITES, FAMILIES, check_sentence, heard_in_truth, parts_asked
 from music_flamingo.stages.evaluate import STAGE
@@ -136,8 +142,11 @@ def results(**wrong):
 
 def test_differences_are_paired_and_their_sentence_says_what_the_interval_says():
     found = results(direct=0.9, warmup=0.3, longer=0.3)
-    by_pair = {(d.model, d.minus_model, d.drawn): d for d in found.differences}
+    assert {d.family for d in found.differences} == {"all", "all_heard", "either_or"}
+    by_pair = {(d.model, d.minus_model, d.drawn): d for d in found.differences if d.family == "all"}
     assert len(by_pair) == 10
+    kinds = sentences_by_kind(found.differences)
+    assert len(kinds) == 2 and all("warm-up less direct answers" in s and "greedy" in s for s in kinds)
     assert by_pair["grpo", "direct", "greedy"].low > 0
     sentences = difference_sentences(found.differences)
     assert any(s.startswith("Does thinking pay?") and "clearly better (greedy)" in s for s in sentences)

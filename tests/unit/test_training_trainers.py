@@ -10,6 +10,7 @@ from support import tiny_world as world
 from trl import SFTConfig
 
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.model.files import load_model, save_model
 from music_flamingo.stages.grpo import GrpoConfig
@@ -275,8 +276,12 @@ def _few(data, tmp_path):
 def test_a_pretrained_folder_is_taken_over_with_marked_answers(trained, tmp_path):
     data, _ = trained
     world.write_ports(tmp_path / "data")
-    source = {"kind": "pretrained", "path": str(data / "sft_model" / "model")}
+    source = {"kind": "pretrained", "path": str(data / "sft_model" / "model"), "member": None}
     manifest = world.run("backbone", tmp_path / "data", model=source)["backbone_model"]
-    assert manifest.metrics["chat_template"] == "own"
+    assert manifest.metrics["added"] == [] and manifest.metrics["ignored_weights"] == 0
+    for name in ("chat_template.jinja", "model.safetensors"):
+        assert sha256_file(tmp_path / "data/backbone_model/model" / name) == sha256_file(
+            data / "sft_model/model" / name
+        )
     with pytest.raises(UserError, match=r"config\.json"):
-        world.run("backbone", tmp_path / "data", model={"kind": "pretrained", "path": str(tmp_path)})
+        world.run("backbone", tmp_path / "data", model={**source, "path": str(tmp_path)})

@@ -28,7 +28,7 @@ QUIET_LIBRARIES = {
     "ACCELERATE_USE_CPU": "1",
     "DS_ACCELERATOR": "cpu",
 }
-"""No hub, no telemetry. What the environment already sets is kept."""
+"""No hub, unless a command is there to ask it; no telemetry. What the environment already sets is kept."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # names and files are UTF-8 whatever the locale says (Turkish Latin-5): once more, in Python's UTF-8 mode
         os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "music_flamingo.cli", *sys.argv[1:]])
     arguments = build_parser().parse_args(argv)
+    if getattr(arguments, "asks_the_hub", False):
+        os.environ.setdefault("HF_HUB_OFFLINE", "0")
     for name, value in QUIET_LIBRARIES.items():
         os.environ.setdefault(name, value)
     settle_home(os.environ)
@@ -89,7 +91,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mf",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="mf repro\n\nFrom a catalogue of songs to a model that reasons about music.",
+        description=(
+            "mf demo song.mp3\n\nFrom a catalogue of songs to a model that reasons about music: one song annotated "
+            "(`mf demo`),\na folder (`mf repro --source FOLDER --until validate`), the whole pipeline (`mf repro`)."
+        ),
     )
     parser.add_argument("--version", action="version", version=f"mf {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

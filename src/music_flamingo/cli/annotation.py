@@ -86,6 +86,7 @@ def add_to(commands: Commands) -> None:
         "send MF-Skills, MF-Think or a release to a hub, verified, in one commit (HF_TOKEN)",
         "mf push data/skills OWNER/my-skills",
     )
+    sent.set_defaults(asks_the_hub=True)
     sent.add_argument("port", type=Path, help="data/skills, data/think or data/release")
     sent.add_argument("repository", help="OWNER/NAME; made where it is missing, private")
     sent.add_argument("--public", action="store_true", help="make it public where it is made")

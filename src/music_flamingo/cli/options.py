@@ -20,7 +20,8 @@ def add_command(
         name,
         help=summary,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=f"{example}\n\n{summary[0].upper()}{summary[1:]}.",
+        # argparse reads % in a help, and not in a description
+        description=f"{example}\n\n{summary[0].upper()}{summary[1:]}.".replace("%%", "%"),
     )
     parser.set_defaults(command=command)
     return parser

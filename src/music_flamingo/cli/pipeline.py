@@ -15,6 +15,9 @@ def add_to(commands: Commands) -> None:
     """Add the pipeline's commands to the parser."""
     run = add_command(commands, "run", _run, "run one stage", "mf run facts")
     run.add_argument("stage", help="a stage; `mf stages` lists them")
+    run.add_argument(
+        "--shards", metavar="8-15", help="a range alone, of a stage that looks at each shard by itself first"
+    )
     parameter_options(run)
     run.add_argument("--data", type=Path, default=Path("data"), help="the folder of the ports (default: data)")
 
@@ -102,9 +105,9 @@ def _digest_option(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from music_flamingo import stages
     from music_flamingo.core.driver import end_with_driver
+    from music_flamingo.core.first_pass import PARTS, execute_after, parts_beside, run_first_pass
     from music_flamingo.core.params import stage_json
     from music_flamingo.core.ranks import is_first
-    from music_flamingo.core.stage import execute
     from music_flamingo.runs.identity_files import settle
 
     end_with_driver()
@@ -115,7 +118,11 @@ def _run(arguments: argparse.Namespace) -> int:
         return stage_json(resolved(arguments), stage.name)
 
     inputs, outputs = {p: folder / p for p in stage.inputs}, {p: folder / p for p in stage.outputs}
-    execute(stage, config(), inputs, outputs, config_now=config)
+    if arguments.shards:
+        run_first_pass(stage, config(), inputs, folder / PARTS / stage.name / arguments.shards, arguments.shards)
+        return 0
+    parts = parts_beside(stage, config(), inputs, folder) if stage.first_pass else []
+    execute_after(stage, config(), inputs, outputs, parts, config_now=config)
     if is_first():
         settle(stage, folder)
     return 0

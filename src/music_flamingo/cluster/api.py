@@ -31,7 +31,8 @@ def connect() -> client.ApiClient:
             config.load_kube_config(client_configuration=configuration)
     except ConfigException as error:
         raise UserError(
-            f"no cluster to talk to: {error}. Set KUBECONFIG to a file that `kubectl` works with, or run inside a pod."
+            f"no cluster to talk to: {str(error).rstrip('.')}. Set KUBECONFIG to a file that `kubectl` works with, or "
+            "run inside a pod."
         ) from error
     return client_of(configuration)
 

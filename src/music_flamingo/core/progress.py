@@ -55,12 +55,20 @@ class Progress:
         counted = f"{self.label}  {self.done}/{self.total} {self.unit}"
         if self.done >= self.total:
             return f"{counted}  {self.done / elapsed_s:.3g}/s  {clock(elapsed_s)} in all"
+        left_s = self.seconds_left()
+        if left_s is None:
+            return f"{counted}  {clock(elapsed_s)} so far, ? left"
+        rate = (self.total - self.done) / max(left_s, 1e-6)
+        return f"{counted}  {rate:.3g}/s  {clock(left_s)} left"
+
+    def seconds_left(self) -> float | None:
+        """The time (s) that the rest takes at the rate so far; None while the first results come."""
         # what came before the first result is the loading of tools, which comes once
+        now = time.monotonic()
         since, before = self._first or (now, self.done)
         if self.done - before < max(1, before):
-            return f"{counted}  {clock(elapsed_s)} so far, ? left"
-        rate = (self.done - before) / max(now - since, 1e-6)
-        return f"{counted}  {rate:.3g}/s  {clock((self.total - self.done) / rate)} left"
+            return None
+        return (self.total - self.done) * max(now - since, 1e-6) / (self.done - before)
 
     def _write(self) -> None:
         self.stream.write(self.line() + "\n")

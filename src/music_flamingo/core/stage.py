@@ -88,6 +88,8 @@ class Stage:
     """Whether `run` shares its work among the ranks of torchrun."""
     uncached: frozenset[str] = frozenset()
     """Outputs that DVC neither keeps in its cache nor pushes: pages and copies, which a rerun makes again."""
+    first_pass: Callable[..., None] | None = None
+    """(config, *inputs, folder): what `run` does to each shard alone, into the scratch of its first output."""
 
     def code(self) -> Closure:
         """The definitions and data files that `run` can reach, as they stand in the source now."""

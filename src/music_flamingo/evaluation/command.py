@@ -23,13 +23,22 @@ from music_flamingo.evaluation.asking import answer_all, item_answers, questions
 from music_flamingo.evaluation.benchmarks import Benchmark, BenchmarkItem, find, items_of
 from music_flamingo.evaluation.benchmarks.provenance import known_wrong, question_files, version_of
 from music_flamingo.evaluation.contamination import contaminated, refuse, training_of
+from music_flamingo.evaluation.endpoint_card import read_card
 from music_flamingo.evaluation.grading import Graded, grade_all
 from music_flamingo.evaluation.intervals import RESAMPLES
 from music_flamingo.evaluation.judges import Judge, calls_for, judge_all, prompts_of
 from music_flamingo.evaluation.leaderboard import write_leaderboard
 from music_flamingo.evaluation.ledger import Judgement, Ledger, LedgerEntry
 from music_flamingo.evaluation.manner import AskingManner, read_manner
-from music_flamingo.evaluation.models import TIMEOUT_S, EndpointModel, FolderModel, Model, ModelInput, ModelOutput
+from music_flamingo.evaluation.models import (
+    TIMEOUT_S,
+    EndpointModel,
+    FolderModel,
+    Model,
+    ModelInput,
+    ModelOutput,
+    endpoint_of,
+)
 from music_flamingo.evaluation.outcome import (
     RUN,
     EvaluationRun,
@@ -263,6 +272,9 @@ def _model(request: EvaluationRequest, manner: AskingManner) -> Model:
         return FolderModel(Path(request.model), request.think, request.max_new_tokens)
     if not request.model_name:
         raise UserError(f"{request.model} is an endpoint: name the model it serves with --model-name.")
+    card = read_card(endpoint_of(request.model, request.api_key_env, request.timeout_s), request.model_name)
+    if request.think is None:
+        log.info("evaluate: %s", card)
     return EndpointModel(
         request.model,
         request.model_name,
@@ -274,6 +286,7 @@ def _model(request: EvaluationRequest, manner: AskingManner) -> Model:
         seed=request.seed,
         timeout_s=request.timeout_s,
         manner=manner,
+        card=card,
     )
 
 

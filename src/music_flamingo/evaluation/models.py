@@ -15,10 +15,12 @@ from music_flamingo.core.chat import ChatCompletion, audio_part
 from music_flamingo.core.errors import MissingInputError, UserError
 from music_flamingo.core.hashing import sha256_bytes, sha256_file, sha256_json
 from music_flamingo.core.http import Endpoint, Failed, JsonClient, RequestBody
+from music_flamingo.evaluation.endpoint_card import EndpointCard
 from music_flamingo.evaluation.manner import AskingManner
 from music_flamingo.evaluation.recordings import PlayedAudio
+from music_flamingo.model.answering import stated_rules
 from music_flamingo.prompts import render_question
-from music_flamingo.serving.bundle import CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_FILE, open_release
+from music_flamingo.serving.bundle import ADAPTERS, CHECKSUMS_FILE, MODEL_FOLDER, RELEASE_FILE, open_release
 
 DEFAULT_MAX_NEW_TOKENS = 1024
 """Of an endpoint: room for a chain of thought and its answer."""
@@ -75,10 +77,12 @@ class FolderModel:
             self.name, self.digest = info.name, sha256_file(folder / CHECKSUMS_FILE)
             self.think, self.max_new_tokens = info.think, info.max_new_tokens
         elif (folder / MODEL_FOLDER).is_dir():
-            files = sorted(p for p in (folder / MODEL_FOLDER).rglob("*") if p.is_file())
+            parts = (folder / MODEL_FOLDER, folder / ADAPTERS)
+            files = sorted(path for part in parts for path in part.rglob("*") if path.is_file())
             self.name = folder.resolve().name
             self.digest = sha256_json({p.relative_to(folder).as_posix(): sha256_file(p) for p in files})
-            self.think, self.max_new_tokens = False, DEFAULT_MAX_NEW_TOKENS
+            self.think, room = stated_rules(folder / MODEL_FOLDER)
+            self.max_new_tokens = room or DEFAULT_MAX_NEW_TOKENS
         else:
             raise MissingInputError(
                 f"{folder} is no model: give a release, a folder with `{MODEL_FOLDER}/`, or an address (http://...)."
@@ -128,10 +132,17 @@ class EndpointModel:
         seed: int = 0,
         timeout_s: float = TIMEOUT_S,
         manner: AskingManner | None = None,
+        card: EndpointCard | None = None,
     ) -> None:
-        """`silence_for_none`: for servers that refuse a question without a recording, as `mf serve` does."""
-        endpoint = endpoint_of(url, api_key_env, timeout_s)
-        self.name, self.think, self.manner = model, bool(think), manner or AskingManner()
+        """`silence_for_none`: for servers that refuse a question without a recording, as `mf serve` does.
+
+        `think`: None leaves it to the server, whose card says what it does; True puts the sentence after the question.
+        """
+        endpoint, card = endpoint_of(url, api_key_env, timeout_s), card or EndpointCard()
+        self.name, self.manner = model, manner or AskingManner()
+        self.think = bool(card.thinks) if think is None else think
+        self._asks_to_think = think is True
+        self._plainly = think is False and card.takes_template_options
         identity = {"url": endpoint.base_url, "model": model, "revision": revision, "silence": silence_for_none}
         self.digest = sha256_json(identity)
         self._silence_for_none = silence_for_none
@@ -148,12 +159,14 @@ class EndpointModel:
             sent = asked.sound.encoded(self._silence_for_none)
         except BadAudioError as error:
             return ModelOutput("", str(error))
-        prompt = render_question(asked.prompt, (), self.think)
+        prompt = render_question(asked.prompt, (), self._asks_to_think)
         content: list[dict[str, object]] = [{"type": "text", "text": prompt}]
         content += [audio_part(*part) for part in sent]
         system: list[dict[str, object]] = [{"role": "system", "content": self.manner.system}]
         messages = (system if self.manner.system else []) + [{"role": "user", "content": content}]
         body = chat_body(self.name, messages, self.max_new_tokens) | self.manner.sampling
+        if self._plainly:
+            body["chat_template_kwargs"] = {"enable_thinking": False}
         call = sha256_bytes(prompt.encode())
         outcome = self._client.post("/chat/completions", lambda _: RequestBody(json=body), chat_output, call=call)
         if isinstance(outcome, Failed) and outcome.reason in REFUSALS:

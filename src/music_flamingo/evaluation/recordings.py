@@ -36,13 +36,13 @@ TITLES: dict[Condition, str] = {
 LIMITS = DecodeLimits(
     max_bytes=2_000_000_000,
     min_duration_s=0.05,
-    max_duration_s=1200.0,
+    max_duration_s=1800.0,
     min_rate_hz=8000,
     max_rate_hz=192_000,
     max_channels=16,
     max_tag_chars=1_000_000,
 )
-"""Published recordings are taken as they are, up to the 20 minutes that a model hears."""
+"""Published recordings are taken as they are, up to the 30 minutes that Audio Flamingo Next hears."""
 SENT_AS_THEY_ARE = ("wav", "mp3", "flac")
 MAX_SENT_BYTES = 18 * 2**20
 MAX_NAMED = 20

@@ -78,11 +78,13 @@ class ThinkingRow(RecordPart):
 
 
 class ThinkingDifference(RecordPart):
-    """Accuracy of `model` less that of `minus_model` over all composite families, the same questions paired."""
+    """Accuracy of `model` less that of `minus_model`, the same questions paired."""
 
     model: str
     minus_model: str
     drawn: Drawn
+    family: str = ALL
+    """A composite family, or all of them."""
     difference: float
     low: float
     high: float
@@ -160,10 +162,11 @@ def thinking_results(answers: Mapping[ThinkingKey, Sequence[Prediction]], resamp
     ]
     drawns: tuple[Drawn, ...] = ("greedy", "sampled")
     differences = [
-        _difference(model, minus, drawn, answers, resamples, seed)
+        _difference(model, minus, drawn, family, answers, resamples, seed)
         for drawn in drawns
         for model, minus in PAIRS
         if (model, "audio", drawn) in answers and (minus, "audio", drawn) in answers
+        for family in (ALL, *dict.fromkeys(p.family for p in answers[model, "audio", drawn]))
     ]
     return ThinkingResults(rows=rows, differences=differences)
 
@@ -203,12 +206,21 @@ def _difference(
     model: str,
     minus: str,
     drawn: Drawn,
+    family: str,
     answers: Mapping[ThinkingKey, Sequence[Prediction]],
     resamples: int,
     seed: int,
 ) -> ThinkingDifference:
-    ours, theirs = marks_of(answers[model, "audio", drawn]), marks_of(answers[minus, "audio", drawn])
+    ours, theirs = (
+        marks_of([p for p in answers[name, "audio", drawn] if family in (ALL, p.family)]) for name in (model, minus)
+    )
     found = difference_interval(ours, theirs, resamples, seed)
     return ThinkingDifference(
-        model=model, minus_model=minus, drawn=drawn, difference=found.value, low=found.low, high=found.high
+        model=model,
+        minus_model=minus,
+        drawn=drawn,
+        family=family,
+        difference=found.value,
+        low=found.low,
+        high=found.high,
     )

@@ -24,10 +24,9 @@ QUESTIONS = {
 }
 """(model, what it is held against) -> (question, which difference answers it)."""
 INTRODUCTION = (
-    "Balanced accuracy in percent [95 % interval, resampling works] on questions that a single step cannot answer: "
-    "their answer follows from two or three things that must be heard. `whole`: chains that check every part; "
-    "`faithful`: answers that follow from their own chain. Settings were chosen on other pieces (dev); these were "
-    "looked at once."
+    "Balanced accuracy in percent [95 % interval, resampling works] on questions whose answer follows from two or "
+    "three things that must be heard. Whole: chains that check every part; faithful: answers that follow from their "
+    "own chain. Settings are chosen on other pieces (dev) alone; these are for looking at once."
 )
 
 
@@ -70,7 +69,8 @@ def thinking_table(results: ThinkingResults) -> str:
         cells = [percent(by_family[greedy.model, greedy.condition, "greedy", name].accuracy) for name in families]
         fields = [title, with_interval(greedy), *cells, with_interval(sampled) if sampled else "-"]
         lines.append("| " + " | ".join([*fields, percent(greedy.whole), percent(greedy.faithful)]) + " |")
-    return "\n".join([*lines, "", *(f"- {line}" for line in difference_sentences(results.differences)), ""])
+    sentences = [*difference_sentences(results.differences), *sentences_by_kind(results.differences)]
+    return "\n".join([*lines, "", *(f"- {line}" for line in sentences), ""])
 
 
 def difference_sentences(differences: Sequence[ThinkingDifference]) -> list[str]:
@@ -84,9 +84,21 @@ def difference_sentences(differences: Sequence[ThinkingDifference]) -> list[str]
 def _asked_of(differences: Sequence[ThinkingDifference]) -> list[tuple[str, str, list[ThinkingDifference]]]:
     """(question, which difference answers it, that difference greedy and sampled) of each pair that was examined."""
     found = [
-        (*asked, [d for d in differences if (d.model, d.minus_model) == pair]) for pair, asked in QUESTIONS.items()
+        (*asked, [d for d in differences if (d.model, d.minus_model, d.family) == (*pair, ALL)])
+        for pair, asked in QUESTIONS.items()
     ]
     return [row for row in found if row[2]]
+
+
+def sentences_by_kind(differences: Sequence[ThinkingDifference]) -> list[str]:
+    """`One but not both, greedy: thinking ... +6.3 points [...], clearly better; GRPO ...`, one a kind of question."""
+    sentences = []
+    for name, composite in COMPOSITES.items():
+        mine = [d for d in differences if d.family == name and d.drawn == "greedy"]
+        said = [f"{SHORT[d.model]} less {SHORT[d.minus_model]} {points(d)}, {verdict(d)}" for d in mine]
+        if said:
+            sentences.append(f"{composite.title}, greedy: {'; '.join(said)}.")
+    return sentences
 
 
 def verdict(difference: ThinkingDifference) -> str:
@@ -148,6 +160,8 @@ class ThinkingPage:
     families: tuple[str, ...]
     lines: tuple[ThinkingLine, ...]
     answers: tuple[ThinkingAnswer, ...]
+    by_kind: tuple[str, ...]
+    """A sentence for each kind of question."""
     kinds: tuple[tuple[str, str], ...]
     """(title, wording) of each kind of question."""
 
@@ -177,5 +191,6 @@ def page_of(results: ThinkingResults) -> ThinkingPage:
         families=tuple(COMPOSITES[name].title for name in families),
         lines=tuple(lines),
         answers=tuple(ThinkingAnswer(q, compared, tuple(d)) for q, compared, d in _asked_of(results.differences)),
+        by_kind=tuple(sentences_by_kind(results.differences)),
         kinds=tuple((COMPOSITES[name].title, COMPOSITES[name].question) for name in families),
     )

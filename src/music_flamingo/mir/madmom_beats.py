@@ -30,8 +30,9 @@ BLOCK_FRAMES, CONTEXT_FRAMES = 90 * FRAMES_PER_S, 5 * FRAMES_PER_S
 SAME_LEVEL = 0.04
 """A level within 4 % is the tracked one."""
 ODD_BARS, ODD_RATIOS, FASTEST_ODD_BPM = (5, 7), (1.0, 2.0, 2.5), 250.0
-ODD_PRICE = 0.8
-"""Nats a beat by which bars of five or seven must be likelier: bands in five had 1.5 and more, others .5 and less."""
+ODD_PRICE = {5: 0.8, 7: 1.2}
+"""Nats a beat by which bars of five or seven must be likelier: bands in five had 1.3 and more, one in seven 2.0, others
+.5 and less, but for a jig with congas, at whose beats a bar of seven was likelier by 1.06."""
 ODD_LEVEL = 0.9
 """Probability of the level at which such a bar is counted: its half holds no whole bar."""
 METER_BIAS, METER_SLOPE, METER_HEARD = -0.20, 0.45, 4.14
@@ -145,8 +146,10 @@ def odd_bars(activations: np.ndarray, plain: Bars) -> Bars | None:
     for ratio in ODD_RATIOS:
         if bpm * ratio <= FASTEST_ODD_BPM:
             odd = BarNetwork(ODD_BARS, bpm * ratio / NARROW, bpm * ratio * NARROW).decode(activations)
-            price = ODD_PRICE * len(odd.beats)
-            if len(odd.beats) >= 2 * max(ODD_BARS) and max(odd.log_likelihoods) - price > best:
+            if len(odd.beats) < 2 * max(ODD_BARS):
+                continue
+            price = ODD_PRICE[int(odd.beats[:, 1].max())] * len(odd.beats)
+            if max(odd.log_likelihoods) - price > best:
                 best, found = max(odd.log_likelihoods) - price, odd
     return found
 

@@ -87,7 +87,7 @@ def claim_confidences(log_odds: np.ndarray) -> tuple[float, float, float]:
     drums, chords, decaying = np.clip(log_odds, -BOUND, BOUND)
     with_drums = drums > 0
     worth = WORTH | WORTH_WITH_DRUMS if with_drums else WORTH
-    texture = worth["chords"] * abs(chords) + (ALONE_WITH_DRUMS * np.sign(chords) if with_drums else 0.0)
+    texture = worth["chords"] * abs(chords) - (ALONE_WITH_DRUMS if with_drums and chords <= 0 else 0.0)
     return _likely(worth["drums"] * abs(drums)), _likely(texture), _likely(worth["decaying"] * abs(decaying))
 
 

@@ -26,7 +26,6 @@ OF_CLAIMS = {
 }
 """Claims of a fact with a confidence of their own: the claim -> the field that has it."""
 NEEDS_PITCH = ("key", "chords", "sound.texture", "sound.lead_envelope")
-SOUND_CLAIMS = ("has_drums", "texture", "lead_envelope")
 
 
 class TrustRules(BaseModel):
@@ -77,6 +76,8 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
     if content is not None and content.kind != "music":
         yield from (Withheld(fact=name, reason="not_music") for name in MUSICAL)
     yield from _unsure(facts, rules, MEASURED)
+    if any(entry.fact == "beats" for entry in _unsure(facts, rules, ("beats",))):
+        yield Withheld(fact="tempo", reason="unsure")  # it was counted from them
     if content is not None and not is_pitched(content, rules):
         yield from (Withheld(fact=name, reason="no_pitch") for name in NEEDS_PITCH)
     if content is not None and content.singing_share >= rules.sung_from_share:

@@ -3,6 +3,7 @@ of voices and drums, and what the analysis of the sound says of drums."""
 
 from math import exp, log
 
+from music_flamingo.mir import Tags
 from music_flamingo.records import Content, Instrument, Instruments, Sound, Vocals
 
 BEFORE, BY_SHARE, ENOUGH = -4.0, 10.0, 0.6
@@ -61,9 +62,9 @@ def hears_drums(instruments: Instruments | None) -> bool | None:
     return any(label.name == "drums" for label in instruments.labels)
 
 
-def with_tagged_drums(sound: Sound | None, instruments: Instruments | None) -> Sound | None:
+def with_tagged_drums(sound: Sound | None, tags: Tags | None) -> Sound | None:
     """The sound with a confidence of its drums that counts the tagger's opinion."""
-    heard = hears_drums(instruments)
+    heard = hears_drums(tags.instruments if tags else None)
     if sound is None or sound.drums_confidence is None or heard is None:
         return sound
     sure = min(max(sound.drums_confidence, 0.01), 0.99)

@@ -2,10 +2,11 @@
 
 B batch, L tokens, W encoder windows (of all samples of a batch together), M mel bins, T mel frames.
 Text is tokenised with one audio mark, which then grows to as many audio tokens as the sound has: the ids equal the
-processor's own (a test holds them together), and neither text nor sound is worked on twice.
+processor's own (a test holds them together), and neither text nor sound is worked on twice. Any chat template will do:
+the assistant's words are found in what it renders.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from transformers import MusicFlamingoProcessor
 
+from music_flamingo.core.errors import UserError
 from music_flamingo.model.answering import asks_to_think
 
 CHAT_TEMPLATE = (
@@ -32,7 +34,7 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-"""Qwen's chat form, sound before words. `generation` marks the assistant's words: the only ones trained on."""
+"""Qwen's chat form, sound before words; of models from scratch. Published ones keep their own."""
 
 IGNORED = -100
 """The label of a token that is not trained on."""
@@ -130,19 +132,40 @@ def tokenise_apart(processor: MusicFlamingoProcessor, turns: Sequence[Turn], num
 def _tokenise_text(
     processor: MusicFlamingoProcessor, turns: tuple[Turn, ...], think: bool, system: str | None, sound_at: int
 ) -> tuple[tuple[int, ...], tuple[bool, ...]]:
-    open_turn = turns[-1].answer is None
-    encoded = processor.tokenizer.apply_chat_template(
-        messages_of(turns, system=system, sound_at=sound_at),
-        chat_template=processor.chat_template,
-        **({"enable_thinking": think} if asks_to_think(processor.chat_template or "") else {}),
-        add_generation_prompt=open_turn,
-        tokenize=True,
-        return_dict=True,
-        return_assistant_tokens_mask=not open_turn or len(turns) > 1,
+    messages = messages_of(turns, system=system, sound_at=sound_at)
+    text = _rendered(processor, messages, think, is_open=turns[-1].answer is None)
+    encoded = processor.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    spans = _answer_spans(processor, messages, text)
+    is_answer = (any(start < last and first < end for start, end in spans) for first, last in encoded["offset_mapping"])
+    return tuple(encoded["input_ids"]), tuple(is_answer)
+
+
+def _rendered(processor: MusicFlamingoProcessor, messages: Sequence[dict], think: bool, is_open: bool) -> str:
+    rule = {"enable_thinking": think} if asks_to_think(processor.chat_template or "") else {}
+    text: str = processor.tokenizer.apply_chat_template(
+        messages, chat_template=processor.chat_template, add_generation_prompt=is_open, tokenize=False, **rule
     )
-    ids = tuple(encoded["input_ids"])
-    mask = encoded.get("assistant_masks") or [0] * len(ids)
-    return ids, tuple(bool(m) for m in mask)
+    return text
+
+
+def _answer_spans(processor: MusicFlamingoProcessor, messages: Sequence[dict], text: str) -> list[tuple[int, int]]:
+    """Where the assistant's words stand in a rendered conversation, with the mark that ends each turn, in characters.
+
+    They begin where the model would go on after the messages before them. No template has to mark them.
+    """
+    spans, mark = [], processor.tokenizer.eos_token
+    for at, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before = _rendered(processor, messages[:at], think=False, is_open=True)
+        said = message["content"][0]["text"]
+        if not text.startswith(before + said + mark):
+            raise UserError(
+                "the model's chat template changes what the assistant said, or does not end it with "
+                f"{mark}: nothing can be trained on. Give a template that renders {said[:80]!r} as it is."
+            )
+        spans.append((len(before), len(before + said + mark)))
+    return spans
 
 
 def batch_of(
@@ -163,6 +186,14 @@ def audio_of(sounds: Sequence[EncoderAudio]) -> dict[str, torch.Tensor]:
     return {
         "input_features": torch.cat([s.features_WMT for s in sounds]),
         "input_features_mask": torch.cat([s.mask_WT for s in sounds]),
+    }
+
+
+def placed(batch: Mapping[str, torch.Tensor], model) -> dict[str, torch.Tensor]:
+    """The batch where the model lies, sound in the dtype of its weights."""
+    return {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else value.dtype)
+        for name, value in batch.items()
     }
 
 

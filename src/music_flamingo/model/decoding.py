@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from music_flamingo.model.chat import ChatTokens, EncoderAudio, audio_of
+from music_flamingo.model.chat import ChatTokens, EncoderAudio, audio_of, placed
 
 Constraint = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """(logits (V,), ids said so far) -> logits with what may not come next at minus infinity."""
@@ -45,7 +45,7 @@ def encode_sounds(model, sounds: Sequence[EncoderAudio]) -> list[torch.Tensor]:
     ids_BN = torch.full((len(sounds), longest), model.config.text_config.pad_token_id or 0)
     for row, sound in zip(ids_BN, sounds, strict=True):
         row[: sound.num_tokens] = model.config.audio_token_id
-    audio = {name: value.to(model.device) for name, value in audio_of(sounds).items()}
+    audio = placed(audio_of(sounds), model)
     features = model.base_model.get_audio_features(**audio, input_ids=ids_BN.to(model.device)).pooler_output
     return list(features.split([sound.num_tokens for sound in sounds]))
 

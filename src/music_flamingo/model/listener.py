@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from music_flamingo.audio.windows import Rule
-from music_flamingo.model.chat import ChatTokens, EncoderAudio, Turn, batch_of, hear, pad, tokenise
+from music_flamingo.model.chat import ChatTokens, EncoderAudio, Turn, batch_of, hear, pad, placed, tokenise
 from music_flamingo.model.context import Hearing
 from music_flamingo.model.files import load_model
 from music_flamingo.prompts.loader import render_question
@@ -129,7 +129,7 @@ class Listener:
 
     def _batch(self, tokens: Sequence[ChatTokens], sounds: Sequence[EncoderAudio]) -> dict[str, torch.Tensor]:
         batch = batch_of(self.processor, tokens, sounds, padding_side="left")
-        return {name: value.to(self.model.device) for name, value in batch.items()}
+        return placed(batch, self.model)
 
     def _answer_ids(self, option: str) -> list[int]:
         tokenizer = self.processor.tokenizer

@@ -4,7 +4,7 @@ AF3's stage 3.5 lengthens the context with adapters; the same adapters let one G
 No torch at import: parameters are read without it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
@@ -43,6 +43,11 @@ class LoraSettings(BaseModel):
     `.*language_model.*\.[qkvo]_proj`: the bare name `q_proj` would hit the audio encoder as well."""
     train_projector: bool
     """Also train the projector between sound and words, in full."""
+    train_marks: bool
+    """Also train the embeddings of the marks around the sound: new tokens, where Audio Flamingo 3 was taken over."""
+    keep: Literal["merged", "apart"]
+    """What the stage leaves: one model with the adapters added in, or links to the weights that it began with and the
+    adapters beside them, in peft's layout."""
 
     @field_validator("targets")
     @classmethod
@@ -61,8 +66,8 @@ class FullTuning(BaseModel):
     trains: Trains
 
 
-def lora_config(settings: LoraSettings) -> Any:
-    """peft's LoraConfig; its adapters begin at zero, so that the model begins as it was."""
+def lora_config(settings: LoraSettings, marks: Sequence[int] = ()) -> Any:
+    """peft's LoraConfig; its adapters begin at zero, so that the model begins as it was. `marks`: their token ids."""
     from peft import LoraConfig
 
     return LoraConfig(
@@ -71,6 +76,7 @@ def lora_config(settings: LoraSettings) -> Any:
         lora_dropout=settings.dropout,
         target_modules=settings.targets,
         modules_to_save=[PROJECTOR] if settings.train_projector else None,
+        trainable_token_indices={"embed_tokens": list(marks)} if settings.train_marks else None,
     )
 
 
@@ -85,16 +91,17 @@ def add_lora(model: Any, settings: LoraSettings, seed: int = 0) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return get_peft_model(model, lora_config(settings))
+            marks = (model.config.audio_bos_token_id, model.config.audio_eos_token_id)
+            return get_peft_model(model, lora_config(settings, marks))
         except ValueError as error:
             raise ConfigError(f"tuning.targets {settings.targets!r} matches no layer of the model: {error}") from error
 
 
 def merge_lora(model: Any) -> Any:
-    """The model with the adapters added into its weights: the same class, names and (within rounding) logits."""
+    """The model with the adapters added into its weights: the same class, names, dtype and (within rounding) logits."""
     from peft import PeftModel
 
-    return model.merge_and_unload() if isinstance(model, PeftModel) else model
+    return model.merge_and_unload().to(bare(model).dtype) if isinstance(model, PeftModel) else model
 
 
 def bare(model: Any) -> Any:
@@ -132,8 +139,17 @@ def choose_parts(model: Any, trains: Trains) -> None:
 
 
 def tuned(model: Any, tuning: FullTuning | LoraSettings, seed: int) -> Any:
-    """The model as it is trained: with adapters, or with its chosen parts free."""
+    """The model as it is trained: with adapters, or with its chosen parts free. What learns is float32."""
     if isinstance(tuning, LoraSettings):
-        return add_lora(model, tuning, seed)
+        model = add_lora(model, tuning, seed)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+        return model
     choose_parts(model, tuning.trains)
     return model
+
+
+def stays_apart(tuning: FullTuning | LoraSettings) -> bool:
+    """Whether adapters are kept beside the weights instead of being merged into them."""
+    return isinstance(tuning, LoraSettings) and tuning.keep == "apart"

@@ -110,15 +110,17 @@ def states(
 ) -> tuple[float, float, float]:
     """(weights, gradients, optimiser) in bytes.
 
-    single and fsdp2 hold float32 weights and compute in bfloat16 copies; DeepSpeed holds bfloat16 weights and
-    gradients, and a float32 master beside Adam's moments (Rajbhandari et al. 2020, ZeRO).
+    single and fsdp2 hold float32 weights and compute in bfloat16 copies, but single leaves weights beside adapters in
+    bfloat16, as they are published; DeepSpeed holds bfloat16 weights and gradients, and a float32 master beside Adam's
+    moments (Rajbhandari et al. 2020, ZeRO).
     """
     every, trained = sum(shape.parameters().values()), trained_parameters(shape, tuning)
     if not isinstance(tuning, FullTuning):
         every += shape.adapters(tuning.rank, tuning.targets)
     half = precision == "bf16"
     held = BF16 if half and parallel in ("zero2", "zero3") else FP32
-    weights: float = every * held * (1 + with_reference)
+    frozen = BF16 if half and parallel == "single" and not isinstance(tuning, FullTuning) else held
+    weights: float = (trained * held + (every - trained) * frozen) * (1 + with_reference)
     gradients: float = trained * held
     optimiser: float = trained * (ADAM + (FP32 if held == BF16 else 0))
     if parallel in ("zero2", "zero3", "fsdp2"):

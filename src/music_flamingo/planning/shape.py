@@ -192,5 +192,5 @@ PUBLISHED = Shape(
     window_s=30.0,
     context_tokens=24_576,
 )
-"""Whisper-large-v3's encoder and Qwen2.5-7B. The vocabulary ends behind the marks of sound (ids 151,669 to 151,671);
-the context is the paper's 24k."""
+"""Whisper-large-v3's encoder and Qwen2.5-7B with the seven tokens that the family adds; the context is the paper's
+24k."""

@@ -1,7 +1,7 @@
 """The training part of `mf plan`: steps, tokens, operations, memory, hours and cost of each stage that trains."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from music_flamingo.core.manifest import finished_key, read_manifest
 from music_flamingo.core.ports import Table
 from music_flamingo.core.record import OK
 from music_flamingo.model.lora import FullTuning, LoraSettings
+from music_flamingo.model.members import MEMBERS
 from music_flamingo.model.size import TinySize
 from music_flamingo.planning.assumptions import Assumptions, Gpu, Samples, read_assumptions
 from music_flamingo.planning.memory import GIB, PARALLEL, Memory, Parallel, Precision, RolloutGroup, memory
@@ -91,7 +92,8 @@ def shape_of(model: Mapping[str, Any]) -> tuple[Shape, str]:
         processor = AutoProcessor.from_pretrained(model["path"], local_files_only=True)
         config = MusicFlamingoConfig.from_pretrained(model["path"], local_files_only=True)
         return Shape.of_config(config, float(processor.feature_extractor.chunk_length)), model["path"]
-    return PUBLISHED, f"the published dimensions: {model['path']} is not here"
+    shape = replace(PUBLISHED, context_tokens=MEMBERS[model["member"]].text_positions) if model["member"] else PUBLISHED
+    return shape, f"the published dimensions: {model['path']} is not here"
 
 
 def runs(params: Mapping[str, Any]) -> Iterator[TrainingRun]:

@@ -6,6 +6,7 @@ measured`; what nobody measured is `covered_by_no_rule`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -22,9 +23,11 @@ from music_flamingo.scoring.claims import (
 )
 from music_flamingo.scoring.claims.base import unmeasured
 from music_flamingo.scoring.claims.gates import has_digit, holds
+from music_flamingo.scoring.claims.times import FIGURE
 from music_flamingo.scoring.families import FAMILIES, parts_asked, without_verdict
+from music_flamingo.scoring.timed import without_span
 
-NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time"})
+NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time", FIGURE})
 """Kinds that no judge may confirm: figures, keys and chords need a fact."""
 WORDINGS: dict[str, str] = {
     "bpm": r"tempo|beats",
@@ -86,10 +89,21 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
     `by_ear`: an audio judge will hear what nobody measured. `agreed`: a rule of the example's family bore its answer
     out.
     """
-    judged = [judge(claim, facts) for _, claim in claims_of(example)]
+    settled = _is_settled(example, agreed)
+    # a rule of the family bore the figures of its answer out
+    stated = (
+        claim for place, claim in claims_of(example) if not (settled and place == "answer" and claim.kind == FIGURE)
+    )
+    judged = [judge(claim, facts) for claim in stated]
     if reason := first_reason(judged, by_ear):
         return reason
-    if example.type == "caption" or _is_settled(example, agreed) or _is_supported(example, facts, by_ear):
+    stands = ("supported", "unmeasured") if by_ear else ("supported",)
+    if example.type == "caption":
+        named = any(j.verdict in stands and not j.claim.is_place for j in judged)
+        return None if named else "covered_by_no_rule:answer: the caption names nothing that was measured"
+    if reason := _reason_against_rationale(example, facts, stands, settled):
+        return reason
+    if settled or _is_supported(example, facts, stands):
         return None
     return f"covered_by_no_rule:answer: {example.answer[:60]!r} names nothing that was measured"
 
@@ -124,9 +138,18 @@ def _is_settled(example: Example, agreed: bool) -> bool:
     return agreed and wording is not None and re.search(wording, example.question, re.IGNORECASE) is not None
 
 
-def _is_supported(example: Example, facts: Facts, by_ear: bool) -> bool:
-    wanted = ("supported", "unmeasured") if by_ear else ("supported",)
-    return any(judge(c, facts).verdict in wanted for c in answer_claims(example) if not c.is_place)
+def _is_supported(example: Example, facts: Facts, stands: Sequence[str]) -> bool:
+    return any(judge(c, facts).verdict in stands for c in answer_claims(example) if not c.is_place)
+
+
+def _reason_against_rationale(example: Example, facts: Facts, stands: Sequence[str], settled: bool) -> str | None:
+    """Reject many words that lead from nothing measured to an answer; a family with a rule may explain that rule."""
+    has_rule = settled and example.family not in FAMILIES
+    if has_rule or len(example.rationale.split()) < LONG_RATIONALE_WORDS:
+        return None
+    if any(judge(c, facts).verdict in stands for c in read_claims(example.rationale)):
+        return None
+    return f"covered_by_no_rule:rationale: {example.rationale[:60]!r} names nothing that was measured"
 
 
 def _structured(example: Example) -> Iterator[SpokenClaim]:
@@ -142,9 +165,18 @@ def _structured(example: Example) -> Iterator[SpokenClaim]:
 
 
 def reason_against_steps(steps: Sequence[Step], facts: Facts) -> str | None:
-    """Hold the sentences of a chain against the facts, but for those that the listening model put right itself."""
-    texts = (without_verdict(step.text) for step in steps if step.rewritten_from is None or step.verdict != "right")
-    return first_reason((judge(c, facts) for text in texts for c in read_claims(text)), by_ear=False)
+    """Hold the sentences of a chain against the facts, but for those that the listening model put right itself.
+
+    A chain of which nothing was heard and nothing is measured leads to no answer: `covered_by_no_rule:steps`.
+    """
+    held = [step.text for step in steps if step.rewritten_from is None or step.verdict != "right"]
+    texts = [without_verdict(without_span(text)) for text in held]
+    judged = [judge(c, facts) for text in texts for c in read_claims(text)]
+    if reason := first_reason(judged, by_ear=False):
+        return reason
+    if any(step.verdict == "right" for step in steps) or any(j.verdict == "supported" for j in judged):
+        return None
+    return "covered_by_no_rule:steps: they name nothing that was heard or measured"
 
 
 _REFUSAL = re.compile(
@@ -162,6 +194,7 @@ _PROMPT = re.compile(
 )
 
 
+_ANY_WORD = re.compile(r"\w")
 _REFUSAL_WORDS = ("as a", "i'm", "i am", "i can", "i do", "cannot", "here is", "here's")
 _PLACEHOLDER_WORDS = ("[", "<", "{", "todo", "n/a", "lorem ipsum", "your answer here", "___", "...")
 _PROMPT_WORDS = (
@@ -176,21 +209,38 @@ _PROMPT_WORDS = (
 
 
 @lru_cache(maxsize=65536)
-def _senseless_words(text: str) -> str | None:
+def reason_against_words(text: str) -> str | None:
+    """`senseless_...`: a refusal, a placeholder, words of the prompt, or no words at all; None for other texts."""
     if holds(text, _REFUSAL_WORDS) and _REFUSAL.search(text):
         return "senseless_refusal"
     if holds(text, _PLACEHOLDER_WORDS) and _PLACEHOLDER.search(text):
         return "senseless_placeholder"
     if holds(text, _PROMPT_WORDS) and _PROMPT.search(text):
         return "senseless_prompt_words"
-    return None
+    return None if not text or _ANY_WORD.search(text) else "senseless_no_words"
+
+
+_SENTENCE_END = re.compile(r"[.!?;]\s+")
+SHORTEST_REPEATED_WORDS = 4
+
+
+def _repeats(text: str, least: int) -> bool:
+    """Tell whether a sentence of some words stands in a text `least` times: a model that turns in circles."""
+    if len(text) < MOST_LETTERS_UNREPEATED:
+        return False
+    sentences = Counter(s.strip(" .").casefold() for s in _SENTENCE_END.split(text))
+    return any(n >= least and len(s.split()) >= SHORTEST_REPEATED_WORDS for s, n in sentences.items())
+
+
+MOST_LETTERS_UNREPEATED = 60
+"""Shorter texts have no room for a sentence said twice."""
 
 
 def check_sense(example: Example) -> str | None:
     """`senseless_...`: an answer that answers nothing, whatever the facts are."""
     answer, question = example.answer.strip(), example.question.strip()
     for text in (question, answer, example.rationale):
-        if reason := _senseless_words(text):
+        if reason := reason_against_words(text):
             return reason
     if not re.search(r"\w", answer) or answer.casefold().strip("?. ") == question.casefold().strip("?. "):
         return "senseless_echo"
@@ -200,8 +250,10 @@ def check_sense(example: Example) -> str | None:
         return "senseless_wrong_type"
     if example.type == "caption" and len(answer.split()) >= LONG_CAPTION_WORDS * (1 + len(read_claims(answer))):
         return "senseless_near_empty_caption"
-    return None
+    return "senseless_repetition" if _repeats(example.rationale, 2) or _repeats(answer, 3) else None
 
 
+LONG_RATIONALE_WORDS = 8
+"""A rationale of so many words names something that was measured."""
 LONG_CAPTION_WORDS = 45
 """A caption with fewer than one claim in so many words describes nothing."""

@@ -46,6 +46,8 @@ REASONS = {
     "senseless_placeholder": "a placeholder stands where words should",
     "senseless_prompt_words": "the prompt's own words come back",
     "senseless_echo": "an answer without a word, or the question itself",
+    "senseless_no_words": "no word at all",
+    "senseless_repetition": "a sentence is said again and again",
     "senseless_one_option": "a choice between one option",
     "senseless_wrong_type": "no figure where a count or a time is asked for",
     "senseless_near_empty_caption": "a long caption that claims next to nothing",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from music_flamingo.scoring.claims.gates import holds
+from music_flamingo.scoring.claims.gates import holds, lowered
 
 _SPOKEN_OF = re.compile(
     r"""\b(
@@ -87,6 +87,15 @@ def _is_said(name: str, text: str) -> bool:
     name = " ".join(name.split())
     if len(_LETTER.findall(name)) < (SHORTEST_NAME if name.isascii() else 2):
         return False
-    quoted = re.search(rf"[\"'“‘«「《]{re.escape(name)}[\"'”’»」》]", text, re.IGNORECASE)
+    if name.lower() not in lowered(text):
+        return False
+    quoted, proper = _patterns_of(name)
+    return quoted.search(text) is not None or (proper is not None and proper.search(text) is not None)
+
+
+@lru_cache(maxsize=4096)
+def _patterns_of(name: str) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
+    """(the name in quotes, the name as whole words where it cannot be a word of music)."""
+    quoted = re.compile(rf"[\"'“‘«「《]{re.escape(name)}[\"'”’»」》]", re.IGNORECASE)
     is_proper = " " in name or name.lower() == name.upper()
-    return bool(quoted) or (is_proper and bool(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)))
+    return quoted, re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") if is_proper else None

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from music_flamingo.core.memory import no_search_for_cycles
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.core.shards import atomic_path, shard_path, write_atomic
@@ -112,6 +113,10 @@ class Check:
 
     def __call__(self, index: int) -> int:
         """Check shard `index`; gives the number of its examples."""
+        with no_search_for_cycles():
+            return self._check(index)
+
+    def _check(self, index: int) -> int:
         examples = self.candidates.read_shard(index)
         songs = self._songs(index)
         reasons = [_reason(e, songs.get(e.track_id)) for e in examples]

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.quality.checks import CONTROL_TOKEN
+from music_flamingo.quality.claims import reason_against_words
 from music_flamingo.quality.metadata import mentions_metadata
 from music_flamingo.records import Step
 
@@ -96,7 +97,7 @@ def _answer_step(steps: Sequence[Step], family: str, affirmed: Mapping[str, floa
 
 
 def reason_against_text(steps: Sequence[Step], limits: StepLimits, names: Iterable[str] = ()) -> str | None:
-    """`no_steps`, `control_tokens`, `too_long`, `mentions_metadata`: reasons that need no listening; else None.
+    """`no_steps`, `control_tokens`, `senseless_...`, `too_long`, `mentions_metadata`: reasons that need no listening.
 
     `names` are the track's title, artist and file name.
     """
@@ -107,6 +108,8 @@ def reason_against_text(steps: Sequence[Step], limits: StepLimits, names: Iterab
         return "control_tokens"
     if len(text.split()) >= limits.max_words:
         return "too_long"
+    if reason := next(filter(None, (reason_against_words(step.text) for step in steps)), None):
+        return reason
     return "mentions_metadata" if mentions_metadata(text, names) else None
 
 

@@ -18,7 +18,7 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.core.record import read_parquet
 from music_flamingo.core.shards import shard_paths
 from music_flamingo.quality.checks import Limits, Song, reason_against
-from music_flamingo.quality.claims import claims_of, reason_against_steps
+from music_flamingo.quality.claims import claims_of, reason_against_steps, reason_against_words
 from music_flamingo.quality.metadata import speaks_of_sources
 from music_flamingo.records import Example, Facts, Step, trusted
 from music_flamingo.records.caption import TeacherStamp
@@ -146,7 +146,8 @@ def _of_chain(name: str, record: dict[str, Any], song: Song) -> TrialVerdict:
     except ValidationError as error:
         return TrialVerdict(name, f"malformed: {error.errors()[0]['msg']} ({error.errors()[0]['loc']})", [])
     claims = [("step", judge(claim, song.facts)) for step in steps for claim in read_claims(without_verdict(step.text))]
-    reason = reason_against_steps(steps, song.facts)
+    reason = next(filter(None, (reason_against_words(step.text) for step in steps)), None)
+    reason = reason or reason_against_steps(steps, song.facts)
     if reason is None and any(speaks_of_sources(step.text) for step in steps):
         reason = "mentions_metadata"
     return TrialVerdict(name, reason, claims)

@@ -7,6 +7,7 @@ from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.shards import shard_index
 from music_flamingo.quality.claims import reason_against_steps
 from music_flamingo.quality.steps import StepLimits, reason_against_text
+from music_flamingo.quality.timed_steps import reason_against_seconds
 from music_flamingo.records import Chain, Example, Facts, Track, trusted
 from music_flamingo.sources.conversations.config import ConversationsConfig
 from music_flamingo.sources.conversations.dealing import dealt_entries
@@ -46,5 +47,5 @@ def import_chains(
 def _judged(chain: Chain, limits: StepLimits, facts: Facts | None, names: tuple[str, ...]) -> Chain:
     reason = reason_against_text(chain.steps, limits, names)
     if reason is None and facts is not None:
-        reason = reason_against_steps(chain.steps, facts)
+        reason = reason_against_steps(chain.steps, facts) or reason_against_seconds(chain.steps, facts)
     return chain.quarantined(reason) if reason else chain

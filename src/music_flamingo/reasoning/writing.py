@@ -15,8 +15,11 @@ from music_flamingo.quality.steps import (
     reason_against_text,
     reason_to_discard,
 )
+from music_flamingo.quality.timed_steps import reason_against_seconds
 from music_flamingo.records import Chain, Example, Facts, Step
+from music_flamingo.records.chain import HeardClaim
 from music_flamingo.scoring.families import COMPOSITES, evidence_of, parts_asked
+from music_flamingo.scoring.timed import heard_claims
 from music_flamingo.teachers import Teacher, TeacherFailedError, request_seed, stamp
 from music_flamingo.teachers.payloads import ChainStyle
 from music_flamingo.teachers.thinking import Doubt, draft, mend
@@ -34,6 +37,8 @@ class Manner:
     seed: int
     checks: tuple[float, ...] = ()
     """How often a chain about a composite question has 1, 2, 3 ... checks, in proportion; empty: always all."""
+    name_seconds: bool = False
+    """Steps say at which seconds their claim is heard, as far as that was measured."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,10 @@ class Topic:
 def write_chain(manner: Manner, teacher: Teacher, topic: Topic, affirm: Affirm | None) -> Chain:
     """One chain; `status` says whether it stands. Without `affirm` steps in free words stay unchecked."""
     example = topic.example
+    heard = heard_claims(topic.facts) if manner.name_seconds else []
     try:
-        steps, reason = _checked_steps(manner, teacher, topic, affirm)
-        reason = reason or reason_against_steps(steps, topic.facts)
+        steps, reason = _checked_steps(manner, teacher, topic, affirm, heard)
+        reason = reason or reason_against_steps(steps, topic.facts) or reason_against_seconds(steps, topic.facts)
     except TeacherFailedError as error:
         steps, reason = [], error.reason
     chain = Chain(
@@ -73,18 +79,19 @@ def write_chain(manner: Manner, teacher: Teacher, topic: Topic, affirm: Affirm |
         steps=steps,
         thinking=" ".join(step.text for step in steps),
         difficulty=topic.difficulty,
-        teacher=stamp(teacher, "chain"),
+        teacher=stamp(teacher, "chain_seconds" if heard else "chain"),
+        heard=heard,
     )
     return chain.quarantined(reason) if reason else chain
 
 
 def _checked_steps(
-    manner: Manner, teacher: Teacher, topic: Topic, affirm: Affirm | None
+    manner: Manner, teacher: Teacher, topic: Topic, affirm: Affirm | None, heard: Sequence[HeardClaim]
 ) -> tuple[list[Step], str | None]:
     """(steps, reason to discard them or None) after at most one rewrite."""
     example, limits = topic.example, manner.limits
     evidence = evidence_for(example, manner)
-    steps = draft(teacher, example, topic.facts, topic.audible, evidence, manner.style, manner.seed)
+    steps = draft(teacher, example, topic.facts, topic.audible, evidence, manner.style, manner.seed, heard)
     if reason := reason_against_text(steps, limits, topic.names):
         return steps, reason
     steps = _check(steps, topic, limits, affirm, frozenset())

@@ -27,6 +27,15 @@ class Step(RecordPart):
     """How it was checked: by its claim's own question, or by asking whether the sentence is true; None: unchecked."""
 
 
+class HeardClaim(RecordPart):
+    """What was measured of an audible family at some seconds."""
+
+    family: str
+    claim: str
+    start_s: float
+    end_s: float
+
+
 class Chain(Record):
     """`thinking` is the text of the steps joined: what goes between the think tags."""
 
@@ -45,3 +54,5 @@ class Chain(Record):
     teacher: TeacherStamp
     references: list[Reference] = Field(default_factory=list)
     """What the question names of the recording, as in MF-Skills."""
+    heard: list[HeardClaim] = Field(default_factory=list)
+    """What was measured when, for chains whose steps name seconds; empty for others."""

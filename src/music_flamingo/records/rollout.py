@@ -16,6 +16,8 @@ class SampledAnswer(RecordPart):
     accuracy: float | None
     structured: float | None
     faithful: float | None = None
+    timed: float | None = None
+    repeated: float | None = None
     """Each part times its weight; None where it does not apply."""
     reward: float | None
     """Their sum, None where no part applies."""

@@ -1,20 +1,24 @@
 """Total reward of one output: the parts that apply to its task, and their weighted sum.
 
-Questions earn format + accuracy, captions format + structured (paper); composite questions may earn for chains whose
-answer follows from their checks. A part that does not apply, that has no weight
-or whose reference cannot be compared with is None: it is left out of the sum and of every mean.
+Questions earn format + accuracy, captions format + structured (paper). On request composite questions also earn for
+chains whose answer follows from their checks and thoughts for seconds that hold, and any answer loses for what it
+repeats. A part that does not apply, that has no weight or whose reference cannot be compared with is None: it is left
+out of the sum and of every mean.
 """
 
 from dataclasses import dataclass
 
+from music_flamingo.records.chain import HeardClaim
 from music_flamingo.records.example import Category
 from music_flamingo.rewards.accuracy import accuracy_reward
 from music_flamingo.rewards.faithful import faithful_reward
 from music_flamingo.rewards.format import format_reward
+from music_flamingo.rewards.repeated import repeated_reward
 from music_flamingo.rewards.structured import StructuredForm, structured_reward
+from music_flamingo.rewards.timed import timed_reward
 from music_flamingo.scoring.answers import AnswerKind
 
-PARTS = ("format", "accuracy", "structured", "faithful")
+PARTS = ("format", "accuracy", "structured", "faithful", "timed", "repeated")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Task:
     structured: tuple[Category, ...]
     question: str = ""
     """Its words: a composite question is read back from them."""
+    heard: tuple[HeardClaim, ...] = ()
+    """What was measured when: what the seconds of a thought are held against."""
 
 
 @dataclass(frozen=True)
@@ -77,4 +83,8 @@ def part_of(part: str, output: str, task: Task, rules: Rules) -> float | None:
         return structured_reward(output, task.structured, rules.structured_form)
     if part == "faithful" and not task.is_caption:
         return faithful_reward(output, task.family, task.question)
+    if part == "repeated":
+        return repeated_reward(output)
+    if part == "timed" and not task.is_caption:
+        return timed_reward(output, task.heard)
     return None

@@ -16,6 +16,7 @@ from typing import Protocol
 from music_flamingo.cluster.steps import run_step as here_or_by_job
 from music_flamingo.core.branches import collect
 from music_flamingo.core.errors import TransientError
+from music_flamingo.core.first_pass import execute_after, run_first_pass
 from music_flamingo.core.manifest import finished_key
 from music_flamingo.core.shards import parse_range
 from music_flamingo.core.stage import execute
@@ -52,6 +53,34 @@ def run_step(
             here_or_by_job(load(name), own, _paths(inputs), _paths(outputs))
 
     _do(work, name, inputs, outputs, shards)
+
+
+def first_pass_step(
+    name: str, config: str, inputs: Mapping[str, Artifact], outputs: Mapping[str, Artifact], shards: str
+) -> None:
+    """Make the first pass of the stage `name` over a range of shards (`8-15`)."""
+
+    def work() -> None:
+        [root] = _paths(outputs).values()
+        run_first_pass(load(name), parameters_of(config, name), _paths(inputs), root, shards)
+
+    _do(work, name, inputs, outputs, shards)
+
+
+def after_step(
+    name: str,
+    config: str,
+    inputs: Mapping[str, Artifact],
+    outputs: Mapping[str, Artifact],
+    parts: Sequence[Artifact],
+) -> None:
+    """Run the stage `name`, whose first pass branches have made."""
+
+    def work() -> None:
+        found = [Path(part.path) for part in parts]
+        execute_after(load(name), parameters_of(config, name), _paths(inputs), _paths(outputs), found)
+
+    _do(work, name, inputs, outputs, "")
 
 
 def collect_step(

@@ -60,7 +60,9 @@ def tell(files: Iterable[tuple[str, bytes]], succeeded: bool) -> list[StageEnd]:
 
 
 def _is_part(made: Manifest, path: str) -> bool:
-    """Whether a branch made it: a step that collects gives the whole port of a branched stage."""
+    """Whether a branch made it: the whole port of a branched stage comes from a step that collects."""
+    if made.port not in stages.load(made.stage).outputs:
+        return True
     step = PurePosixPath(path).parts[0]
     return made.stage in stages.BRANCHED and not step.startswith(COLLECTS)
 

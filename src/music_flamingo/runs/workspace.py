@@ -1,6 +1,8 @@
 """Workspaces: where a run of the whole pipeline lives. The default runs in the repository; a profile or one's own
 songs run next to it, in `runs/NAME-DIGEST`, with their own params.yaml, dvc.yaml and data."""
 
+import os
+import shlex
 import sys
 import sysconfig
 from pathlib import Path
@@ -23,7 +25,6 @@ from music_flamingo.sources.table import TableConfig
 PROFILES = Path("pipelines/profiles")
 ANNOTATED, LAST = "validate", "report"
 """The stage that ends annotation, and the last one of all."""
-NEXT = '  next: mf ask SONG "How fast is it?", make serve, mf explain ID'
 SONGS = "songs"
 """The folder of the site of a run that has annotated and trained nothing."""
 LISTING = "songs.yaml"
@@ -33,6 +34,15 @@ LISTED: dict[str, type[AudioFolderConfig] | type[TableConfig]] = {
 }
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
 """Of a workspace outside of any DVC repository: as the checkout's."""
+
+
+def next_line(folder: Path) -> str:
+    """What to do with a finished run, as it is typed where the user stands: the default's ports need no naming."""
+    if folder.resolve() == Path.cwd():
+        return '  next: mf ask SONG "How fast is it?", make serve, mf explain ID'
+    data = shlex.quote(os.path.relpath(folder / "data"))
+    ask = f'mf ask SONG "How fast is it?" --release {data}/release'
+    return f"  next: {ask}\n        mf serve --release {data}/release\n        mf explain ID --data {data}"
 
 
 def profile_path(name: str) -> Path:
@@ -73,7 +83,7 @@ def reproduce(
         return status
     print("\n".join(["", *closing_lines(folder / "data")]))
     if until in (None, LAST):
-        print(NEXT)
+        print(next_line(folder))
         print(f"\nReport: {(folder / SITE).resolve().as_uri()}")
     elif stages.ORDER.index(until) >= stages.ORDER.index(ANNOTATED):
         print(f"\nSongs: {write_songs(folder).resolve().as_uri()}")

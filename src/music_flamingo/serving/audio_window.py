@@ -30,14 +30,17 @@ class AudioWindow:
     duration_s: float
 
 
-def stretch_of(
-    upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimits = UPLOAD_LIMITS
-) -> AudioWindow | None:
-    """Raises ApiError: 400 unreadable, 413 too large, 422 too short or too long. None: longer than lesser limits."""
+def stretch_of(upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimits | None = None) -> AudioWindow | None:
+    """Raises ApiError: 400 unreadable, 413 too large, 422 too short or too long. None: longer than `limits`.
+
+    Without `limits` those of a request hold, and a recording may be as long as the model hears.
+    """
+    longest_s = max(UPLOAD_LIMITS.max_duration_s, hearing.max_audio_s)
+    whole = UPLOAD_LIMITS.model_copy(update={"max_duration_s": longest_s})
     try:
-        samples = decode_upload(upload, hearing.sample_rate_hz, limits)
+        samples = decode_upload(upload, hearing.sample_rate_hz, limits or whole)
     except ApiError as error:
-        if error.code == TOO_LONG and limits != UPLOAD_LIMITS:
+        if error.code == TOO_LONG and limits is not None:
             return None
         raise
     return cut(samples, hearing, rule)

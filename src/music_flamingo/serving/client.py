@@ -1,20 +1,22 @@
-"""`mf ask`: a question about a song, answered by a running server or by a release in this process."""
+"""`mf ask`: a question about a song, answered by a running server (`mf serve`, vLLM) or by a release right here."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from music_flamingo.audio.decode import BadAudioError
-from music_flamingo.core.chat import audio_part
+from music_flamingo.core.chat import ChatCompletion, audio_part
 from music_flamingo.core.errors import UserError
+from music_flamingo.records import Facts
 from music_flamingo.scoring.extract import split_thinking
-from music_flamingo.serving.bundle import TrainedQuestion, open_release
+from music_flamingo.serving.bundle import RELEASE_FILE, TrainedQuestion, open_release
 from music_flamingo.serving.measured_answer import measured_answer
 from music_flamingo.serving.measuring import Measure
 from music_flamingo.serving.notes import UNTRAINED, notes_on
 from music_flamingo.serving.uploads import SUFFIXES, UPLOAD_LIMITS, decode_file
 
 TIMEOUT_S = 300.0
+NO_MODEL = "no model is here: tools alone answer. `make run` trains one"
 MAX_UPLOAD_BYTES = 18 * 2**20
 """Larger files are sent as the 16 kHz copy that the model hears: base64 grows by a third, the limit is 25 MiB."""
 
@@ -28,23 +30,30 @@ class EndpointAnswer:
     thinking: str | None
     answer: str | None
     """None, as is `thinking`, when the words do not keep to think and answer tags."""
-    listened_s: tuple[float, float]
-    duration_s: float
+    listened_s: tuple[float, float] | None
+    """None where the server does not say which seconds it heard."""
+    duration_s: float | None
     notes: tuple[str, ...] = ()
     """What the reader must know to judge the answer."""
     measured: str | None = None
     """What tools measure of it, where the model was never trained on such a question."""
 
     def __str__(self) -> str:
-        start, end = self.listened_s
-        read = [("Thinking", self.thinking), ("Answer", self.answer)] if self.answer else [("Said", repr(self.text))]
+        said = [("Said", repr(self.text))] if self.text else []
+        read = [("Thinking", self.thinking), ("Answer", self.answer)] if self.answer else said
         lines = [
             *([f"Measured  {_printable(self.measured)}"] if self.measured else []),
             *(f"{title:8s}  {_printable(words)}" for title, words in read if words),
-            f"Heard     {start:.1f} to {end:.1f} s of {self.duration_s:.1f} s",
+            *self._heard(),
             *(f"Note      {note}" for note in self.notes),
         ]
         return "\n".join(lines)
+
+    def _heard(self) -> list[str]:
+        if self.listened_s is None or self.duration_s is None:
+            return []
+        start, end = self.listened_s
+        return [f"Heard     {start:.1f} to {end:.1f} s of {self.duration_s:.1f} s"]
 
 
 def _printable(words: str) -> str:
@@ -62,14 +71,32 @@ def ask(
     """
     if not audio.is_file():
         raise UserError(f"{audio} is not a file: give a recording (wav, flac, mp3, m4a, ogg, opus).")
+    if endpoint is None and measure is not None and not (release / RELEASE_FILE).is_file():
+        return _ask_tools(audio, question, release, measure)
     answer = _ask_server(audio, question, endpoint.rstrip("/")) if endpoint else _ask_here(audio, question, release)
     if measure is None or not any(UNTRAINED in note for note in answer.notes):
         return answer
+    return replace(answer, measured=measured_answer(question, _facts(audio, measure)))
+
+
+def _facts(audio: Path, measure: Measure) -> Facts:
     try:
-        facts = measure(audio.read_bytes(), UPLOAD_LIMITS)
+        return measure(audio.read_bytes(), UPLOAD_LIMITS)
     except BadAudioError as error:
         raise UserError(f"{audio} cannot be measured: {error}") from error
-    return replace(answer, measured=measured_answer(question, facts))
+
+
+def _ask_tools(audio: Path, question: str, release: Path, measure: Measure) -> EndpointAnswer:
+    """What tools measure of it, where there is no model yet. Raises UserError where they say nothing of it."""
+    facts = _facts(audio, measure)
+    measured = measured_answer(question, facts)
+    if measured is None:
+        raise UserError(
+            f"no model is here ({release} holds no {RELEASE_FILE}), and nothing trusted that tools measure answers "
+            "this question. `make run` trains a model; tools alone know key, tempo, meter, chords and form."
+        )
+    duration_s = facts.duration_s or 0.0
+    return EndpointAnswer("", None, None, (0.0, duration_s), duration_s, (NO_MODEL,), measured)
 
 
 def _ask_here(audio: Path, question: str, release: Path) -> EndpointAnswer:
@@ -91,14 +118,15 @@ def _ask_here(audio: Path, question: str, release: Path) -> EndpointAnswer:
 
 
 def _ask_server(audio: Path, question: str, endpoint: str) -> EndpointAnswer:
-    model = _call("GET", f"{endpoint}/openai/v1/models", None)["data"][0]
+    base, model = _served(endpoint)
     data, kind = _upload(audio)
     part = audio_part(data, kind)
     content = [{"type": "text", "text": question}, part]
     body = {"model": model["id"], "messages": [{"role": "user", "content": content}]}
-    told = _call("POST", f"{endpoint}/openai/v1/chat/completions", body)
-    heard = told["music_flamingo"]
-    known = model["music_flamingo"]
+    told = _call("POST", f"{base}/chat/completions", body)
+    if "music_flamingo" not in model:
+        return _of_another_server(told)
+    heard, known = told["music_flamingo"], model["music_flamingo"]
     trained = [TrainedQuestion.model_validate(q) for q in known["questions"]]
     start_s, end_s = heard["listened_s"]
     return EndpointAnswer(
@@ -111,6 +139,26 @@ def _ask_server(audio: Path, question: str, endpoint: str) -> EndpointAnswer:
     )
 
 
+def _served(endpoint: str) -> tuple[str, dict[str, Any]]:
+    """(address before `/chat/completions`, first model): `mf serve` has OpenAI's routes below /openai/v1, vLLM below
+    /v1. An address that names them is taken as it is."""
+    bases = [endpoint] if endpoint.endswith("/v1") else [f"{endpoint}/openai/v1", f"{endpoint}/v1"]
+    for base in bases[:-1]:
+        if (listed := _call("GET", f"{base}/models", None, or_missing=True)) is not None:
+            return base, listed["data"][0]
+    listed = _call("GET", f"{bases[-1]}/models", None)
+    return bases[-1], listed["data"][0]
+
+
+def _of_another_server(told: dict[str, Any]) -> EndpointAnswer:
+    """An answer of vLLM, with the thinking split off by its parser or with the tags in the words."""
+    message = ChatCompletion.model_validate(told).choices[0].message
+    words = message.content or ""
+    thinking, answer = (message.thoughts, words) if message.thoughts else split_thinking(words)
+    note = "this server says neither which seconds it heard nor what its model was trained on."
+    return EndpointAnswer(words, thinking, answer, None, None, (note,))
+
+
 def _upload(audio: Path) -> tuple[bytes, str]:
     """(bytes, format): the file as it is, or the model's 16 kHz copy of one that is large or of a rare kind."""
     kind = audio.suffix.lstrip(".").lower()
@@ -121,14 +169,23 @@ def _upload(audio: Path) -> tuple[bytes, str]:
     return encode_flac(decode_file(audio)), "flac"
 
 
-def _call(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
-    """The server's JSON. Raises UserError with its message when it refuses or cannot be reached."""
+@overload
+def _call(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]: ...
+@overload
+def _call(method: str, url: str, body: None, *, or_missing: bool) -> dict[str, Any] | None: ...
+def _call(method: str, url: str, body: dict[str, Any] | None, *, or_missing: bool = False) -> dict[str, Any] | None:
+    """The server's JSON; with `or_missing` None for a route that it does not have.
+
+    Raises UserError with its message when it refuses or cannot be reached.
+    """
     import httpx
 
     try:
         response = httpx.request(method, url, json=body, timeout=TIMEOUT_S, trust_env=False)
     except httpx.HTTPError as error:
-        raise UserError(f"no answer from {url} ({error}): is `mf serve` running there?") from error
+        raise UserError(f"no answer from {url} ({error}): is `mf serve` or vLLM running there?") from error
+    if or_missing and response.status_code == 404:
+        return None
     try:
         told = response.json()
         if response.is_success:
@@ -136,6 +193,6 @@ def _call(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
         message = told["error"]["message"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{url} answered {response.status_code} with no JSON that is known: is it `mf serve`?"
+            f"{url} answered {response.status_code} with no JSON that is known: is it `mf serve` or vLLM?"
         ) from error
     raise UserError(f"{url} refused ({response.status_code}): {message}")

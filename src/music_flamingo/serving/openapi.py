@@ -121,6 +121,7 @@ class ModelExtension(_Part):
 
     status: str
     max_audio_s: float
+    think: bool
     questions: list[TrainedQuestion]
 
 

@@ -91,6 +91,7 @@ def _router(engine: Engine, fetch: Fetch | None) -> APIRouter:
         extension = {
             "status": info.status,
             "max_audio_s": info.max_audio_s,
+            "think": info.think,
             "questions": [question.model_dump() for question in info.questions],
         }
         model = {"id": info.name, "object": "model", "created": 0, "owned_by": "music-flamingo"}

@@ -1,9 +1,11 @@
 """backbone: the audio-language model that fine-tuning starts from (paper, section on the backbone).
 
 `scratch` builds a tiny MusicFlamingo with random weights and a tokenizer trained on the words of MF-Skills' training
-split and of speech. `pretrained` takes a folder with published weights. Either then learns from speech in phases, as
-AF3's schedule has them; without phases the weights stay as they are. Leaves model/, log.jsonl (a line a step, and the
-error rates on held-out utterances before the first phase and after each) and plan.json.
+split and of speech. `pretrained` takes over a published member of the family (model/members.py): weights by link, in
+their own dtype, under their own chat template; Audio Flamingo 3 is given what Music Flamingo adds to it. Either then
+learns from speech in phases, as AF3's schedule has them; without phases the weights stay as they are. Leaves model/,
+log.jsonl (a line a step, and the error rates on held-out utterances before the first phase and after each) and
+plan.json.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,11 +14,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from music_flamingo.core.errors import UserError
 from music_flamingo.core.licences import Licence
 from music_flamingo.core.ports import Folder, OutputFolder, Table
 from music_flamingo.core.ranges import Count, Seed
 from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.model.members import MemberName
 from music_flamingo.model.size import TinySize
 from music_flamingo.prompts.loader import render_question
 from music_flamingo.records import Example, Utterance
@@ -41,6 +43,8 @@ class Pretrained(BaseModel):
     kind: Literal["pretrained"]
     path: str
     """A folder as transformers saves it: config.json, *.safetensors, the processor's files."""
+    member: MemberName | None
+    """Which published model it is: a folder that differs from it is refused. null for a model of your own."""
 
     @property
     def uses(self) -> tuple[Licence, ...]:
@@ -90,27 +94,17 @@ def build(config: FromScratch, skills: Table[Example], utterances: Sequence[Utte
     return {"parameters": sum(p.numel() for p in model.parameters()), "vocabulary": len(tokenizer)}
 
 
-def adopt(config: Pretrained, work: Path, folder: Path) -> Metrics:
-    """Take over published weights, with a chat template that marks the assistant's words."""
-    from music_flamingo.model.chat import CHAT_TEMPLATE
-    from music_flamingo.model.files import MODEL_FOLDER, load_model, save_model
+def adopt(config: Pretrained, folder: Path) -> Metrics:
+    """Take over published weights by link, with their own template; Audio Flamingo 3 is given what it lacks."""
+    from music_flamingo.model.adoption import adopt_model
 
-    source = Path(config.path)
-    if not (source / "config.json").is_file():
-        raise UserError(f"backbone.model.path: {source} holds no config.json. Give a folder saved by transformers.")
-    linked = work / MODEL_FOLDER
-    linked.unlink(missing_ok=True)
-    linked.symlink_to(source.resolve(), target_is_directory=True)
-    model, processor = load_model(work)
-    marks_answers = "{% generation %}" in (processor.chat_template or "")
-    if not marks_answers:
-        processor.chat_template = CHAT_TEMPLATE
-    save_model(model, processor, folder)
-    linked.unlink()
+    adopted = adopt_model(Path(config.path), config.member, folder)
     return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "vocabulary": len(processor.tokenizer),
-        "chat_template": "own" if marks_answers else "replaced: it did not mark the assistant's words",
+        "member": adopted.member,
+        "parameters": adopted.parameters,
+        "vocabulary": adopted.vocabulary,
+        "added": list(adopted.added),
+        "ignored_weights": adopted.ignored,
     }
 
 
@@ -131,7 +125,7 @@ def _begin(
 ) -> Metrics:
     if isinstance(config.model, FromScratch):
         return build(config.model, skills, utterances, folder)
-    return adopt(config.model, out.work, folder)
+    return adopt(config.model, folder)
 
 
 def _learn(
@@ -140,7 +134,7 @@ def _learn(
     import shutil
 
     from music_flamingo.core.ranks import is_first
-    from music_flamingo.model.files import MODEL_FOLDER
+    from music_flamingo.model.files import ADAPTERS, MODEL_FOLDER
     from music_flamingo.training.backbone.run import train_on_speech
     from music_flamingo.training.log import write_log, write_plan
     from music_flamingo.training.scale.distributed import from_first, join, leave
@@ -160,10 +154,19 @@ def _learn(
     )
     leave()
     if is_first():
-        shutil.copytree(last / MODEL_FOLDER, out.root / MODEL_FOLDER, dirs_exist_ok=True)
+        for part in (MODEL_FOLDER, ADAPTERS):
+            if (last / part).is_dir():
+                shutil.copytree(last / part, out.root / part, dirs_exist_ok=True, copy_function=_link)
         write_log(out.root, lines)
         write_plan(out.root, plan)
     return {**metrics, "steps": lines[-1]["step"], "exams": plan["exams"]}
+
+
+def _link(source: str, target: str) -> None:
+    """Weights are not written twice."""
+    from music_flamingo.model.weights import link_file
+
+    link_file(Path(source).resolve(), Path(target))
 
 
 STAGE = Stage(

@@ -59,8 +59,7 @@ from music_flamingo.mir.choices import (
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
-from music_flamingo.mir.relative_keys import doubted_for_its_relative
-from music_flamingo.mir.thirds import with_thirds_of
+from music_flamingo.mir.relative_keys import agreed
 from music_flamingo.mir.trust import TrustRules, withheld
 from music_flamingo.mir.voices import heard_voice, with_tagged_drums, with_voice
 from music_flamingo.records import MEASURED, Facts, Track
@@ -262,10 +261,7 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         key = with_changes(key, changes)
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
     others = tools.opinions or NOBODY
-    chords = others.on(chords, others.chords, signal)
-    if key and chords:
-        chords = with_thirds_of(key, chords, signal)
-        key = doubted_for_its_relative(key, chords)
+    key, chords = agreed(key, others.on(chords, others.chords, signal), signal)
     tags = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
     voice = heard_voice(content, tags.voice if tags else None)
     has_voice = voice.present if voice else None
@@ -279,9 +275,7 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         chords=chords,
         sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
-        sound=with_tagged_drums(
-            ask("sound", tools.sound, lambda tool: tool.describe(signal)), tags.instruments if tags else None
-        ),
+        sound=with_tagged_drums(ask("sound", tools.sound, lambda tool: tool.describe(signal)), tags),
         lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)) if track else None,
         instruments=with_voice(tags.instruments, voice) if tags else None,
         content=content,

@@ -26,7 +26,7 @@ def prepare(
     """All that may be asked; `mf inspect grpo` shows the first of it."""
     from music_flamingo.training.grpo.run import prepare
 
-    hard = {chain.example_id for chain in think.ok()}
+    hard = {chain.example_id: tuple(chain.heard) for chain in think.ok()}
     examples = (e for e in skills.ok() if e.split == "train" and e.family in config.families)
     return prepare("grpo", config, examples, hard, tracks, warmup_model)
 

@@ -65,6 +65,9 @@ class ReasonConfig(StageConfig):
     """The model misses a question when it gives the right answer less than this probability."""
     max_missed_fraction: float = Field(ge=0, le=1)
     """Among the missed are the wrong labels: the rest is the teacher's choice."""
+    name_seconds: bool
+    """Steps say at which seconds their claim is heard, as AF-Think-Time's do; the seconds are held against the facts,
+    and `grpo.reward_weights.question.timed` may reward them."""
     checks: tuple[NonNegative, ...]
     """How often a chain about a composite question has 1, 2, 3 ... checks, in proportion; a question of fewer parts is
     gone through whole. Empty: every chain is whole."""
@@ -102,7 +105,7 @@ class ReasonConfig(StageConfig):
     @property
     def manner(self) -> Manner:
         """How chains are written and checked."""
-        return Manner(self.style, self.limits, self.seed, self.checks)
+        return Manner(self.style, self.limits, self.seed, self.checks, self.name_seconds)
 
 
 def run(

@@ -80,7 +80,7 @@ def run(config: ReleaseConfig, scores: Table[Score], grpo_model: InputFolder, re
     status, reasons = judged(rows, evaluation, config.gate)
     info = _info(config, status, reasons, scores, grpo_model)
     if status != "refused":
-        _copy_model(grpo_model.root / MODEL_FOLDER, release.root / MODEL_FOLDER)
+        _copy_model(grpo_model.root, release.root)
         _write_rules(release.root, info)
     _write(release.root / RELEASE_FILE, info)
     _write(release.root / EVALUATION_FILE, ReleasedScores(evaluation=evaluation, scores=rows))
@@ -137,8 +137,17 @@ def _max_audio_s(model: Path, max_new_tokens: int) -> float:
     return Hearing.read(model).for_answers(max_new_tokens).max_audio_s
 
 
-def _copy_model(source: Path, target: Path) -> None:
-    """Copy weights and processor. Raises CorruptDataError for a pickle, for code, for anything unexpected."""
+def _copy_model(trained: Path, release: Path) -> None:
+    """Weights and processor: linked as they are, or in one piece where adapters lie apart.
+
+    Raises CorruptDataError for a pickle, for code, for anything unexpected.
+    """
+    from music_flamingo.model.files import adapters_of, load_model, save_model
+
+    source, target = trained / MODEL_FOLDER, release / MODEL_FOLDER
+    if adapters_of(trained):
+        save_model(*load_model(trained), release)
+        return
     for path in sorted(p for p in source.rglob("*") if not p.is_dir()):
         require_harmless(path)
         with atomic_path(target / path.relative_to(source)) as temporary:
@@ -148,10 +157,17 @@ def _copy_model(source: Path, target: Path) -> None:
 def _write_rules(release: Path, info: ReleaseInfo) -> None:
     """How answers are asked for and generated, for any server that reads the model's files."""
     from music_flamingo.model.files import load_processor
+    from music_flamingo.model.listener import WINDOW_RULE
 
     _, processor = load_processor(release)
-    never = processor.audio_token_ids
-    write_rules(release / MODEL_FOLDER, think=info.think, max_new_tokens=info.max_new_tokens, never=never)
+    write_rules(
+        release / MODEL_FOLDER,
+        think=info.think,
+        max_new_tokens=info.max_new_tokens,
+        never=processor.audio_token_ids,
+        window_rule=WINDOW_RULE,
+        max_audio_s=info.max_audio_s,
+    )
 
 
 def _card(

@@ -43,6 +43,7 @@ from music_flamingo.teachers.payloads import (
     QuestionsReply,
     SongFacts,
     SongPayload,
+    StatedQuestionsReply,
     StructuredPayload,
     StructuredReply,
     TextReply,
@@ -69,6 +70,8 @@ class SynthesizeConfig(StageConfig):
     min_distractors: int = Field(ge=1)
     max_distractors: int = Field(ge=1)
     """Wrong options of a multiple-choice question (paper: 3 to 8)."""
+    states_claims: bool
+    """Ask a language model to state what each of its questions claims; one whose text says otherwise is malformed."""
     composites: CompositeRule
     """Questions made of several facts, which come on top of the teacher's."""
     source: ConversationsConfig | None
@@ -103,7 +106,7 @@ def write_track(
     asked: list[tuple[Skill, WrittenQuestion]] = []
     for skill in SKILLS:
         try:
-            reply = ask(teacher, f"qa_{skill}", payload, QuestionsReply, config.seed)
+            reply = ask(teacher, f"qa_{skill}", payload, _reply_of(config), config.seed)
         except TeacherFailedError as error:
             examples.append(_failed(teacher, track, skill, f"qa_{skill}", error.reason))
         else:
@@ -114,6 +117,12 @@ def write_track(
     examples += [_question(config, teacher, track, payload, skill, question) for skill, question in chosen]
     examples += _composites(config, track, facts, payload.facts)
     return _with_own_ids(examples)
+
+
+def _reply_of(config: SynthesizeConfig) -> type[QuestionsReply]:
+    """The shape of a reply of questions: with their claims, where a language model is asked to state them."""
+    is_asked = config.states_claims and config.teacher.kind != "scripted"
+    return StatedQuestionsReply if is_asked else QuestionsReply
 
 
 def _composites(config: SynthesizeConfig, track: Track, facts: Facts, shown: SongFacts) -> list[Example]:

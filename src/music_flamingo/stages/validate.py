@@ -150,6 +150,17 @@ def ask_teachers(
     return last
 
 
+def check_shards(
+    config: ValidateConfig, candidates: Table[Example], facts: Table[Facts], tracks: Table[Track], folder: Path
+) -> None:
+    """Check each shard by rules: its reasons, signatures and words as files of `folder`, for `run` to go on from."""
+    scratch = ScratchFiles(folder)
+    prior = config.text_only if isinstance(config.text_only, PriorConfig) else None
+    check = Check(config.limits, config.over_tracks, prior, candidates, facts, tracks, scratch)
+    indices = ValidationInputs(candidates, facts, tracks).indices
+    _each(check, [i for i in indices if not scratch.has("checked", i)], config.workers, "rules")
+
+
 def run(
     config: ValidateConfig,
     candidates: Table[Example],
@@ -162,8 +173,7 @@ def run(
     """Check all candidates, split them into kept and rejected, write data docs."""
     ports, scratch = ValidationInputs(candidates, facts, tracks), ScratchFiles(skills.work)
     prior = config.text_only if isinstance(config.text_only, PriorConfig) else None
-    check = Check(config.limits, config.over_tracks, prior, candidates, facts, tracks, scratch)
-    _each(check, [i for i in ports.indices if not scratch.has("checked", i)], config.workers, "rules")
+    check_shards(config, candidates, facts, tracks, skills.work)
     limits = config.over_tracks
     repeats = find_repeats(scratch, candidates, ports.indices, limits.similarity) if limits else {}
     decide = Decide(prior, merge_words(scratch, ports.indices) if prior else None, scratch, candidates)
@@ -209,4 +219,5 @@ STAGE = Stage(
     outputs={"skills": Example, "rejects": Example, "data_docs": Folder},
     run=run,
     uncached=frozenset({"data_docs"}),
+    first_pass=check_shards,
 )

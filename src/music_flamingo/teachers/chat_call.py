@@ -104,7 +104,7 @@ class Call(Generic[Reply]):
     def _cut(self, text: str) -> str:
         """What a cut reply is good for; raises ValueError where there is more to ask for."""
         self._num_parts += 1
-        found = finished_items(text, "questions") if self._request.reply is QuestionsReply else None
+        found = finished_items(text, "questions") if issubclass(self._request.reply, QuestionsReply) else None
         new = _unlike(json.loads(found)["questions"], self._items) if found is not None else []
         self._items += new
         if new and self._num_parts < MOST_PARTS:

@@ -4,7 +4,13 @@ import threading
 from collections import Counter, deque
 
 from music_flamingo.core.errors import TransientError, UserError
+from music_flamingo.records.caption import TEACHER_FAILED
 from music_flamingo.teachers.config import FailureLimit
+
+BAD_REPLIES = frozenset(
+    f"{TEACHER_FAILED}{trouble}" for trouble in ("truncated", "wrong_shape", "invalid_json", "empty", "refused")
+)
+"""The server answered, and its model wrote nothing that could be used."""
 
 
 class TeacherUnusableError(UserError):
@@ -22,7 +28,7 @@ class FailureWatch:
         self._limit, self._teacher = limit, teacher
         self._last: deque[str | None] = deque(maxlen=limit.window_calls)
         self._lock = threading.Lock()
-        self._num_good = 0
+        self._num_good = self._num_from_cache = 0
         self._interrupted = threading.Event()
 
     def interrupt(self) -> None:
@@ -50,6 +56,11 @@ class FailureWatch:
             self._last.append(None)
             self._num_good += 1
 
+    def from_cache(self) -> None:
+        """Count a call that was answered in an earlier run."""
+        with self._lock:
+            self._num_from_cache += 1
+
     def failed(self, reason: str) -> None:
         """Raises TeacherUnusableError when this was one too many."""
         with self._lock:
@@ -57,10 +68,16 @@ class FailureWatch:
         self.check()
 
     def end(self) -> None:
-        """Raises TeacherUnusableError when calls were made and not one of them succeeded, however few they were."""
+        """Raises TeacherUnusableError when calls were made and not one of them succeeded, however few they were.
+
+        Where other calls were answered in an earlier run, what is asked again are those that failed in it: that their
+        replies are bad once more says nothing about the server.
+        """
         with self._lock:
             reasons = Counter(reason for reason in self._last if reason is not None)
             none_good = reasons.total() > 0 and self._num_good == 0
+            if self._num_from_cache and reasons.keys() <= BAD_REPLIES:
+                return
         if none_good:
             raise TeacherAwayError(self._message(reasons, reasons.total(), "all of them"))
 

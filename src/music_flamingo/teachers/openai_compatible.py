@@ -88,6 +88,7 @@ class OpenAICompatibleTeacher:
         if found is None:
             return None
         self.meter.from_cache(request.prompt_id, found[1].tokens)
+        self._watch.from_cache()
         return found[0]
 
     def _asked(self, key: str, request: TeacherRequest[Reply]) -> Reply:

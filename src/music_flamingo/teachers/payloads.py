@@ -13,7 +13,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from music_flamingo.core.record import RecordPart
 from music_flamingo.records import Category, Facts, Reference, Segment, Sound
+from music_flamingo.records.chain import HeardClaim
 from music_flamingo.records.example import QuestionType
+from music_flamingo.scoring.claims.stated import StatedKind, differences
 from music_flamingo.scoring.families import FAMILIES, OTHER, question_families
 from music_flamingo.teachers.theory import ChordSpan, KeyName, chord_spans
 
@@ -255,12 +257,46 @@ class QuestionsReply(RecordPart):
         good, errors = [], []
         for item in value["questions"]:
             try:
-                good.append(WrittenQuestion.model_validate(item))
+                good.append(cls._one(item))
             except ValidationError as error:
                 errors.append(str(error))
         if errors and not good:
             raise ValueError(f"none of {len(errors)} questions fits: {errors[0][:300]}")
         return {**value, "questions": good, "num_malformed": value.get("num_malformed", 0) + len(errors)}
+
+    @classmethod
+    def _one(cls, item: Any) -> WrittenQuestion:
+        return WrittenQuestion.model_validate(item)
+
+
+class StatedClaim(RecordPart):
+    """One thing that question, answer or rationale say about the music, in the words in which they say it."""
+
+    kind: StatedKind
+    value: str = Field(min_length=1)
+
+
+class StatedQuestion(WrittenQuestion):
+    """A question with all that it claims: nothing that its text does not say, and all that it says."""
+
+    claims: list[StatedClaim]
+
+    @model_validator(mode="after")
+    def _says_what_it_states(self) -> "StatedQuestion":
+        found = differences(self.question, self.answer, self.rationale, [(c.kind, c.value) for c in self.claims])
+        if found:
+            raise ValueError("; ".join(found))
+        return self
+
+
+class StatedQuestionsReply(QuestionsReply):
+    """The questions of one skill, each with what it claims."""
+
+    questions: list[StatedQuestion]  # type: ignore[assignment]
+
+    @classmethod
+    def _one(cls, item: Any) -> WrittenQuestion:
+        return StatedQuestion.model_validate(item)
 
 
 class DistractorsPayload(TrackPayload):
@@ -302,6 +338,12 @@ class ChainPayload(TrackPayload):
     rationale: str
     evidence: list[str]
     """Families whose facts the chain may go through before it comes to the answer."""
+
+
+class TimedChainPayload(ChainPayload):
+    """`seconds` says when the audible facts are heard: the steps of the chain name the seconds they rest on."""
+
+    seconds: list[HeardClaim]
 
 
 class SplitPayload(TrackPayload):

@@ -32,7 +32,7 @@ class TeacherRequest(Generic[Reply]):
         """Field of the reply -> what it may be, where the call leaves only so much: options, names of families."""
         if isinstance(self.payload, GuessPayload):
             return {"answer": self.payload.options}
-        return {"family": question_families()} if self.reply is QuestionsReply else {}
+        return {"family": question_families()} if issubclass(self.reply, QuestionsReply) else {}
 
     @cached_property
     def schema(self) -> dict[str, Any]:

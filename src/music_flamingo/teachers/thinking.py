@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from music_flamingo.records import Example, Facts, Step
+from music_flamingo.records.chain import HeardClaim
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.teachers import Teacher, ask
 from music_flamingo.teachers.payloads import (
@@ -19,6 +20,7 @@ from music_flamingo.teachers.payloads import (
     SplitPayload,
     StepsReply,
     TextReply,
+    TimedChainPayload,
 )
 
 
@@ -42,8 +44,12 @@ def draft(
     evidence: Sequence[str],
     style: ChainStyle,
     seed: int,
+    heard: Sequence[HeardClaim] = (),
 ) -> list[Step]:
-    """The steps of a new chain, unchecked. `audible` are the track's closed questions that passed validation."""
+    """The steps of a new chain, unchecked. `audible` are the track's closed questions that passed validation.
+
+    With `heard` the steps name the seconds they rest on.
+    """
     closed = [
         Closed(family=e.family, type=e.type, question=e.question, options=e.options, answer=e.answer)
         for e in audible
@@ -61,7 +67,10 @@ def draft(
         rationale=example.rationale,
         evidence=list(evidence),
     )
-    written = ask(teacher, "chain", payload, TextReply, seed, example.id).text
+    prompt_id = "chain"
+    if heard:
+        prompt_id, payload = "chain_seconds", TimedChainPayload(**dict(payload), seconds=list(heard))
+    written = ask(teacher, prompt_id, payload, TextReply, seed, example.id).text
     split = SplitPayload(track_id=example.track_id, family=example.family, thinking=written, closed=closed)
     steps = ask(teacher, "step_split", split, StepsReply, seed, example.id).steps
     return [unchecked(step, None) for step in steps]

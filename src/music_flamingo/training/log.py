@@ -25,6 +25,8 @@ RENAMED = {
     "rewards/accuracy/mean": "reward_accuracy",
     "rewards/structured/mean": "reward_structured",
     "rewards/faithful/mean": "reward_faithful",
+    "rewards/timed/mean": "reward_timed",
+    "rewards/repeated/mean": "reward_repeated",
     "group_std": "group_std",
     "frac_reward_zero_std": "no_spread",
     "redrawn": "redrawn",

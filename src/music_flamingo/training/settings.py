@@ -173,6 +173,11 @@ class QuestionWeights(TrainingSettings):
     faithful: NonNegative
     """Of composite questions: every part is checked, and the answer follows from the checks. No part of the paper's
     reward: from accuracy alone a model learns to be faithful, as far as that pays."""
+    timed: NonNegative
+    """Of questions whose chain in MF-Think has what was measured when: the seconds named in a thought hold. No part of
+    the paper's reward."""
+    repeated: NonNegative
+    """What an answer loses in which all is said again and again. No part of the paper's reward."""
 
 
 class CaptionWeights(TrainingSettings):
@@ -180,6 +185,8 @@ class CaptionWeights(TrainingSettings):
 
     format: NonNegative
     structured: NonNegative
+    repeated: NonNegative
+    """As for questions."""
 
 
 class RewardWeights(TrainingSettings):
@@ -208,6 +215,17 @@ class Exploration(TrainingSettings):
     epsilon_high: PositiveFraction | None
     """Clip of the ratio upwards (clip-higher), which lets unlikely words grow; null: `epsilon`, as downwards."""
     entropy_floor: EntropyFloor | None
+
+
+class Objective(TrainingSettings):
+    """What the loss is a mean of."""
+
+    mean_over: Literal["answers", "tokens"]
+    """`answers`: of each answer the mean over its tokens, then over answers (paper: GRPO). `tokens`: over all tokens of
+    a step alike (DAPO's token-level loss), so that a long answer weighs by its length."""
+    overlong: Literal["keep", "leave_out"]
+    """An answer cut off at `max_completion_tokens`: counted like any other, or none of its tokens is (DAPO's overlong
+    filtering). Its reward stays in the group's mean either way."""
 
 
 class TransformersGeneration(TrainingSettings):
@@ -253,6 +271,7 @@ class GrpoConfig(StageConfig):
     epsilon: PositiveFraction
     """Clip of the probability ratio; with one update per draw the ratio is 1 and never clipped."""
     exploration: Exploration
+    objective: Objective
     updates_per_draw: Count
     """Steps taken on each draw of answers; from the second one on the clip bites."""
     temperature: Positive

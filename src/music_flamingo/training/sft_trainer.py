@@ -15,7 +15,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from music_flamingo.core.ranks import is_first, num_ranks
-from music_flamingo.model.lora import FullTuning, LoraSettings, tuned
+from music_flamingo.model.lora import FullTuning, LoraSettings, stays_apart, tuned
 from music_flamingo.model.packing import hidden_states
 from music_flamingo.training.data.collator import LessonCollator
 from music_flamingo.training.data.schedule import Lesson, samples_digest
@@ -155,7 +155,7 @@ def train(
     )
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    model = whole_model(trainer, lambda: tuned(load(), tuning, seed))
+    model = whole_model(trainer, lambda: tuned(load(), tuning, seed), stays_apart(tuning))
     if model is not None:
         require_finite_weights(model, label)
     return model, list(trainer.state.log_history)

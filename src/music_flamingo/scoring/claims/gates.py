@@ -8,9 +8,13 @@ finds what one pattern of all of them would find.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 
 WORD = re.compile(r"\w+")
 _DIGIT = re.compile(r"\d")
+_IN_WORD = re.compile(r"\w").match
+MOST_WORDS = 65_536
+"""Of different texts, whose alternatives are remembered."""
 LETTERS = 3
 """Of a word's beginning, by which alternatives are chosen."""
 
@@ -111,25 +115,53 @@ class WordScanner:
             for number, pattern in enumerate(patterns)
             for part in alternatives_of(pattern)
         ]
+        self._beginning_with: dict[str, list[int]] = {}
+        for k, (_, _, starts) in enumerate(self._branches):
+            for start in starts:
+                self._beginning_with.setdefault(start, []).append(k)
         self._joined_once = lru_cache(maxsize=None)(self._joined)
-        self._of_word = lru_cache(maxsize=65536)(self._compiled)
+        self._of_word: dict[str, re.Pattern[str] | None] = {}
 
     def scan(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
         """Give (place of the pattern among all, match), from left to right, none inside of another."""
         end = 0
-        for word in WORD.finditer(text):
-            if word.start() < end:
-                continue
-            pattern = self._of_word(word[0].lower())
-            if pattern is not None and (match := pattern.match(text, word.start())):
+        for start, pattern in sorted(self._places(text), key=itemgetter(0)):
+            if start >= end and (match := pattern.match(text, start)):
                 group = match.lastgroup
                 assert group is not None, "each branch is named"
                 end = match.end()
                 yield int(group[1:]), match
 
+    def _places(self, text: str) -> Iterator[tuple[int, re.Pattern[str]]]:
+        """Give (start, pattern of the alternatives that may begin there) for every word with any."""
+        lower = lowered(text)
+        known, of_word = words_of(text), self._of_word
+        if not known <= of_word.keys():
+            if len(of_word) > MOST_WORDS:
+                of_word.clear()
+            of_word.update((word, self._compiled(word)) for word in known if word not in of_word)
+        promising = [word for word in known if of_word[word] is not None]
+        if not promising:
+            return
+        if len(lower) != len(text):  # a capital of another script may have two small letters
+            found = ((word.start(), of_word.get(word[0].lower())) for word in WORD.finditer(text))
+            yield from ((start, pattern) for start, pattern in found if pattern is not None)
+            return
+        for word in promising:
+            pattern, length = of_word[word], len(word)
+            assert pattern is not None, "chosen above"
+            start = lower.find(word)
+            while start >= 0:
+                if not (start and _IN_WORD(lower[start - 1])) and not _IN_WORD(
+                    lower[start + length : start + length + 1]
+                ):
+                    yield start, pattern
+                start = lower.find(word, start + length)
+
     def _compiled(self, word: str) -> re.Pattern[str] | None:
-        wanted = tuple(k for k, (_, _, starts) in enumerate(self._branches) if any(map(word.startswith, starts)))
-        return self._joined_once(wanted) if wanted else None
+        starts = (word[:length] for length in range(LETTERS + 1))
+        wanted = sorted({k for start in starts for k in self._beginning_with.get(start, ())})
+        return self._joined_once(tuple(wanted)) if wanted else None
 
     def _joined(self, wanted: tuple[int, ...]) -> re.Pattern[str]:
         parts = []

@@ -9,20 +9,36 @@ from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.keys import key_of
-from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
+Place = float | int | None
+"""Which chord is meant: 0 for the first, -1 for the last, 2 for the third; a float is a time (s); None is any."""
 SHORTEST_CHORD_S = 0.25
+PLACE_ROOM_S = 0.3
+"""Beyond its borders, in which a chord still counts as sounding at a time."""
+_CHORD_AT = re.compile(r"\bat (?:about |around |roughly )?(\d+:\d\d|\d+(?:\.\d+)?)(?= ?s\b| ?sec|:|\b)")
+_KINDS = {
+    "major seventh": "maj7", "minor seventh": "m7", "dominant seventh": "7", "diminished": "dim", "augmented": "aug",
+    "major": "", "minor": "m",
+}  # fmt: skip
 _KIND = r"major seventh|minor seventh|dominant seventh|diminished|augmented|major|minor|maj7|min7|m7b5|dim7|maj|min|m7|m6|dim|aug|sus[24]?|m|7|6"
 _ROOT = r"(?<![\w'#/])([A-G])[ -]?(#|b(?![a-z])|sharp|flat)?"
-_WORDED = re.compile(rf"{_ROOT}[ -]?(?:({_KIND})[ -]?)?(?:chord|triad|harmony|seventh chord)s?\b")
+_WORDED = re.compile(rf"{_ROOT}[ -]?(?:({_KIND})[ -]?)?(?:chord|triad|harmony|sonority|seventh chord)s?\b")
 _SYMBOL = re.compile(r"(?<![\w#/])([A-G])([b#])?(m7b5|maj7|dim7|min7|m7|m6|dim|aug|sus[24]?|m|7)(?![\w#])()")
 _NAMED = re.compile(
-    rf"\b(?:chords?|triads?|harmon(?:y|ies)|opens?|begins?|starts?|ends?|closes?|finishes|rests?)(?: (?:heard|used|first|last|is|are|on|with|upon|a|an|the|of|chord))* {_ROOT}[ -]?({_KIND})?(?![\w#'])(?! (?:section|part))"
+    rf"\b(?:(?i:chords?|triads?|harmon(?:y|ies))|opens?|begins?|starts?|ends?|closes?|finishes|rests?)(?: (?:heard|used|first|last|is|are|on|with|upon|a|an|the|of|chord))* {_ROOT}[ -]?({_KIND})?(?![\w#'])(?! (?:section|part))"
 )
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|closes?|closing|final|finishes)\b", re.IGNORECASE
+    r"\b(first|opens?|opening|begins?|starts?|last|ends?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
+    re.IGNORECASE,
+)
+_SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
+_NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
+_NTH_CHORD = re.compile(
+    r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
+    re.IGNORECASE,
 )
 _NUMERALS = re.compile(
     r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)"
@@ -39,7 +55,9 @@ _NAMED_FORM = re.compile(
 _PART = re.compile(
     r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE
 )
-_CHORD_WORDS = frozenset(("chord", "chords", "triad", "triads", "harmony", "harmonies", "harmonys"))
+_CHORD_WORDS = frozenset(
+    ("sonority", "sonorities", "chord", "chords", "triad", "triads", "harmony", "harmonies", "harmonys")
+)
 _PLACE_WORDS = frozenset(
     (
         "opens",
@@ -80,8 +98,8 @@ _FORMS = {
 _DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 
 
-def read_chords(text: str) -> Iterator[SpokenClaim]:
-    """Read every claim about chords in a plain text."""
+def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
+    """Read every claim about chords in a plain text; `place`: which chord a question asks for."""
     taken: set[int] = set()
     words = words_of(text)
     names_chords = not words.isdisjoint(_CHORD_WORDS)
@@ -94,7 +112,7 @@ def read_chords(text: str) -> Iterator[SpokenClaim]:
                 continue  # `ends on A gentle note`
             if match.start(1) not in taken:
                 taken.add(match.start(1))
-                yield _chord(match, text)
+                yield _chord(match, text, place)
     for match in _NUMERALS.finditer(text) if not words.isdisjoint(_NUMERAL_WORDS) else ():
         yield _progression(match, text)
     for match in _PATTERN.finditer(text) if holds(text, _PATTERN_WORDS) else ():
@@ -102,10 +120,10 @@ def read_chords(text: str) -> Iterator[SpokenClaim]:
             yield unmeasured("chords", match[0], is_denied(text, *match.span()))
 
 
-def answer_chord(text: str) -> Iterator[SpokenClaim]:
-    """Read the answer to a question about a chord: a bare letter is a chord there."""
-    found = list(read_chords(text))
-    yield from found or (_chord(match, text) for match in _BARE.finditer(text))
+def answer_chord(text: str, place: Place = None) -> Iterator[SpokenClaim]:
+    """Read the answer to a question about a chord: a bare letter is a chord there, and the question says which."""
+    found = list(read_chords(text, place))
+    yield from found or (_chord(match, text, place) for match in _BARE.finditer(text))
 
 
 def heard_triads(facts: Facts) -> list[tuple[int, str]]:
@@ -119,33 +137,57 @@ def heard_triads(facts: Facts) -> list[tuple[int, str]]:
     return [chord for chord, _ in groupby(c for c in triads if c)]
 
 
-def _chord(match: re.Match[str], text: str) -> SpokenClaim:
+def place_in(words: str) -> Place:
+    """Give the place that a question or the words around a chord speak of."""
+    if (time := _CHORD_AT.search(words)) is not None:
+        minutes, _, seconds = time[1].rpartition(":")
+        return 60.0 * float(minutes or 0) + float(seconds)
+    if (nth := _NTH_CHORD.search(words)) is not None:
+        return ORDINALS[(nth[1] or nth[2]).lower()] - 1
+    if _NEIGHBOUR.search(words) or _SEVERAL.search(words):
+        return None
+    found = {m.lower().startswith(("first", "open", "begin", "start")) for m in _PLACE.findall(words)}
+    return None if len(found) != 1 else (0 if found.pop() else -1)
+
+
+def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     accidental = {"sharp": "#", "flat": "b"}.get(match[2] or "", match[2] or "")
-    kind = {
-        "major seventh": "maj7",
-        "minor seventh": "m7",
-        "dominant seventh": "7",
-        "diminished": "dim",
-        "augmented": "aug",
-        "major": "",
-        "minor": "m",
-    }.get(match[3] or "", match[3] or "")
-    wanted = parse_chord(f"{match[1]}{accidental}{kind}")
-    place = _PLACE.findall(text[max(0, match.start() - 25) : match.end()])
+    wanted = parse_chord(f"{match[1]}{accidental}{_KINDS.get(match[3] or '', match[3] or '')}")
+    # `F# minor chords`, `an Eb chord` are triads; a bare `B-flat` leaves open which
+    is_triad = bool(match[3]) or "chord" not in match[0].lower()
+    if place is None:
+        place = place_in(text[max(0, match.start() - 25) : match.end()])
 
     def test(facts: Facts) -> Held:
         heard = heard_triads(facts)
         if facts.chords is None or wanted is None:
             return NOT_MEASURED
         named = ", ".join(dict.fromkeys(s.label for s in facts.chords.segments))
-        if heard and len(place) == 1:
-            is_first = place[0].lower().startswith(("first", "open", "begin", "start"))
-            # passing chords and another root of the same letter are heard at the edges too
-            return wanted in (heard[:2] if is_first else heard[-2:]), f"{named} measured in this order"
-        everything = {parse_chord(s.label) for s in facts.chords.segments if s.label not in "NX"}
-        return wanted in everything, f"{named} measured"
+        meant = _meant(place, facts, heard)
+        if meant is None:
+            return wanted in {
+                parse_chord(s.label) for s in facts.chords.segments if s.label not in "NX"
+            }, f"{named} measured"
+        fits = any(wanted == chord or (not is_triad and wanted[0] == chord[0]) for chord in meant)
+        return fits, f"{named} measured in this order"
 
     return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
+
+
+def _meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tuple[int, str]] | None:
+    """Give the triads at a place; None where any may be meant. Passing chords at the edges count with them."""
+    if place is None or not heard or facts.chords is None:
+        return None
+    if isinstance(place, float):
+        near = [s for s in facts.chords.segments if s.start_s - PLACE_ROOM_S <= place <= s.end_s + PLACE_ROOM_S]
+        return [chord for s in near if (chord := parse_chord(s.label.partition("(")[0]))]
+    if place in (0, -1):
+        segments = [s for s in facts.chords.segments if s.label not in "NX"]
+        edge = segments[place]
+        edges = [edge] if edge.end_s - edge.start_s >= SHORTEST_CHORD_S else []
+        raw = [chord for s in edges if (chord := parse_chord(s.label.partition("(")[0]))]
+        return [*raw, heard[place]]
+    return heard[place : place + 1]
 
 
 def _progression(match: re.Match[str], text: str) -> SpokenClaim:

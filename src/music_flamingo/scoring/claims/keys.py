@@ -47,6 +47,7 @@ _MODES = re.compile(
 _WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
 _HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
+_SIGNATURE = re.compile(r"\b(?P<n>\d|no) (?P<kind>sharps?|flats?)(?: (?:or|and) (?:sharps?|flats?))?\b", re.IGNORECASE)
 _DEGREES = {"tonic": 0, "supertonic": 2, "subdominant": 5, "dominant": 7}
 _DEGREE_AFTER = re.compile(
     rf",? (?:is|as|being|serves as|acts as) (?:its|the|a) ({'|'.join(_DEGREES)})\b(?! of)", re.IGNORECASE
@@ -58,16 +59,21 @@ _KEY_WORDS = (*_MODE_WORDS, "ionian", "aeol")
 _IN_WORDS = ("key", "tonic", " in ", "centre", "center", "entered on", "entred on")
 _FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "magg", "minore")
 _A_CHORD = re.compile(r"\b(?:chords?|triads?|harmon(?:y|ies))(?: of| is| are|:|,)? $", re.IGNORECASE)
-_OF_A_CHORD = re.compile(r"[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)", re.IGNORECASE)
+_OF_A_CHORD = re.compile(
+    r"(?:,? (?:and )?[A-G] ?(?:#|b\b|flat|sharp)?(?: (?:major|minor))?)*,?[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)",
+    re.IGNORECASE,
+)
 _RELATIVE = re.compile(r"\b(relative|parallel)\b(?! (?:minor|major)(?: key)? of $)[^.;]{0,40}$", re.IGNORECASE)
+_IN_THE_RELATIVE = re.compile(
+    r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$", re.IGNORECASE
+)
+_OF_RELATIVE = re.compile(r"\brelative (?:minor|major)(?: key)? of $", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
 _MOVES = re.compile(
     r"\b(?:modulat\w*|tonici\w*|shift\w*|mov\w*|turn\w*|change\w*|ends?|ending|dominant|begins)\b[^.;]{0,40}$",
     re.IGNORECASE,
 )
-_ARTICLE = re.compile(
-    r"(?:^|[.!?:] )A (?:major|minor) (?!key|scale|tonality|mode|is\b|with\b|and\b|in\b|throughout)[a-z]"
-)
+_ARTICLE = re.compile(r"(?:^|[.!?:] )A (?:major|minor) (?!is\b|with\b|and\b|in\b|throughout)[a-z]")
 
 
 def read_keys(text: str) -> Iterator[SpokenClaim]:
@@ -79,6 +85,9 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
         spans.append(match.span())
         if not _OF_A_CHORD.match(text, match.end()) and not _A_CHORD.search(text, 0, match.start()):
             yield key_claim(match, text, value)
+    for match in _SIGNATURE.finditer(text) if holds(text, ("sharp", "flat")) else ():
+        if not any(a < match.end() and match.start() < b for a, b in spans):
+            yield _signature(match, text)
     for pattern, words in ((_MODES, _MODE_WORDS), (_WIDE, ("third above",))):
         for match in pattern.finditer(text) if holds(text, words) else ():
             word = next(group for group in match.groups() if group)
@@ -86,6 +95,26 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
             is_of_chord = pattern is _MODES and match[4] and _OF_CHORDS.search(text, 0, match.start())
             if not is_of_chord and not any(a < match.end() and match.start() < b for a, b in spans):
                 yield mode_claim(match, text, "minor" if is_minor else "major")
+
+
+def _signature(match: re.Match[str], text: str) -> SpokenClaim:
+    number = 0 if match["n"].lower() == "no" else int(match["n"])
+    sign = -1 if match["kind"].lower().startswith("flat") else 1
+
+    def test(facts: Facts) -> Held:
+        key = key_of(facts)
+        if key is None:
+            return NOT_MEASURED
+        major = key[0] if key[1] == "major" else relative_of(key)[0]
+        fifths = (7 * major + 5) % 12 - 5  # from five flats to six sharps
+        return number * sign == fifths or (abs(fifths) == 6 == number), f"{key_label(facts)} measured"
+
+    return SpokenClaim("key", match[0], test, number > 0 and is_denied(text, *match.span()))
+
+
+def key_label(facts: Facts) -> str:
+    """Give the measured key in words; empty where nobody measured it."""
+    return facts.key.label if facts.key else ""
 
 
 def keys_in(text: str) -> list[tuple[int, str]]:
@@ -163,6 +192,8 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
     """Claim that the music is in a key, in its relative or parallel, or moves there, as the words before say."""
     before = text[: match.start()]
     related = relation or (found.group(1).lower() if (found := _RELATIVE.search(before)) else None)
+    of_relative = _OF_RELATIVE.search(before) is not None
+    related = None if _IN_THE_RELATIVE.search(before) else related
     related = "relative" if _SHARES.search(before) else related
     if _HARMONY.search(before) and not _TONALITY.search(before):
         return _triad_claim(match, text, value)
@@ -174,7 +205,7 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
         if key is None or facts.key is None:
             return NOT_MEASURED
         fact = f"{facts.key.label} measured"
-        allowed = [key]
+        allowed = [key, relative_of(key)] if of_relative else [key]
         if related == "relative":
             allowed = [relative_of(key)]
         elif related == "parallel":

@@ -12,11 +12,12 @@ BEATS_OF = {"6/8": (2, 6), "9/8": (3, 9), "12/8": (4, 12), "3/8": (1, 3), "6/4":
 """Signatures that count otherwise than their upper figure says."""
 _TIME = r"(?:time|met(?:er|re)|signature|rhythm|feel|measure|compas|takt|tempo|mesure|beat)(?:s|ic)?"
 _BAR = r"(?:bars?|measures?|takt|compas|mesure|battuta)"
-_DUPLE, _TRIPLE, _FOUR = (2, 4), (3, 9), (4, 2)
+_DUPLE, _TRIPLE, _FOUR = (2, 4), (3, 9), (4,)
 _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
     (rf"(?:duple|binary) {_TIME}", _DUPLE),
     (rf"(?:triple|ternary) {_TIME}|dreivierteltakt|dreiertakt|trois temps|tres tiempos|tre quarti|compas ternario", _TRIPLE),
     (rf"quadruple {_TIME}|common {_TIME}|viervierteltakt|quatre temps|cuatro tiempos|quattro quarti", _FOUR),
+    (rf"march(?:es)?(?: {_TIME})?|polka {_TIME}", _DUPLE),
     (r"cut (?:time|common)|alla breve", (2, 4)),
     (rf"waltz(?:es)?(?: {_TIME})?|walzer\w*|oom pah pah|minuet|mazurka|vals\b|valse|valzer", (3, 6)),
     (rf"compound duple {_TIME}", (2, 6)),
@@ -31,7 +32,7 @@ _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
 )  # fmt: skip
 _NAMES = WordScanner([pattern for pattern, _ in _NAMED])
 _NAME_WORDS = (
-    "duple", "binary", "triple", "ternar", "quadruple", "common", "cut ", "alla breve", "waltz", "walz", "oom", "minuet", "mazurka",
+    "duple", "binary", "triple", "ternar", "quadruple", "common", "cut ", "alla breve", "waltz", "walz", "oom", "march", "polka", "minuet", "mazurka",
     "vals", "valzer", "compound", "odd", "irregular", "asymmetric", "floor", "drei", "tres", "tre quarti", "trois", "vier", "cuatro",
     "quattro", "quatre", "achtel", "por ocho", "ottavi", "huit",
 )  # fmt: skip
@@ -41,20 +42,20 @@ _IN_FIGURE = re.compile(r"\bin \d", re.IGNORECASE)
 _SIGNATURE = re.compile(r"(?<![\w/.])(\d{1,2}) ?/ ?(2|4|8|16)(?![\w/])(?! of\b)")
 _SPOKEN = re.compile(
     rf"(?<![\d.])(\d{{1,2}})[ -](?:over |by |por )?(2|4|8|16|eighths?|quarters?|halves)(?=[ -]{_TIME}\b|[ -]signature|[.,;!?]?$)"
-    rf"|{_TIME} (?:is|of|signature is) (\d{{1,2}})[ -](?:over |by )?(2|4|8|16|eighths?|quarters?)\b",
+    rf"|\bin (\d{{1,2}})[ -](2|4|8|16)\b|{_TIME} (?:is|of|signature is) (\d{{1,2}})[ -](?:over |by )?(2|4|8|16|eighths?|quarters?)\b",
     re.IGNORECASE,
 )
 _BEATS = re.compile(
     rf"(?<![\d.])(\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?|schlage|temps|tiempos) (?:to|per|in|a|for|within|of|pro|par|por|make)"
     rf" ?(?:up )?(?:the |a |an |each |every |one )?{_BAR}\b"
     rf"|{_BAR} (?:has|have|holds?|contains?|consists? of|of|with|counts?|spans?) (\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?)"
-    rf"|(?:accents?|downbeats?) (?:return\w*|come\w*|fall\w*|recur\w*) (?:after |on |every |each )+(?:(\d) or )?(\d) beats?"
+    rf"|(?:accents?|downbeats?|(?:strong|main|heavy|accented|first) (?:beat|pulse)s?) (?:return\w*|come\w*|fall\w*|recur\w*) (?:after |on |every |each )+(?:(\d) or )?(\d) beats?"
     rf"|groups? of (\d) beats?|(?:accents?|accented|downbeats?|stress\w*)[^.;]{{0,20}} (?:every|each) (?P<nth>{'|'.join(ORDINALS)}) beat\b"
     rf"|(?:every|each) (?P<nth2>{'|'.join(ORDINALS)}) beat (?:is|gets|carries|has|bears|falls)[^.;]{{0,24}}\b(?:accent\w*|stress\w*|downbeat|strong)|with (\d) beats(?=[.,;!?]|$)|to the next there are (\d{{1,2}}) beats?",
     re.IGNORECASE,
 )
 _IN = re.compile(
-    r"\b(?:(?:is|it's|counted|played|written|set|felt|goes|moves|runs|count(?:ing)?(?: it)?|stands|and|sad|music|piece|song|tune|firmly|clearly) )"
+    r"\b(?:(?:is|it's|counted|played|written|set|felt|goes|moves|runs|count(?:ing)?(?: it)?|stands|and|but|not|sad|music|piece|song|tune|firmly|clearly) )"
     r"(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all))",
     re.IGNORECASE,
 )
@@ -80,10 +81,10 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
     for match in _SIGNATURE.finditer(text) if "/" in text else ():
         yield _claim(match, text, beats_of(match[1], match[2]))
     for match in _SPOKEN.finditer(text) if _TWO_FIGURES.search(text) else ():
-        upper, lower = (match[1], match[2]) if match[1] else (match[3], match[4])
+        upper, lower = (part for part in match.groups() if part)
         yield _claim(match, text, beats_of(upper, lower))
     for match in _IN.finditer(text) if _IN_FIGURE.search(text) else ():
-        yield _claim(match, text, (int(match[1]),))
+        yield _claim(match, text, (int(match[1]),), match.start(1))
 
 
 def answer_meter(text: str) -> Iterator[SpokenClaim]:
@@ -102,7 +103,7 @@ def beats_of(upper: str, lower: str) -> tuple[int, ...]:
     return BEATS_OF.get(f"{upper}/{figure}", (int(upper),))
 
 
-def _claim(match: re.Match[str], text: str, beats: tuple[int, ...]) -> SpokenClaim:
+def _claim(match: re.Match[str], text: str, beats: tuple[int, ...], place: int | None = None) -> SpokenClaim:
     def test(facts: Facts) -> Held:
         if facts.beats is None:
             return NOT_MEASURED
@@ -110,4 +111,5 @@ def _claim(match: re.Match[str], text: str, beats: tuple[int, ...]) -> SpokenCla
             return NOT_MEASURED
         return facts.beats.beats_per_bar in beats, f"{facts.beats.beats_per_bar} beats to the bar measured"
 
-    return SpokenClaim("meter", match.group(0), test, is_denied(text, *match.span()))
+    start = match.start() if place is None else place
+    return SpokenClaim("meter", match.group(0), test, is_denied(text, start, match.end()))

@@ -1,126 +1,33 @@
-"""Claims about who plays and sings, what the words say, which genre it is, how loud and how thick it sounds."""
+"""Claims about who plays and sings, which genre it is, where it comes from, how loud and how thick it sounds."""
 
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 
-from music_flamingo.records import Facts
-from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims import heard
+from music_flamingo.scoring.claims.base import SpokenClaim
 from music_flamingo.scoring.claims.gates import WordScanner
+from music_flamingo.scoring.claims.loudness import DYNAMICS, SOUND
+from music_flamingo.scoring.claims.names import DRUMS, GENRES, INSTRUMENTS, PEOPLES
 from music_flamingo.scoring.claims.wording import is_denied
 
-Test = Callable[[Facts], Held]
-
-
-def _drums(facts: Facts) -> Held:
-    if facts.instruments is not None and any("drum" in i.name for i in facts.instruments.labels):
-        return True, "drums measured"
-    if facts.sound is None:
-        return NOT_MEASURED
-    return facts.sound.has_drums, "drums measured" if facts.sound.has_drums else "no drums measured"
-
-
-def _no_drums(facts: Facts) -> Held:
-    holds, fact = _drums(facts)
-    return (None if holds is None else not holds), fact
-
-
-def _voice(facts: Facts) -> Held:
-    if facts.lyrics is not None and facts.lyrics.available:
-        return True, "words measured"
-    if facts.voice is not None:
-        return facts.voice.present, "a voice measured" if facts.voice.present else "no voice measured"
-    is_silent = facts.lyrics is not None and facts.lyrics.why_not == "no_voice"
-    return (False, "no voice measured") if is_silent else NOT_MEASURED
-
-
-def _no_voice(facts: Facts) -> Held:
-    holds, fact = _voice(facts)
-    return (None if holds is None else not holds), fact
-
-
-def _words(facts: Facts) -> Held:
-    if facts.lyrics is not None and facts.lyrics.available:
-        return True, "words measured"
-    return _voice(facts) if _voice(facts)[0] is False else NOT_MEASURED
-
-
-def _alone(facts: Facts) -> Held:
-    # voices alone: no drums; who else plays only a tagger knows
-    return (
-        (False, "drums measured") if _drums(facts)[0] else _voice(facts) if _voice(facts)[0] is False else NOT_MEASURED
-    )
-
-
-def _trend(*trends: str) -> Test:
-    def test(facts: Facts) -> Held:
-        if facts.dynamics is None:
-            return NOT_MEASURED
-        return facts.dynamics.trend in trends, f"{facts.dynamics.trend} loudness measured"
-
-    return test
-
-
-def _sound(field: str, value: str) -> Test:
-    def test(facts: Facts) -> Held:
-        if facts.sound is None:
-            return NOT_MEASURED
-        measured = getattr(facts.sound, field)
-        return measured == value, f"{measured} measured"
-
-    return test
-
-
-def _register(register: str) -> Test:
-    def test(facts: Facts) -> Held:
-        if facts.voice is None or (facts.voice.present and facts.voice.register_heard is None):
-            return NOT_MEASURED
-        heard = facts.voice.register_heard or "no"
-        return heard == register, f"{heard} voice measured"
-
-    return test
-
-
-def _unknown(facts: Facts) -> Held:
-    del facts
-    return NOT_MEASURED
-
-
-_INSTRUMENTS = (
-    "piano|guitars?|violins?|viola|cello|cellos|flutes?|trumpets?|trombones?|saxophones?|sax|clarinets?|oboe|bassoon|harps?|banjos?"
-    "|mandolin|ukulele|accordion|harmonica|bagpipes?|synth(?:esi[sz]ers?|s)?|keyboards?|strings? (?:section|quartet|orchestra)|orchestra"
-    "|strings|bass|organ|clavinet|mallets|woodwinds|brass|horns?|tuba|sitar|fiddles?|harpsichord|celesta|xylophone|marimba|vibraphone|double bass|bass guitar|bassline|bass line"
-    "|electric organ|hammond|church organ|pipe organ|lute|zither|guitarra|klavier|gitarre|geige|guitare|violon|chitarra|pianoforte|turntables"
-)
-_GENRES = (
-    "reggae|jazz|blues|rock|pop|hip hop|hiphop|rap|techno|house music|country|folk|bluegrass|metal music|heavy metal|disco|funk|soul music"
-    "|r&b|classical|baroque|romantic era|flamenco|salsa|bossa nova|samba|tango|gospel|punk|edm|electronic|ambient|trance|dubstep|ska"
-    "|opera|ragtime|swing|latin|indie|grunge|drum and bass|lo fi|new age|soundtrack|film score|k pop|afrobeat|celtic|polka|klezmer"
-)
-_DRUM_WORDS = (
-    r"drums?|drum ?kit|drummers?|drumming|drum ?beat|percussion|percussive|percussionist|kick|snares?|hi ?hats?|cymbals?|tom toms?|toms|backbeat"
-    r"|bongos?|congas?|tambourine|shakers?|maracas|timpani|beatbox\w*|rimshots?|bateria|tambor\w*|schlagzeug\w*|trommeln?|batterie|batteria"
-    r"|percusion|schlagwerk|cajon|cowbell|hand ?claps?|breakbeats?"
-)
-_KINDS: tuple[tuple[str, str, Test], ...] = (
-    ("drums", r"drumless|percussion free|drum free", _no_drums),
-    ("drums", _DRUM_WORDS, _drums),
-    ("voice", r"(?:female|woman's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)|(?:an? |1 )?woman (?:who )?sings", _register("female")),
-    ("voice", r"(?:male|man's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)|(?:an? |1 )?man (?:who )?sings", _register("male")),
-    ("voice", r"a ?cappella|cappella|acapella|a capella|unaccompanied voices?", _alone),
-    ("voice", r"instrumental(?! (?:line|part|colou?r))|wordless", _no_voice),
-    ("voice", r"singers?|vocals?|vocalists?|sings?|sung|singing|voices?|choir|rapper|rapping|raps|croon\w*|soprano|tenor|baritone|alto\b|chant\w*|stimme|gesang|chanteu\w+|cantante|voz|voix|cantor|humming|whisper\w*", _voice),
-    ("voice", r"(?:husky|raspy|child's) (?:[a-z]+ )?(?:singer|voice|vocals?|vocalist|lead)", _unknown),
-    ("lyrics", r"lyrics?|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)|lyrical(?:ly)? (?:theme|about)", _words),
-    ("instruments", _INSTRUMENTS, _unknown),
-    ("genre", _GENRES, _unknown),
-    ("dynamics", r"(?:grow|get|gett?ing|becom|build|grows|gets|becomes|builds)\w*(?: \w+)? loud(?:er)?|louder and louder|crescendos?|swells?|increas\w+ in (?:volume|loudness)|(?:volume|loudness|intensity|level) (?:steadily |gradually |slowly )?(?:rises|increases|grows|builds|climbs)|rising (?:loudness|dynamics)|builds up|build(?:s|ing)? (?:up )?(?:to|toward|towards) (?:a|an|its|the) (?:\w+ )?(?:climax|fortissimo|peak)", _trend("rising")),
-    ("dynamics", r"(?:grow|get|becom|grows|gets|becomes)\w*(?: \w+)? (?:softer|quieter)|softer and softer|quieter and quieter|(?:de|dimin)(?:crescendo|uendo)|fades? (?:out|away)|fading out|(?:volume|loudness|intensity|level) (?:steadily |gradually |slowly )?(?:falls|decreases|drops|declines|sinks|fades)|decreas\w+ in (?:volume|loudness)|falling (?:loudness|dynamics)|dies down", _trend("falling")),
-    ("dynamics", r"(?:constant|steady|even|unchanging|stable|same) (?:in )?(?:volume|loudness|level|dynamics)|(?:volume|loudness|dynamics|level)(?: level)? (?:is|are|stays?|remains?|keeps?|holds?)(?: \w+)? (?:the same|constant|steady|even|level|stable|unchanged|flat)", _trend("steady")),
-    ("sound", r"monophonic|single (?:unaccompanied )?(?:melody|line|melodic line)|(?:solo|unaccompanied) (?:melody|line|melodic line)|1 melody|1 line sounds alone|melody alone|without (?:any )?(?:chords|harmony|accompaniment)", _sound("texture", "melody")),
-    ("sound", r"polyphonic|homophonic|chordal|chords (?:sound|carry)|several notes (?:at once|together|sound)|thick chords|accompanied by chords", _sound("texture", "chords")),
-    ("sound", r"(?:bowed|blown)(?!,? (?:or|blown|and (?:bowed|blown|plucked|struck)))|sustained (?:notes|tones)|notes are (?:sustained|held)|long held notes", _sound("lead_envelope", "sustained")),
-    ("sound", r"(?:plucked|struck)(?! (?:or|and (?:plucked|struck|bowed|blown)))|decaying (?:notes|tones)|notes (?:are decaying|decay|die away|fade)", _sound("lead_envelope", "decaying")),
+_VOICE = r"(?:singers?|voices?|vocals?|vocalists?|singing|lead vocals?)"
+_HIS_SINGING = r"(?:voice|vocals?|singing|lyrics|words|phrasing|delivery|timbre|falsetto|melody|vibrato)"
+_SINGS = r"(?:sings|sang|is singing|raps|croons|whispers|hums|belts|performs|chants|delivers)"
+_KINDS: tuple[tuple[str, str, heard.Test], ...] = (
+    ("drums", r"drumless|percussion free|drum free|beatless", heard.negated(heard.drums)),
+    ("drums", DRUMS, heard.drums),
+    ("instruments", INSTRUMENTS, heard.unknown),
+    ("voice", rf"female|feminine|wom[ae]n(?:'s)?|girls?(?:'s)?|lad(?:y|ies)|songstress|chanteuse|cantante femenina|soprano|mezzo(?: soprano)?|contralto|diva|she {_SINGS}|her {_HIS_SINGING}", heard.register("female")),
+    ("voice", rf"male|masculine|m[ae]n(?:'s)?|boys?(?:'s)?|gentlem[ae]n|guys?|tenor|baritone|bass {_VOICE}|crooners?|he {_SINGS}|his {_HIS_SINGING}", heard.register("male")),
+    ("voice", r"a ?cappella|cappella|acapella|a capella|unaccompanied voices?", heard.alone),
+    ("voice", r"instrumental(?! (?:line|part|colou?r|break|section|passage|bridge|interlude|solo|timbre|texture|introduction|intro|outro))|wordless(?:ly)?|voiceless", heard.negated(heard.voice)),
+    ("voice", r"choirs?|choral|chorister|chorus of voices|back(?:ing|up|ground) (?:singers?|vocals?|vocalists?|voices?|choir)|vocal harmon(?:y|ies)|harmony vocals?|group vocals?|call and response|rappers?|rapping|raps|rapped|falsetto|scat\w*|yodel\w*|growl\w*|scream\w*|shout\w*|belt(?:s|ing|ed)|croon(?:s|ing)|auto ?tuned?|spoken word|spoken|speech|narrat\w+|whisper\w*|humming|hums|(?:husky|raspy|breathy|gravelly|nasal|child's|children's|childlike|smoky|airy|operatic|powerful|delicate|soaring|deep|high pitched|androgynous|robotic|processed) {_VOICE}".replace("{_VOICE}", _VOICE), heard.voice_of_a_kind),
+    ("voice", r"singers?|vocal(?:s|ly|ist|ists|isation|ization)?|sings?|sung|sang|singing|voices?|alto|chant\w*|stimme|gesang|chanteu\w+|cantante|voz|voix|cantor|chorister|recit\w+|mc|emcee|frontman|frontwoman", heard.voice),
+    ("lyrics", r"lyrics?|lyrical|lyricist|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)", heard.words),
+    ("genre", GENRES, heard.unknown),
+    ("origin", PEOPLES, heard.unknown),
+    *DYNAMICS,
+    *SOUND,
 )  # fmt: skip
 _ALL = WordScanner([pattern for _, pattern, _ in _KINDS])
 _LIKE = re.compile(
@@ -128,53 +35,28 @@ _LIKE = re.compile(
     re.IGNORECASE,
 )
 _LIKE_AFTER = re.compile(r" (?:can\b|would\b|like\b)")
-_OF_NOTES = re.compile(r"\b(?:notes?|attack|each)\b[^.]*$", re.IGNORECASE)
-
-
-_TRENDS = re.compile(
-    r"\b(?:(?P<rising>ris(?:es?|ing)|increas\w+|grow\w*|up|louder|stronger|ascending)|(?P<falling>fall(?:s|ing)?|decreas\w+|declin\w+|softer|quieter|down|fad\w+|descending)"
-    r"|(?P<steady>steady|constant|unchanged|unchanging|same|even|stable|flat|level|neither|consistent))\b",
+_OF_NOTES = re.compile(r"\b(?:notes?|attack|each|tones?)\b[^.]*$", re.IGNORECASE)
+_NOT_OF_A_PLACE = re.compile(
+    r" (?:horns?|guitars?|sixth|6th|augmented|lyrics?|vocals?|words?|language|text|terms?|tempo|names?|markings?|speaking|singing)\b",
     re.IGNORECASE,
 )
-
-
-def answer_dynamics(text: str) -> Iterator[SpokenClaim]:
-    """Read the answer to a question about loudness: a bare `rising` or `steady` is a claim there."""
-    for match in _TRENDS.finditer(text):
-        assert match.lastgroup is not None, "each branch is named"
-        yield SpokenClaim("dynamics", match[0], _trend(match.lastgroup), is_denied(text, *match.span()))
+_LANGUAGE = re.compile(r"\b(?:in|into|to|from) $", re.IGNORECASE)
+_NAMED = {"instruments": heard.plays, "genre": heard.in_style, "origin": heard.in_style}
 
 
 def read_players(text: str) -> Iterator[SpokenClaim]:
-    """Read every claim about players, singers, words, genre, loudness and texture in a plain text."""
+    """Read every claim about players, singers, genre, origin, loudness and texture in a plain text."""
     for number, match in _ALL.scan(text):
         kind, _, test = _KINDS[number]
-        before = text[: match.start()]
-        if kind in ("voice", "instruments") and (_LIKE.search(before) or _LIKE_AFTER.match(text, match.end())):
+        start, end = match.span()
+        if kind in ("voice", "instruments", "drums") and (
+            _LIKE.search(text, max(0, start - 48), start) or _LIKE_AFTER.match(text, end)
+        ):
             continue  # `as a singing voice can` names no singer
-        if kind == "dynamics" and _OF_NOTES.search(before.rpartition(".")[2]):
+        if kind in ("dynamics", "loudness") and _OF_NOTES.search(text[:start].rpartition(".")[2]):
             continue  # each note fades after its attack
-        named = (
-            {"instruments": _tagged, "genre": _in_style}[kind](match[0]) if kind in ("instruments", "genre") else test
+        if kind == "origin" and (_NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)):
+            continue
+        yield SpokenClaim(
+            kind, match[0], _NAMED[kind](match[0]) if kind in _NAMED else test, is_denied(text, start, end)
         )
-        yield SpokenClaim(kind, match[0], named, is_denied(text, *match.span()))
-
-
-@lru_cache(maxsize=256)
-def _in_style(name: str) -> Test:
-    def test(facts: Facts) -> Held:
-        labels = [g.name.lower() for g in facts.genre.labels] if facts.genre else []
-        return (True, f"{name} measured") if any(name.lower() in label for label in labels) else NOT_MEASURED
-
-    return test
-
-
-@lru_cache(maxsize=1024)
-def _tagged(name: str) -> Test:
-    stem = name.lower().removesuffix("s")
-
-    def test(facts: Facts) -> Held:
-        labels = [i.name.lower() for i in facts.instruments.labels] if facts.instruments else []
-        return (True, f"{name} measured") if any(stem in label or label in stem for label in labels) else NOT_MEASURED
-
-    return test

@@ -46,12 +46,15 @@ _TERMS: dict[str, tuple[float, float]] = {
     "prestissimo": (180, 400),
 }  # fmt: skip
 _FAST, _SLOW, _MEDIUM = (FAST_ABOVE_BPM, 400.0), (0.0, SLOW_BELOW_BPM), (SLOW_BELOW_BPM, FAST_ABOVE_BPM)
+_UPBEAT = (96.0, 400.0)
 _CLASSES = {
     **dict.fromkeys(("fast", "quick", "rapid", "rapidly", "brisk", "swift", "speedy", "up tempo", "uptempo", "racing",
                      "hurried", "breakneck", "schnell", "rapido", "rapide", "veloce", "fast paced"), _FAST),
     **dict.fromkeys(("slow", "sluggish", "unhurried", "leisurely", "crawling", "langsam", "lent", "slow paced", "down tempo",
                      "downtempo", "ballad", "dragging"), _SLOW),
     **dict.fromkeys(("medium", "moderate", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
+    **dict.fromkeys(("upbeat", "lively", "spirited"), _UPBEAT),
+    **dict.fromkeys(("languid", "lethargic", "ponderous", "plodding", "glacial"), _SLOW),
     **_TERMS,
 }  # fmt: skip
 _NAMES = "|".join(sorted(_CLASSES, key=len, reverse=True))
@@ -70,7 +73,7 @@ _THING_BEFORE = re.compile(
 THING_LETTERS = 64
 """Before a class, in which what it is said of stands."""
 _GOES_ON = re.compile(r" to| at", re.IGNORECASE)
-_ALONE = frozenset((*_TERMS, "up tempo", "uptempo", "mid tempo", "midtempo", "down tempo", "downtempo"))
+_ALONE = frozenset((*_TERMS, "upbeat", "up tempo", "uptempo", "mid tempo", "midtempo", "down tempo", "downtempo"))
 """Classes that are said of nothing but a tempo."""
 _BARE_CLASS = re.compile(rf"\b(?P<bare>{_NAMES})(?:ly)?\b", re.IGNORECASE)
 _BARE_NUMBER = re.compile(rf"(?:{_HEDGE} )?(?:between )?(?<![\d.:/]){_RANGE}(?![\d/:%])", re.IGNORECASE)

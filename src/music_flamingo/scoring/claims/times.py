@@ -1,7 +1,7 @@
 """Claims in figures: how long, when, how many bars, sections, chords and lines, which part in a hundred."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
@@ -9,6 +9,8 @@ from music_flamingo.scoring.claims.gates import has_digit, holds, lowered
 from music_flamingo.scoring.claims.harmony import SHORTEST_CHORD_S, heard_triads
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
+FIGURE = "figure"
+"""The kind of a number that no other claim accounts for."""
 TIME_TOLERANCE_S = 0.11
 _N = r"(\d+(?:\.\d+)?)"
 _SPAN = re.compile(
@@ -20,10 +22,16 @@ _SPAN = re.compile(
 _EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart) (?:\w+ )?$", re.IGNORECASE)
 _RATE = re.compile(r"(?:\d|beats?|times|pulses|notes|clicks|changes) $", re.IGNORECASE)
 _LASTS = re.compile(
-    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|takes|spans?|total(?:s|ling)?)\b", re.IGNORECASE
+    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|running time|run time|takes|spans?|total(?:s|ling)?)\b",
+    re.IGNORECASE,
+)
+_GOES_ON = re.compile(
+    r"\b(?:lasts?(?: for)?|lasting|runs? for|duration of|length of)(?: (?:about|around|roughly|nearly|almost|just|over|under|some|a|exactly|only|approximately))* $",
+    re.IGNORECASE,
 )
 _THING = re.compile(
-    r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length)\b", re.IGNORECASE
+    r"\b(?:recording|piece|song|music|track|clip|excerpt|it|whole|total|duration|length|running time|run time)\b",
+    re.IGNORECASE,
 )
 _COUNT = re.compile(
     r"(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
@@ -51,9 +59,11 @@ _BAR_WORDS = ("bar", "measure", "downbeat")
 _HEDGE = re.compile(
     r"(more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) $", re.IGNORECASE
 )
+_PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
-    r"\b(?:section|line|note|word|bar|next longest|chord|longest)\b|\bIt lasts\b.*next", re.IGNORECASE
+    r"\b(?:section|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
+    re.IGNORECASE,
 )
 _BAR = re.compile(
     rf"\b(?:bar|measure|downbeat)(?: number)? (?P<n>\d+)\b|\b(?P<o>\d+(?:st|nd|rd|th)|{'|'.join(ORDINALS)}) (?:bar|measure|downbeat)\b",
@@ -72,7 +82,7 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
         around = _SENTENCE.split(before)[-1] + match[0] + _SENTENCE.split(after)[0]
         denied = is_denied(text, *match.span())
         of_part = _OF_PART.search(before + text[match.end() : match.end() + 40]) is not None
-        if not of_part and _LASTS.search(around) and _THING.search(around):
+        if not of_part and (_GOES_ON.search(before) or (_LASTS.search(around) and _THING.search(around))):
             yield SpokenClaim("time", around, _lasts(time_s), denied)
         elif match["one"] and _RATE.search(before):
             continue  # 104 times a minute
@@ -80,6 +90,8 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
             yield SpokenClaim("time", match[0], _inside(time_s), denied, is_place=True)
     for match in _COUNT.finditer(text) if has_figure and holds(text, _COUNT_WORDS) else ():
         yield from _count_of(match, text)
+    for match in _RANGE.finditer(text) if has_figure and holds(text, ("db", "decibel")) else ():
+        yield SpokenClaim("dynamics", match[0], _spans(float(match[1])), is_denied(text, *match.span()))
     for match in _NTH_PART.finditer(text) if holds(text, ("section", " part")) else ():
         yield SpokenClaim("count", match[0], _has_part(_nth(match["o"])), is_place=True)
     for match in _BAR.finditer(text) if holds(text, _BAR_WORDS) else ():
@@ -90,6 +102,8 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
 def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
     """Read one count, with `about` and `more than` before it; `the last 4 bars` count nothing."""
     start, end = match.span()
+    if match["n"] == "1" and _PER.search(text, max(0, start - 6), start):
+        return
     if match["p"]:
         yield unmeasured("count", match[0], is_denied(text, start, end))
         return
@@ -186,6 +200,17 @@ def _lasts(time_s: float) -> Callable[[Facts], Held]:
     return test
 
 
+def _spans(range_db: float) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        if facts.dynamics is None:
+            return NOT_MEASURED
+        return abs(
+            facts.dynamics.range_db - range_db
+        ) <= RANGE_TOLERANCE_DB, f"{facts.dynamics.range_db:.1f} dB measured"
+
+    return test
+
+
 def _inside(time_s: float) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         if facts.duration_s is None:
@@ -213,3 +238,28 @@ def _has_bar(bar: int) -> Callable[[Facts], Held]:
         return NOT_MEASURED if bars is None else (bar <= bars, f"{bars} bars measured")
 
     return test
+
+
+_FIGURE = re.compile(
+    r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|from there|of them|of these)\b| ?[<>=])"
+)
+_BORDERS = re.compile(r"\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b", re.IGNORECASE)
+"""`above 128 is fast` defines a word, and says nothing of the music."""
+_RANGE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(?:db|decibels?)\b", re.IGNORECASE)
+RANGE_TOLERANCE_DB = 1.5
+_NO_FIGURE = frozenset(("0", "1"))
+
+
+def read_figures(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenClaim]:
+    """Read the figures of a plain text that no claim accounts for: nobody measured what they count."""
+    if not has_digit(text):
+        return
+    text = _BORDERS.sub("", text)
+    for claim in sorted(claims, key=lambda c: -len(c.said)):
+        if has_digit(claim.said):
+            text = text.replace(claim.said, "")
+    for match in _FIGURE.finditer(text):
+        before = text[max(0, match.start() - 6) : match.start()]
+        is_counted = match[0] not in _NO_FIGURE and not _SOME_OF.search(before)
+        if is_counted and not is_denied(text, *match.span()):  # `three, not four` counts no four
+            yield unmeasured(FIGURE, match[0])

@@ -49,7 +49,7 @@ ORDINALS = {
 _MARKS = str.maketrans({"♯": "#", "♭": "b", "’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": " - ", "−": "-"})
 _OPEN = re.compile(r"(?<=[^\W\d_#])-(?=[^\W_])|(?<=[\d#])-(?=[^\W\d_])")
 _DENIES = re.compile(
-    r"\b(?:no|not|without|never|nor|neither|lacks?|lacking|devoid of|free (?:of|from)|absence of|absent|rather than"
+    r"\b(?:no|not|without|never|nor|neither|nobody|no one|lacks?|lacking|omits?|avoids?|excludes?|devoid of|free (?:of|from)|absence of|absent|rather than"
     r"|instead of|hardly any|n't|cannot|nothing like|anything but|far from|nowhere|none of the|kein\w*|ohne|sans|sin"
     r"|senza|pas de)\b|n't\b",
     re.IGNORECASE,
@@ -58,7 +58,7 @@ _NO_DENIAL = re.compile(
     r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just)\b", re.I
 )
 _CUT = re.compile(
-    r"[.;:!?]\s|\n|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
+    r"[.;:!?]\s|\n|(?:^|(?<=[.;!?] ))(?:Without|Lacking|Despite|Although)\b[^,.;]*,\s|\s(?=the (?:piece|music|song|tune|track|recording|excerpt) )|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
     r"|(?:,| and| or) (?=(?:no|not|without|never|neither) )|,? (?=nor\b)"
 )
 _AFTER = re.compile(
@@ -75,6 +75,13 @@ _DENIAL_WORDS = frozenset(
         "never",
         "nor",
         "neither",
+        "nobody",
+        "omit",
+        "omits",
+        "avoid",
+        "avoids",
+        "exclude",
+        "excludes",
         "lack",
         "lacks",
         "lacking",
@@ -150,8 +157,11 @@ def is_denied(text: str, start: int, end: int) -> bool:
     if denials and denials[0][0] < start:
         # denials before a cut that ends here belong to another clause
         cut = cuts[bisect_right(cuts, start) - 1] if cuts and cuts[0] <= start else 0
-        near = (b for a, b in denials if cut <= a and b <= start <= b + FURTHEST_LETTERS)
-        before = sum(len(text[b:start].split()) <= FURTHEST_WORDS for b in near)
+        near = ((a, b) for a, b in denials if cut <= a and b <= start <= b + FURTHEST_LETTERS)
+        before = sum(
+            len(text[b:start].split()) <= (SUBJECT_WORDS if text[a : a + 4].lower() in _SUBJECTS else FURTHEST_WORDS)
+            for a, b in near
+        )
     after = holds(text, _AFTER_WORDS) and holds(text[end : end + AFTER_LETTERS], _AFTER_WORDS)
     if after:
         after = _AFTER.match(text, end) is not None
@@ -160,6 +170,9 @@ def is_denied(text: str, start: int, end: int) -> bool:
 
 FURTHEST_WORDS, FURTHEST_LETTERS = 7, 120
 """Between a denial and what it denies."""
+SUBJECT_WORDS = 2
+"""Between `nobody` and what it is said not to do."""
+_SUBJECTS = ("nobo", "no o")
 AFTER_LETTERS = 40
 """Behind what is named, in which `is absent` stands."""
 

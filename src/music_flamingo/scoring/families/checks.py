@@ -3,11 +3,15 @@
 `Notes are decaying: wrong.` checks the part `sustained notes`. Read strictly: a sentence of another form is no check.
 """
 
+import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from music_flamingo.scoring.families.composite import RIGHT, WRONG, Composite, NamedPart
 from music_flamingo.scoring.families.registry import COMPOSITES, FAMILIES
+
+_SECONDS = re.compile(r"\[\d+:\d\d-\d+:\d\d\]\s*")
+"""Of a step that names the seconds it rests on (scoring/timed.py)."""
 
 
 def composite_of(family: str) -> Composite | None:
@@ -15,6 +19,7 @@ def composite_of(family: str) -> Composite | None:
     return COMPOSITES.get(family)
 
 
+@lru_cache(maxsize=65536)
 def parts_asked(family: str, question: str) -> tuple[NamedPart, ...] | None:
     """Read the parts of a composite question; None for another family or other words."""
     composite = COMPOSITES.get(family)
@@ -88,4 +93,5 @@ def _checks_of(parts: tuple[NamedPart, ...]) -> dict[str, tuple[str, str]]:
 
 
 def _sentences(thinking: str) -> list[str]:
-    return [f"{s.strip()}." for s in thinking.replace("\n", " ").split(".") if s.strip()]
+    untimed = _SECONDS.sub("", thinking.replace("\n", " "))
+    return [f"{s.strip()}." for s in untimed.split(".") if s.strip()]

@@ -105,6 +105,8 @@ function list(facts) {
     const why = withheld.get(name) ?? (name === "beats" ? withheld.get("beats.beats_per_bar") : undefined);
     said.append(why ? `withheld: ${why}` : value, element("span", ` (${fact.tool}, confidence ${fact.confidence.toFixed(2)}) `, "soft tiny"));
     if (!why) said.append(jump(at ?? 0, `\u25b8 ${clock(at ?? 0)}`, "time"));
+    said.dataset.fact = name;
+    said.dataset.said = why ? `withheld, ${why}` : `${value} (${fact.tool}, confidence ${fact.confidence.toFixed(2)})`;
     rows.push(element("dt", FACT_NAMES[name]), said);
   };
   const { content, tempo, key, beats, chords, sections, instruments, voice, genre, dynamics, lyrics } = facts;
@@ -162,7 +164,13 @@ async function questions() {
 async function ask(question) {
   const item = document.createElement("li");
   const thinking = element("p", "", "thinking"), said = element("p", "", "said busy"), heard = element("p", "", "soft tiny");
-  item.append(element("p", question, "asked"), thinking, said, heard);
+  item.append(element("p", question, "asked"));
+  const measured = measuredOf(question);
+  if (measured) {
+    const guess = document.createElement("details");
+    guess.append(element("summary", "The model was not trained on this; its guess"), thinking, said);
+    item.append(element("p", `Measured: ${measured}`, "said measured"), guess, heard);
+  } else item.append(thinking, said, heard);
   $("answers").prepend(item);
   running = new AbortController();
   busy(true);
@@ -185,6 +193,19 @@ async function ask(question) {
     if (error.name === "AbortError") heard.textContent = "Stopped.";
     else { item.remove(); complain(error); }
   } finally { said.classList.remove("busy"); busy(false); }
+}
+
+// What tools measured of what is asked, for a question on which the model was never trained; marked as that.
+const TOPICS = {
+  key: /\b(key|mode|tonic|major|minor)\b/i, tempo: /\b(tempo|bpm|fast|slow|speed)\b/i, beats: /\b(met(er|re)|time signature|beats? (in|per) (a|the)? ?bar)\b/i,
+  chords: /\bchords?\b/i, sections: /\b(form|sections?|structure|chorus|verse)\b/i, instruments: /\b(instruments?|plays)\b/i,
+  voice: /\b(voice|vocals?|sings?|singer)\b/i, genre: /\b(genre|style)\b/i, lyrics: /\b(lyrics|words)\b/i,
+};
+
+function measuredOf(question) {
+  const known = model.music_flamingo.questions.some((q) => q.question === question);
+  const name = known ? null : Object.keys(TOPICS).find((topic) => TOPICS[topic].test(question));
+  return (name && [...$("facts").children].find((e) => e.dataset.fact === name)?.dataset.said) ?? null;
 }
 
 async function* events(stream) {

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from music_flamingo.core.ports import Table, Writer
+from music_flamingo.core.progress import Progress
 from music_flamingo.core.shards import shard_index, shard_path
 from music_flamingo.records import Chain, Example, Track
 from music_flamingo.sources.conversations.config import ConversationsConfig
@@ -29,9 +30,11 @@ def import_examples(config: ConversationsConfig, tracks: Table[Track], candidate
     """Write the published turns about the tracks as candidates, shard by shard."""
     mine = [shard_index(path) for path in tracks.shards]
     work = candidates.work / "conversations"
-    for shard, entries in dealt_entries(config, tracks.root, mine, work, "synthesize"):
-        if not candidates.has(shard):
-            candidates.write(shard, examples_of_shard(entries, tracks.root, shard, config))
+    with Progress("synthesize", len(mine), "shards") as progress:
+        for shard, entries in dealt_entries(config, tracks.root, mine, work, "synthesize"):
+            if not candidates.has(shard):
+                candidates.write(shard, examples_of_shard(entries, tracks.root, shard, config))
+            progress.advance()
 
 
 def published_counts(candidates: Writer[Example]) -> dict[str, dict[str, int]]:

@@ -12,7 +12,7 @@ from music_flamingo.core.record import RecordPart
 from music_flamingo.teachers import Reply, TeacherRequest
 from music_flamingo.teachers.config import AudioFormat
 from music_flamingo.teachers.scripted.attribute import write_attribute
-from music_flamingo.teachers.scripted.chains import rewrite_step, split_steps, write_chain
+from music_flamingo.teachers.scripted.chains import rewrite_step, split_steps, write_chain, write_timed_chain
 from music_flamingo.teachers.scripted.comparative import write_comparative
 from music_flamingo.teachers.scripted.difficulty import rate_difficulty
 from music_flamingo.teachers.scripted.distractors import write_distractors
@@ -36,6 +36,7 @@ WRITERS: Mapping[str, Callable[[Any, random.Random], RecordPart]] = {
     "distractors": write_distractors,
     "difficulty": rate_difficulty,
     "chain": write_chain,
+    "chain_seconds": write_timed_chain,
     "step_split": split_steps,
     "rewrite": rewrite_step,
     "judge_example": judge_example,

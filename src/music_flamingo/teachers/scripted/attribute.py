@@ -5,7 +5,7 @@ import random
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible_of
 from music_flamingo.teachers.scripted.players import players, sings
-from music_flamingo.teachers.scripted.words import stretch, whole
+from music_flamingo.teachers.scripted.words import listed, seconds, stretch, whole
 
 SHOWN_VOICES = 4
 HARDLY_A_RANGE_DB = 6.0
@@ -54,7 +54,7 @@ def _players(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
     if facts.has_voice is not None:
         singing = sings(facts.has_voice, [s.label for s in facts.voice], facts.singer)
         answer = "yes" if singing else "no"
-        because = f"{singing[0].upper()}{singing[1:]}." if singing else "No voice is heard."
+        because = _voice_reason(facts, singing, named)
         wording = rng.choice(("Does anybody sing, yes or no?", "Is there singing in it, yes or no?"))
         heard = [stretch(s.start_s, s.end_s, s.label) for s in facts.voice[:SHOWN_VOICES]] or shown
         questions.append(asked("singing", "technique", wording, answer, because, heard, ("yes", "no")))
@@ -63,6 +63,16 @@ def _players(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
         because = f"The sound is that of {facts.genres[0]}."
         questions.append(asked("genre", "multiple_choice", wording, facts.genres[0], because, shown))
     return questions
+
+
+def _voice_reason(facts: SongFacts, singing: str | None, named: list[str]) -> str:
+    """Where the voice is heard and what it does; or what is heard instead of one."""
+    if singing is None:
+        instead = f"What is heard is the sound of {listed(named)}. " if named else ""
+        return f"{instead}No voice is heard."
+    said, sung = f"{singing[0].upper()}{singing[1:]}", [s for s in facts.voice if s.label == "singing"]
+    where = f"A voice is heard from {seconds(sung[0].start_s)} on. " if sung else ""
+    return f"{where}{said}."
 
 
 def _dynamics(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:

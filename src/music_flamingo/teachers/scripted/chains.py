@@ -2,9 +2,9 @@
 
 import random
 import re
-from functools import cache
 
-from music_flamingo.scoring.families import FAMILIES, check_sentence, check_sentences, parts_asked
+from music_flamingo.scoring.families import FAMILIES, check_sentence, parts_asked
+from music_flamingo.scoring.timed import claims_by_words, longest_of, spoken_span, without_span
 from music_flamingo.teachers.payloads import (
     ChainPayload,
     PlainStep,
@@ -13,24 +13,13 @@ from music_flamingo.teachers.payloads import (
     SplitPayload,
     StepsReply,
     TextReply,
+    TimedChainPayload,
 )
 
 _SENTENCE = re.compile(r"[^.!?]+[.!?]+(?=\s|$)|\S[^.!?]*$")
 
 NOT_HEARD = "The rest of it cannot be told for sure."
 """What stands for a sentence in free words that was not heard: nothing is claimed."""
-
-
-@cache
-def claims_by_sentence() -> dict[str, tuple[str, str]]:
-    """Sentence of a claim, or of a check -> (family, claimed value)."""
-    claims = {
-        text: (family.name, value)
-        for family in FAMILIES.values()
-        for value, claim in family.claims.items()
-        for text in (claim.short, claim.full)
-    }
-    return claims | check_sentences()
 
 
 def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
@@ -52,10 +41,25 @@ def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
     return TextReply(text=" ".join(sentences) or "Listen to the whole piece.")
 
 
+def write_timed_chain(payload: TimedChainPayload, rng: random.Random) -> TextReply:
+    """The same chain; a sentence that claims what is heard at some seconds begins with the longest of them."""
+    longest = longest_of(payload.seconds)
+    timed = []
+    for sentence in sentences_of(write_chain(payload, rng).text):
+        heard = longest.get(claims_by_words().get(sentence, ("", "")))
+        timed.append(f"{spoken_span(heard.start_s, heard.end_s)} {sentence}" if heard else sentence)
+    return TextReply(text=" ".join(timed))
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a chain, in order."""
+    return [stripped for sentence in _SENTENCE.findall(text) if (stripped := sentence.strip())]
+
+
 def split_steps(payload: SplitPayload, rng: random.Random) -> StepsReply:
     """One step a sentence; a sentence from the table of claims carries its claim."""
-    sentences = [s.strip() for s in _SENTENCE.findall(payload.thinking)]
-    steps = [(text, *claims_by_sentence().get(text, ("", ""))) for text in sentences if text]
+    sentences = sentences_of(payload.thinking)
+    steps = [(text, *claims_by_words().get(without_span(text), ("", ""))) for text in sentences]
     return StepsReply(steps=[PlainStep(text=text, family=family, claim=claim) for text, family, claim in steps])
 
 

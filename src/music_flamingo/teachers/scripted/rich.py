@@ -5,6 +5,7 @@ key come from the measurements, never from the first captions. No mood is said: 
 """
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 from music_flamingo.scoring.families import meter_class
@@ -181,7 +182,7 @@ def _sections_in_the_key(facts: SongFacts, key: KeyName) -> list[str]:
             continue
         inside = [s for s in facts.spans if s.start_s < section.end_s - 0.5 and s.end_s > section.start_s + 0.5]
         numerals = [roman_numeral(s.chord, key) for s in inside[:SECTION_HARMONIES]]
-        if len(numerals) > 1:
+        if len(numerals) > 1 and _at_home(inside[:SECTION_HARMONIES], key):
             seen.add(letter)
             sentences.append(f"Section {letter}, from {seconds(section.start_s)}, moves {' '.join(numerals)}.")
     return sentences if len(sentences) > 1 else []
@@ -205,9 +206,12 @@ def _theory(facts: SongFacts, rng: random.Random) -> list[str]:
         text.append(f"The last two harmonies make {'an' if closing == 'authentic' else 'a'} {closing} cadence.")
     if rhythm := harmonic_rhythm(spans, facts.num_bars):
         text.append(f"The harmony changes {rhythm}.")
-    if borrowed := list(dict.fromkeys(s.chord.symbol(key) for s in spans if is_borrowed(s.chord, key))):
+    if not progression_is_plain:
+        return text
+    heard = Counter(s.chord.symbol(key) for s in spans if is_borrowed(s.chord, key))
+    if borrowed := [symbol for symbol, times in heard.items() if times > 1]:
         text.append(f"Borrowed from the parallel key: {listed(borrowed)}.")
-    return text + (_sections_in_the_key(facts, key) if progression_is_plain else [])
+    return text + _sections_in_the_key(facts, key)
 
 
 def _at_home(spans: Sequence[ChordSpan], key: KeyName) -> bool:

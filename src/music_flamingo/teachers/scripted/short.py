@@ -47,6 +47,8 @@ def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextRep
         heard.append(rng.choice(DRUM_PHRASES[payload.has_drums]))
     if payload.dynamics_trend in ("rising", "falling"):
         heard.append("over the whole track it grows " + ("louder" if payload.dynamics_trend == "rising" else "softer"))
+    if heard == list(DRUM_PHRASES[False]):
+        return TextReply(text="Music without drums is heard.")
     return TextReply(text=sentence(listed(heard) if heard else "music is heard"))
 
 

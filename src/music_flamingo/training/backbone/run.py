@@ -18,7 +18,8 @@ import torch
 from music_flamingo.core.ranks import is_first
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.model.context import Hearing
-from music_flamingo.model.files import load_model, load_processor, save_model
+from music_flamingo.model.files import load_model, load_processor, save_trained
+from music_flamingo.model.lora import merge_lora
 from music_flamingo.records import Utterance
 from music_flamingo.training.backbone.evaluation import TranscriptErrorRate, examine, logged
 from music_flamingo.training.backbone.schedule import SpeechPlan, plan_phase
@@ -27,7 +28,7 @@ from music_flamingo.training.backend import supervised_backend
 from music_flamingo.training.data.audio import SoundBank
 from music_flamingo.training.data.collator import Branches, LessonCollator
 from music_flamingo.training.log import Line, log_lines
-from music_flamingo.training.scale.distributed import device_of, from_first
+from music_flamingo.training.scale.distributed import device_of, from_first, held_dtype
 from music_flamingo.training.settings import Hardware, Tracking
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ def _phase(
         model_config, processor = load_processor(start)
         plan = plan_phase(phase, _taught(utterances), Hearing.of(processor, model_config), seed)
         model, history = supervised_backend()(
-            lambda: load_model(start)[0],
+            lambda: load_model(start, held_dtype(phase.tuning, hardware))[0],
             processor,
             plan.lessons,
             _collator(processor, plan, utterances, training),
@@ -139,8 +140,8 @@ def _phase(
             tracking=tracking,
         )
         if is_first():
-            model = model.requires_grad_(True).eval()
-            save_model(model, processor, folder)
+            save_trained(model, processor, folder, start)
+            model = merge_lora(model).requires_grad_(True).eval()
             rates = _examine(model, processor, utterances, tasks, training, hardware)
             left = {"lines": log_lines(history), "exam": _plain(rates), "plan": plan.described()}
             write_atomic(folder / DONE, json.dumps(left))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from music_flamingo.core.errors import UserError
 from music_flamingo.prompts.loader import render_question
 from music_flamingo.records import Category, Chain, Example, Reference
+from music_flamingo.records.chain import HeardClaim
 from music_flamingo.scoring.answers import AnswerKind, kind_of
 from music_flamingo.scoring.families import parts_asked
 
@@ -46,6 +47,8 @@ class TrainingItem:
     """What the question's references name of the recording, in seconds; empty where it has none."""
     names_a_time: bool = False
     """Question or answer count seconds from the start of the recording."""
+    heard: tuple[HeardClaim, ...] = ()
+    """What was measured when, where its chain in MF-Think says so: what a reward may ask for."""
     is_about_all: bool = False
     """It can be asked of the whole recording alone, as a transcript can."""
 

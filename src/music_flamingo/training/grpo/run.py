@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,10 +14,11 @@ from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.chat import Turn, tokenise
 from music_flamingo.model.context import MARKS, Hearing
-from music_flamingo.model.files import load_model, load_processor, save_model
+from music_flamingo.model.files import load_model, load_processor, save_trained
 from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
-from music_flamingo.rewards.judge import can_be_scored
+from music_flamingo.records.chain import HeardClaim
+from music_flamingo.rewards.judge import PARTS, can_be_scored
 from music_flamingo.training.backend import grpo_backend
 from music_flamingo.training.data.audio import Recordings, SoundBank
 from music_flamingo.training.data.items import Curriculum, TrainingItem, curriculum, item_of_example
@@ -26,7 +27,7 @@ from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_
 from music_flamingo.training.grpo.rollouts import collect
 from music_flamingo.training.grpo.tasks import GrpoPrompt, rules_of, task_of
 from music_flamingo.training.log import log_lines, write_log, write_plan
-from music_flamingo.training.scale.distributed import device_of, from_first, join, leave
+from music_flamingo.training.scale.distributed import device_of, from_first, held_dtype, join, leave
 from music_flamingo.training.settings import GrpoConfig
 from music_flamingo.training.supervised import last_means
 
@@ -58,13 +59,16 @@ def prepare(
     stage: str,
     config: GrpoConfig,
     examples: Iterable[Example],
-    hard: Collection[str],
+    hard: Mapping[str, tuple[HeardClaim, ...]],
     tracks: Table[Track],
     start: InputFolder,
 ) -> Questions:
-    """Select and order the questions that GRPO asks, with audio and prompts; unscorable ones are dropped."""
+    """Select and order the questions that GRPO asks, with audio and prompts; unscorable ones are dropped.
+
+    `hard`: the examples of MF-Think by id, each with what was measured when.
+    """
     model_config, processor = load_processor(start.root)
-    items = [item_of_example(e, think=True) for e in examples]
+    items = [replace(item_of_example(e, think=True), heard=hard.get(e.id, ())) for e in examples]
     scorable = [item for item in items if can_be_scored(task_of(item), rules_of(config))]
     if unscorable := len(items) - len(scorable):
         log.warning("%s: %d examples are left out: no reward applies to them", stage, unscorable)
@@ -118,7 +122,13 @@ def reinforce(
     work = out.work / "checkpoints"
     processor = questions.processor
     model, history = grpo_backend()(
-        lambda: load_model(start.root)[0], processor, prompts, questions.bank, config, work=work, label=stage
+        lambda: load_model(start.root, held_dtype(config.tuning, config.hardware))[0],
+        processor,
+        prompts,
+        questions.bank,
+        config,
+        work=work,
+        label=stage,
     )
     leave()
     lines = log_lines(history)
@@ -135,10 +145,10 @@ def reinforce(
     }
     if is_first():
         plan["num_rollouts"] = collect(work, out.root)
-        save_model(model, processor, out.root)
+        save_trained(model, processor, out.root, start.root)
         write_log(out.root, lines)
         write_plan(out.root, plan)
-    names = ("reward", "reward_format", "reward_accuracy", "reward_structured", "reward_faithful", "kl", "entropy")
+    names = ("reward", *(f"reward_{part}" for part in PARTS), "kl", "entropy")
     counted = {f"num_{name}": int(sum(line.get(name, 0) for line in lines)) for name in ("redrawn", "passed_over")}
     return {**plan, **counted, "steps": len(lines), **last_means(lines, *names)}
 

@@ -25,8 +25,9 @@ def prompt_tokens(processor: Any, prompt: GrpoPrompt, bank: SoundBank) -> ChatTo
 
 
 def task_of(item: TrainingItem) -> Task:
-    """The reward's view of an item: family, kind, reference, options and the question's words."""
-    return Task(item.family, item.is_caption, item.kind, item.reference, item.options, item.structured, item.question)
+    """The reward's view of an item: family, kind, reference, options, the question's words, what is heard when."""
+    about = (item.family, item.is_caption, item.kind, item.reference, item.options, item.structured)
+    return Task(*about, item.question, item.heard)
 
 
 def rules_of(config: GrpoConfig) -> Rules:

@@ -7,7 +7,8 @@ each prompt read once, however many answers there are to it.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 from music_flamingo.core.ranks import rank
-from music_flamingo.model.lora import LoraSettings, switched_off, tuned
+from music_flamingo.model.lora import LoraSettings, stays_apart, switched_off, tuned
 from music_flamingo.model.shared_prefix import Continued, hidden_before, share
 from music_flamingo.records import Rollout
 from music_flamingo.rewards.judge import PARTS
@@ -54,7 +55,6 @@ class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
         bank: SoundBank,
         reference: Any,
         config: GrpoConfig,
-        vllm_names: Mapping[str, str],
         **kwargs: Any,
     ) -> None:
         self._processor = processor
@@ -66,13 +66,15 @@ class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
         self._surprise: tuple[torch.Tensor, torch.Tensor] | None = None
         self.num_redrawn = 0
         # TRL takes a processor for a vision one and asks for its image token: the tokenizer is all it needs
-        super().__init__(*args, processing_class=processor.tokenizer, rollout_func=_roll_out, **kwargs)
+        trl = {"processing_class": processor.tokenizer, "rollout_func": _roll_out, **kwargs}
+        with vllm.handed(trl["model"].dtype) if config.generation.kind == "vllm" else nullcontext():
+            super().__init__(*args, **trl)
         # told of beta before, TRL would load a reference by itself, in one piece, or copy the adapters for one
         self.beta = config.beta
         if config.beta:
             self.ref_model = reference if reference is WITHOUT_ADAPTERS else self.beside(reference)
         if self.use_vllm:
-            vllm.speak_published_names(self.vllm_generation, vllm_names)
+            vllm.require_plugin(self.vllm_generation)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["prompt", "row"]
@@ -93,7 +95,19 @@ class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
         scored["row"] = torch.tensor(self._rows, device=scored["prompt_ids"].device)  # split along with the rest
         rollouts = self._tell(scored, asked)
         self._pass_over(scored, rollouts)
+        self._leave_out_overlong(scored)
         return scored
+
+    def _leave_out_overlong(self, scored: dict[str, Any]) -> None:
+        """Take the tokens of answers without an end out of the loss, where that is wanted; count what is left."""
+        mask = scored["completion_mask"]
+        if self._config.objective.overlong == "leave_out":
+            ended = (scored["completion_ids"] == self._processor.tokenizer.eos_token_id).any(dim=1)
+            mask = mask * ended[:, None]
+            scored["completion_mask"] = mask
+        if self._config.objective.mean_over == "tokens":
+            scored["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+            scored["share"] = torch.ones_like(scored["share"])
 
     def _pass_over(self, scored: dict[str, Any], rollouts: Sequence[Rollout]) -> None:
         """Leave groups without spread out of the step's mean, where that is wanted; count them.
@@ -186,7 +200,11 @@ class AudioGRPOTrainer(DrawsAnswers, WholeCheckpoints, GRPOTrainer):
         shared = share(rows, self._processor.tokenizer.pad_token_id, model.dtype)
         embeds = self._embed(model, shared.ids_UL, shared.prompts_U)
         hidden_ND = hidden_before(model, embeds, shared)[rows.said_mask_BC]
-        logps_NV = (model.lm_head(hidden_ND).float() / self.temperature).log_softmax(-1)
+        logits_NV = model.lm_head(hidden_ND).float()
+        if self.use_vllm:
+            # vLLM's log-probabilities, by which TRL weighs each answer, leave these tokens out
+            logits_NV[:, list(self._processor.audio_token_ids)] += vllm.UNLIKELY
+        logps_NV = (logits_NV / self.temperature).log_softmax(-1)
         learned_NV = logps_NV if self._config.exploration.entropy_floor else logps_NV.detach()
         surprise_N = -(learned_NV.exp() * learned_NV).sum(-1) if with_surprise else None
         said_N = rows.said_ids_BC[rows.said_mask_BC]
@@ -234,12 +252,11 @@ def trainer_of(
     start = load()
     has_adapters = isinstance(config.tuning, LoraSettings)
     reference = WITHOUT_ADAPTERS if has_adapters else load() if config.beta else None
-    names = vllm.published_names(start) if config.generation.kind == "vllm" else {}
     args = GRPOConfig(
         output_dir=str(work),
         num_generations=config.num_generations,
         max_completion_length=config.max_completion_tokens,
-        loss_type="grpo",
+        loss_type="grpo" if config.objective.mean_over == "answers" else "dapo",
         beta=0.0,
         use_bias_correction_kl=False,  # the paper's objective has the plain KL term; TRL would weigh it by the ratio
         epsilon=config.epsilon,
@@ -270,7 +287,6 @@ def trainer_of(
         bank=bank,
         reference=reference,
         config=config,
-        vllm_names=names,
         callbacks=[*told(label, config.tracking, work), StopOnSigterm(every=config.updates_per_draw)],
         hardware=config.hardware,
     )
@@ -297,7 +313,7 @@ def train(
     trainer = trainer_of(load, processor, prompts, bank, config, work, label)
     checkpoint = last_good(work)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    model = whole_model(trainer, lambda: tuned(load(), config.tuning, config.seed))
+    model = whole_model(trainer, lambda: tuned(load(), config.tuning, config.seed), stays_apart(config.tuning))
     if model is not None:
         require_finite_weights(model, label)
     return model, list(trainer.state.log_history)

@@ -4,7 +4,9 @@ TRL starts vLLM in the training processes, gives it the new weights before each 
 likely the trained model itself finds it. TRL hands no sounds over: the draw is made here, from the same prompts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +16,9 @@ from music_flamingo.core.errors import UserError
 from music_flamingo.training.settings import Generation, VllmGeneration
 
 UNLIKELY = -100.0
-"""Added to the logit of a token that is never to be drawn."""
+"""Added to the logit of a token that is never to be drawn, and to the trained model's own: both weigh alike."""
+SERVED_BY = "MusicFlamingoOnVllm"
+"""The model of music_flamingo.vllm_plugin."""
 
 
 def trl_arguments(generation: Generation) -> dict[str, Any]:
@@ -24,8 +28,7 @@ def trl_arguments(generation: Generation) -> dict[str, Any]:
     if find_spec("vllm") is None:
         raise UserError(
             "grpo.generation is `vllm`, and vLLM is not installed. Install it on a machine with GPUs with "
-            "`pip install 'vllm[audio]==0.24.0'`, the last that knows Music Flamingo, or set grpo.generation to "
-            "{kind: transformers}."
+            "`pip install -r requirements/train-vllm.txt`, or set grpo.generation to {kind: transformers}."
         )
     return {
         "use_vllm": True,
@@ -79,8 +82,8 @@ def draw(
         if list(output.prompt_token_ids) != list(ids):
             raise UserError(
                 f"vLLM reads a prompt of {len(output.prompt_token_ids)} tokens where the model reads {len(ids)}: its "
-                "version counts audio tokens differently. Take a vLLM that knows MusicFlamingo's marks around the "
-                "sound, or set grpo.generation to {kind: transformers}."
+                "version counts audio tokens differently. Take the vLLM of requirements/train-vllm.txt, or set "
+                "grpo.generation to {kind: transformers}."
             )
     drawn = [output.outputs[0] for output in outputs]
     said_ids = [list(answer.token_ids) for answer in drawn]
@@ -90,22 +93,30 @@ def draw(
     return said_ids, logprobs
 
 
-def published_names(model) -> dict[str, str]:
-    """Name of each parameter -> its name in a published checkpoint, which is the one vLLM loads weights by."""
-    import torch
-    from transformers.core_model_loading import revert_weight_conversion
+@contextmanager
+def handed(dtype: Any) -> Iterator[None]:
+    """While TRL starts vLLM: hand it the dtype of the weights that are trained.
 
-    names = [name for name, _ in model.named_parameters()]
-    marked = {name: torch.full((1,), float(place)) for place, name in enumerate(names)}
-    return {names[int(mark.item())]: name for name, mark in revert_weight_conversion(model, marked).items()}
+    TRL names none, and vLLM would take the checkpoint's, or draw in bfloat16 for a float32 policy.
+    """
+    from trl.generation import vllm_generation
+
+    plain = vllm_generation.LLM
+    vllm_generation.LLM = partial(plain, dtype=str(dtype).removeprefix("torch."))
+    try:
+        yield
+    finally:
+        vllm_generation.LLM = plain
 
 
-def speak_published_names(vllm_generation, names: Mapping[str, str]) -> None:
-    """TRL passes on the names of transformers' modules, which vLLM does not know. `names`: see `published_names`."""
-    plain = vllm_generation._fix_param_name_to_vllm
+def require_plugin(vllm_generation: Any) -> None:
+    """Raise UserError unless vLLM serves the policy by music_flamingo.vllm_plugin.
 
-    def published(name: str, extra_prefixes: list[str] | None = None) -> str:
-        fixed: str = plain(name, extra_prefixes)
-        return names.get(fixed, fixed)
-
-    vllm_generation._fix_param_name_to_vllm = published
+    Its model loads weights under the names of transformers' modules, by which TRL hands them over, and refuses others.
+    """
+    model = vllm_generation.llm.llm_engine.model_executor.driver_worker.model_runner.model
+    if type(model).__name__ != SERVED_BY:
+        raise UserError(
+            f"vLLM serves the policy by its own {type(model).__name__}, which does not know the names of the weights "
+            "that are trained: install this package into vLLM's environment, so that it finds the plugin."
+        )

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,7 +18,7 @@ from trl.models import prepare_deepspeed, unwrap_model_for_generation
 
 from music_flamingo.core.errors import ConfigError, MissingToolError
 from music_flamingo.core.ranks import is_first, num_ranks
-from music_flamingo.model.lora import bare
+from music_flamingo.model.lora import FullTuning, LoraSettings, bare
 from music_flamingo.training.settings import DeepSpeed, Fsdp2, Hardware, OneProcess
 
 T = TypeVar("T")
@@ -45,6 +45,15 @@ def on_cpu(hardware: Hardware) -> bool:
 def device_of(hardware: Hardware) -> str:
     """Where a model is put that no trainer puts anywhere."""
     return "cpu" if on_cpu(hardware) else "cuda"
+
+
+def held_dtype(tuning: FullTuning | LoraSettings, hardware: Hardware) -> torch.dtype | Literal["auto"]:
+    """In what weights are held while they train: float32, or as they lie on disk (`auto`) where they do not learn.
+
+    Beside adapters a published model stays in bfloat16, which autocast would make of it anyway. FSDP2 wants one dtype.
+    """
+    stay = isinstance(tuning, LoraSettings) and hardware.precision == "bf16"
+    return "auto" if stay and not isinstance(hardware.parallel, Fsdp2) else torch.float32
 
 
 def join(hardware: Hardware) -> None:

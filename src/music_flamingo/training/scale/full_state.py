@@ -39,13 +39,13 @@ def whole_tensors(trainer: Any) -> dict[str, torch.Tensor]:
     return kept
 
 
-def whole_model(trainer: Any, again: Callable[[], Any]) -> Any:
-    """The trained model in one piece, adapters merged; None in every rank but the first.
+def whole_model(trainer: Any, again: Callable[[], Any], apart: bool = False) -> Any:
+    """The trained model in one piece, adapters merged unless they stay `apart`; None in every rank but the first.
 
     `again` gives the model as it was before training. All ranks must call it.
     """
     if isinstance(trainer.hardware.parallel, OneProcess):
-        return merge_lora(trainer.model)
+        return trainer.model if apart else merge_lora(trainer.model)
     values = {}
     for name, parameter in learning(trainer.model):
         for _, value in _whole(trainer, parameter, with_moments=False):
@@ -59,7 +59,7 @@ def whole_model(trainer: Any, again: Callable[[], Any]) -> Any:
     with torch.no_grad():
         for name, parameter in learning(model):
             parameter.copy_(values.pop(name))
-    return merge_lora(model)
+    return model if apart else merge_lora(model)
 
 
 def _on_processor(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,202 @@
+"""Claims about what is sung: in which language, about what, and in which words."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from music_flamingo.records import Facts
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.gates import holds
+from music_flamingo.scoring.claims.heard import voice_of_a_kind
+from music_flamingo.scoring.claims.names import LANGUAGES
+from music_flamingo.scoring.claims.wording import is_denied
+
+_LANGUAGE = "|".join(LANGUAGES)
+_IN_LANGUAGE = re.compile(
+    rf"\b(?:(?:in|into|to|language is|language:) (?P<a>{_LANGUAGE})(?! (?:terms?|style|manner|fashion|tradition|guitar|folk|music|tempo))"
+    rf"|(?P<b>{_LANGUAGE})(?: language)? (?:lyrics?|vocals?|words|language|text|singing|verses?|speaking|chorus|singers?))\b",
+    re.IGNORECASE,
+)
+_BARE_LANGUAGE = re.compile(rf"\b(?P<a>{_LANGUAGE})\b", re.IGNORECASE)
+_LANGUAGE_WORDS = tuple(LANGUAGES)
+_QUOTE = re.compile(r'"([^"]{3,})"|(?<![\w])\'([^\']{8,})\'(?!\w)')
+_OF_A_SONG = re.compile(
+    r"\b(?:words?|lines?|lyrics?|text|sings?|sung|sang|singing|phrases?|refrain|begins?|opens?|ends?|repeat\w*) ?(?:is|are|of|with|on|here|:|,)* ?$",
+    re.IGNORECASE,
+)
+_FIRST_OR_LAST = re.compile(
+    r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes))\b", re.IGNORECASE
+)
+_ABOUT = re.compile(
+    r"\b(?:lyrics?|words|text|songs?|verses?|chorus(?:es)?|refrain|singers?|vocalists?|voice|she|he|sings?|sung|singing|sang|themes?|story|narrator|lines?)\b[^.;?]{0,30}?"
+    r"\b(?:about|of (?!the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d)|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|reflects? on|explor(?:es?|ing))"
+    r" (?P<theme>[^.,;?!]+)",
+    re.IGNORECASE,
+)
+_ABOUT_WORDS = (
+    "about", " of ", "tell", "speak", "describ", "recount", "deal", "center", "centre", "celebrat", "mourn", "lament", "evoke", "narrat",
+    "longs", "longing", "yearn", "praise", "reflect", "explor",
+)  # fmt: skip
+_SINGS = (
+    "lyric",
+    "word",
+    "text",
+    "song",
+    "verse",
+    "chorus",
+    "refrain",
+    "sing",
+    "vocal",
+    "voice",
+    "she",
+    "he ",
+    "sung",
+    "sang",
+    "theme",
+    "story",
+    "narrator",
+    "line",
+)
+_CONTENT = re.compile(r"[a-z']{4,}")
+_NO_CONTENT = frozenset(
+    [
+        "this",
+        "that",
+        "with",
+        "from",
+        "into",
+        "over",
+        "under",
+        "their",
+        "there",
+        "they",
+        "them",
+        "what",
+        "when",
+        "which",
+        "about",
+        "song",
+        "songs",
+        "music",
+        "piece",
+        "while",
+        "than",
+        "very",
+        "much",
+        "some",
+        "sort",
+        "kind",
+        "being",
+        "been",
+        "have",
+        "has",
+        "is",
+        "are",
+        "the",
+        "and",
+        "story",
+        "theme",
+        "themes",
+        "lyrics",
+        "words",
+        "text",
+        "line",
+        "lines",
+    ]
+)
+
+
+def read_sung(text: str, quoted: str) -> Iterator[SpokenClaim]:
+    """Read claims in a plain text without its quotes, and the quotes of the plain text with them."""
+    if holds(text, _LANGUAGE_WORDS):
+        for match in _IN_LANGUAGE.finditer(text):
+            yield _language(match, text)
+    if holds(text, _ABOUT_WORDS) and holds(text, _SINGS):
+        for match in _ABOUT.finditer(text):
+            yield _theme(match["theme"], is_denied(text, *match.span("theme")))
+    if '"' in quoted or "'" in quoted:
+        for match in _QUOTE.finditer(quoted):
+            said = (match[1] or match[2]).strip(" .,;:!?'\u2026")
+            if " " in said:
+                yield SpokenClaim("lyrics", said, _is_sung(said), is_denied(quoted, *match.span()))
+
+
+def answer_language(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question about the language: a bare name is a claim there."""
+    yield from (_language(match, text) for match in _BARE_LANGUAGE.finditer(text))
+
+
+def answer_theme(text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question what the words are about."""
+    yield _theme(text, False)
+
+
+def answer_words(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question for words that are sung: the first, the last, or any."""
+    said = text.strip(" .,;:!?'\"")
+    found = {bool(m["first"]) for m in _FIRST_OR_LAST.finditer(question)}
+    if said:
+        yield SpokenClaim("lyrics", said, _is_sung(said, found.pop() if len(found) == 1 else None))
+
+
+def without_quotes(text: str) -> str:
+    """Give a plain text whose quotes are emptied: what they hold are words of a song."""
+    if '"' not in text and "'" not in text:
+        return text
+    return _QUOTE.sub(lambda match: '""' if _is_of_a_song(match) else match[0], text)
+
+
+def _is_of_a_song(match: re.Match[str]) -> bool:
+    said = match[1] or match[2]
+    return " " in said.strip() or _OF_A_SONG.search(match.string, 0, match.start()) is not None
+
+
+def _language(match: re.Match[str], text: str) -> SpokenClaim:
+    groups = match.groupdict()
+    name = (groups["a"] or groups.get("b") or "").lower()
+
+    def test(facts: Facts) -> Held:
+        if facts.lyrics is None or not facts.lyrics.available or facts.lyrics.language is None:
+            return voice_of_a_kind(facts)
+        return facts.lyrics.language.startswith(LANGUAGES[name]), f"words in {facts.lyrics.language} measured"
+
+    return SpokenClaim("lyrics", match[0], test, is_denied(text, *match.span()))
+
+
+@lru_cache(maxsize=4096)
+def _bare(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _text_of(facts: Facts) -> str:
+    lines = facts.lyrics.lines if facts.lyrics and facts.lyrics.available else []
+    return _bare(" ".join(line.label for line in lines))
+
+
+def _is_sung(said: str, is_first: bool | None = None) -> Callable[[Facts], Held]:
+    wanted = _bare(said)
+
+    def test(facts: Facts) -> Held:
+        sung = _text_of(facts)
+        if not sung:
+            return voice_of_a_kind(facts)
+        if is_first is not None:
+            return sung.startswith(f"{wanted} ") if is_first else sung.endswith(
+                f" {wanted}"
+            ), "other words measured there"
+        return f" {wanted} " in f" {sung} ", "other words measured"
+
+    return test
+
+
+def _theme(theme: str, denied: bool) -> SpokenClaim:
+    content = {word for word in _CONTENT.findall(theme.lower()) if word not in _NO_CONTENT}
+
+    def test(facts: Facts) -> Held:
+        sung = _text_of(facts)
+        if not sung:
+            return voice_of_a_kind(facts)
+        # what the words are about is said in words of theirs, or a reader's guess
+        return (True, "such words measured") if content and all(w[:5] in sung for w in content) else NOT_MEASURED
+
+    return SpokenClaim("lyrics", theme, test, denied)

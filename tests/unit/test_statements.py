@@ -1,0 +1,109 @@
+"""Statements of the kinds that language models write: the wrong ones have a reason, the right ones stand."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from music_flamingo.quality.claims import check_sense, reason_against_claims, reason_against_steps, reason_against_words
+from music_flamingo.records import Step
+from music_flamingo.scoring.claims import judge, read_answer, read_claims
+
+_SPEC = importlib.util.spec_from_file_location(
+    "statements_benchmark", Path(__file__).parents[2] / "benchmarks" / "statements.py"
+)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+BENCHMARK = importlib.util.module_from_spec(_SPEC)
+sys.modules["statements_benchmark"] = BENCHMARK
+_SPEC.loader.exec_module(BENCHMARK)
+TRACKS = BENCHMARK.read_tracks()
+SETS = sorted(path.stem for path in BENCHMARK.FOLDER.glob("*.txt"))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_wrong_statements_are_rejected_and_right_ones_kept_in_97_of_100(name):
+    found = BENCHMARK.measure([name])
+    assert found["rejected"] >= 0.97, found["slips"]
+    assert found["kept"] >= 0.97, found["slips"]
+
+
+def verdicts(track: str, text: str) -> set[str]:
+    return {judge(claim, TRACKS[track]).verdict for claim in read_claims(text)}
+
+
+@pytest.mark.parametrize(
+    ("track", "text", "expected"),
+    [
+        ("waltz", "The B section begins at 40 seconds.", {"supported"}),
+        ("waltz", "The B section begins at 70 seconds.", {"contradicted", "supported"}),
+        ("song", "The song opens with its chorus.", {"contradicted", "supported"}),
+        ("song", "The singer sings of rain on the river.", {"supported"}),
+        ("song", "The singer sings of a lost dog.", {"supported", "unmeasured"}),
+        ("song", 'She sings "Carry me home again".', {"supported"}),
+        ("song", 'She sings "hold me tight tonight".', {"supported", "contradicted"}),
+        ("song", "She sings in French.", {"supported", "contradicted"}),
+        ("song", "An electric guitar plays.", {"unmeasured"}),
+        ("song", "An acoustic guitar plays.", {"supported"}),
+        ("folk", "The key has three flats.", {"supported"}),
+        ("folk", "The key has two sharps.", {"contradicted"}),
+        ("folk", "It has nine repeats.", {"unmeasured"}),
+    ],
+)
+def test_claims_about_events_words_players_signatures_and_figures(track, text, expected):
+    assert verdicts(track, text) <= expected
+    assert verdicts(track, text) & expected
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "verdict"),
+    [
+        ("Which chord opens the music?", "F# minor", "supported"),
+        ("Which chord opens the music?", "B minor", "contradicted"),
+        ("Which chord is heard at 30 seconds?", "B minor", "supported"),
+        ("Which chord is heard at 30 seconds?", "C# major", "contradicted"),
+        ("When does the B section begin?", "at 40 seconds", "supported"),
+        ("When does the B section begin?", "at 20 seconds", "contradicted"),
+        ("Is the piano absent?", "yes", "contradicted"),
+    ],
+)
+def test_the_question_says_which_chord_or_part_is_meant(question, answer, verdict):
+    judged = {judge(claim, TRACKS["waltz"]).verdict for claim in read_answer(question, answer) if not claim.is_place}
+    assert verdict in judged
+
+
+def chain(*texts: str) -> list[Step]:
+    blank = {"family": "", "claim": "", "verdict": "unchecked", "confidence": 0.0, "rewritten_from": None}
+    return [Step.model_validate({**blank, "text": text}) for text in texts]
+
+
+def test_a_chain_names_something_heard_or_measured():
+    assert reason_against_words("...") == "senseless_placeholder"
+    assert reason_against_words("?!") == "senseless_no_words"
+    assert (reason_against_steps(chain("The music is lovely."), TRACKS["folk"]) or "").startswith("covered_by_no_rule")
+    assert reason_against_steps(chain("The music is lovely.", "Its key is Eb major."), TRACKS["folk"]) is None
+
+
+def example(answer: str, rationale: str = "", kind: str = "open"):
+    statement = BENCHMARK.Statement(True, "folk", "open", ("Is the tempo slow, medium or fast?", answer))
+    made = BENCHMARK._example(statement, TRACKS["folk"])
+    return made.model_copy(update={"rationale": rationale, "type": kind, "family": "tempo_class"})
+
+
+def test_a_long_rationale_names_something_measured():
+    empty = "Tempo is a scale by which the whole of music decides on what it likes to be."
+    found = reason_against_claims(example("medium", empty), TRACKS["folk"], by_ear=False, agreed=True)
+    assert (found or "").startswith("covered_by_no_rule:rationale")
+    good = example("medium", "The beat goes along at 104 BPM, which is medium.")
+    assert reason_against_claims(good, TRACKS["folk"], by_ear=False, agreed=True) is None
+
+
+def test_a_rationale_that_turns_in_circles_is_senseless():
+    circles = "The music is a musical scale that gives speed. " * 3
+    assert check_sense(example("medium", circles)) == "senseless_repetition"
+
+
+def test_a_caption_names_something_measured():
+    found = reason_against_claims(example("This is it.", kind="caption"), TRACKS["folk"], by_ear=False, agreed=True)
+    assert found == "covered_by_no_rule:answer: the caption names nothing that was measured"
