@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support import sounds
 
+from music_flamingo.audio import decode
 from music_flamingo.audio.decode import (
     BadAudioError,
     DecodeLimits,
@@ -197,3 +198,18 @@ def test_an_original_is_found_in_its_port_or_by_its_uri_and_verified(tmp_path: P
     path.unlink()
     with pytest.raises(MissingInputError, match="söng #1"):
         open_original(elsewhere, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dbl", "dblp", "flt", "fltp", "s16", "s16p", "s32", "s32p", "u8", "u8p"])
+@pytest.mark.parametrize("layout", ["mono", "stereo"])
+def test_a_frames_samples_are_those_that_ffmpegs_binding_gives(name, layout):
+    import av
+
+    kind = decode.DTYPES[name]
+    channels = 1 if layout == "mono" else 2
+    shape = (channels, 100) if name.endswith("p") else (1, 100 * channels)
+    samples = np.random.default_rng(0).integers(0, 200, shape).astype(kind)
+    frame = av.AudioFrame.from_ndarray(samples, name, layout)
+    found = decode._samples_of(frame)
+    assert found.dtype == frame.to_ndarray().dtype
+    assert np.array_equal(found, samples)

@@ -446,6 +446,23 @@ def test_a_schema_is_tried_in_its_own_queue(engine):
         engine.grammars.constraint(form({"type": "string", "pattern": "("}))
 
 
+def test_the_same_new_schema_asked_many_times_is_tried_once(engine, monkeypatch):
+    tried: list[dict] = []
+
+    async def run(schema: dict) -> str:
+        tried.append(schema)
+        await asyncio.sleep(0.01)
+        return ""
+
+    monkeypatch.setattr(engine.grammars._check, "run", run)
+
+    async def crowd() -> None:
+        await asyncio.gather(*(engine.grammars.check(form({"type": "string", "maxLength": 7})) for _ in range(40)))
+
+    asyncio.run(crowd())
+    assert len(tried) == 1
+
+
 # --- long texts ------------------------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,6 @@ from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.schema_check import (
     LIMITS,
-    NICENESS,
     SCHEMA_BYTES,
     SCHEMA_S,
     SCHEMA_WORKERS,
@@ -29,6 +28,7 @@ from music_flamingo.serving.schema_check import (
     grammar_of,
     schema_fault,
 )
+from music_flamingo.serving.shared_work import SharedWork
 
 CAPTION_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -101,9 +101,10 @@ class Grammars:
 
         self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocabulary)
         self._vocabulary = vocabulary
-        self._check = Isolated(schema_fault, SCHEMA_WORKERS, SCHEMA_S, SCHEMA_BYTES, SCHEMAS_WAITING, NICENESS)
+        self._check = Isolated(schema_fault, SCHEMA_WORKERS, SCHEMA_S, SCHEMA_BYTES, SCHEMAS_WAITING)
         self._faults: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
+        self._under_way: SharedWork[str] = SharedWork()
 
     def start(self) -> None:
         """Have a process ready before the first schema comes."""
@@ -116,7 +117,7 @@ class Grammars:
         """Try a schema that was not seen before. Raises ApiError for one that cannot be used."""
         if (schema := _schema_of(form)) is not None and (key := sha256_json(schema)) not in self._faults:
             try:
-                self._remember(key, await self._check.run(schema))
+                self._remember(key, await self._under_way.do(key, lambda: self._check.run(schema)))
             except ApiError as error:
                 if error.status == 429:
                     raise

@@ -13,6 +13,7 @@ from music_flamingo.records import Facts, Vocals, trusted
 from music_flamingo.records.example import CATEGORIES
 from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION
 from music_flamingo.serving.isolation import Isolated
+from music_flamingo.serving.shared_work import SharedWork
 from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, audio_errors, decoded_base64
 
 MEASURING_S = 180.0
@@ -35,6 +36,7 @@ class Measurer:
         self._measured = Isolated(_measure, 1, MEASURING_S, max_waiting=MAX_WAITING, niceness=NICENESS)
         self._measure = measure
         self._kept: OrderedDict[str, Facts] = OrderedDict()
+        self._under_way: SharedWork[Facts] = SharedWork()
 
     async def facts(self, upload: Upload) -> Facts:
         """Raises ApiError as decoding does, and when too many recordings wait already."""
@@ -42,7 +44,7 @@ class Measurer:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        facts: Facts = await self._measured.run(self._measure, upload)
+        facts = await self._under_way.do(key, lambda: self._measured.run(self._measure, upload))
         self._kept[key] = facts
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)

@@ -4,15 +4,14 @@ Several questions about one song decode, measure and encode it once: what is kep
 as embeddings of its audio tokens, not the audio.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from music_flamingo.model.chat import EncoderAudio
+from music_flamingo.serving.shared_work import SharedWork
 
 CACHE_MIB = 256
 """Some thousand windows of the tiny model; 17 windows of 30 s of the published one in bfloat16 are 85 MB."""
@@ -51,23 +50,14 @@ class CachedWindow:
         self._embedding_ND, self._sound = embedding_ND.clone(), None
 
 
-@dataclass
-class _Making:
-    """A recording that is being made, and for how many."""
-
-    task: "asyncio.Task[CachedWindow]"
-    num_waiting: int = 0
-
-
 class RecordingCache:
     """Least recently used out first. Requests with the same new recording make it once. For one event loop."""
 
     def __init__(self, max_bytes: int = CACHE_MIB * 2**20) -> None:
         self.max_bytes = max_bytes
         self.num_bytes = 0
-        self.hits = 0
         self._kept: OrderedDict[str, CachedWindow] = OrderedDict()
-        self._making: dict[str, _Making] = {}
+        self._making: SharedWork[CachedWindow] = SharedWork()
 
     def knows(self, key: str) -> bool:
         """Whether it is kept, or being made."""
@@ -75,34 +65,16 @@ class RecordingCache:
 
     async def get(self, key: str, make: Callable[[], Coroutine[Any, Any, CachedWindow]]) -> CachedWindow:
         """`make` may raise: then nothing is kept. It is cancelled when nobody waits for it any more."""
+
+        async def made() -> CachedWindow:
+            recording = await make()
+            self._keep(key, recording)
+            return recording
+
         if key in self._kept:
             self._kept.move_to_end(key)
-            self.hits += 1
             return self._kept[key]
-        if key in self._making:
-            self.hits += 1
-        else:
-            self._making[key] = _Making(asyncio.ensure_future(self._made(key, make)))
-        making = self._making[key]
-        making.num_waiting += 1
-        try:
-            return await asyncio.shield(making.task)
-        finally:
-            making.num_waiting -= 1
-            if not making.num_waiting and not making.task.done():
-                # who comes now begins anew
-                self._making.pop(key, None)
-                making.task.cancel()
-
-    async def _made(self, key: str, make: Callable[[], Coroutine[Any, Any, CachedWindow]]) -> CachedWindow:
-        own = self._making[key]
-        try:
-            made = await make()
-            self._keep(key, made)
-            return made
-        finally:
-            if self._making.get(key) is own:
-                del self._making[key]
+        return await self._making.do(key, made)
 
     def _keep(self, key: str, recording: CachedWindow) -> None:
         self._kept[key] = recording

@@ -11,8 +11,6 @@ SCHEMA_S = 3.0
 SCHEMA_WORKERS = 2
 SCHEMAS_WAITING = 8
 """Schemas not seen before that wait for a process; more are turned away."""
-NICENESS = 10
-"""Of these processes: answers go first."""
 SCHEMA_BYTES = 2 * 2**30
 """Address space of such a process."""
 LIMITS: dict[str, Any] = {
