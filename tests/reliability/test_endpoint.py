@@ -103,7 +103,7 @@ def test_mf_ask_tells_what_the_server_refused(server, tmp_path):
 
 def test_mf_ask_without_a_server_there_says_so(tmp_path):
     soundfile.write(tmp_path / "song.wav", tone(1.0), RATE_HZ)
-    with pytest.raises(UserError, match=r"is `mf serve` running there\?"):
+    with pytest.raises(UserError, match=r"is `mf serve` or vLLM running there\?"):
         ask(tmp_path / "song.wav", QUESTION, endpoint=f"http://127.0.0.1:{free_port()}", release=tmp_path)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.listening import heard_well, make_release
-from support.served import _wait_until_ready, body, free_port
+from support.served import START_S, _wait_until_ready, body, free_port
 
 pytestmark = pytest.mark.reliability
 
@@ -36,7 +36,7 @@ def server(release, tmp_path) -> Iterator[tuple[subprocess.Popen, str]]:
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, "OMP_NUM_THREADS": "1"})
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(address, process, log)
+        _wait_until_ready(address, process, log, START_S)
         yield process, address
         assert "Traceback" not in log.read_text()
     finally:

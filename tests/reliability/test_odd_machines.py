@@ -87,7 +87,7 @@ def test_a_full_disk_is_a_clear_error_in_every_stage(stage, monkeypatch, capsys)
         except OSError as error:
             raise RuntimeError("a library wraps it") from error
 
-    monkeypatch.setattr("music_flamingo.core.stage.execute", full)
+    monkeypatch.setattr("music_flamingo.core.first_pass.execute", full)
     assert main(["run", stage]) == 2
     assert "mf: the disk is full" in capsys.readouterr().err
 

@@ -30,12 +30,14 @@ def data(tmp_path_factory):
     tracks = [songs.make_track(t, w, split="test" if w == "w4" else "train") for t, w in ids]
     facts = [songs.make_facts(t, w, lyrics=songs.with_lyrics()) for t, w in ids]
     written = [write_track(config, teacher, t, f, []) for t, f in zip(tracks, facts, strict=True)]
-    step = Step(text="It moves.", family="", claim="", verdict="unchecked", confidence=0.0, rewritten_from=None)
+    step = Step(
+        text="The beat is medium.", family="", claim="", verdict="unchecked", confidence=0.0, rewritten_from=None
+    )
     names = ("example_id", "track_id", "work_id", "split", "family", "question", "options", "answer", "teacher")
     chains = [
         Chain.model_validate(
             {n: getattr(e, n) for n in names if n != "example_id"}
-            | {"id": f"{e.id}/chain", "example_id": e.id, "steps": [step], "thinking": "It moves."}
+            | {"id": f"{e.id}/chain", "example_id": e.id, "steps": [step], "thinking": "The beat is medium."}
             | {"difficulty": "teacher_choice"}
         )
         for e in (examples[-1] for examples in written)

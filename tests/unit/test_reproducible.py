@@ -25,18 +25,6 @@ def prepared(tmp_path, name):
                              resamples=50)  # fmt: skip
 
 
-class Listening(AudioEndpoint):
-    """Keeps the bodies of its requests."""
-
-    def __init__(self, reply):
-        super().__init__(reply)
-        self.bodies = []
-
-    def chat(self, body):
-        self.bodies.append(body)
-        return super().chat(body)
-
-
 # --- prompts of the user's --------------------------------------------------------------------------------------------
 
 
@@ -46,7 +34,7 @@ def test_a_prompt_file_gives_template_system_text_and_sampling(tmp_path):
     path.write_text(
         "template: 'Q {{ question }} {{ options | join(\" \") }}'\nsystem: Be brief.\ntemperature: 0.7\ntop_p: 0.9\n"
     )
-    with Listening(lambda words, sound: "jazz") as server:
+    with AudioEndpoint(lambda words, sound: "jazz") as server:
         outcome = evaluate(replace(request, model=server.url, prompt=path))
         body = server.bodies[0]
         own = evaluate(replace(request, model=server.url, out=tmp_path / "own"))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from music_flamingo.mir.transcription_endpoint import EndpointLyrics
 from music_flamingo.mir.transcripts import LyricsRules
 from music_flamingo.quality.steps import OptionProbabilities, StepLimits
 from music_flamingo.reasoning.writing import Manner, Topic, write_chain
-from music_flamingo.records import Facts, Track
+from music_flamingo.records import Facts, SoundPart, Track
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.stages import captions, synthesize, validate
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
@@ -93,9 +94,12 @@ def write_about(track: Track, facts: Facts, given: dict) -> None:
     heard = {e.family: OptionProbabilities(dict.fromkeys(e.options, 0.1) | {e.answer: 0.8}) for e in audible}
     asking = open_teacher(OpenAICompatibleConfig.model_validate_json(json.dumps(given)))
     rate(asking, example, facts, 1)
-    chain = write_chain(
-        Manner("short", LIMITS, 1), asking, Topic(example, facts, audible, heard, "teacher_choice"), None
-    )
+    topic = Topic(example, facts, audible, heard, "teacher_choice")
+    part = SoundPart(start_s=0.0, end_s=4.0, drums=3.0, chords=3.0, decaying=3.0)
+    heard_there = facts.model_copy(update={"sound": facts.sound.model_copy(update={"parts": [part]})})
+    timed = replace(topic, facts=heard_there)
+    write_chain(Manner("short", LIMITS, 1, name_seconds=True), asking, timed, None)
+    chain = write_chain(Manner("short", LIMITS, 1), asking, topic, None)
     step = next(step for step in chain.steps if step.family == "tempo_class")
     mend(asking, step, Doubt(0.1, "slow", 0.9, 0.8), track.id, "short", facts, 1)
     asking.close()
