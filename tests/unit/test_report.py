@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import songs
 from support.report_ports import DURATION_S, HOSTILE_TITLE, RATE_HZ, make_run
 
 from music_flamingo.audio.flac import decode_flac
@@ -14,9 +15,10 @@ from music_flamingo.core import manifest as manifests
 from music_flamingo.core.errors import CorruptDataError
 from music_flamingo.core.ports import InputFolder, Table
 from music_flamingo.core.stage import execute, parse_config
-from music_flamingo.records import Score
+from music_flamingo.records import Score, Withheld
 from music_flamingo.report.charts import histogram, line_chart, nice_values, running_mean, short
 from music_flamingo.report.coverage import agreements
+from music_flamingo.report.fact_rows import fact_rows, withheld_rows
 from music_flamingo.report.flow import flat, human_bytes, stage_views
 from music_flamingo.report.listening import choose, listening_pages, slug, with_audio
 from music_flamingo.report.results import ComparedQuestion, results, to_look_at
@@ -490,3 +492,14 @@ def test_the_skills_by_type_table_counts_every_kept_example(site, run):
     text = (site / "data.html").read_text()
     assert "MF-Skills in numbers" in text
     assert '<th class="n">multiple choice</th>' in text
+
+
+def test_a_claim_that_is_not_made_is_no_wrong_one_and_each_has_its_own_confidence():
+    sound = songs.make_facts().sound
+    assert sound is not None
+    known = sound.model_copy(update={"lead_envelope": None, "drums_confidence": 0.61, "envelope_confidence": 0.5})
+    facts = songs.make_facts(sound=known, withheld=[Withheld(fact="sound.lead_envelope", reason="unsure")])
+    rows = {row.name: row for row in fact_rows(facts, None)}
+    assert rows["Drums"].confidence == 0.61 and "Lead's notes" not in rows
+    [withheld] = withheld_rows(facts)
+    assert withheld.confidence == 0.5 and withheld.agrees is None

@@ -59,7 +59,10 @@ def _corrected(segment: Segment, key: Key, heard: np.ndarray) -> Segment:
     if said in at_home or other not in at_home or root not in at_home or (key.mode, degree) == ("minor", DOMINANT):
         return segment
     first = int(segment.start_s * FRAMES_PER_S) + 1
-    strength = heard[first : max(first + 1, int(segment.end_s * FRAMES_PER_S))].mean(axis=0) + 1e-6
+    inside = heard[first : max(first + 1, int(segment.end_s * FRAMES_PER_S))]
+    if len(inside) == 0:  # a last segment shorter than a frame
+        return segment
+    strength = inside.mean(axis=0) + 1e-6
     if not np.isfinite(strength).all() or log2(strength[other] / strength[said]) < CLEARER:
         return segment
     bass = "" if bass in ("3", "b3") else bass

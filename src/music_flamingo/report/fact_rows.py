@@ -1,13 +1,17 @@
 """Rows of a song's table of facts: value, tool, confidence, what the score says, and where to listen."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from music_flamingo.mir.trust import OF_CLAIMS
 from music_flamingo.records import Facts, Instrument, Measured, Truth
 from music_flamingo.report.timeline import key_symbol
 from music_flamingo.scoring.families import on_sound
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.tempo import same_tempo
+
+SOUND_CLAIMS = {"drums": "sound.has_drums", "texture": "sound.texture", "lead_envelope": "sound.lead_envelope"}
+"""Family on the sound -> the claim that it asks about."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ def fact_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
         told = f"{truth.meter}, {truth.beats_per_bar} beats a bar" if truth else None
         agrees = facts.beats.beats_per_bar == truth.beats_per_bar if truth else None
         if facts.beats.beats_per_bar:
-            yield _row("Meter", f"{facts.beats.beats_per_bar} beats a bar", facts.beats, told, agrees)
+            row = _row("Meter", f"{facts.beats.beats_per_bar} beats a bar", facts.beats, told, agrees)
+            yield replace(row, confidence=_sure(facts, "beats.beats_per_bar"))
     if facts.key:
         told = truth.key if truth else None
         agrees = same_answer(facts.key.label, told) if told else None
@@ -78,15 +83,26 @@ def withheld_rows(facts: Facts) -> Iterator[FactRow]:
         fact = getattr(facts, entry.fact.partition(".")[0])
         if isinstance(fact, Measured):
             name = entry.fact.replace(".", ", ").replace("_", " ").capitalize()
-            yield _row(name, f"withheld: {entry.reason.replace('_', ' ')}", fact)
+            row = _row(name, f"withheld: {entry.reason.replace('_', ' ')}", fact)
+            yield replace(row, confidence=_sure(facts, entry.fact))
 
 
 def _sound_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
+    """The claims of the sound that are made, each with its own confidence; what is withheld has rows of its own."""
     assert facts.sound is not None
     for family in on_sound():
-        heard = family.from_facts(facts) or ""
-        held = family.from_truth(truth) if truth else None
-        yield _row(family.title, heard, facts.sound, held, heard == held if truth else None)
+        heard = family.from_facts(facts)
+        if heard is not None:
+            held = family.from_truth(truth) if truth else None
+            row = _row(family.title, heard, facts.sound, held, heard == held if truth else None)
+            yield replace(row, confidence=_sure(facts, SOUND_CLAIMS[family.name]))
+
+
+def _sure(facts: Facts, claim: str) -> float:
+    """The confidence of a claim: its own where it has one, else that of its fact."""
+    fact = getattr(facts, claim.partition(".")[0])
+    own = getattr(fact, OF_CLAIMS[claim]) if claim in OF_CLAIMS else None
+    return float(fact.confidence if own is None else own)
 
 
 def _row(name: str, value: str, by: Measured, truth: str | None = None, agrees: bool | None = None) -> FactRow:
