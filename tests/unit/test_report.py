@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import songs
+from support import songs as annotated
 from support.report_ports import DURATION_S, HOSTILE_TITLE, RATE_HZ, make_run
 
 from music_flamingo.audio.flac import decode_flac
@@ -495,10 +495,10 @@ def test_the_skills_by_type_table_counts_every_kept_example(site, run):
 
 
 def test_a_claim_that_is_not_made_is_no_wrong_one_and_each_has_its_own_confidence():
-    sound = songs.make_facts().sound
+    sound = annotated.make_facts().sound
     assert sound is not None
     known = sound.model_copy(update={"lead_envelope": None, "drums_confidence": 0.61, "envelope_confidence": 0.5})
-    facts = songs.make_facts(sound=known, withheld=[Withheld(fact="sound.lead_envelope", reason="unsure")])
+    facts = annotated.make_facts(sound=known, withheld=[Withheld(fact="sound.lead_envelope", reason="unsure")])
     rows = {row.name: row for row in fact_rows(facts, None)}
     assert rows["Drums"].confidence == 0.61 and "Lead's notes" not in rows
     [withheld] = withheld_rows(facts)
