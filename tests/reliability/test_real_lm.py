@@ -107,7 +107,8 @@ def test_what_a_small_model_writes_ends_ok_or_in_a_reason_as_planned_and_is_not_
     remove(data / "candidates")
     again = songs.run_stage(synthesize.STAGE, settings("synthesize", given), data)["candidates"]
     finished = [u for u in read_all(data) if u.stage == "synthesize"]
-    assert finished[0].calls == used.calls, "what was answered is not asked again"
+    # calls that had failed are asked again, and may be answered now
+    assert finished[0].cached == used.calls, "what was answered is not asked again"
     if used.failed == 0:
         assert again.digest == first.digest
 
