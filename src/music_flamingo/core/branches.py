@@ -77,11 +77,16 @@ def _checked(stage: Stage, config: StageConfig, inputs: Mapping[str, Path], part
     return made
 
 
-def _take(made: Manifest, part: Path, root: Path) -> None:
+def copy_missing(part: Path, made: Manifest, root: Path) -> None:
+    """Copy the files of a verified part into `root`; those that lie there already stay."""
     for entry in made.files:
         if not (root / entry.path).exists():
             with atomic_path(root / entry.path) as temporary:
                 shutil.copyfile(part / entry.path, temporary)
+
+
+def _take(made: Manifest, part: Path, root: Path) -> None:
+    copy_missing(part, made, root)
     log.info("%s: %d shards of %s", made.stage, len(made.shards), part)
 
 

@@ -6,14 +6,14 @@ from there: its ports and their digests are those of one process.
 """
 
 import logging
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from music_flamingo.core import manifest as manifests
+from music_flamingo.core.branches import copy_missing
 from music_flamingo.core.errors import ConfigError, CorruptDataError
 from music_flamingo.core.manifest import WORK_NAME, Manifest
-from music_flamingo.core.shards import atomic_path, parse_range
+from music_flamingo.core.shards import parse_range
 from music_flamingo.core.stage import Stage, execute, open_input, parse_config, read_inputs
 
 log = logging.getLogger(__name__)
@@ -114,8 +114,5 @@ def _checked(stage: Stage, config_json: str, inputs: Mapping[str, Path], part: P
 
 
 def _take(part: Path, made: Manifest, work: Path) -> None:
-    for entry in made.files:
-        if not (work / entry.path).exists():
-            with atomic_path(work / entry.path) as temporary:
-                shutil.copyfile(part / entry.path, temporary)
+    copy_missing(part, made, work)
     log.info("%s: the first pass over the shards %s is taken from %s", made.stage, made.inputs[PORT], part)

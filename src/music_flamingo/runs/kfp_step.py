@@ -75,12 +75,7 @@ def after_step(
     parts: Sequence[Artifact],
 ) -> None:
     """Run the stage `name`, whose first pass branches have made."""
-
-    def work() -> None:
-        found = [Path(part.path) for part in parts]
-        execute_after(load(name), parameters_of(config, name), _paths(inputs), _paths(outputs), found)
-
-    _do(work, name, inputs, outputs, "")
+    _from_parts(execute_after, name, config, inputs, outputs, parts)
 
 
 def collect_step(
@@ -91,10 +86,20 @@ def collect_step(
     parts: Sequence[Artifact],
 ) -> None:
     """Complete the port of the stage `name` from those of its branches."""
+    _from_parts(collect, name, config, inputs, outputs, parts)
 
+
+def _from_parts(
+    door: Callable[..., bool],
+    name: str,
+    config: str,
+    inputs: Mapping[str, Artifact],
+    outputs: Mapping[str, Artifact],
+    parts: Sequence[Artifact],
+) -> None:
     def work() -> None:
         found = [Path(part.path) for part in parts]
-        collect(load(name), parameters_of(config, name), _paths(inputs), _paths(outputs), found)
+        door(load(name), parameters_of(config, name), _paths(inputs), _paths(outputs), found)
 
     _do(work, name, inputs, outputs, "")
 
