@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support import songs
 
+from components.captions import collect_captions
 from components.fused import captions_synthesize, collect_annotation
 from music_flamingo.core.branches import MOST_BRANCHES, collect, divide
 from music_flamingo.core.errors import ConfigError, CorruptDataError, MissingInputError
@@ -99,8 +100,9 @@ def test_fused_steps_give_the_ports_of_one_process(data):
         gives = {port: Kept(str(data / "parts" / shards / port)) for port in ("captions", "candidates")}
         captions_synthesize.python_func(**config, tracks=tracks, facts=facts, **gives, shards=shards)
         parts[shards] = gives
-    described = [Path(given["captions"].path) for given in parts.values()]
-    assert same_port(put_together(CAPTIONS, data, described), one_process(CAPTIONS, data, data / "whole"))
+    described, whole = [given["captions"] for given in parts.values()], Kept(str(data / "captions"))
+    collect_captions.python_func(text(CAPTIONS), tracks=tracks, facts=facts, parts=described, captions=whole)
+    assert same_port(data / "captions", one_process(CAPTIONS, data, data / "whole"))
     written = [Path(given["candidates"].path) for given in parts.values()]
     assert same_port(put_together(SYNTHESIZE, data, written), one_process(SYNTHESIZE, data, data / "whole"))
 
