@@ -18,19 +18,23 @@ SMALL_MODEL = 100_000_000
 Product = Callable[[torch.Tensor], torch.Tensor]
 
 
-def packed(weight: torch.Tensor, bias: torch.Tensor | None, rows: int) -> Product:
-    """x -> x @ weight.T + bias, the weight reordered once for about so many rows, as torch's inductor does it."""
+def packed(weight: torch.Tensor, bias: torch.Tensor | None, rows: int, then: str = "none") -> Product:
+    """x -> x @ weight.T + bias, the weight reordered once for about so many rows, as torch's inductor does it.
+
+    `then`: "gelu" for what follows at once.
+    """
     # outside inference mode: the operator takes no inference tensors
     with torch.inference_mode(False), torch.no_grad():
         reordered = torch.ops.mkldnn._reorder_linear_weight(weight.detach().clone(), rows)
         held = None if bias is None else bias.detach().clone()
     product = torch.ops.mkldnn._linear_pointwise
-    return lambda x: product(x, reordered, held, "none", [], "")
+    return lambda x: product(x, reordered, held, then, [], "none")
 
 
 def joined(layers: Sequence[torch.nn.Linear], rows: int) -> Product:
     """The outputs of several layers on one input, one after the other along the last dimension."""
-    bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers])
+    biases = [torch.zeros(layer.out_features) if layer.bias is None else layer.bias for layer in layers]
+    bias = torch.cat(biases) if any(layer.bias is not None for layer in layers) else None
     return packed(torch.cat([layer.weight for layer in layers]), bias, rows)
 
 
