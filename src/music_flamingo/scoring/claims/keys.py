@@ -26,7 +26,7 @@ _ENGLISH = re.compile(
 )
 _FOREIGN = re.compile(
     rf"(?<!\w)({'|'.join(sorted(_GERMAN, key=len, reverse=True))})[ -](dur|moll)(?!\w)"
-    rf"|(?<!\w)({'|'.join(_LATIN)})[ -]?(?:({_SHARP})|({_FLAT}))?[ -](majeur|mineur|mayor|menor|maggiore|minore|major|minor)(?!\w)",
+    rf"|(?<!\w)({'|'.join(_LATIN)})[ -]?(?:({_SHARP})|({_FLAT}))?[ -](majeur|mineur|mayor|menor|maggiore|minore|maior|major|minor)(?!\w)",
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"(?<![\w'#/])([A-G])(#|b)?m(?![\w#])")
@@ -54,10 +54,10 @@ _DEGREE_AFTER = re.compile(
 )
 _DEGREE_BEFORE = re.compile(rf"\b(?:its|the) ({'|'.join(_DEGREES)})(?:,| is|:)? $", re.IGNORECASE)
 _OF_CHORDS = re.compile(r"\b(?:chords?|triads?)\b[^.;?]*$", re.IGNORECASE)
-_MODE_WORDS = ("maj", "min", "moll", "dur", "mineur", "menor", "mayor", "magg")
+_MODE_WORDS = ("maj", "min", "moll", "dur", "mineur", "menor", "mayor", "maior", "magg")
 _KEY_WORDS = (*_MODE_WORDS, "ionian", "aeol")
 _IN_WORDS = ("key", "tonic", " in ", "centre", "center", "entered on", "entred on")
-_FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "magg", "minore")
+_FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "maior", "magg", "minore")
 _A_CHORD = re.compile(r"\b(?:chords?|triads?|harmon(?:y|ies))(?: of| is| are|:|,)? $", re.IGNORECASE)
 _OF_A_CHORD = re.compile(
     r"(?:,? (?:and )?[A-G] ?(?:#|b\b|flat|sharp)?(?: (?:major|minor))?)*,?[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)",
@@ -99,7 +99,12 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
 
 def _signature(match: re.Match[str], text: str) -> SpokenClaim:
     number = 0 if match["n"].lower() == "no" else int(match["n"])
-    sign = -1 if match["kind"].lower().startswith("flat") else 1
+    return signature_claim(match[0], number, match["kind"], number > 0 and is_denied(text, *match.span()))
+
+
+def signature_claim(said: str, number: int, kind: str, denied: bool = False) -> SpokenClaim:
+    """Claim that the key has so many sharps or flats."""
+    sign = -1 if kind.lower().startswith("flat") else 1
 
     def test(facts: Facts) -> Held:
         key = key_of(facts)
@@ -109,7 +114,7 @@ def _signature(match: re.Match[str], text: str) -> SpokenClaim:
         fifths = (7 * major + 5) % 12 - 5  # from five flats to six sharps
         return number * sign == fifths or (abs(fifths) == 6 == number), f"{key_label(facts)} measured"
 
-    return SpokenClaim("key", match[0], test, number > 0 and is_denied(text, *match.span()))
+    return SpokenClaim("key", said, test, denied)
 
 
 def key_label(facts: Facts) -> str:
@@ -138,7 +143,9 @@ def answer_key(text: str) -> Iterator[SpokenClaim]:
     if not found:
         found = [
             mode_claim(m, text, "minor" if _MINOR.search(m[0]) else "major")
-            for m in re.finditer(r"\b(?:major|minor|dur|moll|mayor|menor|majeur|mineur)\b", text, re.IGNORECASE)
+            for m in re.finditer(
+                r"\b(?:major|minor|dur|moll|mayor|menor|maior|majeur|mineur|maggiore|minore)\b", text, re.IGNORECASE
+            )
         ]
     if not found:
         latin = re.fullmatch(rf"\W*({'|'.join(_LATIN)})(?: ({_SHARP})| ({_FLAT}))?\W*", text, re.IGNORECASE)

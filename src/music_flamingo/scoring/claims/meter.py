@@ -37,6 +37,7 @@ _NAME_WORDS = (
     "quattro", "quatre", "achtel", "por ocho", "ottavi", "huit",
 )  # fmt: skip
 _BEAT_WORDS = ("beat", "pulse", "count", "schlage", "temps", "tiempos")
+_BEAT_FEEL_WORDS = (*_BEAT_WORDS, "pattern", "cycle", "bar", "measure", "group", "rhythm", "crotchet", "quarter")
 _TWO_FIGURES = re.compile(r"\d[ -](?:over |by |por )?(?:[248]|16|ei|qu|ha)", re.IGNORECASE)
 _IN_FIGURE = re.compile(r"\bin \d", re.IGNORECASE)
 _SIGNATURE = re.compile(r"(?<![\w/.])(\d{1,2}) ?/ ?(2|4|8|16)(?![\w/])(?! of\b)")
@@ -55,8 +56,18 @@ _BEATS = re.compile(
     re.IGNORECASE,
 )
 _IN = re.compile(
-    r"\b(?:(?:is|it's|counted|played|written|set|felt|goes|moves|runs|count(?:ing)?(?: it)?|stands|and|but|not|sad|music|piece|song|tune|firmly|clearly) )"
-    r"(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all))",
+    r"(?<!\w)(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all|for|on|from|by|played|which)\b)",
+    re.IGNORECASE,
+)
+_NOT_IN = re.compile(
+    r"\b(?:once|1|times?|split\w*|divid\w+|cut\w*|broken|falls?|separat\w+|comes?|parts?|sections?|grouped|packed|available|sung|enters?|chapters?|bar|measure|minute|at|later|for|out)(?: \w+)? $",
+    re.IGNORECASE,
+)
+_BEAT_FEEL = re.compile(
+    r"\b(\d{1,2}) (?:beats?|counts?|pulses?) (?:feel|patterns?|groove|rhythm|pulse|bars?|measures?|met(?:er|re)|cycles?|time|grouping|swing|waltz|march|lilt|phrase of)\b"
+    r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure) of (\d{1,2})(?: (?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?)|(?=[.,;!?]|$))"
+    r"|\b(\d{1,2}) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b|\b(\d{1,2}) (?:quarter notes?|crotchets?) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b"
+    r"|\b(\d{1,2}) (?:\w+ )?beats? (?:before|between|until) (?:each|the|every|1) (?:\w+ )?(?:accent|downbeat|accents|downbeats|strong beat)",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(?<![\d.:/])(\d{1,2})(?! ?(?:bpm|%|s\b|/))(?:[ -](?:over |by )?(2|4|8|16)\b)?", re.IGNORECASE)
@@ -84,17 +95,33 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
         upper, lower = (part for part in match.groups() if part)
         yield _claim(match, text, beats_of(upper, lower))
     for match in _IN.finditer(text) if _IN_FIGURE.search(text) else ():
-        yield _claim(match, text, (int(match[1]),), match.start(1))
+        if not _NOT_IN.search(text, max(0, match.start() - 24), match.start()):
+            yield _claim(match, text, (int(match[1]),), match.start(1))
+    for match in _BEAT_FEEL.finditer(text) if holds(text, _BEAT_FEEL_WORDS) else ():
+        yield _claim(match, text, (int(next(n for n in match.groups() if n)),))
 
 
 def answer_meter(text: str) -> Iterator[SpokenClaim]:
     """Read the answer to a question about meter: a bare number or class is a claim there."""
     found = list(read_meter(text))
+    foreign = _FOREIGN_NUMBER.fullmatch(text)
+    if not found and foreign is not None:
+        found = [_claim(foreign, text, (FOREIGN_NUMBERS[foreign[1].lower()],))]
     if not found:
         found = [_claim(m, text, _CLASSES[m[1].lower()]) for m in _CLASS.finditer(text)]
     if not found:
         found = [_claim(m, text, beats_of(m[1], m[2] or "4")) for m in _BARE.finditer(text)]
     yield from found
+
+
+FOREIGN_NUMBERS = {
+    "uno": 1, "una": 1, "un": 1, "une": 1, "ein": 1, "eine": 1, "eins": 1, "um": 1, "uma": 1, "dos": 2, "deux": 2, "zwei": 2, "due": 2,
+    "dois": 2, "duas": 2, "tres": 3, "trois": 3, "drei": 3, "tre": 3, "cuatro": 4, "quatre": 4, "vier": 4, "quattro": 4, "quatro": 4,
+    "cinco": 5, "cinq": 5, "funf": 5, "cinque": 5, "seis": 6, "sechs": 6, "sei": 6, "siete": 7, "sept": 7, "sieben": 7, "sette": 7,
+    "sete": 7, "ocho": 8, "huit": 8, "acht": 8, "otto": 8, "oito": 8, "nueve": 9, "neuf": 9, "neun": 9, "nove": 9,
+}  # fmt: skip
+"""Small numbers of five languages, without accents: read only where an answer is nothing but one."""
+_FOREIGN_NUMBER = re.compile(rf"\W*(?:\w+ )?({'|'.join(FOREIGN_NUMBERS)})(?: \w+)?\W*", re.IGNORECASE)
 
 
 def beats_of(upper: str, lower: str) -> tuple[int, ...]:

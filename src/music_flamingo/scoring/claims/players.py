@@ -17,8 +17,8 @@ _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
     ("drums", r"drumless|percussion free|drum free|beatless", heard.negated(heard.drums)),
     ("drums", DRUMS, heard.drums),
     ("instruments", INSTRUMENTS, heard.unknown),
-    ("voice", rf"female|feminine|wom[ae]n(?:'s)?|girls?(?:'s)?|lad(?:y|ies)|songstress|chanteuse|cantante femenina|soprano|mezzo(?: soprano)?|contralto|diva|she {_SINGS}|her {_HIS_SINGING}", heard.register("female")),
-    ("voice", rf"male|masculine|m[ae]n(?:'s)?|boys?(?:'s)?|gentlem[ae]n|guys?|tenor|baritone|bass {_VOICE}|crooners?|he {_SINGS}|his {_HIS_SINGING}", heard.register("male")),
+    ("voice", rf"female|feminine|wom[ae]n(?:'s)?|girls?(?:'s)?|lad(?:y|ies)|songstress|chanteuse|cantante femenina|soprano|mezzo(?: soprano)?|contralto|diva|frau|sangerin|femme|mujer|donna|mulher|femminile|femenina?|feminina?|weiblich\w*|she {_SINGS}|her {_HIS_SINGING}", heard.register("female")),
+    ("voice", rf"male|masculine|m[ae]n(?:'s)?|boys?(?:'s)?|gentlem[ae]n|guys?|tenor|baritone|bass {_VOICE}|crooners?|mann|sanger|homme|hombre|uomo|homem|maschile|masculin[oa]?|mannlich\w*|he {_SINGS}|his {_HIS_SINGING}", heard.register("male")),
     ("voice", r"a ?cappella|cappella|acapella|a capella|unaccompanied voices?", heard.alone),
     ("voice", r"instrumental(?! (?:line|part|colou?r|break|section|passage|bridge|interlude|solo|timbre|texture|introduction|intro|outro))|wordless(?:ly)?|voiceless", heard.negated(heard.voice)),
     ("voice", r"choirs?|choral|chorister|chorus of voices|back(?:ing|up|ground) (?:singers?|vocals?|vocalists?|voices?|choir)|vocal harmon(?:y|ies)|harmony vocals?|group vocals?|call and response|rappers?|rapping|raps|rapped|falsetto|scat\w*|yodel\w*|growl\w*|scream\w*|shout\w*|belt(?:s|ing|ed)|croon(?:s|ing)|auto ?tuned?|spoken word|spoken|speech|narrat\w+|whisper\w*|humming|hums|(?:husky|raspy|breathy|gravelly|nasal|child's|children's|childlike|smoky|airy|operatic|powerful|delicate|soaring|deep|high pitched|androgynous|robotic|processed) {_VOICE}".replace("{_VOICE}", _VOICE), heard.voice_of_a_kind),
@@ -26,6 +26,7 @@ _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
     ("lyrics", r"lyrics?|lyrical|lyricist|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)", heard.words),
     ("genre", GENRES, heard.unknown),
     ("origin", PEOPLES, heard.unknown),
+    ("sound", r"(?:all )?alone|(?:all )?by (?:itself|himself|herself)|on its own", heard.by_itself),
     *DYNAMICS,
     *SOUND,
 )  # fmt: skip

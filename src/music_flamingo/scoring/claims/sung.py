@@ -24,12 +24,9 @@ _OF_A_SONG = re.compile(
     r"\b(?:words?|lines?|lyrics?|text|sings?|sung|sang|singing|phrases?|refrain|begins?|opens?|ends?|repeat\w*) ?(?:is|are|of|with|on|here|:|,)* ?$",
     re.IGNORECASE,
 )
-_FIRST_OR_LAST = re.compile(
-    r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes))\b", re.IGNORECASE
-)
 _ABOUT = re.compile(
     r"\b(?:lyrics?|words|text|songs?|verses?|chorus(?:es)?|refrain|singers?|vocalists?|voice|she|he|sings?|sung|singing|sang|themes?|story|narrator|lines?)\b[^.;?]{0,30}?"
-    r"\b(?:about|of (?!the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d)|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|reflects? on|explor(?:es?|ing))"
+    r"\b(?:about|of(?! (?:the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d))|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|reflects? on|explor(?:es?|ing))"
     r" (?P<theme>[^.,;?!]+)",
     re.IGNORECASE,
 )
@@ -131,12 +128,14 @@ def answer_theme(text: str) -> Iterator[SpokenClaim]:
     yield _theme(text, False)
 
 
-def answer_words(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read the answer to a question for words that are sung: the first, the last, or any."""
-    said = text.strip(" .,;:!?'\"")
-    found = {bool(m["first"]) for m in _FIRST_OR_LAST.finditer(question)}
-    if said:
-        yield SpokenClaim("lyrics", said, _is_sung(said, found.pop() if len(found) == 1 else None))
+def said_claim(said: str, is_first: bool | None) -> SpokenClaim:
+    """Claim that words are sung: first, last, or (None) anywhere."""
+    return SpokenClaim("lyrics", said, _is_sung(said, is_first))
+
+
+def lines_of(facts: Facts) -> list[str]:
+    """Give the lines sung, in small letters, without marks."""
+    return [_bare(line.label) for line in facts.lyrics.lines] if facts.lyrics and facts.lyrics.available else []
 
 
 def without_quotes(text: str) -> str:

@@ -1,0 +1,310 @@
+"""Claims about the parts of a piece: which comes first, next, last, how often, how long, and which fills what share."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from music_flamingo.records import Facts, Segment
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, seconds_of
+from music_flamingo.scoring.claims.form import form_of
+from music_flamingo.scoring.claims.gates import holds
+from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
+
+ORDINAL = rf"(?:{'|'.join(ORDINALS)}|\d+(?:st|nd|rd|th)|last|final|opening|closing|middle|contrasting|next|new|whole|entire|only)"
+PART = (
+    r"sections?|parts?|verses?|chorus(?:es)?|refrains?|bridges?|intro(?:duction)?s?|outros?|codas?|middle eight|pre chorus(?:es)?"
+    r"|interludes?|breakdowns?|solos?|hooks?|hal(?:f|ves)|thirds?|quarters?|strophes?|stanzas?"
+)
+PART_WORDS = (
+    "section", "part", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude",
+    "breakdown", "solo", "hook", "half", "third", "quarter", "strophe", "stanza",
+)  # fmt: skip
+GENERAL = frozenset(("section", "part"))
+_SHARES = {"half": 2, "halve": 2, "third": 3, "quarter": 4}
+_SAME = {"refrain": "chorus", "hook": "chorus", "strophe": "verse", "stanza": "verse", "introduction": "intro"}
+SHARE_FILLED = 0.75
+"""Part of a span that a section fills which is said to take it up."""
+LENGTH_ROOM = 0.12
+"""By which two lengths may differ that are said to be equal."""
+
+
+def a_part(n: str = "") -> str:
+    """Give the pattern of a part's name; `n` keeps the groups of several apart."""
+    return (
+        rf"(?:(?P<nth{n}>{ORDINAL}) )?(?:(?:contrasting|middle|main|sung) )?(?:(?P<letter{n}>(?-i:[A-E])) )?"
+        rf"(?P<part{n}>{PART})(?: (?P<late{n}>(?-i:[A-E]))\b)?"
+    )
+
+
+def a_part_or_place(n: str) -> str:
+    """Give the pattern of a part's name, or of an ordinal that stands alone: `longer than the second`."""
+    return rf"(?:{a_part(n)}|(?P<alone{n}>{ORDINAL})(?: 1)?(?=[.,;!?]|$))"
+
+
+@dataclass(frozen=True)
+class PartName:
+    """A part as a text names it: `the second A section`, `the last chorus`, `B`."""
+
+    name: str
+    letter: str = ""
+    nth: str = ""
+
+    @classmethod
+    def of(cls, groups: Mapping[str, str | None], n: str = "") -> "PartName":
+        """Read the groups of `a_part(n)`."""
+        letter = (groups.get(f"letter{n}") or groups.get(f"late{n}") or "").upper()
+        name = (groups.get(f"part{n}") or "section").lower()
+        name = name.removesuffix("es") if name.endswith("uses") else name.rstrip("s") if name != "chorus" else name
+        return cls(_SAME.get(name, name), letter, (groups.get(f"nth{n}") or groups.get(f"alone{n}") or "").lower())
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the name says which of all sections are meant."""
+        return bool(self.letter or self.nth or self.name not in GENERAL)
+
+    def places(self, facts: Facts) -> list[int] | None:
+        """Give the places of such sections; None where nobody measured them."""
+        parts = facts.sections.segments if facts.sections else []
+        if not parts or self.name in _SHARES:
+            return None
+        found = list(range(len(parts)))
+        if self.letter:
+            found = [k for k, own in enumerate(form_of(facts)) if own == self.letter]
+        elif self.name not in GENERAL:
+            found = [k for k in found if self.name[:5] in parts[k].label.lower()]
+            if not found and not has_names(facts):
+                return None  # letters say nothing about verse and chorus
+        return self._chosen(found, parts)
+
+    def _chosen(self, found: list[int], parts: list[Segment]) -> list[int]:
+        if not self.nth or not found or self.nth in ("whole", "entire", "only"):
+            return found
+        if self.nth in ("last", "final", "closing"):
+            return found[-1:]
+        if self.nth == "opening":
+            return found[:1]
+        if self.nth == "contrasting":
+            return [k for k in found if parts[k].label != parts[0].label]
+        if self.nth == "middle":
+            middle_s = (parts[0].start_s + parts[-1].end_s) / 2
+            return [k for k in found if parts[k].start_s <= middle_s < parts[k].end_s]
+        if self.nth in ("next", "new"):
+            return found[1:]
+        place = ORDINALS.get(self.nth) or int("".join(filter(str.isdigit, self.nth)))
+        return found[place - 1 : place]
+
+    def spans(self, facts: Facts) -> list[Segment] | None:
+        """Give the sections meant, or the half or quarter of the recording; None where nobody measured them."""
+        number = _SHARES.get(self.name)
+        if number is None:
+            places = self.places(facts)
+            return None if places is None or facts.sections is None else [facts.sections.segments[k] for k in places]
+        if facts.duration_s is None:
+            return None
+        last = {"last": number, "final": number, "closing": number, "opening": 1}
+        place = last.get(self.nth) or ORDINALS.get(self.nth)
+        if place is None or place > number:
+            return None
+        step_s = facts.duration_s / number
+        return [Segment(start_s=(place - 1) * step_s, end_s=place * step_s, label=self.name)]
+
+
+def has_names(facts: Facts) -> bool:
+    """Tell whether sections are measured by name (verse, chorus), not by letter."""
+    return bool(facts.sections) and any(len(s.label) > 2 for s in facts.sections.segments)  # type: ignore[union-attr]
+
+
+_THE = r"(?:(?:the|a|an|its|another|this|1|straight|right) )*"
+_LEADS = (
+    r"(?: (?:is|was|gets))?(?: (?:then|directly|immediately|always))? (?:followed(?: immediately| directly)? by"
+    r"|(?:leads|moves|goes|gives way|passes|flows|turns|changes|opens)(?: straight| directly| back| on)? ?(?:in|on)?to"
+    r"|precedes|comes (?:right |just |directly )?before)"
+)
+_COMES_AFTER = (
+    r" (?:(?:then |directly |immediately )?follows|comes (?:right |just |directly |straight )?after|succeeds)"
+)
+_ORDERS = (
+    (re.compile(rf"\b{a_part('1')}{_LEADS} {_THE}{a_part('2')}", re.IGNORECASE), ("1", "2")),
+    (re.compile(rf"\b{a_part('1')},? (?:and )?then {_THE}{a_part('2')}", re.IGNORECASE), ("1", "2")),
+    (re.compile(rf"\b{a_part('1')}{_COMES_AFTER} {_THE}{a_part('2')}", re.IGNORECASE), ("2", "1")),
+    (
+        re.compile(
+            rf"\bafter {_THE}{a_part('1')},? (?:there )?(?:comes?|follows?|enters?|is|we hear|we get|we reach|starts|begins) {_THE}{a_part('2')}",
+            re.IGNORECASE,
+        ),
+        ("1", "2"),
+    ),
+    (
+        re.compile(
+            rf"\bbefore {_THE}{a_part('1')},? (?:there )?(?:comes?|is|we hear) {_THE}{a_part('2')}", re.IGNORECASE
+        ),
+        ("2", "1"),
+    ),
+)
+_ORDER_WORDS = ("follow", "lead", "moves", "goes", "gives way", "passes", "flows", "turns", "precede", "before", "after", "then", "succeed", "opens", "changes")  # fmt: skip
+_TIMES = r"(?:only |just |exactly |but )*(?:(?P<once>once|twice|thrice)|(?P<times>\d+) times)"
+_APPEARS = re.compile(
+    rf"\b{a_part()} (?:only )?(?:appears?|occurs?|is (?:heard|sung|played|repeated)|comes|recurs|sounds) {_TIMES}\b",
+    re.IGNORECASE,
+)
+HOW_OFTEN = re.compile(rf"\b{_TIMES}\b", re.IGNORECASE)
+_NUMBERS = {"once": 1, "twice": 2, "thrice": 3}
+_LONGER = re.compile(
+    rf"\b{a_part('1')} (?:is|are|lasts?|was|goes on)(?: \w+)? (?P<more>longer|shorter|more|less|over|under) (?:than )?(?:{EXACT}|{_THE}{a_part_or_place('2')})",
+    re.IGNORECASE,
+)
+_AS_LONG = re.compile(
+    rf"\b{a_part('1')} (?:is|are|lasts?)(?: (?:about|roughly|exactly|just))*(?: (?P<factor>twice|half|\d times))? (?:as long as|the length of) {_THE}{a_part_or_place('2')}",
+    re.IGNORECASE,
+)
+_EQUAL = re.compile(
+    r"\b(?:sections?|parts?|verses|choruses|halves)\b[^.;]{0,40}\b(?:equally long|(?:of )?(?:the same|equal) (?:length|duration)|equal in length)",
+    re.IGNORECASE,
+)
+_FIRST_SECONDS = re.compile(
+    rf"\b(?P<edge>first|last|opening|final) (?:{EXACT}) (?:is|are|form|make up|belong to|contain|hold) {_THE}{a_part()}",
+    re.IGNORECASE,
+)
+_TAKES_UP = re.compile(
+    rf"\b{a_part('1')} (?:takes up|fills|occupies|covers|spans|makes up) {_THE}(?P<nth2>{ORDINAL}) (?P<part2>half|third|quarter)\b",
+    re.IGNORECASE,
+)
+
+
+def read_parts(text: str) -> Iterator[SpokenClaim]:
+    """Read order, number and lengths of parts in a plain text."""
+    if not holds(text, PART_WORDS):
+        return
+    if holds(text, _ORDER_WORDS):
+        for pattern, (earlier, later) in _ORDERS:
+            for match in pattern.finditer(text):
+                one, other = PartName.of(match.groupdict(), earlier), PartName.of(match.groupdict(), later)
+                if one.is_known and other.is_known:
+                    yield _claim(match, text, follows(one, other))
+    if holds(text, ("once", "twice", "thrice", "times")):
+        for match in _APPEARS.finditer(text):
+            yield _claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))
+    if holds(text, ("longer", "shorter", "more", "less", "over", "under")):
+        for match in _LONGER.finditer(text):
+            yield _claim(match, text, _is_longer(match))
+    if holds(text, ("long", "length", "duration")):
+        for match in _AS_LONG.finditer(text):
+            yield _claim(match, text, _is_as_long(match))
+        for match in _EQUAL.finditer(text):
+            yield _claim(match, text, all_equal)
+    if may_hold_time(text):
+        for match in _FIRST_SECONDS.finditer(text):
+            yield _claim(match, text, _fills_the_edge(match))
+    for match in (
+        _TAKES_UP.finditer(text) if holds(text, ("takes up", "fill", "occup", "cover", "span", "makes")) else ()
+    ):
+        one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+        yield _claim(match, text, _fills(one, other.spans))
+
+
+def _claim(match: re.Match[str], text: str, test: Callable[[Facts], Held]) -> SpokenClaim:
+    return SpokenClaim("form", match[0], test, is_denied(text, *match.span()))
+
+
+def labels_of(facts: Facts) -> str:
+    """Give the sections in words."""
+    return ", ".join(s.label for s in facts.sections.segments) + " measured" if facts.sections else ""
+
+
+def times_of(match: re.Match[str]) -> int:
+    """Give the number of `once`, `twice`, `5 times`."""
+    return _NUMBERS[match["once"].lower()] if match["once"] else int(match["times"])
+
+
+def follows(earlier: PartName, later: PartName) -> Callable[[Facts], Held]:
+    """Whether a part comes directly after another."""
+
+    def test(facts: Facts) -> Held:
+        before, after = earlier.places(facts), later.places(facts)
+        if before is None or after is None or not (earlier.is_known and later.is_known):
+            return NOT_MEASURED
+        return any(k + 1 in after for k in before), labels_of(facts)
+
+    return test
+
+
+def occurs(part: PartName, number: int) -> Callable[[Facts], Held]:
+    """Whether a part stands so many times in a piece."""
+
+    def test(facts: Facts) -> Held:
+        places = part.places(facts)
+        return NOT_MEASURED if places is None else (len(places) == number, labels_of(facts))
+
+    return test
+
+
+def _length(part: PartName, facts: Facts) -> float | None:
+    spans = part.spans(facts)
+    return max(s.end_s - s.start_s for s in spans) if spans else None
+
+
+def _is_longer(match: re.Match[str]) -> Callable[[Facts], Held]:
+    groups, one = match.groupdict(), PartName.of(match.groupdict(), "1")
+    more = match["more"].lower() in ("longer", "more", "over")
+
+    def test(facts: Facts) -> Held:
+        length_s = _length(one, facts)
+        other_s = (
+            _length(PartName.of(groups, "2"), facts) if groups["part2"] or groups["alone2"] else seconds_of(groups)
+        )
+        if length_s is None or other_s is None:
+            return NOT_MEASURED
+        return (length_s > other_s) == more and length_s != other_s, f"{length_s:.1f} s measured"
+
+    return test
+
+
+def _is_as_long(match: re.Match[str]) -> Callable[[Facts], Held]:
+    one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+    said = (match["factor"] or "1 times").lower()
+    factor = {"twice": 2.0, "half": 0.5}.get(said) or float(said.split()[0])
+
+    def test(facts: Facts) -> Held:
+        length_s, other_s = _length(one, facts), _length(other, facts)
+        if length_s is None or other_s is None:
+            return NOT_MEASURED
+        fact = f"{length_s:.1f} s and {other_s:.1f} s measured"
+        return abs(length_s - factor * other_s) <= LENGTH_ROOM * factor * other_s, fact
+
+    return test
+
+
+def all_equal(facts: Facts) -> Held:
+    """Whether all sections are equally long."""
+    lengths = [s.end_s - s.start_s for s in facts.sections.segments] if facts.sections else []
+    if len(lengths) < 2:
+        return NOT_MEASURED
+    listed = ", ".join(f"{length_s:.1f}" for length_s in lengths[:6])
+    return max(lengths) - min(lengths) <= LENGTH_ROOM * max(lengths), f"{listed} s measured"
+
+
+def _fills_the_edge(match: re.Match[str]) -> Callable[[Facts], Held]:
+    time_s, is_first = seconds_of(match.groupdict()), match["edge"].lower() in ("first", "opening")
+
+    def spans(facts: Facts) -> list[Segment] | None:
+        if facts.duration_s is None:
+            return None
+        start_s = 0.0 if is_first else max(0.0, facts.duration_s - time_s)
+        return [Segment(start_s=start_s, end_s=start_s + time_s, label="edge")]
+
+    return _fills(PartName.of(match.groupdict()), spans)
+
+
+def _fills(part: PartName, spans_of: Callable[[Facts], list[Segment] | None]) -> Callable[[Facts], Held]:
+    """Whether a part takes up most of a span."""
+
+    def test(facts: Facts) -> Held:
+        filled, spans = part.spans(facts), spans_of(facts)
+        if filled is None or not spans:
+            return NOT_MEASURED
+        start_s, end_s = spans[0].start_s, spans[0].end_s
+        shared_s = sum(max(0.0, min(end_s, s.end_s) - max(start_s, s.start_s)) for s in filled)
+        return shared_s >= SHARE_FILLED * (end_s - start_s), labels_of(facts)
+
+    return test
