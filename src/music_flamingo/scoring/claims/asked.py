@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts
+from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
 from music_flamingo.scoring.claims.clock import WHEN, Moment, moment_of
 from music_flamingo.scoring.claims.events import BEGINS, ENDS, ROOM_S, THING, happens, part_at
 from music_flamingo.scoring.claims.form import form_of
+from music_flamingo.scoring.claims.harmony import triads_in
+from music_flamingo.scoring.claims.heard import trend
 from music_flamingo.scoring.claims.keys import signature_claim
 from music_flamingo.scoring.claims.lines import sung_times
 from music_flamingo.scoring.claims.parts import (
@@ -27,7 +30,7 @@ _ASKED = re.compile(
 )
 _START_OF = re.compile(r"\b(?:start|beginning|onset|entry) of (?:the |a )?(?P<thing>[\w ]+)", re.IGNORECASE)
 _END_OF = re.compile(r"\bend of (?:the |a )?(?P<thing>[\w ]+)", re.IGNORECASE)
-_ENDS_AFTER = re.compile(rf"^[^?]*\b(?:does|do|did) [^?]*\b(?:{ENDS})\b", re.IGNORECASE)
+_ENDS_AFTER = re.compile(rf"^[^?]*\b(?:does|do|did) [^?]*\b(?:{ENDS})\b|^(?:un)?till? (?:when|what)\b", re.IGNORECASE)
 _POSITION = re.compile(
     r"\b(?:(?P<first>at the (?:very |start|beginning|opening)\w*(?: \w+)?|first|right away|opening)|(?P<last>(?:at|near|in) the (?:very )?(?:end|close)|last|final\w*)|(?P<middle>in the middle|middle|cent(?:re|er)))\b",
     re.IGNORECASE,
@@ -56,6 +59,9 @@ def answer_event(question: str, text: str) -> Iterator[SpokenClaim]:
     thing = _ASKED.search(asked)
     time = WHEN.search(text)
     if thing is None:
+        share = WHEN.search(question)
+        if share is not None and time is not None and moment_of(share.groupdict()).is_share:
+            yield SpokenClaim("time", time[0], _is_share(moment_of(share.groupdict()), moment_of(time.groupdict())))
         return
     groups = {name: value for name, value in thing.groupdict().items() if value}
     if "ends" not in groups and "begins" not in groups and _ENDS_AFTER.search(asked):
@@ -66,6 +72,29 @@ def answer_event(question: str, text: str) -> Iterator[SpokenClaim]:
     elif "part" in groups and (where := _POSITION.search(text)) is not None:
         place = next(name for name, value in where.groupdict().items() if value)
         yield SpokenClaim("form", text, _stands(PartName.of(groups), place))
+
+
+_LOUDEST = re.compile(r"\b(?:loudest|climax|peak)\b", re.IGNORECASE)
+
+
+def answer_extreme(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read where it is loudest or quietest: at the end of what rises, at the beginning of what falls, or nowhere."""
+    where = _POSITION.search(text)
+    if where is not None and where["middle"] is None:
+        rises = bool(_LOUDEST.search(question)) == bool(where["last"])
+        yield SpokenClaim("dynamics", text, trend("rising" if rises else "falling"), is_denied(text, *where.span()))
+
+
+def _is_share(share: Moment, time: Moment) -> Callable[[Facts], Held]:
+    """Whether a time is a share of the recording: `When are we halfway through? - At 1:40`."""
+
+    def test(facts: Facts) -> Held:
+        wanted_s, time_s = share.at(facts), time.at(facts)
+        if wanted_s is None or time_s is None:
+            return NOT_MEASURED
+        return abs(wanted_s - time_s) <= max(ROOM_S, 0.05 * wanted_s), f"{wanted_s:.1f} s measured"
+
+    return test
 
 
 def _stands(part: PartName, place: str) -> Callable[[Facts], Held]:
@@ -85,10 +114,27 @@ def answer_lasts(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read how long a part lasts that the question names."""
     part, time = _A_PART.search(question), WHEN.search(text)
     if part is None or time is None:
+        if time is not None and (triads := triads_in(question)):
+            yield SpokenClaim("time", time[0], _chord_lasts(triads, moment_of(time.groupdict())))
         return
     moment, name = moment_of(time.groupdict()), PartName.of(part.groupdict())
     is_each = re.search(r"\b(?:each|every|all)\b", question, re.IGNORECASE) is not None
     yield SpokenClaim("time", time[0], _lengths(name, moment, is_each), is_denied(text, *time.span()))
+
+
+def _chord_lasts(triads: list[tuple[int, str]], moment: Moment) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        time_s = moment.at(facts)
+        if facts.chords is None or time_s is None:
+            return NOT_MEASURED
+        lengths = [
+            s.end_s - s.start_s for s in facts.chords.segments if parse_chord(s.label.partition("(")[0]) in triads
+        ]
+        return any(
+            abs(n - time_s) <= ROOM_S for n in lengths
+        ), f"{', '.join(f'{n:.1f}' for n in lengths[:6])} s measured"
+
+    return test
 
 
 def _lengths(part: PartName, moment: Moment, is_each: bool) -> Callable[[Facts], Held]:
@@ -135,9 +181,15 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
         return
     if match is None:
         return
+    number = HOW_OFTEN.search(question)
     groups = {**match.groupdict(), "letter": match["letter"] or match["only"]}
     answered = PartName.of(groups)
-    if _BETWEEN.search(question) and asked is not None:
+    if number is not None:
+        yield SpokenClaim("form", match[0], occurs(answered, times_of(number)))
+    elif _COMES_FIRST.search(question):
+        others = [PartName.of(m.groupdict()) for m in _A_PART.finditer(question)]
+        yield SpokenClaim("form", match[0], _comes_first(answered, others))
+    elif _BETWEEN.search(question) and asked is not None:
         yield SpokenClaim("form", match[0], _lies_between(PartName.of(asked.groupdict()), answered))
     elif asked is not None and PartName.of(asked.groupdict()).is_known and _AFTER.search(question):
         yield SpokenClaim("form", match[0], follows(PartName.of(asked.groupdict()), answered))
@@ -147,6 +199,22 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
         yield part_at(groups, text, match, is_first=None)
     elif (place := _OPENS.search(question)) is not None:
         yield part_at(groups, text, match, is_first=bool(place["first"]))
+
+
+_COMES_FIRST = re.compile(r"\bcomes first\b", re.IGNORECASE)
+
+
+def _comes_first(part: PartName, others: list[PartName]) -> Callable[[Facts], Held]:
+    """Whether a part is heard before others."""
+
+    def test(facts: Facts) -> Held:
+        places = [found for other in others if (found := other.places(facts))]
+        own = part.places(facts)
+        if not own or not places:
+            return NOT_MEASURED
+        return all(own[0] <= found[0] for found in places), labels_of(facts)
+
+    return test
 
 
 def _lies_between(outer: PartName, inner: PartName) -> Callable[[Facts], Held]:

@@ -10,7 +10,7 @@ from music_flamingo.scoring.claims.wording import is_denied
 
 _LETTERS = re.compile(r"(?<![\w'])([A-E](?:[ -]?[A-E]'?){1,})(?![\w'#])(?! (?:major|minor|flat|sharp))")
 _NAMED_FORM = re.compile(
-    r"\b(ternary|binary|rondo|strophic|through composed|sonata|song|bar|verse chorus|aaba|32 bar) form\b|\b(rondo|strophic|through composed)\b",
+    r"\b(ternary|binary|rondo|strophic|through composed|sonata|song|bar|verse chorus|aaba|32 bar) form\b(?! (?:the|an?|[A-E]{2}))|\b(rondo|strophic|through composed)\b",
     re.IGNORECASE,
 )
 _PART = re.compile(
@@ -45,6 +45,8 @@ def read_form(text: str) -> Iterator[SpokenClaim]:
             yield _form(match, text, letters)
     for match in _NAMED_FORM.finditer(text) if holds(text, _FORM_WORDS) else ():
         yield _form(match, text, _FORMS.get((match[1] or match[2]).lower(), (match[1] or match[2]).lower()))
+    for match in _LISTED.finditer(text) if holds(text, _PART_WORDS) else ():
+        yield _listed(match, text)
     for match in _PART.finditer(text) if holds(text, _PART_WORDS) else ():
         name = match[1].lower().rstrip("s")
 
@@ -56,6 +58,27 @@ def read_form(text: str) -> Iterator[SpokenClaim]:
             return (False, f"{', '.join(sorted(named))} measured") if named else NOT_MEASURED
 
         yield SpokenClaim("form", match[0], test, is_denied(text, *match.span()))
+
+
+_NAME = r"(?:intro(?:duction)?|verse|pre chorus|chorus|refrain|bridge|solo|interlude|outro|coda|breakdown)(?: \d)?"
+_LISTED = re.compile(
+    rf"\b{_NAME}(?:(?:, then |, and |, |; | - | to | then | and |/|->) ?{_NAME}){{2,}}\b", re.IGNORECASE
+)
+
+
+def _listed(match: re.Match[str], text: str) -> SpokenClaim:
+    """Claim that parts come in the order in which they are listed."""
+    names = re.findall(_NAME, match[0].lower())
+    wanted = [name.split()[0].replace("introduction", "intro")[:5] for name in names]
+
+    def test(facts: Facts) -> Held:
+        labels = [s.label.lower() for s in facts.sections.segments] if facts.sections else []
+        if not any(len(label) > 2 for label in labels):
+            return NOT_MEASURED
+        fits = len(labels) == len(wanted) and all(w in label for w, label in zip(wanted, labels, strict=True))
+        return fits, f"{', '.join(labels)} measured"
+
+    return SpokenClaim("form", match[0], test, is_denied(text, *match.span()))
 
 
 def _form(match: re.Match[str], text: str, wanted: str) -> SpokenClaim:

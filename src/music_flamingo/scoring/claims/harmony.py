@@ -11,9 +11,10 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, 
 from music_flamingo.scoring.claims.clock import EXACT, FRACTION, TIME, Moment, may_hold_time, moment_of
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.keys import key_of
+from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
-Place = Moment | int | Literal["longest"] | None
+Place = Moment | PartName | int | Literal["longest"] | None
 """Which chord is meant: 0 for the first, -1 for the last, 2 for the third; the one at a time; None is any."""
 SHORTEST_CHORD_S = 0.25
 PLACE_ROOM_S = 0.3
@@ -30,7 +31,9 @@ _KINDS = {
 _KIND = r"major seventh|minor seventh|dominant seventh|diminished|augmented|major|minor|maj7|min7|m7b5|dim7|maj|min|m7|m6|dim|aug|sus[24]?|m|7|6"
 _ROOT = r"(?<![\w'#/])([A-G])[ -]?(#|b(?![a-z])|sharp|flat)?"
 _WORDED = re.compile(rf"{_ROOT}[ -]?(?:({_KIND})[ -]?)?(?:chord|triad|harmony|sonority|seventh chord)s?\b")
-_SYMBOL = re.compile(r"(?<![\w#/])([A-G])([b#])?(m7b5|maj7|dim7|min7|m7|m6|dim|aug|sus[24]?|m|7)(?![\w#])()")
+_SYMBOL = re.compile(
+    r"(?<![\w#/])(?!Em (?:que|qual|um|uma|tom)\b|Am I\b)([A-G])([b#])?(m7b5|maj7|dim7|min7|m7|m6|dim|aug|sus[24]?|m|7)(?![\w#])()"
+)
 _NAMED = re.compile(
     rf"\b(?:(?i:chords?|triads?|harmon(?:y|ies))|opens?|begins?|starts?|ends?|closes?|finishes|rests?)(?: (?:heard|used|first|last|is|are|on|with|upon|a|an|the|of|chord))* {_ROOT}[ -]?({_KIND})?(?![\w#'])(?! (?:section|part))"
 )
@@ -38,6 +41,10 @@ _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
 _PLACE = re.compile(
     r"\b(first|opens?|opening|begins?|starts?|last|ends?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
+    re.IGNORECASE,
+)
+_IN_PART = re.compile(
+    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of) (?:the |its |this )?{a_part()}\b",
     re.IGNORECASE,
 )
 _LONGEST = re.compile(
@@ -125,6 +132,33 @@ def answer_chord(text: str, place: Place = None) -> Iterator[SpokenClaim]:
     yield from found or (_chord(match, text, place) for match in _BARE.finditer(text))
 
 
+_NEXT_TO = re.compile(
+    r"\b(?:(?P<between>between)|(?P<after>after|follows?|following|leads? (?:\w+ )?to (?!the|an?\b)[A-G]\b)|(?P<before>before|precedes?|preceding|leads? (?:back )?(?:in)?to))\b",
+    re.IGNORECASE,
+)
+
+
+def answer_neighbour(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read the chord that a question asks for by the chords beside it: before, after, between."""
+    asked, answered = triads_in(re.sub(r"\bA (?=chord)", "", question)), triads_in(text)
+    word = _NEXT_TO.search(question)
+    if word is None or not asked or not answered or _CHORD_AT.search(question):
+        return
+
+    def test(facts: Facts) -> Held:
+        heard = [None, *heard_triads(facts), None]
+        if facts.chords is None:
+            return NOT_MEASURED
+        for k in range(1, len(heard) - 1):
+            before, after = heard[k - 1] in asked, heard[k + 1] in asked
+            fits = (before and after) if word["between"] else before if word["after"] else after
+            if heard[k] in answered and fits:
+                return True, "such chords measured"
+        return False, f"{', '.join(s.label for s in facts.chords.segments[:8])} measured in this order"
+
+    yield SpokenClaim("chords", text, test)
+
+
 _DEGREE_ASKED = re.compile(rf"\b(?P<degree>{'|'.join(DEGREES_NAMED)})\b", re.IGNORECASE)
 
 
@@ -168,6 +202,8 @@ def place_in(words: str) -> Place:
             return moment_of({**time.groupdict(), "bare": time["bare"] or time["plain"]})
         if (time := _CHORD_IN.search(words)) is not None:
             return moment_of(time.groupdict())
+    if holds(words, PART_WORDS) and (part := _IN_PART.search(words)) is not None:
+        return PartName.of(part.groupdict())
     if (nth := _NTH_CHORD.search(words)) is not None:
         return ORDINALS[(nth[1] or nth[2]).lower()] - 1
     if _NEIGHBOUR.search(words) or _SEVERAL.search(words):
@@ -183,6 +219,9 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     is_triad = bool(match[3]) or "chord" not in match[0].lower()
     if place is None:
         place = place_in(text[max(0, match.start() - 25) : match.end()])
+    if place is None and holds(text, PART_WORDS):
+        part = _IN_PART.search(text, max(0, match.start() - 45), match.start())
+        place = PartName.of(part.groupdict()) if part else None
 
     def test(facts: Facts) -> Held:
         heard = heard_triads(facts)
@@ -212,6 +251,9 @@ def _meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tup
             return None
         near = [s for s in facts.chords.segments if s.start_s - PLACE_ROOM_S <= time_s <= s.end_s + PLACE_ROOM_S]
         return [chord for s in near if (chord := parse_chord(s.label.partition("(")[0]))]
+    if isinstance(place, PartName):
+        spans = place.spans(facts)
+        return _within(spans, facts.chords.segments) if spans and place.is_known else None
     if place in (0, -1):
         segments = [s for s in facts.chords.segments if s.label not in "NX"]
         edge = segments[place]
@@ -219,6 +261,16 @@ def _meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tup
         raw = [chord for s in edges if (chord := parse_chord(s.label.partition("(")[0]))]
         return [*raw, heard[place]]
     return heard[place : place + 1]
+
+
+def _within(spans: list[Segment], segments: list[Segment]) -> list[tuple[int, str]]:
+    """Give the triads that sound for a good part of one of some spans."""
+    found = []
+    for s in segments:
+        shared_s = max(min(s.end_s, span.end_s) - max(s.start_s, span.start_s) for span in spans)
+        if shared_s >= SHORTEST_CHORD_S and (chord := parse_chord(s.label.partition("(")[0])):
+            found.append(chord)
+    return found
 
 
 def _held_longest(segments: list[Segment]) -> list[tuple[int, str]]:

@@ -36,6 +36,8 @@ _NO_NAMES = frozenset(
         "2nd",
         "lead",
         "player",
+        "instrument",
+        "instruments",
         "line",
         "section",
         "music",
@@ -98,7 +100,8 @@ def by_itself(facts: Facts) -> Held:
     labels = facts.instruments.labels if facts.instruments else []
     if len(labels) > 1 or drums(facts)[0]:
         return False, f"{', '.join(i.name for i in labels) or 'drums'} measured"
-    return (True, "one line measured") if sound("texture", "melody")(facts)[0] and labels else NOT_MEASURED
+    is_alone = bool(labels) and drums(facts)[0] is False and voice(facts)[0] is False
+    return (True, f"only {labels[0].name} measured") if is_alone else NOT_MEASURED
 
 
 def unknown(facts: Facts) -> Held:

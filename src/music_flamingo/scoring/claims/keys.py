@@ -46,6 +46,10 @@ _MODES = re.compile(
 )
 _WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
 _HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
+_FROM_TO = re.compile(
+    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$",
+    re.IGNORECASE,
+)
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
 _SIGNATURE = re.compile(r"\b(?P<n>\d|no) (?P<kind>sharps?|flats?)(?: (?:or|and) (?:sharps?|flats?))?\b", re.IGNORECASE)
 _DEGREES = {"tonic": 0, "supertonic": 2, "subdominant": 5, "dominant": 7}
@@ -202,7 +206,7 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
     of_relative = _OF_RELATIVE.search(before) is not None
     related = None if _IN_THE_RELATIVE.search(before) else related
     related = "relative" if _SHARES.search(before) else related
-    if _HARMONY.search(before) and not _TONALITY.search(before):
+    if (_HARMONY.search(before) or _FROM_TO.search(before)) and not _TONALITY.search(before):
         return _triad_claim(match, text, value)
     degree = _DEGREE_AFTER.match(text, match.end()) or _DEGREE_BEFORE.search(before)
     moves = bool(_MOVES.search(before)) and degree is None

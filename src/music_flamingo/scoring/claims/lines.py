@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
@@ -26,13 +27,45 @@ def answer_words(question: str, text: str) -> Iterator[SpokenClaim]:
     nth = _LINE.search(question)
     if _IN_A_LINE.search(question) and nth is not None and not re.match(r"(?:what|which) (?:is|are)", question, re.I):
         return  # asks what a line says, not how it goes: `answer_lines` reads that
-    if _REPEATED.search(question):
+    if (beside := _BESIDE.search(question)) is not None:
+        yield SpokenClaim("lyrics", said, _stands_beside(said, beside[2], after=beside[1].lower() != "before"))
+    elif _IN_ALL.search(question):
+        yield SpokenClaim("lyrics", said, _is_in_all(said))
+    elif _REPEATED.search(question):
         yield SpokenClaim("lyrics", said, _is_repeated(said))
     elif nth is not None and nth["nth"].lower() in ORDINALS and nth["nth"].lower() != "first":
         yield SpokenClaim("lyrics", said, _is_line(said, ORDINALS[nth["nth"].lower()] - 1))
     else:
         found = {bool(m["first"]) for m in _FIRST_OR_LAST.finditer(question)}
         yield said_claim(said, found.pop() if len(found) == 1 else None)
+
+
+_BESIDE = re.compile(r'\b(before|after|follows)\b[^?"]*"([^"]+)"', re.IGNORECASE)
+_IN_ALL = re.compile(r"\b(?:in common|(?:every|each|all(?: of)?(?: the)?) lines?)\b", re.IGNORECASE)
+
+
+def _stands_beside(said: str, line: str, after: bool) -> Callable[[Facts], Held]:
+    """Whether a line is sung directly after, or before, another."""
+    wanted, other = (" ".join(re.findall(r"\w+", words.lower())) for words in (said, line))
+
+    def test(facts: Facts) -> Held:
+        lines = lines_of(facts)
+        pairs = pairwise(lines) if after else zip(lines[1:], lines, strict=False)
+        return (
+            (any(other in a and wanted in b for a, b in pairs), "other words measured there") if lines else NOT_MEASURED
+        )
+
+    return test
+
+
+def _is_in_all(said: str) -> Callable[[Facts], Held]:
+    wanted = said.lower()
+
+    def test(facts: Facts) -> Held:
+        lines = lines_of(facts)
+        return (all(wanted in line.split() for line in lines), "other words measured") if lines else NOT_MEASURED
+
+    return test
 
 
 def _is_repeated(said: str) -> Callable[[Facts], Held]:
@@ -144,8 +177,9 @@ def answer_lines(question: str, text: str) -> Iterator[SpokenClaim]:
                 nth["nth"].lower(), ORDINALS.get(nth["nth"].lower(), 0) - 1
             )
             lines = lines[place:][:1]
+        known = {word[:STEM] for line in lines_of(facts) for word in _CONTENT.findall(line)}
         stems = [{word[:STEM] for word in _CONTENT.findall(line)} for line in lines]
-        fits = any(answered <= line and (is_of_words or asked & line) for line in stems)
+        fits = any(answered <= line and (asked & line or (is_of_words and not asked & known)) for line in stems)
         return (True, "such words measured") if fits else NOT_MEASURED
 
     yield SpokenClaim("lyrics", text, test, is_guess=True)

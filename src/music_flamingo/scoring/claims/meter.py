@@ -20,6 +20,9 @@ _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
     (rf"march(?:es)?(?: {_TIME})?|polka {_TIME}", _DUPLE),
     (r"cut (?:time|common)|alla breve", (2, 4)),
     (rf"waltz(?:es)?(?: {_TIME})?|walzer\w*|oom pah pah|minuet|mazurka|vals\b|valse|valzer", (3, 6)),
+    (rf"{_TIME} is (?:clearly |a )?(?:duple|binary)", _DUPLE),
+    (rf"{_TIME} is (?:clearly |a )?(?:triple|ternary)", _TRIPLE),
+    (rf"{_TIME} is (?:clearly |a )?quadruple", _FOUR),
     (rf"compound duple {_TIME}", (2, 6)),
     (rf"compound triple {_TIME}", (3, 9)),
     (rf"compound quadruple {_TIME}", (4, 12)),
@@ -89,6 +92,9 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
         yield _claim(match, text, (counted, 2 * counted) if counted else tuple(int(n) for n in match.groups() if n))
     if not has_digit(text):
         return
+    for match in _COUNTED_OUT.finditer(text):
+        if (counted := _last_counted(match[0])) is not None:
+            yield _claim(match, text, (counted,))
     for match in _SIGNATURE.finditer(text) if "/" in text else ():
         yield _claim(match, text, beats_of(match[1], match[2]))
     for match in _SPOKEN.finditer(text) if _TWO_FIGURES.search(text) else ():
@@ -99,6 +105,16 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
             yield _claim(match, text, (int(match[1]),), match.start(1))
     for match in _BEAT_FEEL.finditer(text) if holds(text, _BEAT_FEEL_WORDS) else ():
         yield _claim(match, text, (int(next(n for n in match.groups() if n)),))
+
+
+_COUNTED_OUT = re.compile(r"\b1(?:,| and|-)? 2(?:[,;]?(?: and)? \d)*\b(?![./:\d])")
+
+
+def _last_counted(text: str) -> int | None:
+    """Give the last number of `1, 2, 3, 4`, said once or over again; None for other rows of figures."""
+    figures = [int(figure) for figure in re.findall(r"\d+", text)]
+    last = max(figures)
+    return last if figures == [k % last + 1 for k in range(len(figures))] and len(figures) % last == 0 else None
 
 
 def answer_meter(text: str) -> Iterator[SpokenClaim]:

@@ -159,7 +159,15 @@ _AS_LONG = re.compile(
     re.IGNORECASE,
 )
 _EQUAL = re.compile(
-    r"\b(?:sections?|parts?|verses|choruses|halves)\b[^.;]{0,40}\b(?:equally long|(?:of )?(?:the same|equal) (?:length|duration)|equal in length)",
+    r"\b(?:sections?|parts?|verses|choruses|halves|they|both)\b[^.;]{0,40}\b(?:equally long|(?:of )?(?:the same|equal) (?:length|duration)|equal in length)",
+    re.IGNORECASE,
+)
+_UNEQUAL = re.compile(
+    r"\b(?:sections?|parts?|verses|choruses|halves|they)\b[^.;]{0,40}\b(?:(?:different|unequal|differ\w*)[^.;]{0,12} (?:length|duration)s?|differ in length)",
+    re.IGNORECASE,
+)
+_ALIKE = re.compile(
+    rf"\b{a_part('1')} (?:is|sounds|seems)(?: \w+)? (?P<how>the same as|identical to|identical with|a repeat of|repeats|like|unlike|different from|different to|distinct from) {_THE}{a_part_or_place('2')}",
     re.IGNORECASE,
 )
 _FIRST_SECONDS = re.compile(
@@ -184,7 +192,8 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
                     yield _claim(match, text, follows(one, other))
     if holds(text, ("once", "twice", "thrice", "times")):
         for match in _APPEARS.finditer(text):
-            yield _claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))
+            if PartName.of(match.groupdict()).is_known:
+                yield _claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))
     if holds(text, ("longer", "shorter", "more", "less", "over", "under")):
         for match in _LONGER.finditer(text):
             yield _claim(match, text, _is_longer(match))
@@ -193,6 +202,11 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
             yield _claim(match, text, _is_as_long(match))
         for match in _EQUAL.finditer(text):
             yield _claim(match, text, all_equal)
+        for match in _UNEQUAL.finditer(text):
+            yield _claim(match, text, _unequal)
+    if holds(text, ("like", "same as", "identical", "repeat", "different", "distinct")):
+        for match in _ALIKE.finditer(text):
+            yield _claim(match, text, _alike(match))
     if may_hold_time(text):
         for match in _FIRST_SECONDS.finditer(text):
             yield _claim(match, text, _fills_the_edge(match))
@@ -235,6 +249,20 @@ def occurs(part: PartName, number: int) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         places = part.places(facts)
         return NOT_MEASURED if places is None else (len(places) == number, labels_of(facts))
+
+    return test
+
+
+def counted_beside(part: PartName, side: str, number: int) -> Callable[[Facts], Held]:
+    """Whether so many sections stand before, or after, a part."""
+
+    def test(facts: Facts) -> Held:
+        places = part.places(facts)
+        if not places or facts.sections is None:
+            return NOT_MEASURED
+        is_before = side.lower().startswith(("before", "preced"))
+        counted = places[0] if is_before else len(facts.sections.segments) - 1 - places[-1]
+        return counted == number, labels_of(facts)
 
     return test
 
@@ -282,6 +310,26 @@ def all_equal(facts: Facts) -> Held:
         return NOT_MEASURED
     listed = ", ".join(f"{length_s:.1f}" for length_s in lengths[:6])
     return max(lengths) - min(lengths) <= LENGTH_ROOM * max(lengths), f"{listed} s measured"
+
+
+def _unequal(facts: Facts) -> Held:
+    holds_, fact = all_equal(facts)
+    return (None if holds_ is None else not holds_), fact
+
+
+def _alike(match: re.Match[str]) -> Callable[[Facts], Held]:
+    one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+    is_same = not match["how"].lower().startswith(("unlike", "different", "distinct"))
+
+    def test(facts: Facts) -> Held:
+        first, second = one.places(facts), other.places(facts)
+        if not first or not second or facts.sections is None:
+            return NOT_MEASURED
+        labels = [s.label for s in facts.sections.segments]
+        same = {labels[k] for k in first} == {labels[k] for k in second}
+        return same == is_same, labels_of(facts)
+
+    return test
 
 
 def _fills_the_edge(match: re.Match[str]) -> Callable[[Facts], Held]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.asked import (
     answer_event,
+    answer_extreme,
     answer_lasts,
     answer_part,
     answer_signature,
@@ -15,12 +16,13 @@ from music_flamingo.scoring.claims.asked import (
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, judge, unmeasured
 from music_flamingo.scoring.claims.events import read_events
 from music_flamingo.scoring.claims.form import read_form
-from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, place_in, read_chords
+from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, place_in, read_chords
+from music_flamingo.scoring.claims.heard import by_itself
 from music_flamingo.scoring.claims.keys import answer_key, read_keys
 from music_flamingo.scoring.claims.lines import answer_lines, answer_words
 from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_texture
 from music_flamingo.scoring.claims.meter import answer_meter, read_meter
-from music_flamingo.scoring.claims.parts import PART
+from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_beside, occurs
 from music_flamingo.scoring.claims.players import read_players
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, read_sung, without_quotes
 from music_flamingo.scoring.claims.tempo import answer_tempo, read_tempo
@@ -31,22 +33,23 @@ _READERS = (read_tempo, read_meter, read_keys, read_chords, read_form, read_even
 _TOPICS: tuple[tuple[str, str], ...] = (
     ("times", r"how (?:many times|often)\b"),
     ("signature", r"how many (?:sharps|flats|accidentals)\b"),
-    ("count", r"how many (?:different |distinct |separate )?(?P<what>bars|measures|downbeats|sections|parts|chords|triads|harmonies|lines|verses|chorus(?:es)?|refrains|bridges)|of how many (?P<other>sections|parts)"),
-    ("meter", r"time signature|met(?:er|re)\b|how many (?:beats|pulses|counts)\b[^?]*\b(?:bar|measure)|(?:pulse|beats?|it) (?:is |are )?grouped|conduct|counted\b|\bin [2-9]\?|what time is it in|what (?:\w+ )?rhythm|beats per (?:bar|measure)|taktart|compas\b|mesure\b|battuta|compasso"),
+    ("count", r"how many (?:different |distinct |separate )?(?:(?P<letter>[A-E]) )?(?P<what>bars|measures|downbeats|sections|parts|chords|triads|harmonies|lines|verses|chorus(?:es)?|refrains|bridges)|of how many (?P<other>sections|parts)"),
+    ("meter", r"time signature|met(?:er|re)\b|how many (?:beats|pulses|counts)\b[^?]*\b(?:bar|measure)|(?:pulse|beats?|it) (?:is |are )?grouped|conduct|counted\b|\bin [2-9]\?|what time is it in|what (?:\w+ )?rhythm|beats? per (?:bar|measure)|\bbars?\b[^?]*\bbeats?\b|\bbeats?\b[^?]*\bbars?\b|count in\b|bars counted|taktart|welchem takt|tempos tem|compas\b|mesure\b|battuta|compasso"),
     ("theme", r"what (?:are|is|do|does|did) (?:the |these |her |his |its )?(?:words|lyrics?|text|song|singer|verses?|sung|story|being sung|she|he)\b[^?]*\b(?:about|of|say|tell|describe)|\b(?:theme|subject|topic|message|story)\b|lyric_themes"),
     ("language", r"\blanguage\b"),
     ("texture", r"\btexture\b|\b(?:line|melody)\b[^?]*\bor\b[^?]*\b(?:chords?|texture|several)"),
     ("envelope", r"\bnotes?\b[^?]*\b(?:held|hold|sustain\w*|die|decay\w*|fade|attack)\b"),
-    ("words", r"(?:which|what|first|last|opening|final|repeated) (?:\w+ )?(?:words?|line|lyrics?|phrase)\b"),
-    ("event", r"(?:^|[,;] )(?:at (?:what|which) (?:time|point|moment|second)|when|where (?:do|does|did|is|in|on))\b(?![^?]*\b(?:from|recorded|written)\b)|\bat what (?:time|point|second|moment)\b|\bhow (?:far|many seconds|long) (?:in\b|into\b|before\b|until\b|after\b)"),
-    ("lasts", rf"\b(?:how long|how many seconds|length|duration)\b[^?]*\b(?:{PART})\b"),
-    ("part", r"\b(?:which|what)\b[^?]*\b(?:section|part|portion|verse|chorus)s?\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?|contrasting|long\w*|short\w*|after|follows?|before|next|between)|what (?:follows|precedes|comes (?:right |directly )?(?:after|before|between|next))\b|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
+    ("words", r"(?:which|what|first|last|opening|final|repeated) (?!tempo|italian|musical)(?:\w+ )?(?:words?|line|lyrics?|phrase)\b|\b(?:before|after) the (?:line|words)\b"),
+    ("extreme", r"\bwhere\b[^?]*\b(?:loudest|quietest|softest|climax|peak)\b"),
+    ("event", r"(?:^|[,;] )(?:(?:un)?till? when|(?:at|by|until|after) (?:what|which) (?:time|point|moment|second)|when|where (?:do|does|did|is|in|on))\b(?![^?]*\b(?:from|recorded|written)\b)|\bat what (?:time|point|second|moment)\b|\bhow (?:far|many seconds|long) (?:in\b|into\b|before\b|until\b|after\b)"),
+    ("lasts", rf"\b(?:how long|how many seconds|length|duration)\b[^?]*\b(?:{PART}|chord|triad|harmony)\b"),
+    ("part", r"\b(?:which|what)\b[^?]*\b(?:section|part|portion|verse|chorus)s?\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?|contrasting|long\w*|short\w*|after|follows?|before|next|between)|\b(?:open|begin|start|close|end|finish)(?:es|s)? with a[^?]* or |\b(?:section|part)s?\b[^?]*\b(?:once|twice|times)\b|comes first\b|what (?:follows|precedes|comes (?:right |directly )?(?:after|before|between|next))\b|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
     ("tempo", r"tempo|bpm|how many (?:beats|pulses)\b[^?]*\bminute|\b(?:slow|fast|quick)\b[^?]*\bor\b[^?]*\b(?:slow|fast|quick|medium|moderate)|beats (?:per|in a|a|go by in a|pass in a|every|each) minute|metronome|how (?:fast|slow|quick)|pace\b|speed|pulse rate|\bthe pulse\b"),
     ("chords", r"\bchords?\b|harmony"),
     ("key", r"\bkey\b|tonality|tonic|ton(?:al)? cent(?:er|re)|key ?note|home (?:note|key|pitch)|feels like home|scale\b|(?:relative|parallel) (?:major|minor)|major or (?:a )?minor|minor or (?:a )?major|\bmode\b|tonart|tonalite|tonalita|tonalidade?|tongeschlecht|\bmodo\b"),
     ("form", r"\bform\b|structure|layout|letters"),
     ("dynamics", r"\b(?:loudness|volume|dynamic(?:s|ally)?|louder|softer|quieter|loudest|quietest|level|intensity)\b"),
-    ("length", r"how long (?:is|does|was|lasts) (?:the |this )?(?:whole |entire )?(?:piece|song|music|recording|track|clip|excerpt|tune|it)\b(?! (?:hold|stay|sustain))|(?:duration|length) of the (?:piece|song|music|recording|track|clip|excerpt)|what(?:'s| is) (?:its|the) (?:total )?(?:length|duration)\b|how long does (?:it|this) (?:last|take|run)|running time"),
+    ("length", r"how long (?:is|does|was|lasts) (?:the |this )?(?:whole |entire )?(?:piece|song|music|recording|track|clip|excerpt|tune|it)\b(?! (?:hold|stay|sustain))|(?:duration|length) of the (?:piece|song|music|recording|track|clip|excerpt)|what(?:'s| is) (?:its|the) (?:total )?(?:length|duration)\b|how long does (?:it|this) (?:last|take|run)|running time|how many (?:minutes|seconds) (?:long|does|is|of)\b"),
 )  # fmt: skip
 _TOPIC = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _TOPICS]
 _COUNTED = dict(_TOPIC)["count"]
@@ -68,6 +71,7 @@ _OF_QUESTION = {
     "words": answer_words,
     "times": answer_times,
     "signature": answer_signature,
+    "extreme": answer_extreme,
 }
 """Topics whose answers only the question's words explain."""
 _POLAR = re.compile(r"^(?:is|are|does|do|did|can|could|has|have|was|were|will|would)\b", re.IGNORECASE)
@@ -86,7 +90,15 @@ _YES, _NO = (
 )
 _WITH_OR_WITHOUT = re.compile(r"\bwith or without ([\w ]+)", re.IGNORECASE)
 _WITH = re.compile(r"^\W*(with|without)\b", re.IGNORECASE)
+_APART_FROM = re.compile(
+    r"\b(?:apart from|besides|other than|except|in addition to|what else|accompan\w+)\b", re.IGNORECASE
+)
 _OF_WHO = frozenset(("voice", "lyrics", "drums", "instruments"))
+_GRANTED = re.compile(r"\b(?:the|these|its|all|both) (?:two|three|four|five|six|seven|eight|\d+) \w+", re.IGNORECASE)
+"""`the two parts` are taken for granted, not asked for."""
+_COUNTED_BESIDE = re.compile(
+    rf"\b(?:sections|parts)\b[^?]*\b(?P<side>before|after|precedes?|follow) (?:the |an? )?{a_part()}", re.IGNORECASE
+)
 _OF_TIMES = frozenset(("length", "lasts", "part"))
 """Topics under which a time is not read by itself."""
 _OF_A_KIND = re.compile(
@@ -97,12 +109,23 @@ _IS_OF_A_KIND = re.compile(
     r"^(?:is|are) the (bass|guitars?|piano|organ|violin) (?:an? )?(electric|acoustic|upright|grand|double|distorted)\b",
     re.IGNORECASE,
 )
+_EITHER = re.compile(r"^(?:is|are) the (\w+) (?:an? )?\w+ or (?:an? )?\w+\W*$", re.IGNORECASE)
+_A_KIND_OF_ONE = re.compile(r"\b(electric|acoustic|upright|grand|double|distorted|classical) one\b", re.IGNORECASE)
+_HAPPENS = re.compile(
+    r"\b(?:what (?:happens|changes|enters|begins|starts)|(?:which|what) (?:section|part)\b[^?]*?)\s(?P<at>(?:at|after|around|about) [^?]*?(?:\d|second|minute)[^?]*|(?:a|one|two|three|half a|\d+) minutes? (?:in|into)\b[^?]*)",
+    re.IGNORECASE,
+)
+_BEGINS = re.compile(r"\b(?:begins?|starts?|enters?|returns?|comes|arrives?|ends?|stops?|sets in)\b", re.IGNORECASE)
+MOST_WORDS_OF_AN_EVENT = 9
 _PRONOUN = re.compile(r"\W*(she|he|her|him)\W*", re.IGNORECASE)
 SHORT_WORDS = 4
 """Of an answer that only its question's noun completes."""
-_ABSENT = re.compile(r"\b(?:absent|missing|lacking|silent|left out)\b", re.IGNORECASE)
-_RELATION = re.compile(r"\b(relative|parallel)\b", re.IGNORECASE)
+_ABSENT = re.compile(
+    r"\b(?:absent|missing|lacking|silent|left out|not (?:heard|playing|present|used|included|part of))\b", re.IGNORECASE
+)
+_RELATION = re.compile(r"\b(relative|parallel|shares?)\b(?! the (?:melody|tune))", re.IGNORECASE)
 _RELATES = re.compile(r"\brelat(?:e|es|ed|ion|ionship)\b", re.IGNORECASE)
+_SHARES = re.compile(r"\bshares?\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
 
 
@@ -139,7 +162,7 @@ def read_premises(question: str) -> tuple[SpokenClaim, ...]:
     """Read what a question takes for granted; a yes-or-no question and one between alternatives grant nothing."""
     if _POLAR.match(question) or re.search(r"\b(?:or|whether)\b", question):
         return tuple(c for c in read_claims(question) if c.is_place)
-    if _RELATES.search(question):
+    if _RELATES.search(question) or (_SHARES.search(question) and topic_of(question) == "key"):
         return tuple(c for c in read_claims(question) if c.kind != "key")
     return read_claims(question)
 
@@ -164,10 +187,14 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
     if (choice := _WITH_OR_WITHOUT.search(question)) and (word := _WITH.match(answer)):
         yield from (c.turned(word[1].lower() != "with") for c in _known_claims(choice[1]))
     if not polar and grants_nothing(answer):
-        yield from _refused([c for c in _known_claims(question) if not c.is_place and c.kind in _OF_WHO])
+        apart = _APART_FROM.search(question)
+        asked = [c for c in _known_claims(question) if not c.is_place and c.kind in _OF_WHO]
+        yield from _refused([] if apart else asked)
+        if apart:
+            yield SpokenClaim("instruments", answer, by_itself)
     topic, text = topic_of(question), plain(answer)
     if topic == "key" and (relation := _RELATION.search(question)):
-        yield from _known_claims(f"{relation.group(1)} {answer}")
+        yield from _known_claims(f"{relation[1] if relation[1].lower() == 'parallel' else 'relative'} {answer}")
         return
     own = _own_claims(question, answer, topic, polar)
     yield from own
@@ -196,12 +223,22 @@ def _own_claims(question: str, answer: str, topic: str | None, polar: bool) -> l
         own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
         # `Eb, Bb and C minor` names chords, `a cadence in C minor` a key
         own = [c for c in own if c.kind != "key" or re.search(rf"\b(?:in|key of|key is|of) {re.escape(c.said)}", text)]
-        own += answer_degree(plain(question), text)
+        own += [*answer_degree(plain(question), text), *answer_neighbour(plain(question), text)]
     return own
 
 
 def _completed(question: str, answer: str) -> Iterator[SpokenClaim]:
     """Read a short answer with the noun of its question: `What kind of guitar? - Acoustic`."""
+    if (either := _EITHER.match(question)) and len(answer.split()) < SHORT_WORDS:
+        yield from _known_claims(f"{answer.rstrip('. ')} {either[1]}")
+    if one := _A_KIND_OF_ONE.search(answer):
+        nouns = [c.said for c in _known_claims(question) if c.kind == "instruments"]
+        yield from _known_claims(f"{one[1]} {nouns[-1]}") if nouns else ()
+    if (happens := _HAPPENS.search(question)) and len(answer.split()) < MOST_WORDS_OF_AN_EVENT:
+        thing = answer.rstrip(". ")
+        yield from read_events(
+            plain(f"{thing} {happens['at']}") if _BEGINS.search(thing) else plain(f"{thing} begins {happens['at']}")
+        )
     if (kind := _OF_A_KIND.search(question)) and len(answer.split()) < SHORT_WORDS:
         yield from (c for c in _known_claims(f"{answer.rstrip('. ')} {kind[1]}") if c.kind != FIGURE)
     if pronoun := _PRONOUN.fullmatch(answer):
@@ -228,7 +265,9 @@ def _refused(asked: list[SpokenClaim]) -> Iterator[SpokenClaim]:
 
 def _asked(question: str) -> list[SpokenClaim]:
     """Read what a yes-or-no question asks: `Is the mode minor?` asks whether the mode is minor."""
-    asked = [c for c in _known_claims(question) if not c.is_place]
+    asked = [
+        c for c in _known_claims(question) if not c.is_place and not (c.kind == "count" and _GRANTED.search(question))
+    ]
     if (kind := _IS_OF_A_KIND.match(question)) is not None:
         asked = [c for c in asked if c.kind != "instruments"] + list(_known_claims(f"{kind[2]} {kind[1]}"))
     if _ABSENT.search(question):
@@ -244,5 +283,11 @@ def _counted(question: str, text: str) -> Iterator[SpokenClaim]:
     number = _NUMBER.search(text)
     if found is None or number is None:
         yield unmeasured("count", text)
+    elif beside := _COUNTED_BESIDE.search(plain(question)):
+        yield SpokenClaim(
+            "count", text, counted_beside(PartName.of(beside.groupdict()), beside["side"], int(number[1]))
+        )
+    elif found["letter"]:
+        yield SpokenClaim("count", text, occurs(PartName("section", found["letter"].upper()), int(number[1])))
     else:
         yield count_claim(text, found["what"] or found["other"], int(number[1]))

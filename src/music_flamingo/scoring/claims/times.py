@@ -8,7 +8,7 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, 
 from music_flamingo.scoring.claims.clock import SPAN, may_hold_time, seconds_of
 from music_flamingo.scoring.claims.gates import has_digit, holds
 from music_flamingo.scoring.claims.harmony import SHORTEST_CHORD_S, heard_triads
-from music_flamingo.scoring.claims.parts import PartName
+from music_flamingo.scoring.claims.parts import PartName, occurs
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 FIGURE = "figure"
@@ -29,8 +29,8 @@ _THING = re.compile(
     re.IGNORECASE,
 )
 _COUNT = re.compile(
-    r"(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
-    r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses?|chorus(?:es)?|refrains?|bridges?|intros?|outros?|percent)\b(?! of (?:4|the))"
+    r"(?<![\d./:#])(?P<n>\d+) (?:(?P<of>\w+) )?"
+    r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|part(?= [a-z])|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses?|chorus(?:es)?|refrains?|bridges?|intros?|outros?|percent)\b(?! of (?:4|the))"
     r"|(?P<p>\d+(?:\.\d+)?) ?%",
     re.IGNORECASE,
 )
@@ -61,9 +61,11 @@ _HEDGE = re.compile(
     r"(more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) $", re.IGNORECASE
 )
 _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
+_LETTERS = ("A", "B", "C", "D", "E")
+_AFTER_OR_BEFORE = re.compile(r"\b(?:after|before|between) $", re.IGNORECASE)
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
-    r"\b(?:both|each|they|section|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
+    r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
     re.IGNORECASE,
 )
 _BAR = re.compile(
@@ -83,7 +85,10 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
         around = _SENTENCE.split(before)[-1] + match[0] + _SENTENCE.split(after)[0]
         denied = is_denied(text, *match.span())
         of_part = _OF_PART.search(before + text[match.end() : match.end() + 40]) is not None
-        if not of_part and (_GOES_ON.search(before) or (_LASTS.search(around) and _THING.search(around))):
+        if not of_part and (compared := _COMPARED.search(before)) is not None:
+            is_more = compared[1].lower() in ("longer", "more")
+            yield SpokenClaim("time", compared[0] + match[0], _lasts_beyond(time_s, is_more), denied)
+        elif not of_part and (_GOES_ON.search(before) or (_LASTS.search(around) and _THING.search(around))):
             yield SpokenClaim("time", around, _lasts(time_s, _hedge_of(before)), denied)
         elif _is_one(match) and _RATE.search(before):
             continue  # 104 times a minute
@@ -115,7 +120,11 @@ def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
         return
     start = hedge.start() if hedge else start
     said, denied = text[start:end], is_denied(text, start, end)
-    if match["what"].lower() == "percent":
+    if (match["of"] or "") in _LETTERS and match["of"]:
+        if not _AFTER_OR_BEFORE.search(text, max(0, start - 8), start):
+            letter = PartName("section", match["of"])
+            yield SpokenClaim("count", said, occurs(letter, int(match["n"])), denied)
+    elif match["what"].lower() == "percent":
         yield unmeasured("count", said, denied)
     else:
         yield count_claim(said, match["what"], int(match["n"]), hedge[1] if hedge else None, denied)
@@ -177,6 +186,20 @@ def answer_length(text: str) -> Iterator[SpokenClaim]:
         hedge = _hedge_of(text[: match.start()])
         claim = _lasts(seconds_of(match.groupdict()), hedge)
         yield SpokenClaim("time", match[0], claim, hedge == "" and is_denied(text, *match.span()))
+
+
+_COMPARED = re.compile(r"\b(longer|shorter|less|more) than (?:a |about )?$", re.IGNORECASE)
+
+
+def _lasts_beyond(time_s: float, is_more: bool) -> Callable[[Facts], Held]:
+    """Whether the recording is longer, or shorter, than a time."""
+
+    def test(facts: Facts) -> Held:
+        if facts.duration_s is None:
+            return NOT_MEASURED
+        return (facts.duration_s > time_s) == is_more, f"{facts.duration_s:.1f} s measured"
+
+    return test
 
 
 def _is_one(match: re.Match[str]) -> bool:
@@ -257,7 +280,10 @@ def _has_bar(bar: int) -> Callable[[Facts], Held]:
 _FIGURE = re.compile(
     r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|from there|of them|of these)\b| ?[<>=])"
 )
-_BORDERS = re.compile(r"\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b", re.IGNORECASE)
+_BORDERS = re.compile(
+    r"\b(?:compared (?:with|to)|than) [a-z ]{0,24}?\d+(?:\.\d+)?\b|\b\d+ (?-i:[A-E]) (?:sections|parts)\b|\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b",
+    re.IGNORECASE,
+)
 """`above 128 is fast` defines a word, and says nothing of the music."""
 _RANGE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(?:db|decibels?)\b", re.IGNORECASE)
 RANGE_TOLERANCE_DB = 1.5

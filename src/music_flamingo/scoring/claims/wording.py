@@ -50,7 +50,7 @@ _MARKS = str.maketrans({"♯": "#", "♭": "b", "’": "'", "‘": "'", "“": '
 _OPEN = re.compile(r"(?<=[^\W\d_#])-(?=[^\W_])|(?<=[\d#])-(?=[^\W\d_])")
 _DENIES = re.compile(
     r"\b(?:no|not|without|never|nor|neither|nobody|no one|lacks?|lacking|omits?|avoids?|excludes?|devoid of|free (?:of|from)|absence of|absent|rather than"
-    r"|instead of|hardly any|n't|cannot|nothing like|anything but|far from|nowhere|none of the|kein\w*|ohne|sans|sin"
+    r"|instead of|hardly any|n't|cannot|nothing like|nothing(?! (?:but|else|other|special|in particular))|anything but|far from|nowhere|none of the|kein\w*|ohne|sans|sin"
     r"|senza|pas de)\b|n't\b",
     re.IGNORECASE,
 )
