@@ -28,11 +28,16 @@ from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 _ASKED = re.compile(
     rf"\b(?:{THING})\b(?:[^?]{{0,40}}?\b(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})))?(?!\w)", re.IGNORECASE
 )
+_HOW_MUCH = re.compile(r"\b(?:how much|what (?:fraction|share)|how far)\b", re.IGNORECASE)
+_BARE_SHARE = re.compile(
+    r"^\W*(?:about |around |roughly |exactly )?(half|(?:a|1|2|3|4) (?:third|quarter|fifth)s?)\b(?! of)", re.IGNORECASE
+)
+_BESIDE = re.compile(rf"\b(?P<side>after|before) (?:the |an? )?{a_part()}", re.IGNORECASE)
 _START_OF = re.compile(r"\b(?:start|beginning|onset|entry) of (?:the |a )?(?P<thing>[\w ]+)", re.IGNORECASE)
 _END_OF = re.compile(r"\bend of (?:the |a )?(?P<thing>[\w ]+)", re.IGNORECASE)
 _ENDS_AFTER = re.compile(rf"^[^?]*\b(?:does|do|did) [^?]*\b(?:{ENDS})\b|^(?:un)?till? (?:when|what)\b", re.IGNORECASE)
 _POSITION = re.compile(
-    r"\b(?:(?P<first>at the (?:very |start|beginning|opening)\w*(?: \w+)?|first|right away|opening)|(?P<last>(?:at|near|in) the (?:very )?(?:end|close)|last|final\w*)|(?P<middle>in the middle|middle|cent(?:re|er)))\b",
+    r"\b(?:(?P<first>(?:at |in )?the (?:very )?(?:start|beginning|opening|outset)|first|right away|opening|early)|(?P<last>(?:at |near |in )?the (?:very )?(?:end|close)|last|late|final\w*|ending)|(?P<middle>in the middle|middle|cent(?:re|er)))\b",
     re.IGNORECASE,
 )
 _OPENS = re.compile(
@@ -57,7 +62,7 @@ def answer_event(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read a time or a place that answers when something begins or ends: the question says what."""
     asked = _END_OF.sub(r"\g<thing> ends", _START_OF.sub(r"\g<thing> starts", question))
     thing = _ASKED.search(asked)
-    time = WHEN.search(text)
+    time = WHEN.search(_BARE_SHARE.sub(r"\1 of the way", text) if _HOW_MUCH.search(question) else text)
     if thing is None:
         share = WHEN.search(question)
         if share is not None and time is not None and moment_of(share.groupdict()).is_share:
@@ -69,6 +74,10 @@ def answer_event(question: str, text: str) -> Iterator[SpokenClaim]:
     if time is not None:
         groups |= {name: value for name, value in time.groupdict().items() if value}
         yield happens({**groups, "at": text}, text, time[0], is_denied(text, *time.span()), question)
+    elif "part" in groups and (beside := _BESIDE.search(text)) is not None:
+        one, other = PartName.of(groups), PartName.of(beside.groupdict())
+        test = follows(other, one) if beside["side"].lower() == "after" else follows(one, other)
+        yield SpokenClaim("form", text, test)
     elif "part" in groups and (where := _POSITION.search(text)) is not None:
         place = next(name for name, value in where.groupdict().items() if value)
         yield SpokenClaim("form", text, _stands(PartName.of(groups), place))

@@ -40,11 +40,11 @@ _NAMED = re.compile(
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
+    r"\b(first|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
     re.IGNORECASE,
 )
 _IN_PART = re.compile(
-    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of) (?:the |its |this )?{a_part()}\b",
+    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does) (?:the |its |this )?{a_part()}\b",
     re.IGNORECASE,
 )
 _LONGEST = re.compile(
@@ -56,6 +56,9 @@ _ON_A_DEGREE = re.compile(
     r"\b(?:opens?|begins?|starts?|ends?|closes?|finish(?:es)?|concludes?|rests?|(?:last|final|first|opening|closing) (?:chord|harmony)(?: is)?)(?: \w+)?"
     rf" (?:on|with|at|in|is)?(?: ?(?:the|its|a))* (?P<degree>{'|'.join(DEGREES_NAMED)})(?! (?:key|note)\b)\b",
     re.IGNORECASE,
+)
+_EDGE_AFTER = re.compile(
+    r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
 )
 _SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
@@ -217,6 +220,8 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     wanted = parse_chord(f"{match[1]}{accidental}{_KINDS.get(match[3] or '', match[3] or '')}")
     # `F# minor chords`, `an Eb chord` are triads; a bare `B-flat` leaves open which
     is_triad = bool(match[3]) or "chord" not in match[0].lower()
+    if place is None and (edge := _EDGE_AFTER.match(text, match.end())) is not None:
+        place = 0 if edge["first"] else -1
     if place is None:
         place = place_in(text[max(0, match.start() - 25) : match.end()])
     if place is None and holds(text, PART_WORDS):

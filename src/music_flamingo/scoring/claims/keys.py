@@ -208,6 +208,10 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
     related = "relative" if _SHARES.search(before) else related
     if (_HARMONY.search(before) or _FROM_TO.search(before)) and not _TONALITY.search(before):
         return _triad_claim(match, text, value)
+    if (edge := _AT_EDGE.match(text, match.end())) is not None and _RETURNS.search(before):
+        return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)
+    if (edge := _ON_AN_EDGE.search(before)) is not None:
+        return _edge_claim(match, text, value, 0 if edge["first"] else -1)
     degree = _DEGREE_AFTER.match(text, match.end()) or _DEGREE_BEFORE.search(before)
     moves = bool(_MOVES.search(before)) and degree is None
 
@@ -229,6 +233,31 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
         return (None if moves and not holds else holds), fact
 
     return SpokenClaim("key", match.group(0), test, is_denied(text, *match.span()))
+
+
+_AT_EDGE = re.compile(r",? at the (?:very )?(end|close|beginning|start)\b", re.IGNORECASE)
+_ON_AN_EDGE = re.compile(
+    r"\b(?:(?P<first>opens?|begins?|starts?)|ends?|closes?|finish(?:es)?|concludes?|stops?)(?: \w+)? (?:on|with) (?:an? |the )?$",
+    re.IGNORECASE,
+)
+_RETURNS = re.compile(
+    r"\b(?:return\w*|goes|go|come\w*|back|ends?|starts?|lands?|arrives?|resolves?) (?:back )?(?:to|on|in|at) (?:an? )?$",
+    re.IGNORECASE,
+)
+
+
+def _edge_claim(match: re.Match[str], text: str, value: KeyValue, place: int) -> SpokenClaim:
+    """Claim that the first or the last chord is a triad: `it returns to A minor at the end`."""
+
+    def test(facts: Facts) -> Held:
+        labels = [s.label for s in facts.chords.segments if s.label not in "NX"] if facts.chords else []
+        chord = parse_chord(labels[place].partition("(")[0]) if labels else None
+        if chord is None:
+            return NOT_MEASURED
+        fits = chord[0] == value[0] and value[1] in (None, "minor" if chord[1] == "min" else "major")
+        return fits, f"{labels[place]} measured there"
+
+    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
 
 
 def _triad_claim(match: re.Match[str], text: str, value: KeyValue) -> SpokenClaim:

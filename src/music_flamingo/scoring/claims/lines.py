@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.parts import HOW_OFTEN_PATTERN, times_of
 from music_flamingo.scoring.claims.sung import lines_of, said_claim
 from music_flamingo.scoring.claims.wording import ORDINALS
 
@@ -88,6 +89,18 @@ def _is_line(said: str, place: int) -> Callable[[Facts], Held]:
         return place < len(lines) and wanted in lines[place], "other words measured there"
 
     return test
+
+
+_OFTEN_SUNG = re.compile(
+    rf'"(?P<line>[^"]{{5,}})"[^."]{{0,30}}?\b(?:is (?:heard|sung|repeated)|occurs|appears|comes|returns|recurs|twice|once) ?{HOW_OFTEN_PATTERN}',
+    re.IGNORECASE,
+)
+
+
+def read_how_often(quoted: str) -> Iterator[SpokenClaim]:
+    """Read how often a quoted line is sung."""
+    for match in _OFTEN_SUNG.finditer(quoted) if '"' in quoted else ():
+        yield SpokenClaim("count", match[0], sung_times(match["line"], times_of(match)))
 
 
 _OF_WORDS = re.compile(r"\b(?:lyrics?|lines?|sings?|sung|words|mention\w*|text|verse|chorus)\b", re.IGNORECASE)

@@ -46,7 +46,7 @@ _IN_FIGURE = re.compile(r"\bin \d", re.IGNORECASE)
 _SIGNATURE = re.compile(r"(?<![\w/.])(\d{1,2}) ?/ ?(2|4|8|16)(?![\w/])(?! of\b)")
 _SPOKEN = re.compile(
     rf"(?<![\d.])(\d{{1,2}})[ -](?:over |by |por )?(2|4|8|16|eighths?|quarters?|halves)(?=[ -]{_TIME}\b|[ -]signature|[.,;!?]?$)"
-    rf"|\bin (\d{{1,2}})[ -](2|4|8|16)\b|{_TIME} (?:is|of|signature is) (\d{{1,2}})[ -](?:over |by )?(2|4|8|16|eighths?|quarters?)\b",
+    rf"|\b(?:in|an?|this) (\d{{1,2}})[ -](2|4|8|16)\b|{_TIME} (?:is|of|signature is) (\d{{1,2}})[ -](?:over |by )?(2|4|8|16|eighths?|quarters?)\b",
     re.IGNORECASE,
 )
 _BEATS = re.compile(
@@ -62,6 +62,8 @@ _IN = re.compile(
     r"(?<!\w)(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all|for|on|from|by|played|which)\b)",
     re.IGNORECASE,
 )
+_TWOS = {"twos": 2, "threes": 3, "fours": 4, "fives": 5, "sixes": 6, "sevens": 7}
+_IN_TWOS = re.compile(rf"\b(?:in|of|by) ({'|'.join(_TWOS)})\b", re.IGNORECASE)
 _NOT_IN = re.compile(
     r"\b(?:once|1|times?|split\w*|divid\w+|cut\w*|broken|falls?|separat\w+|comes?|parts?|sections?|grouped|packed|available|sung|enters?|chapters?|bar|measure|minute|at|later|for|out)(?: \w+)? $",
     re.IGNORECASE,
@@ -87,6 +89,8 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about meter in a plain text."""
     for number, match in _NAMES.scan(text) if holds(text, _NAME_WORDS) else ():
         yield _claim(match, text, _NAMED[number][1])
+    for match in _IN_TWOS.finditer(text) if holds(text, _TWOS) else ():
+        yield _claim(match, text, (_TWOS[match[1].lower()],))
     for match in _BEATS.finditer(text) if holds(text, _BEAT_WORDS) else ():
         counted = ORDINALS.get((match["nth"] or match["nth2"] or "").lower())
         yield _claim(match, text, (counted, 2 * counted) if counted else tuple(int(n) for n in match.groups() if n))
@@ -99,6 +103,8 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
         yield _claim(match, text, beats_of(match[1], match[2]))
     for match in _SPOKEN.finditer(text) if _TWO_FIGURES.search(text) else ():
         upper, lower = (part for part in match.groups() if part)
+        if upper == "1":
+            continue  # `one-two, one-two`
         yield _claim(match, text, beats_of(upper, lower))
     for match in _IN.finditer(text) if _IN_FIGURE.search(text) else ():
         if not _NOT_IN.search(text, max(0, match.start() - 24), match.start()):
@@ -107,7 +113,7 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
         yield _claim(match, text, (int(next(n for n in match.groups() if n)),))
 
 
-_COUNTED_OUT = re.compile(r"\b1(?:,| and|-)? 2(?:[,;]?(?: and)? \d)*\b(?![./:\d])")
+_COUNTED_OUT = re.compile(r"\b1(?:,| and|-)? 2(?:[,;]?(?: and)? \d)*\b(?![/:\d]|\.\d)")
 
 
 def _last_counted(text: str) -> int | None:

@@ -39,7 +39,7 @@ def a_part(n: str = "") -> str:
 
 def a_part_or_place(n: str) -> str:
     """Give the pattern of a part's name, or of an ordinal that stands alone: `longer than the second`."""
-    return rf"(?:{a_part(n)}|(?P<alone{n}>{ORDINAL})(?: 1)?(?=[.,;!?]|$))"
+    return rf"(?:{a_part(n)}|(?P<alone{n}>{ORDINAL})(?: 1)?(?=[.,;!?]|$)|(?P<only{n}>(?-i:[A-E]))(?=[.,;!?]|$))"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class PartName:
     @classmethod
     def of(cls, groups: Mapping[str, str | None], n: str = "") -> "PartName":
         """Read the groups of `a_part(n)`."""
-        letter = (groups.get(f"letter{n}") or groups.get(f"late{n}") or "").upper()
+        letter = (groups.get(f"letter{n}") or groups.get(f"late{n}") or groups.get(f"only{n}") or "").upper()
         name = (groups.get(f"part{n}") or "section").lower()
         name = name.removesuffix("es") if name.endswith("uses") else name.rstrip("s") if name != "chorus" else name
         return cls(_SAME.get(name, name), letter, (groups.get(f"nth{n}") or groups.get(f"alone{n}") or "").lower())
@@ -143,12 +143,12 @@ _ORDERS = (
     ),
 )
 _ORDER_WORDS = ("follow", "lead", "moves", "goes", "gives way", "passes", "flows", "turns", "precede", "before", "after", "then", "succeed", "opens", "changes")  # fmt: skip
-_TIMES = r"(?:only |just |exactly |but )*(?:(?P<once>once|twice|thrice)|(?P<times>\d+) times)"
+HOW_OFTEN_PATTERN = r"(?:only |just |exactly |but )*(?:(?P<once>once|twice|thrice)|(?P<times>\d+) times)"
 _APPEARS = re.compile(
-    rf"\b{a_part()} (?:only )?(?:appears?|occurs?|is (?:heard|sung|played|repeated)|comes|recurs|sounds) {_TIMES}\b",
+    rf"\b{a_part()} (?:only )?(?:appears?|occurs?|is (?:heard|sung|played|repeated)|comes|recurs|sounds) {HOW_OFTEN_PATTERN}\b",
     re.IGNORECASE,
 )
-HOW_OFTEN = re.compile(rf"\b{_TIMES}\b", re.IGNORECASE)
+HOW_OFTEN = re.compile(rf"\b{HOW_OFTEN_PATTERN}\b", re.IGNORECASE)
 _NUMBERS = {"once": 1, "twice": 2, "thrice": 3}
 _LONGER = re.compile(
     rf"\b{a_part('1')} (?:is|are|lasts?|was|goes on)(?: \w+)? (?P<more>longer|shorter|more|less|over|under) (?:than )?(?:{EXACT}|{_THE}{a_part_or_place('2')})",
@@ -167,7 +167,7 @@ _UNEQUAL = re.compile(
     re.IGNORECASE,
 )
 _ALIKE = re.compile(
-    rf"\b{a_part('1')} (?:is|sounds|seems)(?: \w+)? (?P<how>the same as|identical to|identical with|a repeat of|repeats|like|unlike|different from|different to|distinct from) {_THE}{a_part_or_place('2')}",
+    rf"\b{a_part('1')} (?:(?:is|sounds|seems)(?: \w+)? )?(?P<how>the same as|identical to|identical with|a (?:repeat|return|repetition) of|repeats|brings back|recalls|returns to|like|unlike|different from|different to|distinct from) {_THE}{a_part_or_place('2')}",
     re.IGNORECASE,
 )
 _FIRST_SECONDS = re.compile(
@@ -182,7 +182,7 @@ _TAKES_UP = re.compile(
 
 def read_parts(text: str) -> Iterator[SpokenClaim]:
     """Read order, number and lengths of parts in a plain text."""
-    if not holds(text, PART_WORDS):
+    if not holds(text, PART_WORDS) and not holds(text, ("equally", "same length", "equal length", "in length")):
         return
     if holds(text, _ORDER_WORDS):
         for pattern, (earlier, later) in _ORDERS:
@@ -204,7 +204,9 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
             yield _claim(match, text, all_equal)
         for match in _UNEQUAL.finditer(text):
             yield _claim(match, text, _unequal)
-    if holds(text, ("like", "same as", "identical", "repeat", "different", "distinct")):
+    if holds(
+        text, ("like", "same as", "identical", "repeat", "different", "distinct", "brings back", "recall", "return")
+    ):
         for match in _ALIKE.finditer(text):
             yield _claim(match, text, _alike(match))
     if may_hold_time(text):

@@ -19,7 +19,7 @@ from music_flamingo.scoring.claims.form import read_form
 from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, place_in, read_chords
 from music_flamingo.scoring.claims.heard import by_itself
 from music_flamingo.scoring.claims.keys import answer_key, read_keys
-from music_flamingo.scoring.claims.lines import answer_lines, answer_words
+from music_flamingo.scoring.claims.lines import answer_lines, answer_words, read_how_often
 from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_texture
 from music_flamingo.scoring.claims.meter import answer_meter, read_meter
 from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_beside, occurs
@@ -34,19 +34,19 @@ _TOPICS: tuple[tuple[str, str], ...] = (
     ("times", r"how (?:many times|often)\b"),
     ("signature", r"how many (?:sharps|flats|accidentals)\b"),
     ("count", r"how many (?:different |distinct |separate )?(?:(?P<letter>[A-E]) )?(?P<what>bars|measures|downbeats|sections|parts|chords|triads|harmonies|lines|verses|chorus(?:es)?|refrains|bridges)|of how many (?P<other>sections|parts)"),
-    ("meter", r"time signature|met(?:er|re)\b|how many (?:beats|pulses|counts)\b[^?]*\b(?:bar|measure)|(?:pulse|beats?|it) (?:is |are )?grouped|conduct|counted\b|\bin [2-9]\?|what time is it in|what (?:\w+ )?rhythm|beats? per (?:bar|measure)|\bbars?\b[^?]*\bbeats?\b|\bbeats?\b[^?]*\bbars?\b|count in\b|bars counted|taktart|welchem takt|tempos tem|compas\b|mesure\b|battuta|compasso"),
+    ("meter", r"time signature|met(?:er|re)\b|how many (?:beats|pulses|counts)\b[^?]*\b(?:bar|measure)|(?:pulse|beats?|it) (?:is |are )?grouped|conduct|counted\b|\bin [2-9]\?|what time is it in|what (?:\w+ )?rhythm|beats? per (?:bar|measure)|\bbars?\b[^?]*\bbeats?\b|\bbeats?\b[^?]*\bbars?\b|count in\b|\b(?:twos|threes|fours)\b|wie viele schl|bars counted|taktart|welchem takt|tempos tem|compas\b|mesure\b|battuta|compasso"),
     ("theme", r"what (?:are|is|do|does|did) (?:the |these |her |his |its )?(?:words|lyrics?|text|song|singer|verses?|sung|story|being sung|she|he)\b[^?]*\b(?:about|of|say|tell|describe)|\b(?:theme|subject|topic|message|story)\b|lyric_themes"),
     ("language", r"\blanguage\b"),
     ("texture", r"\btexture\b|\b(?:line|melody)\b[^?]*\bor\b[^?]*\b(?:chords?|texture|several)"),
     ("envelope", r"\bnotes?\b[^?]*\b(?:held|hold|sustain\w*|die|decay\w*|fade|attack)\b"),
-    ("words", r"(?:which|what|first|last|opening|final|repeated) (?!tempo|italian|musical)(?:\w+ )?(?:words?|line|lyrics?|phrase)\b|\b(?:before|after) the (?:line|words)\b"),
-    ("extreme", r"\bwhere\b[^?]*\b(?:loudest|quietest|softest|climax|peak)\b"),
-    ("event", r"(?:^|[,;] )(?:(?:un)?till? when|(?:at|by|until|after) (?:what|which) (?:time|point|moment|second)|when|where (?:do|does|did|is|in|on))\b(?![^?]*\b(?:from|recorded|written)\b)|\bat what (?:time|point|second|moment)\b|\bhow (?:far|many seconds|long) (?:in\b|into\b|before\b|until\b|after\b)"),
+    ("words", r"(?:which|what|first|last|opening|final|repeated) (?!tempo|italian|musical)(?:\w+ )?(?:words?|line|lyrics?|phrase)\b|\b(?:before|after) the (?:line|words)\b|\b(?:first|last) thing (?:she|he|they|the \w+) (?:sings?|says)|\b(?:second|third|fourth|fifth|sixth) line\b"),
+    ("extreme", r"\b(?:loudness|volume|level) peak|\b(?:where|which|what|when)\b[^?]*\b(?:loudest|quietest|softest|climax|peak)\b"),
+    ("event", r"\bhow much of\b[^?]*\bwhen\b|(?:^|[,;] )(?:(?:un)?till? when|(?:at|by|until|after) (?:what|which) (?:time|point|moment|second)|when|where (?:do|does|did|is|in|on))\b(?![^?]*\b(?:from|recorded|written)\b)|\bat what (?:time|point|second|moment)\b|\bhow (?:far|many seconds|long) (?:in\b|into\b|before\b|until\b|after\b)"),
     ("lasts", rf"\b(?:how long|how many seconds|length|duration)\b[^?]*\b(?:{PART}|chord|triad|harmony)\b"),
-    ("part", r"\b(?:which|what)\b[^?]*\b(?:section|part|portion|verse|chorus)s?\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?|contrasting|long\w*|short\w*|after|follows?|before|next|between)|\b(?:open|begin|start|close|end|finish)(?:es|s)? with a[^?]* or |\b(?:section|part)s?\b[^?]*\b(?:once|twice|times)\b|comes first\b|what (?:follows|precedes|comes (?:right |directly )?(?:after|before|between|next))\b|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
+    ("part", r"\b(?:longest|shortest|longer|shorter) (?:section|part)|\b(?:which|what)\b(?! (?:chord|key|word|line|instrument|harmony))[^?]*\b(?:section|part|portion|verse|chorus)s?\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?|contrasting|long\w*|short\w*|after|follows?|before|next|between)|\b(?:open|begin|start|close|end|finish)(?:es|s)? with a[^?]* or |\b(?:section|part)s?\b[^?]*\b(?:once|twice|times)\b|comes first\b|what (?:follows|precedes|comes (?:right |directly )?(?:after|before|between|next))\b|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
     ("tempo", r"tempo|bpm|how many (?:beats|pulses)\b[^?]*\bminute|\b(?:slow|fast|quick)\b[^?]*\bor\b[^?]*\b(?:slow|fast|quick|medium|moderate)|beats (?:per|in a|a|go by in a|pass in a|every|each) minute|metronome|how (?:fast|slow|quick)|pace\b|speed|pulse rate|\bthe pulse\b"),
     ("chords", r"\bchords?\b|harmony"),
-    ("key", r"\bkey\b|tonality|tonic|ton(?:al)? cent(?:er|re)|key ?note|home (?:note|key|pitch)|feels like home|scale\b|(?:relative|parallel) (?:major|minor)|major or (?:a )?minor|minor or (?:a )?major|\bmode\b|tonart|tonalite|tonalita|tonalidade?|tongeschlecht|\bmodo\b"),
+    ("key", r"\bkey\b|tonality|tonic|ton(?:al)? cent(?:er|re)|key ?note|home (?:note|key|pitch)|feels like home|scale\b|(?:relative|parallel) (?:major|minor)|mayor o menor|maior ou menor|majeur ou mineur|dur oder moll|maggiore o minore|major or (?:a )?minor|minor or (?:a )?major|\bmode\b|tonart|tonalite|tonalita|tonalidade?|tongeschlecht|\bmodo\b"),
     ("form", r"\bform\b|structure|layout|letters"),
     ("dynamics", r"\b(?:loudness|volume|dynamic(?:s|ally)?|louder|softer|quieter|loudest|quietest|level|intensity)\b"),
     ("length", r"how long (?:is|does|was|lasts) (?:the |this )?(?:whole |entire )?(?:piece|song|music|recording|track|clip|excerpt|tune|it)\b(?! (?:hold|stay|sustain))|(?:duration|length) of the (?:piece|song|music|recording|track|clip|excerpt)|what(?:'s| is) (?:its|the) (?:total )?(?:length|duration)\b|how long does (?:it|this) (?:last|take|run)|running time|how many (?:minutes|seconds) (?:long|does|is|of)\b"),
@@ -74,7 +74,10 @@ _OF_QUESTION = {
     "extreme": answer_extreme,
 }
 """Topics whose answers only the question's words explain."""
-_POLAR = re.compile(r"^(?:is|are|does|do|did|can|could|has|have|was|were|will|would)\b", re.IGNORECASE)
+_POLAR = re.compile(
+    r"^(?:\u00bf ?)?(?:hat|ist|sind|gibt|wird|hort|est ce|y a|tiene|hay|esta|es|ha|c'e|tem|is|are|does|do|did|can|could|has|have|was|were|will|would)\b",
+    re.IGNORECASE,
+)
 _INVERTED = re.compile(
     r"^(is|are|was|were|does|do) ((?:the|this|its|it|there)\b(?: (?:piece|song|music|track|recording|tempo|pace|speed|mode|key|tonality|scale|meter|metre|third|beat"
     r"|tones|notes|chords|pulse|loudness|volume|rhythm|texture))?) (.+?)(?:,? (?:yes or no|or not))?\?",
@@ -82,9 +85,12 @@ _INVERTED = re.compile(
 )
 _NOBODY = re.compile(r"^\W*(?:nobody|no one|none|nothing|nowhere|neither)\b", re.IGNORECASE)
 _YES, _NO = (
-    re.compile(r"^\W*(?:yes|true|si|ja|oui|correct)\b", re.IGNORECASE),
     re.compile(
-        r"^\W*(?:(?:no|false|nein|non|incorrect)\b(?! \w+)|(?:no(?:t| one|body)|none|neither|never|hardly|barely|scarcely)\b)",
+        r"^\W*(?:(?:yes|true|si|ja|oui|sim|correct|indeed)\b|(?:there|it|they|she|he) (?:is|are|does|do|has)\W*$)",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"^\W*(?:(?:no|false|nein|non|incorrect)\b(?! \w+)|(?:there|it|they|she|he) (?:is|are|does|do|has)(?:n't| not)\b\W*$|(?:no(?:t| one|body)|none|neither|never|hardly|barely|scarcely)\b)",
         re.IGNORECASE,
     ),
 )
@@ -142,7 +148,7 @@ def _known_claims(text: str) -> tuple[SpokenClaim, ...]:
     quoted = plain(text)
     bare = without_quotes(quoted)
     claims = [claim for read in _READERS for claim in read(bare)]
-    return (*claims, *read_sung(bare, quoted))
+    return (*claims, *read_sung(bare, quoted), *read_how_often(quoted))
 
 
 @lru_cache(maxsize=16384)

@@ -28,7 +28,7 @@ _OF_A_SONG = re.compile(
 _ABOUT = re.compile(
     r"\b(?:lyrics?|words|text|songs?|verses?|chorus(?:es)?|refrain|singers?|vocalists?|voice|she|he|sings?|sung|singing|sang|themes?|story|narrator|lines?)\b[^.;?]{0,30}?"
     r"\b(?:about|of(?! (?:the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d))|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|mentions?|reflects? on|explor(?:es?|ing))"
-    r" (?P<theme>[^.,;?!]+)",
+    r" (?P<theme>[^.,;?!]+?)(?=[.,;?!]|$| (?:is|are|was|in which|that|which|who|with|over|sung|played|while|and (?:a|the|has|is)|in [A-G])\b)",
     re.IGNORECASE,
 )
 _ASKS = re.compile(r"(?:what|which|who|where)\b", re.IGNORECASE)

@@ -73,6 +73,10 @@ _NOT_A_TEMPO = re.compile(
     re.IGNORECASE,
 )
 _NOUN_AFTER = re.compile(r",? [a-z]{3,}", re.IGNORECASE)
+_AFTER_A_COMMA = re.compile(
+    r", (?:(?:rather|moderately|very|quite|fairly|extremely|pretty|really|so) )?$", re.IGNORECASE
+)
+_ENDS_THERE = re.compile(r"[,.;!]| (?:and|in|at|with|but) ", re.IGNORECASE)
 _NO_NOUN = re.compile(r",? (?:and|or|but|to|than|nor|enough|at|in|with|for|as|is|are|was|of)\b", re.IGNORECASE)
 _THING_BEFORE = re.compile(
     rf"(?:\b{_THING}\b(?: (?:here|itself))? (?:is|was|feels|sounds|moves|runs|goes|seems|proceeds|remains|stays)(?: along)?"
@@ -191,6 +195,8 @@ def _is_of_a_noun(name: re.Match[str], text: str) -> bool:
     """Whether a class begins a noun phrase, as in `slow jazz`: what is slow there is the music."""
     if name[2] or name[1].lower() not in _SAID_OF_MUSIC:
         return False
+    if _AFTER_A_COMMA.search(text, max(0, name.start() - 20), name.start()) and _ENDS_THERE.match(text, name.end()):
+        return True
     return (
         _BEGINS_A_PHRASE.search(text, max(0, name.start() - 12), name.start()) is not None
         and _NOUN_AFTER.match(text, name.end()) is not None

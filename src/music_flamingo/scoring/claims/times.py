@@ -29,7 +29,7 @@ _THING = re.compile(
     re.IGNORECASE,
 )
 _COUNT = re.compile(
-    r"(?<![\d./:#])(?P<n>\d+) (?:(?P<of>\w+) )?"
+    r"(?<![\w./:#])(?P<n>\d+) (?:(?P<of>\w+) )?"
     r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|part(?= [a-z])|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses?|chorus(?:es)?|refrains?|bridges?|intros?|outros?|percent)\b(?! of (?:4|the))"
     r"|(?P<p>\d+(?:\.\d+)?) ?%",
     re.IGNORECASE,
@@ -166,9 +166,9 @@ def count_claim(said: str, what: str, number: int, hedge: str | None = None, den
         fact = f"{counted} {what} measured"
         word = (hedge or "").strip().lower()
         if word in ("more than", "over", "at least"):
-            return counted >= number, fact
+            return counted > number or (counted == number and word == "at least"), fact
         if word in ("fewer than", "less than", "up to"):
-            return counted <= number, fact
+            return counted < number or (counted == number and word == "up to"), fact
         return abs(counted - number) <= (0.1 * counted if word else 0), fact
 
     kind = "meter" if what.lower().startswith(("bar", "measure", "downbeat")) else "count"
@@ -281,7 +281,7 @@ _FIGURE = re.compile(
     r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|from there|of them|of these)\b| ?[<>=])"
 )
 _BORDERS = re.compile(
-    r"\b(?:compared (?:with|to)|than) [a-z ]{0,24}?\d+(?:\.\d+)?\b|\b\d+ (?-i:[A-E]) (?:sections|parts)\b|\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b",
+    r"\b(?:compared (?:with|to)|than) [a-z ]{0,24}?\d+(?:\.\d+)?\b|\b\d+ (?-i:[A-E]) (?:sections|parts)\b|\bnearest \d+\b|\bthe \d (?-i:[A-G])(?:[#b]| sharp| flat)? (?:major|minor) |\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b",
     re.IGNORECASE,
 )
 """`above 128 is fast` defines a word, and says nothing of the music."""
