@@ -13,11 +13,11 @@ from music_flamingo.scoring.claims.harmony import triads_in
 from music_flamingo.scoring.claims.heard import trend
 from music_flamingo.scoring.claims.keys import signature_claim
 from music_flamingo.scoring.claims.lines import sung_times
+from music_flamingo.scoring.claims.part_lengths import all_equal
 from music_flamingo.scoring.claims.parts import (
     HOW_OFTEN,
     PartName,
     a_part,
-    all_equal,
     follows,
     labels_of,
     occurs,

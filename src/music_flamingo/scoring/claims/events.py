@@ -10,6 +10,7 @@ from music_flamingo.scoring.claims.clock import TIME, may_hold_time, moment_of
 from music_flamingo.scoring.claims.form import form_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.harmony import degree_in, on_degree, triads_in
+from music_flamingo.scoring.claims.part_lengths import read_part_lengths
 from music_flamingo.scoring.claims.parts import GENERAL, PART_WORDS, PartName, a_part, has_names, read_parts
 from music_flamingo.scoring.claims.wording import is_denied
 
@@ -57,6 +58,7 @@ HEDGED = re.compile(r"\b(?:around|about|roughly|approximately|near|shortly|nearl
 def read_events(text: str) -> Iterator[SpokenClaim]:
     """Read what begins, ends or lasts when, in which order parts come, and with which a piece opens and closes."""
     yield from read_parts(text)
+    yield from read_part_lengths(text)
     if not holds(text, _VERBS):
         return
     if may_hold_time(text):

@@ -3,27 +3,23 @@
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Literal
 
-from music_flamingo.records import Facts, Segment
+from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
-from music_flamingo.scoring.claims.clock import EXACT, FRACTION, TIME, Moment, may_hold_time, moment_of
+from music_flamingo.scoring.claims.chord_places import (
+    CHORD_AT,
+    IN_PART,
+    Place,
+    heard_triads,
+    meant,
+    place_in,
+)
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.keys import key_of
-from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
-from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
+from music_flamingo.scoring.claims.parts import PART_WORDS, PartName
+from music_flamingo.scoring.claims.wording import is_denied
 
-Place = Moment | PartName | int | Literal["longest"] | None
-"""Which chord is meant: 0 for the first, -1 for the last, 2 for the third; the one at a time; None is any."""
-SHORTEST_CHORD_S = 0.25
-PLACE_ROOM_S = 0.3
-"""Beyond its borders, in which a chord still counts as sounding at a time."""
-_CHORD_AT = re.compile(
-    rf"\b(?:at|after|around|about) (?:(?:about|around|roughly|the) )*(?:{TIME}|(?P<plain>\d+(?:\.\d+)?)\b)",
-    re.IGNORECASE,
-)
-_CHORD_IN = re.compile(rf"\b(?:(?:{EXACT})(?= (?:in\b|into\b|mark\b))|{FRACTION})", re.IGNORECASE)
 _KINDS = {
     "major seventh": "maj7", "minor seventh": "m7", "dominant seventh": "7", "diminished": "dim", "augmented": "aug",
     "major": "", "minor": "m",
@@ -39,18 +35,6 @@ _NAMED = re.compile(
 )
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
-_PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
-    re.IGNORECASE,
-)
-_IN_PART = re.compile(
-    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does) (?:the |its |this )?{a_part()}\b",
-    re.IGNORECASE,
-)
-_LONGEST = re.compile(
-    r"\b(?:for the longest|longest|most (?:of the time|often|frequent\w*|common)|dominates|predominat\w*)\b",
-    re.IGNORECASE,
-)
 DEGREES_NAMED = {"tonic": 0, "supertonic": 2, "mediant": 4, "subdominant": 5, "dominant": 7, "submediant": 9}
 _ON_A_DEGREE = re.compile(
     r"\b(?:opens?|begins?|starts?|ends?|closes?|finish(?:es)?|concludes?|rests?|(?:last|final|first|opening|closing) (?:chord|harmony)(?: is)?)(?: \w+)?"
@@ -59,12 +43,6 @@ _ON_A_DEGREE = re.compile(
 )
 _EDGE_AFTER = re.compile(
     r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
-)
-_SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
-_NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
-_NTH_CHORD = re.compile(
-    r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
-    re.IGNORECASE,
 )
 _NUMERALS = re.compile(
     r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)"
@@ -145,7 +123,7 @@ def answer_neighbour(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read the chord that a question asks for by the chords beside it: before, after, between."""
     asked, answered = triads_in(re.sub(r"\bA (?=chord)", "", question)), triads_in(text)
     word = _NEXT_TO.search(question)
-    if word is None or not asked or not answered or _CHORD_AT.search(question):
+    if word is None or not asked or not answered or CHORD_AT.search(question):
         return
 
     def test(facts: Facts) -> Held:
@@ -185,36 +163,6 @@ def answer_degree(question: str, text: str) -> Iterator[SpokenClaim]:
         yield degree_claim(named, text, degree["degree"])
 
 
-def heard_triads(facts: Facts) -> list[tuple[int, str]]:
-    """Give the triads that sound, one after another, without passing ones; runs of one triad as one."""
-    segments = facts.chords.segments if facts.chords else []
-    triads = [
-        parse_chord(s.label.partition("(")[0])
-        for s in segments
-        if s.end_s - s.start_s >= SHORTEST_CHORD_S and s.label not in "NX"
-    ]
-    return [chord for chord, _ in groupby(c for c in triads if c)]
-
-
-def place_in(words: str) -> Place:
-    """Give the place that a question or the words around a chord speak of."""
-    if _LONGEST.search(words):
-        return "longest"
-    if may_hold_time(words):
-        if (time := _CHORD_AT.search(words)) is not None:
-            return moment_of({**time.groupdict(), "bare": time["bare"] or time["plain"]})
-        if (time := _CHORD_IN.search(words)) is not None:
-            return moment_of(time.groupdict())
-    if holds(words, PART_WORDS) and (part := _IN_PART.search(words)) is not None:
-        return PartName.of(part.groupdict())
-    if (nth := _NTH_CHORD.search(words)) is not None:
-        return ORDINALS[(nth[1] or nth[2]).lower()] - 1
-    if _NEIGHBOUR.search(words) or _SEVERAL.search(words):
-        return None
-    found = {m.lower().startswith(("first", "open", "begin", "start")) for m in _PLACE.findall(words)}
-    return None if len(found) != 1 else (0 if found.pop() else -1)
-
-
 def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     accidental = {"sharp": "#", "flat": "b"}.get(match[2] or "", match[2] or "")
     wanted = parse_chord(f"{match[1]}{accidental}{_KINDS.get(match[3] or '', match[3] or '')}")
@@ -225,7 +173,7 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     if place is None:
         place = place_in(text[max(0, match.start() - 25) : match.end()])
     if place is None and holds(text, PART_WORDS):
-        part = _IN_PART.search(text, max(0, match.start() - 45), match.start())
+        part = IN_PART.search(text, max(0, match.start() - 45), match.start())
         place = PartName.of(part.groupdict()) if part else None
 
     def test(facts: Facts) -> Held:
@@ -233,60 +181,15 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
         if facts.chords is None or wanted is None:
             return NOT_MEASURED
         named = ", ".join(dict.fromkeys(s.label for s in facts.chords.segments))
-        meant = _meant(place, facts, heard)
-        if meant is None:
+        chosen = meant(place, facts, heard)
+        if chosen is None:
             return wanted in {
                 parse_chord(s.label) for s in facts.chords.segments if s.label not in "NX"
             }, f"{named} measured"
-        fits = any(wanted == chord or (not is_triad and wanted[0] == chord[0]) for chord in meant)
+        fits = any(wanted == chord or (not is_triad and wanted[0] == chord[0]) for chord in chosen)
         return fits, f"{named} measured in this order"
 
     return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
-
-
-def _meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tuple[int, str]] | None:
-    """Give the triads at a place; None where any may be meant. Passing chords at the edges count with them."""
-    if place is None or not heard or facts.chords is None:
-        return None
-    if place == "longest":
-        return _held_longest(facts.chords.segments)
-    if isinstance(place, Moment):
-        time_s = place.at(facts)
-        if time_s is None:
-            return None
-        near = [s for s in facts.chords.segments if s.start_s - PLACE_ROOM_S <= time_s <= s.end_s + PLACE_ROOM_S]
-        return [chord for s in near if (chord := parse_chord(s.label.partition("(")[0]))]
-    if isinstance(place, PartName):
-        spans = place.spans(facts)
-        return _within(spans, facts.chords.segments) if spans and place.is_known else None
-    if place in (0, -1):
-        segments = [s for s in facts.chords.segments if s.label not in "NX"]
-        edge = segments[place]
-        edges = [edge] if edge.end_s - edge.start_s >= SHORTEST_CHORD_S else []
-        raw = [chord for s in edges if (chord := parse_chord(s.label.partition("(")[0]))]
-        return [*raw, heard[place]]
-    return heard[place : place + 1]
-
-
-def _within(spans: list[Segment], segments: list[Segment]) -> list[tuple[int, str]]:
-    """Give the triads that sound for a good part of one of some spans."""
-    found = []
-    for s in segments:
-        shared_s = max(min(s.end_s, span.end_s) - max(s.start_s, span.start_s) for span in spans)
-        if shared_s >= SHORTEST_CHORD_S and (chord := parse_chord(s.label.partition("(")[0])):
-            found.append(chord)
-    return found
-
-
-def _held_longest(segments: list[Segment]) -> list[tuple[int, str]]:
-    """Give the triads that sound longest, all in all or at once."""
-    total_s: dict[tuple[int, str], float] = {}
-    for s in segments:
-        if (chord := parse_chord(s.label.partition("(")[0])) is not None:
-            total_s[chord] = total_s.get(chord, 0.0) + s.end_s - s.start_s
-    once = max(segments, key=lambda s: s.end_s - s.start_s)
-    longest = [chord for chord, time_s in total_s.items() if time_s >= max(total_s.values()) - 0.05]
-    return [*longest, *(c for c in [parse_chord(once.label.partition("(")[0])] if c)]
 
 
 def triads_in(text: str) -> list[tuple[int, str]]:
@@ -309,8 +212,8 @@ def _degree_claim(match: re.Match[str], text: str, degree: str, place: Place) ->
         key, heard = key_of(facts), heard_triads(facts)
         if key is None or not heard or facts.chords is None:
             return NOT_MEASURED
-        meant = _meant(place, facts, heard) or heard
-        roots = {(root - key[0]) % 12 for root, _ in meant}
+        chosen = meant(place, facts, heard) or heard
+        roots = {(root - key[0]) % 12 for root, _ in chosen}
         return shift in roots, f"{', '.join(dict.fromkeys(s.label for s in facts.chords.segments))} measured"
 
     return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))

@@ -1,4 +1,4 @@
-"""Claims about the parts of a piece: which comes first, next, last, how often, how long, and which fills what share."""
+"""Claims about the parts of a piece: which comes first, next, last, how often, and which are alike."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from music_flamingo.records import Facts, Segment
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
-from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, seconds_of
 from music_flamingo.scoring.claims.form import form_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
@@ -23,10 +22,6 @@ PART_WORDS = (
 GENERAL = frozenset(("section", "part"))
 _SHARES = {"half": 2, "halve": 2, "third": 3, "quarter": 4}
 _SAME = {"refrain": "chorus", "hook": "chorus", "strophe": "verse", "stanza": "verse", "introduction": "intro"}
-SHARE_FILLED = 0.75
-"""Part of a span that a section fills which is said to take it up."""
-LENGTH_ROOM = 0.12
-"""By which two lengths may differ that are said to be equal."""
 
 
 def a_part(n: str = "") -> str:
@@ -115,7 +110,7 @@ def has_names(facts: Facts) -> bool:
     return bool(facts.sections) and any(len(s.label) > 2 for s in facts.sections.segments)  # type: ignore[union-attr]
 
 
-_THE = r"(?:(?:the|a|an|its|another|this|1|straight|right) )*"
+ARTICLES = r"(?:(?:the|a|an|its|another|this|1|straight|right) )*"
 _LEADS = (
     r"(?: (?:is|was|gets))?(?: (?:then|directly|immediately|always))? (?:followed(?: immediately| directly)? by"
     r"|(?:leads|moves|goes|gives way|passes|flows|turns|changes|opens)(?: straight| directly| back| on)? ?(?:in|on)?to"
@@ -125,19 +120,20 @@ _COMES_AFTER = (
     r" (?:(?:then |directly |immediately )?follows|comes (?:right |just |directly |straight )?after|succeeds)"
 )
 _ORDERS = (
-    (re.compile(rf"\b{a_part('1')}{_LEADS} {_THE}{a_part('2')}", re.IGNORECASE), ("1", "2")),
-    (re.compile(rf"\b{a_part('1')},? (?:and )?then {_THE}{a_part('2')}", re.IGNORECASE), ("1", "2")),
-    (re.compile(rf"\b{a_part('1')}{_COMES_AFTER} {_THE}{a_part('2')}", re.IGNORECASE), ("2", "1")),
+    (re.compile(rf"\b{a_part('1')}{_LEADS} {ARTICLES}{a_part('2')}", re.IGNORECASE), ("1", "2")),
+    (re.compile(rf"\b{a_part('1')},? (?:and )?then {ARTICLES}{a_part('2')}", re.IGNORECASE), ("1", "2")),
+    (re.compile(rf"\b{a_part('1')}{_COMES_AFTER} {ARTICLES}{a_part('2')}", re.IGNORECASE), ("2", "1")),
     (
         re.compile(
-            rf"\bafter {_THE}{a_part('1')},? (?:there )?(?:comes?|follows?|enters?|is|we hear|we get|we reach|starts|begins) {_THE}{a_part('2')}",
+            rf"\bafter {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|follows?|enters?|is|we hear|we get|we reach|starts|begins) {ARTICLES}{a_part('2')}",
             re.IGNORECASE,
         ),
         ("1", "2"),
     ),
     (
         re.compile(
-            rf"\bbefore {_THE}{a_part('1')},? (?:there )?(?:comes?|is|we hear) {_THE}{a_part('2')}", re.IGNORECASE
+            rf"\bbefore {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|is|we hear) {ARTICLES}{a_part('2')}",
+            re.IGNORECASE,
         ),
         ("2", "1"),
     ),
@@ -150,32 +146,8 @@ _APPEARS = re.compile(
 )
 HOW_OFTEN = re.compile(rf"\b{HOW_OFTEN_PATTERN}\b", re.IGNORECASE)
 _NUMBERS = {"once": 1, "twice": 2, "thrice": 3}
-_LONGER = re.compile(
-    rf"\b{a_part('1')} (?:is|are|lasts?|was|goes on)(?: \w+)? (?P<more>longer|shorter|more|less|over|under) (?:than )?(?:{EXACT}|{_THE}{a_part_or_place('2')})",
-    re.IGNORECASE,
-)
-_AS_LONG = re.compile(
-    rf"\b{a_part('1')} (?:is|are|lasts?)(?: (?:about|roughly|exactly|just))*(?: (?P<factor>twice|half|\d times))? (?:as long as|the length of) {_THE}{a_part_or_place('2')}",
-    re.IGNORECASE,
-)
-_EQUAL = re.compile(
-    r"\b(?:sections?|parts?|verses|choruses|halves|they|both)\b[^.;]{0,40}\b(?:equally long|(?:of )?(?:the same|equal) (?:length|duration)|equal in length)",
-    re.IGNORECASE,
-)
-_UNEQUAL = re.compile(
-    r"\b(?:sections?|parts?|verses|choruses|halves|they)\b[^.;]{0,40}\b(?:(?:different|unequal|differ\w*)[^.;]{0,12} (?:length|duration)s?|differ in length)",
-    re.IGNORECASE,
-)
 _ALIKE = re.compile(
-    rf"\b{a_part('1')} (?:(?:is|sounds|seems)(?: \w+)? )?(?P<how>the same as|identical to|identical with|a (?:repeat|return|repetition) of|repeats|brings back|recalls|returns to|like|unlike|different from|different to|distinct from) {_THE}{a_part_or_place('2')}",
-    re.IGNORECASE,
-)
-_FIRST_SECONDS = re.compile(
-    rf"\b(?P<edge>first|last|opening|final) (?:{EXACT}) (?:is|are|form|make up|belong to|contain|hold) {_THE}{a_part()}",
-    re.IGNORECASE,
-)
-_TAKES_UP = re.compile(
-    rf"\b{a_part('1')} (?:takes up|fills|occupies|covers|spans|makes up) {_THE}(?P<nth2>{ORDINAL}) (?P<part2>half|third|quarter)\b",
+    rf"\b{a_part('1')} (?:(?:is|sounds|seems)(?: \w+)? )?(?P<how>the same as|identical to|identical with|a (?:repeat|return|repetition) of|repeats|brings back|recalls|returns to|like|unlike|different from|different to|distinct from) {ARTICLES}{a_part_or_place('2')}",
     re.IGNORECASE,
 )
 
@@ -189,37 +161,20 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
             for match in pattern.finditer(text):
                 one, other = PartName.of(match.groupdict(), earlier), PartName.of(match.groupdict(), later)
                 if one.is_known and other.is_known:
-                    yield _claim(match, text, follows(one, other))
+                    yield part_claim(match, text, follows(one, other))
     if holds(text, ("once", "twice", "thrice", "times")):
         for match in _APPEARS.finditer(text):
             if PartName.of(match.groupdict()).is_known:
-                yield _claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))
-    if holds(text, ("longer", "shorter", "more", "less", "over", "under")):
-        for match in _LONGER.finditer(text):
-            yield _claim(match, text, _is_longer(match))
-    if holds(text, ("long", "length", "duration")):
-        for match in _AS_LONG.finditer(text):
-            yield _claim(match, text, _is_as_long(match))
-        for match in _EQUAL.finditer(text):
-            yield _claim(match, text, all_equal)
-        for match in _UNEQUAL.finditer(text):
-            yield _claim(match, text, _unequal)
+                yield part_claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))
     if holds(
         text, ("like", "same as", "identical", "repeat", "different", "distinct", "brings back", "recall", "return")
     ):
         for match in _ALIKE.finditer(text):
-            yield _claim(match, text, _alike(match))
-    if may_hold_time(text):
-        for match in _FIRST_SECONDS.finditer(text):
-            yield _claim(match, text, _fills_the_edge(match))
-    for match in (
-        _TAKES_UP.finditer(text) if holds(text, ("takes up", "fill", "occup", "cover", "span", "makes")) else ()
-    ):
-        one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
-        yield _claim(match, text, _fills(one, other.spans))
+            yield part_claim(match, text, _alike(match))
 
 
-def _claim(match: re.Match[str], text: str, test: Callable[[Facts], Held]) -> SpokenClaim:
+def part_claim(match: re.Match[str], text: str, test: Callable[[Facts], Held]) -> SpokenClaim:
+    """Claim what a test holds against the facts, in the words of a match."""
     return SpokenClaim("form", match[0], test, is_denied(text, *match.span()))
 
 
@@ -269,56 +224,6 @@ def counted_beside(part: PartName, side: str, number: int) -> Callable[[Facts], 
     return test
 
 
-def _length(part: PartName, facts: Facts) -> float | None:
-    spans = part.spans(facts)
-    return max(s.end_s - s.start_s for s in spans) if spans else None
-
-
-def _is_longer(match: re.Match[str]) -> Callable[[Facts], Held]:
-    groups, one = match.groupdict(), PartName.of(match.groupdict(), "1")
-    more = match["more"].lower() in ("longer", "more", "over")
-
-    def test(facts: Facts) -> Held:
-        length_s = _length(one, facts)
-        other_s = (
-            _length(PartName.of(groups, "2"), facts) if groups["part2"] or groups["alone2"] else seconds_of(groups)
-        )
-        if length_s is None or other_s is None:
-            return NOT_MEASURED
-        return (length_s > other_s) == more and length_s != other_s, f"{length_s:.1f} s measured"
-
-    return test
-
-
-def _is_as_long(match: re.Match[str]) -> Callable[[Facts], Held]:
-    one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
-    said = (match["factor"] or "1 times").lower()
-    factor = {"twice": 2.0, "half": 0.5}.get(said) or float(said.split()[0])
-
-    def test(facts: Facts) -> Held:
-        length_s, other_s = _length(one, facts), _length(other, facts)
-        if length_s is None or other_s is None:
-            return NOT_MEASURED
-        fact = f"{length_s:.1f} s and {other_s:.1f} s measured"
-        return abs(length_s - factor * other_s) <= LENGTH_ROOM * factor * other_s, fact
-
-    return test
-
-
-def all_equal(facts: Facts) -> Held:
-    """Whether all sections are equally long."""
-    lengths = [s.end_s - s.start_s for s in facts.sections.segments] if facts.sections else []
-    if len(lengths) < 2:
-        return NOT_MEASURED
-    listed = ", ".join(f"{length_s:.1f}" for length_s in lengths[:6])
-    return max(lengths) - min(lengths) <= LENGTH_ROOM * max(lengths), f"{listed} s measured"
-
-
-def _unequal(facts: Facts) -> Held:
-    holds_, fact = all_equal(facts)
-    return (None if holds_ is None else not holds_), fact
-
-
 def _alike(match: re.Match[str]) -> Callable[[Facts], Held]:
     one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
     is_same = not match["how"].lower().startswith(("unlike", "different", "distinct"))
@@ -330,31 +235,5 @@ def _alike(match: re.Match[str]) -> Callable[[Facts], Held]:
         labels = [s.label for s in facts.sections.segments]
         same = {labels[k] for k in first} == {labels[k] for k in second}
         return same == is_same, labels_of(facts)
-
-    return test
-
-
-def _fills_the_edge(match: re.Match[str]) -> Callable[[Facts], Held]:
-    time_s, is_first = seconds_of(match.groupdict()), match["edge"].lower() in ("first", "opening")
-
-    def spans(facts: Facts) -> list[Segment] | None:
-        if facts.duration_s is None:
-            return None
-        start_s = 0.0 if is_first else max(0.0, facts.duration_s - time_s)
-        return [Segment(start_s=start_s, end_s=start_s + time_s, label="edge")]
-
-    return _fills(PartName.of(match.groupdict()), spans)
-
-
-def _fills(part: PartName, spans_of: Callable[[Facts], list[Segment] | None]) -> Callable[[Facts], Held]:
-    """Whether a part takes up most of a span."""
-
-    def test(facts: Facts) -> Held:
-        filled, spans = part.spans(facts), spans_of(facts)
-        if filled is None or not spans:
-            return NOT_MEASURED
-        start_s, end_s = spans[0].start_s, spans[0].end_s
-        shared_s = sum(max(0.0, min(end_s, s.end_s) - max(start_s, s.start_s)) for s in filled)
-        return shared_s >= SHARE_FILLED * (end_s - start_s), labels_of(facts)
 
     return test

@@ -14,9 +14,10 @@ from music_flamingo.scoring.claims.asked import (
     answer_times,
 )
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, judge, unmeasured
+from music_flamingo.scoring.claims.chord_places import place_in
 from music_flamingo.scoring.claims.events import read_events
 from music_flamingo.scoring.claims.form import read_form
-from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, place_in, read_chords
+from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, read_chords
 from music_flamingo.scoring.claims.heard import by_itself
 from music_flamingo.scoring.claims.keys import answer_key, read_keys
 from music_flamingo.scoring.claims.lines import answer_lines, answer_words, read_how_often

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.chord_places import SHORTEST_CHORD_S, heard_triads
 from music_flamingo.scoring.claims.clock import SPAN, may_hold_time, seconds_of
 from music_flamingo.scoring.claims.gates import has_digit, holds
-from music_flamingo.scoring.claims.harmony import SHORTEST_CHORD_S, heard_triads
 from music_flamingo.scoring.claims.parts import PartName, occurs
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
