@@ -30,6 +30,7 @@ import httpx
 import numpy as np
 import psutil
 import soundfile
+import torch
 from published import publish
 
 from music_flamingo.model.listener import Ask, Listener
@@ -191,6 +192,7 @@ def side_by_side(
     """(rows of the table, what else was seen)."""
     own = asked_of(questions, arguments.requests, 1, form)
     listener = Listener.load(arguments.release)
+    torch.set_num_threads(1)  # as the server does: two that wait for each other are slower, the more so beside others
     peer(listener, info.think, own[:3], info.max_new_tokens)
     half = len(own) // 2
     before_s, said = peer(listener, info.think, own[:half], info.max_new_tokens)

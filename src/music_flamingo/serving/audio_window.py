@@ -32,7 +32,7 @@ class AudioWindow:
 
 
 @dataclass(frozen=True)
-class HeardWindow:
+class WindowFeatures:
     """An audio window as the encoder takes it, in arrays that travel between processes.
 
     W encoder windows, M mel bins, T frames.
@@ -54,7 +54,7 @@ class Ears:
     hearing: Hearing
     rule: Rule
 
-    def __call__(self, upload: Upload, limits: DecodeLimits | None = None) -> HeardWindow | None:
+    def __call__(self, upload: Upload, limits: DecodeLimits | None = None) -> WindowFeatures | None:
         """Raises ApiError as `stretch_of` does. None: longer than `limits`."""
         import torch
 
@@ -62,13 +62,13 @@ class Ears:
         window = stretch_of(upload, self.hearing, self.rule, limits)
         return None if window is None else self.features(window)
 
-    def features(self, window: AudioWindow) -> HeardWindow:
+    def features(self, window: AudioWindow) -> WindowFeatures:
         """Log-mel features, exactly as the processor gives them."""
         from music_flamingo.model.chat import hear
 
         sound = hear(self.processor, np.asarray(window.samples, dtype=np.float32))
         arrays = sound.features_WMT.numpy(), sound.mask_WT.numpy()
-        return HeardWindow(*arrays, sound.num_tokens, window.window_s, window.duration_s)
+        return WindowFeatures(*arrays, sound.num_tokens, window.window_s, window.duration_s)
 
 
 def stretch_of(upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimits | None = None) -> AudioWindow | None:

@@ -16,7 +16,7 @@ import torch
 from music_flamingo.model.answering import answering_template
 from music_flamingo.model.chat import ChatTokens, EncoderAudio, Turn, tokenise
 from music_flamingo.model.listener import WINDOW_RULE, Listener, ListenerOutput
-from music_flamingo.serving.audio_window import DECODERS, DECODING_S, QUICK_LIMITS, AudioWindow, Ears, HeardWindow
+from music_flamingo.serving.audio_window import DECODERS, DECODING_S, QUICK_LIMITS, AudioWindow, Ears, WindowFeatures
 from music_flamingo.serving.bundle import ReleaseInfo
 from music_flamingo.serving.detokenizer import TextDelta
 from music_flamingo.serving.errors import ApiError, echo
@@ -82,7 +82,7 @@ class Engine:
         return recording
 
     async def _heard(self, upload: Upload) -> CachedWindow:
-        window: HeardWindow | None = await self.decoder.run(upload, QUICK_LIMITS)
+        window: WindowFeatures | None = await self.decoder.run(upload, QUICK_LIMITS)
         if window is None:  # nobody waits for the decoding of a long one but those who sent such
             window = await self.long_decoder.run(upload)
         assert window is not None
@@ -92,7 +92,7 @@ class Engine:
         """Compute log-mel features of an audio window in this thread, to be encoded by the model's."""
         return self._cached(self._ears.features(window))
 
-    def _cached(self, heard: HeardWindow) -> CachedWindow:
+    def _cached(self, heard: WindowFeatures) -> CachedWindow:
         model = self.listener.model
         token_bytes = model.config.text_config.hidden_size * model.dtype.itemsize
         sound = EncoderAudio(torch.from_numpy(heard.features_WMT), torch.from_numpy(heard.mask_WT), heard.num_tokens)

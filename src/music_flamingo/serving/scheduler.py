@@ -103,7 +103,7 @@ class GenerationJob:
 
 
 @dataclass
-class Lane:
+class AnswerLane:
     """A batch, and the jobs whose rows it holds."""
 
     batch: RunningBatch
@@ -148,7 +148,7 @@ class Scheduler:
         self._forward, self._encoder = forward_of(listener.model), SoundEncoder(listener.model)
         self._waiting: deque[GenerationJob] = deque()
         self._shared = self._lane()
-        self._songs: list[Lane] = []
+        self._songs: list[AnswerLane] = []
         self._reading: _Reading | None = None
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -175,8 +175,8 @@ class Scheduler:
         jobs = [job for lane in (self._shared, *self._songs) for job, _ in lane.running]
         return jobs if self._reading is None else [*jobs, self._reading.job]
 
-    def _lane(self) -> Lane:
-        return Lane(RunningBatch(self._model, self._suppressed, self._forward))
+    def _lane(self) -> AnswerLane:
+        return AnswerLane(RunningBatch(self._model, self._suppressed, self._forward))
 
     def _run(self) -> None:
         while True:
@@ -276,7 +276,7 @@ class Scheduler:
         lane.running = [(job, words)]
         self._songs.append(lane)
 
-    def _step(self, lane: Lane) -> None:
+    def _step(self, lane: AnswerLane) -> None:
         BATCH_SIZE.observe(len(lane.running))
         try:
             lane.step(self._tokenizer.eos_token_id)
