@@ -270,7 +270,8 @@ def main() -> None:
     if arguments.memory:
         with server(arguments.release, "--cache-mib", str(MEMORY_CACHE_MIB)) as process:
             lines += memory(process, arguments.memory, questions)
-    publish("serving", "mf serve against vLLM and transformers generate", lines, ("torch", "transformers", "kserve"))
+    others = "vLLM and transformers generate" if arguments.vllm else "transformers generate"
+    publish("serving", f"mf serve against {others}", lines, ("torch", "transformers", "kserve"))
 
 
 def memory(process: psutil.Process, requests: int, questions: list[str]) -> list[str]:
