@@ -4,9 +4,9 @@
     python benchmarks/calibrate_confidences.py KEPT --write  also writes src/music_flamingo/mir/probability_model.json
 
 One half of what the clips were made of (bands, works, recordings; by the SHA-256 of the name, as in real.py) is fitted
-on, each origin by the root of its number of clips; the other half is reported on: the expected calibration error over five bins, its
-95 % interval by a bootstrap over recordings, and the error that a perfectly calibrated confidence shows on so few clips.
-Recordings in the fit are those of real.py's development half alone. Tempi are reported as they are.
+on, each origin weighed by the root of its number of clips; the other half is reported on: the expected calibration
+error over five bins, its 95 % interval by a bootstrap over recordings, and the error that a perfectly calibrated
+confidence shows on so few clips. Recordings in the fit are those of real.py's development half alone. Tempi are reported as they are.
 """
 
 import argparse
@@ -34,6 +34,10 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.normalise import same_answer
 
 ORIGINS = ("bands", "scores", "recordings")
+HEAD = (
+    "| confidence | origin | clips | recordings | right | calibration error | 95 % | by chance alone |",
+    "|---|---|---|---|---|---|---|---|",
+)
 BINS, RESAMPLES, PENALTY = 5, 1000, 10.0
 KEY_TOOL, CHORDS_TOOL = "vote:essentia:braw+essentia:shaath+madmom:cnn", "chordino"
 
@@ -72,7 +76,7 @@ def main() -> None:
     if arguments.write:
         write([clip for clip in clips if is_fitted_on(clip)])
     others = [clip for clip in clips if not is_fitted_on(clip)]
-    lines = ["| confidence | origin | clips | recordings | right | calibration error | 95 % | by chance alone |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = list(HEAD)
     after = [Heard(c.origin, c.recording, c.truth, with_probabilities(c.facts)) for c in others]
     for title, chosen, find in (
         ("key, as voted", others, key_claim),
@@ -155,11 +159,10 @@ def write(clips: list[Heard]) -> None:
         if c.facts.key and (k := key_claim(c))
     ]
     textures = [
-        (c.origin, [texture_evidence(c.facts.sound), chord_evidence(chords.confidence if chords else 0.0)], t == "chords")
+        (c.origin, texture_features(c.facts), truth == "chords")
         for c in clips
-        if c.facts.sound and c.facts.sound.parts and (t := c.truth["texture"])
-        for chords in [c.facts.chords]
-    ]  # fmt: skip
+        if c.facts.sound and c.facts.sound.parts and (truth := c.truth["texture"])
+    ]
     key, texture = fitted(keys), fitted(textures)
     model = {
         "version": "1",
@@ -168,6 +171,12 @@ def write(clips: list[Heard]) -> None:
     }
     write_atomic(MODEL, json.dumps(model, indent=1) + "\n")
     load_probabilities.cache_clear()
+
+
+def texture_features(facts: Facts) -> list[float]:
+    """What the texture is weighed by."""
+    assert facts.sound is not None
+    return [texture_evidence(facts.sound), chord_evidence(facts.chords.confidence if facts.chords else 0.0)]
 
 
 def fitted(rows: list[tuple[str, list[float], bool]]) -> list[float]:
