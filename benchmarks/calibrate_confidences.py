@@ -6,7 +6,8 @@
 One half of what the clips were made of (bands, works, recordings; by the SHA-256 of the name, as in real.py) is fitted
 on, each origin weighed by the root of its number of clips; the other half is reported on: the expected calibration
 error over five bins, its 95 % interval by a bootstrap over recordings, and the error that a perfectly calibrated
-confidence shows on so few clips. Recordings in the fit are those of real.py's development half alone. Tempi are reported as they are.
+confidence shows on so few clips. Recordings in the fit are those of real.py's development half alone. Tempi are
+reported as they are.
 """
 
 import argparse
@@ -24,8 +25,7 @@ from music_flamingo.core.shards import write_atomic
 from music_flamingo.mir.probabilities import (
     MODEL,
     chord_evidence,
-    is_unanimous,
-    key_evidence,
+    key_features,
     load_probabilities,
     texture_evidence,
     with_probabilities,
@@ -153,11 +153,7 @@ def row(title: str, origin: str, claims: list[Claim]) -> list[str]:
 
 
 def write(clips: list[Heard]) -> None:
-    keys = [
-        (c.origin, [key_evidence(k.confidence), float(is_unanimous(c.facts.key))], k.right)
-        for c in clips
-        if c.facts.key and (k := key_claim(c))
-    ]
+    keys = [(c.origin, [*key_features(c.facts.key)], k.right) for c in clips if c.facts.key and (k := key_claim(c))]
     textures = [
         (c.origin, texture_features(c.facts), truth == "chords")
         for c in clips

@@ -6,7 +6,7 @@ import pytest
 from music_flamingo.mir.probabilities import (
     chord_evidence,
     is_unanimous,
-    key_evidence,
+    key_features,
     load_probabilities,
     probable_key,
     weighed,
@@ -41,7 +41,7 @@ def chords_of(certainty: float, tool: str = MODEL.chords_tool) -> Chords:
 
 
 def test_a_stronger_vote_is_a_likelier_key():
-    sure = [probable_key(key_of(strength)).confidence for strength in (0.0, 0.2, 0.5, 0.8, 1.0)]
+    sure = [probable_key(key_of(strength), None).confidence for strength in (0.0, 0.2, 0.5, 0.8, 1.0)]
     assert sure == sorted(sure) and 0 < sure[0] < 0.5 < sure[-1] < 1
 
 
@@ -51,8 +51,16 @@ def test_one_vote_for_another_key_is_no_unanimous_vote():
 
 def test_a_key_of_another_tool_keeps_its_confidence():
     other = key_of(0.6, tool="librosa")
-    assert probable_key(other) == other
-    assert probable_key(None) is None
+    assert probable_key(other, None) == other
+    assert probable_key(None, None) is None
+
+
+def test_a_key_that_opens_on_its_relatives_tonic_is_less_likely():
+    opening = chords_of(0.3)
+    opening = opening.model_copy(update={"segments": [Segment(start_s=0.0, end_s=24.0, label="A:min")]})
+    for tool in (MODEL.key_tool, "librosa"):
+        plain, doubted = (probable_key(key_of(0.8, tool), heard).confidence for heard in (chords_of(0.3), opening))
+        assert doubted < 0.75 < plain
 
 
 def test_sure_chords_over_drums_are_no_single_line():
@@ -88,6 +96,6 @@ def test_a_texture_without_chordino_or_without_parts_stays():
 
 
 def test_evidence_grows_with_what_it_is_of():
-    assert key_evidence(0.2) < 0 < key_evidence(0.8)
-    assert key_evidence(1.0) == key_evidence(0.99)
+    weak, strong, surest, certain = (key_features(key_of(x))[0] for x in (0.2, 0.8, 0.99, 1.0))
+    assert weak < 0 < strong < surest == certain
     assert chord_evidence(0.0) == 0 < chord_evidence(0.05) < chord_evidence(0.4)

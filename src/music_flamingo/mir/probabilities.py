@@ -12,6 +12,7 @@ from functools import lru_cache
 from math import exp, log, log10
 from pathlib import Path
 
+from music_flamingo.mir.relative_keys import doubted_for_its_relative
 from music_flamingo.records import Chords, Facts, Key, Sound
 
 MODEL = Path(__file__).with_name("probability_model.json")
@@ -36,17 +37,21 @@ class ProbabilityModel:
 
 def with_probabilities(facts: Facts) -> Facts:
     """The facts with probabilities in the place of what tools say of themselves."""
-    return facts.model_copy(update={"key": probable_key(facts.key), "sound": weighed(facts.sound, facts.chords)})
+    return facts.model_copy(
+        update={"key": probable_key(facts.key, facts.chords), "sound": weighed(facts.sound, facts.chords)}
+    )
 
 
-def probable_key(key: Key | None) -> Key | None:
-    """The key with its probability."""
+def probable_key(key: Key | None, chords: Chords | None) -> Key | None:
+    """The key with its probability, if it is of the vote that was fitted; doubted for its relative (mir.relative_keys)."""
     model = load_probabilities()
-    if key is None or key.tool != model.key_tool:
-        return key
-    bias, weight, unanimous = model.key
-    odds = bias + weight * key_evidence(key.confidence) + unanimous * is_unanimous(key)
-    return key.model_copy(update={"confidence": round(_probability(odds), 4)})
+    if key is None:
+        return None
+    if key.tool == model.key_tool:
+        bias, *weights = model.key
+        odds = bias + sum(w * x for w, x in zip(weights, key_features(key), strict=True))
+        key = key.model_copy(update={"confidence": round(_probability(odds), 4)})
+    return doubted_for_its_relative(key, chords)
 
 
 def weighed(sound: Sound | None, chords: Chords | None) -> Sound | None:
@@ -67,10 +72,10 @@ def weighed(sound: Sound | None, chords: Chords | None) -> Sound | None:
     )
 
 
-def key_evidence(confidence: float) -> float:
-    """Log odds of the vote's strength."""
-    strength = min(max(confidence, NEVER_SURE), 1 - NEVER_SURE)
-    return log(strength / (1 - strength))
+def key_features(key: Key) -> tuple[float, float]:
+    """Log odds of the vote's strength, and whether it was unanimous."""
+    strength = min(max(key.confidence, NEVER_SURE), 1 - NEVER_SURE)
+    return log(strength / (1 - strength)), float(is_unanimous(key))
 
 
 def is_unanimous(key: Key) -> bool:
