@@ -43,7 +43,7 @@ def with_probabilities(facts: Facts) -> Facts:
 
 
 def probable_key(key: Key | None, chords: Chords | None) -> Key | None:
-    """The key with its probability, if it is of the vote that was fitted; doubted for its relative (mir.relative_keys)."""
+    """The key with its probability, if it is of the vote that was fitted, then doubted for its relative."""
     model = load_probabilities()
     if key is None:
         return None
