@@ -13,13 +13,15 @@ from math import exp, log, log10
 from pathlib import Path
 
 from music_flamingo.mir.relative_keys import doubted_for_its_relative
-from music_flamingo.records import Chords, Facts, Key, Sound
+from music_flamingo.records import Chords, Facts, Key, Sound, SoundPart
 
 MODEL = Path(__file__).with_name("probability_model.json")
 NEVER_SURE = 0.02
 """Confidences nearer to 0 and 1 than this are taken for this."""
 BOUND = 8.0
 """Log odds of the analysis beyond this count no more."""
+PART_UNIT = 0.57
+"""Nats: what a unit of a part's log odds is worth, as in the analysis (mir.sound.WORTH_WITH_DRUMS)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def weighed(sound: Sound | None, chords: Chords | None) -> Sound | None:
         return sound
     bias, weight, certain = model.texture
     shift = bias + certain * chord_evidence(chords.confidence)
-    parts = [p.model_copy(update={"chords": round(weight * _bounded(p.chords) + shift, 3)}) for p in sound.parts]
+    parts = [_part(part, weight * _bounded(part.chords) + shift) for part in sound.parts]
     odds = weight * texture_evidence(sound) + shift
     return sound.model_copy(
         update={
@@ -92,6 +94,10 @@ def texture_evidence(sound: Sound) -> float:
 def chord_evidence(certainty: float) -> float:
     """Logarithm of the certainty: 0 to 2."""
     return log10(100 * certainty + 1)
+
+
+def _part(part: SoundPart, log_odds: float) -> SoundPart:
+    return part.model_copy(update={"chords": round(log_odds / PART_UNIT, 3)})
 
 
 def _bounded(log_odds: float) -> float:
