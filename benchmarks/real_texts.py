@@ -5,7 +5,8 @@
     python benchmarks/real_texts.py facts.jsonl --seed 2 > texts.txt   another draw
 
 Captions of windows and rich captions, questions and chains, as far as validation keeps them. Facts are as trusted as
-params.yaml has it, and chains are of the families that `reason` writes about. 40 captions, 60 questions and 20 chains, spread over the recordings.
+params.yaml has it, and chains are of the families that `reason` writes about. 40 captions, 60 questions and 20 chains,
+spread over the recordings.
 """
 
 import argparse
