@@ -1,10 +1,10 @@
 """The facts of a part of a recording: what sounds between two times, from facts that are kept over time."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 from music_flamingo.records.facts import Facts
-from music_flamingo.records.heard import Content, Instruments, Sound, Vocals
+from music_flamingo.records.heard import SOUND_CLAIMS, Content, Instruments, Sound, Vocals
 from music_flamingo.records.measured import Segment
 
 WHOLE_FROM = 0.98
@@ -39,18 +39,15 @@ def _sound(sound: Sound | None, start_s: float, end_s: float) -> Sound | None:
         return None
     weights = [min(p.end_s, end_s) - max(p.start_s, start_s) for p in parts]
 
-    def odds(claim: Literal["drums", "chords", "decaying"]) -> float:
-        return float(sum(w * getattr(p, claim) for w, p in zip(weights, parts, strict=True)) / sum(weights))
+    def odds(field: str) -> float:
+        return float(sum(w * getattr(p, field) for w, p in zip(weights, parts, strict=True)) / sum(weights))
 
-    drums, chords, decaying = odds("drums"), odds("chords"), odds("decaying")
-    told: dict[str, Any] = {
-        "has_drums": drums > 0 if abs(drums) >= SURE_FROM else None,
-        "texture": ("chords" if chords > 0 else "melody") if abs(chords) >= SURE_FROM else None,
-        "lead_envelope": ("decaying" if decaying > 0 else "sustained") if abs(decaying) >= SURE_FROM else None,
-    }
     # what is not trusted of the whole is not trusted of a part
-    trusted_claims = {name: value if getattr(sound, name) is not None else None for name, value in told.items()}
-    return sound.model_copy(update={**trusted_claims, "parts": parts})
+    claims = {
+        claim.name: claim.by(odds(claim.odds), SURE_FROM) if getattr(sound, claim.name) is not None else None
+        for claim in SOUND_CLAIMS
+    }
+    return sound.model_copy(update={**claims, "parts": parts})
 
 
 def _content(content: Content | None, start_s: float, end_s: float) -> Content | None:

@@ -20,6 +20,7 @@ from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Metrics, Stage, StageConfig
 from music_flamingo.records import Caption, Facts, Track, during, trusted
+from music_flamingo.records.heard import claims_of
 from music_flamingo.teachers import (
     Teacher,
     TeacherConfig,
@@ -83,7 +84,7 @@ def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | N
         track_id=track.id,
         start_s=round(window.start_s, 2),
         end_s=round(window.end_s, 2),
-        **WindowPayload.fields_of(facts.sound),
+        **claims_of(facts.sound),
         dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
         content=facts.content.kind if facts.content else None,
         instruments=[i.name for i in facts.instruments.labels] if facts.instruments else [],

@@ -3,7 +3,7 @@
 import random
 
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked, audible_of
+from music_flamingo.teachers.scripted.asking import asked, audible_of, reworded_of
 from music_flamingo.teachers.scripted.players import players, sings
 from music_flamingo.teachers.scripted.words import listed, seconds, stretch, whole
 
@@ -19,27 +19,11 @@ def write_attribute(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     return QuestionsReply(
         questions=[
             *audible_of("attribute", payload, shown),
-            *_tone_production(facts, rng),
+            *reworded_of("attribute", payload, rng),
             *_players(payload, rng),
             *_dynamics(facts, rng),
         ]
     )
-
-
-def _tone_production(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
-    if facts.lead_envelope is None:
-        return []
-    wording = rng.choice(
-        (
-            "Is the leading instrument struck or plucked, or is it bowed, blown or an organ?",
-            "How is the tone of the leading instrument made: struck or plucked, or bowed, blown or organ?",
-        )
-    )
-    options = ("struck or plucked", "bowed, blown or organ")
-    struck = facts.lead_envelope == "decaying"
-    rationale = "Its notes die away after the attack." if struck else "Its notes do not die away while they last."
-    answer = options[0] if struck else options[1]
-    return [asked("tone_production", "technique", wording, answer, rationale, [whole(facts)], options)]
 
 
 def _players(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:

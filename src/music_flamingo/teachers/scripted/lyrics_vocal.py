@@ -4,8 +4,8 @@ import random
 import re
 
 from music_flamingo.records import Segment
-from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked, audible_of
+from music_flamingo.teachers.payloads import QuestionsReply, SongPayload, WrittenQuestion
+from music_flamingo.teachers.scripted.asking import asked, audible_of, reworded_of
 from music_flamingo.teachers.scripted.words import first_words, seconds, stretch, whole
 
 OPENING_WORDS = 3
@@ -17,7 +17,7 @@ def write_lyrics_vocal(payload: SongPayload, rng: random.Random) -> QuestionsRep
     """Write questions about the lyrics, their times and the singing."""
     facts = payload.facts
     sung = [line for line in facts.lyrics if _bare(line.label)]
-    questions = _cantabile(facts)
+    questions = reworded_of("lyrics_vocal", payload, rng)
     if sung:
         questions += _text(sung, rng)
     if sung and facts.lyrics_are_timed:
@@ -30,16 +30,6 @@ def write_lyrics_vocal(payload: SongPayload, rng: random.Random) -> QuestionsRep
 def _bare(text: str) -> str:
     """Letters and digits, with what stands between them."""
     return re.sub(r"^\W+|\W+$", "", text)
-
-
-def _cantabile(facts: SongFacts) -> list[WrittenQuestion]:
-    if facts.lead_envelope is None:
-        return []
-    can_swell = facts.lead_envelope == "sustained"
-    answer = "yes" if can_swell else "no"
-    rationale = "Its notes are held as a voice holds them." if can_swell else "Its notes fade where a voice would hold."
-    wording = "Does the leading line hold its notes as a singing voice can, yes or no?"
-    return [asked("vocal_sustain", "technique", wording, answer, rationale, [whole(facts)], ("yes", "no"))]
 
 
 def _text(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:

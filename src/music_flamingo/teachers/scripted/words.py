@@ -1,5 +1,6 @@
 """Phrases shared by all scripted writers: times, lists, numbers, references."""
 
+import random
 from collections.abc import Sequence
 
 from music_flamingo.records import Reference
@@ -34,6 +35,11 @@ def felt_at(ratio: float) -> str:
 def listed(items: Sequence[str], last: str = "and") -> str:
     """`a, b and c`."""
     return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def one_of(wordings: Sequence[str], rng: random.Random) -> str:
+    """Choose a wording; where there is only one, nothing is drawn."""
+    return rng.choice(wordings) if len(wordings) > 1 else wordings[0]
 
 
 def first_words(text: str, count: int) -> str:
