@@ -1,4 +1,4 @@
-"""The one gate: which measured facts are trusted. What is not stays on record and is withheld from every consumer.
+"""The gate of facts: decide which are trusted. The others stay on record and are withheld from every consumer.
 
 not_music   the recording is of something else: nothing musical is said of it
 no_pitch    nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody

@@ -1,4 +1,4 @@
-"""`mf explain`: print a record's lineage, back to the bytes of the source.
+"""`mf explain`: print a record's lineage, back to its source file.
 
 What can be checked is checked as it is printed: whether a prompt's file still has the hash that the record carries,
 whether the source file still has the hash that was taken in, whether each port was made from the ports that lie

@@ -32,11 +32,11 @@ class DuplicateLimits(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     max_bit_error: Fraction
-    """Fraction of differing bits over the common stretch; unrelated recordings differ in about half."""
+    """Fraction of differing bits over the common segment; unrelated recordings differ in about half."""
     min_overlap: Fraction
-    """Fraction of the shorter recording that the common stretch covers."""
+    """Fraction of the shorter recording that the common segment covers."""
     min_common_s: NonNegative
-    """The common stretch lasts at least this long."""
+    """The common segment lasts at least this long."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ with what each earned) and plan.json.
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
-from music_flamingo.core.stage import Metrics, Stage
+from music_flamingo.core.stage import Metrics, Stage, StageTitle
 from music_flamingo.records import Chain, Example, Track
 from music_flamingo.training.settings import GrpoConfig
 
@@ -48,6 +48,7 @@ def run(
 
 STAGE = Stage(
     name="grpo",
+    title=StageTitle("Training", "GRPO", "Several answers to each question; the rewards push the better ones."),
     config=GrpoConfig,
     inputs={"skills": Example, "think": Chain, "tracks": Track, "warmup_model": Folder},
     outputs={"grpo_model": Folder},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.ranges import Count, NonNegative
-from music_flamingo.core.stage import Metrics, Stage
+from music_flamingo.core.stage import Metrics, Stage, StageTitle
 from music_flamingo.records import Chain, Track, Utterance
 from music_flamingo.scoring.families import COMPOSITES
 from music_flamingo.training.backbone.settings import SpeechTask
@@ -110,6 +110,7 @@ def _train_controls(
 
 STAGE = Stage(
     name="warmup",
+    title=StageTitle("Training", "Warm-up", "The model learns to think aloud before it answers."),
     config=WarmupConfig,
     inputs={"think": Chain, "tracks": Track, "speech": Utterance, "sft_model": Folder},
     outputs={"warmup_model": Folder},

@@ -33,7 +33,7 @@ class AliMeetingConfig(SpeechSettings):
     channel: CountOrNone
     """Of the array, counted from 0."""
     max_stretch_s: Positive
-    """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
+    """The longest segment between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "AliMeetingSource":
         """Make the source."""
@@ -86,7 +86,7 @@ class AliMeetingSource:
     def _read(self, grid: Path, start_s: float, end_s: float) -> np.ndarray:
         recordings = sorted((grid.parent.parent / "audio_dir").glob(f"{grid.stem}_*.wav"))
         if not recordings:
-            raise BadAudioError(QuarantineReason.UNREADABLE, f"no audio_dir/{grid.stem}_*.wav beside {grid.parent}")
+            raise BadAudioError(QuarantineReason.UNREADABLE, f"no audio_dir/{grid.stem}_*.wav next to {grid.parent}")
         return read_stretch(recordings[0], start_s, end_s, [self.config.channel])
 
 

@@ -34,7 +34,7 @@ class ChimeConfig(SpeechSettings):
     device: str
     """Which recording is heard: `U01.CH1` (an array's channel) or `P05` (a speaker's own microphones)."""
     max_stretch_s: Positive
-    """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
+    """The longest segment between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "ChimeSource":
         """Make the source."""

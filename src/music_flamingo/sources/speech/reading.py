@@ -59,7 +59,7 @@ def from_zero(segments: Sequence[SpokenSegment]) -> tuple[SpokenSegment, ...]:
 
 
 def read_stretch(path: Path, start_s: float, end_s: float, channels: Sequence[int] | None = None) -> np.ndarray:
-    """Mono float32 at 16 kHz of a stretch of a WAV, FLAC or NIST SPHERE file, read without the rest of it.
+    """Mono float32 at 16 kHz of a segment of a WAV, FLAC or NIST SPHERE file, read without the rest of it.
 
     `channels` are counted from 0; None is all of them, mixed down. Raises BadAudioError.
     """

@@ -45,7 +45,7 @@ class Session:
 
 
 def cut(session: Session, lines: Callable[[], Iterable[TranscriptLine]], max_s: float) -> Iterator[SpokenUtterance]:
-    """The session's stretches. `lines` reads the transcript; it raises ValueError or OSError where it cannot.
+    """The session's segments. `lines` reads the transcript; it raises ValueError or OSError where it cannot.
 
     Lines without words are passed over: nothing is to be transcribed there.
     """

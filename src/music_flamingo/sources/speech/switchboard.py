@@ -44,7 +44,7 @@ class SwitchboardConfig(SpeechSettings):
     split: Split
     """Switchboard has no splits of its own."""
     max_stretch_s: Positive
-    """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
+    """The longest segment between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "SwitchboardSource":
         """Make the source."""

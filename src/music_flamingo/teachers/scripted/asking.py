@@ -1,4 +1,4 @@
-"""How scripted writers put a question together."""
+"""Build the questions of scripted writers."""
 
 import random
 from collections.abc import Sequence

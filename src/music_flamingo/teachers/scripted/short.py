@@ -25,7 +25,7 @@ LONGEST_PROGRESSION = 8
 
 
 def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextReply:
-    """What is heard on the surface of one stretch: no key, no tempo, no names."""
+    """What is heard on the surface of one segment: no key, no tempo, no names."""
     if payload.content in NOT_MUSIC:
         return TextReply(text=NOT_MUSIC[payload.content])
     heard = []

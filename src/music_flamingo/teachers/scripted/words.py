@@ -63,7 +63,7 @@ def whole(facts: SongFacts) -> Reference:
 
 
 def bars(facts: SongFacts, start_s: float, end_s: float) -> Reference:
-    """The bars that a stretch of time touches, named `bars 2-4`."""
+    """The bars that a segment of time touches, named `bars 2-4`."""
     first, last = max(facts.bar_at(start_s), 1), max(facts.bar_at(max(end_s - 0.01, start_s)), 1)
     label = f"bar {first}" if first == last else f"bars {first}-{last}"
     return Reference(kind="bars", start_s=round(start_s, 2), end_s=round(end_s, 2), label=label)

@@ -50,7 +50,7 @@ class RequiredSpan(NamedTuple):
 
     row: int
     heard: tuple[int, int] | None
-    """Samples that must be heard; None where any stretch will do."""
+    """Samples that must be heard; None where any segment will do."""
     text_bound: int
     """Never less than the tokens of its words."""
 
@@ -181,7 +181,7 @@ class Divider:
         return self.hearing.window_around(num_samples, heard, self.windows.rule, self.rng, length)
 
     def _turns(self, needs: Sequence[RequiredSpan], length: int) -> int:
-        """How many of the questions fit beside the sound, whichever they are."""
+        """How many of the questions fit next to the sound, whichever they are."""
         room = self.hearing.context_tokens - MARKS - self.hearing.audio_tokens(length)
         most = min(self.max_turns, len(needs))
         sizes = sorted((need.text_bound for need in needs), reverse=True)[:most]
@@ -200,7 +200,7 @@ def heard_samples(
     whole_above: float,
     rate_hz: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(start, end) in samples that each question must hear of its recording; end is 0 where any stretch will do.
+    """(start, end) in samples that each question must hear of its recording; end is 0 where any segment will do.
 
     `spans_s[k]` (start, end) is what a reference of question `span_of[k]` names; `num_samples`: of its recording.
     """
@@ -216,7 +216,7 @@ def heard_samples(
 
 
 def heard_of(item: TrainingItem, num_samples: int, whole_above: float, hearing: Hearing) -> tuple[int, int] | None:
-    """What one question must hear of a recording of so many samples; None where any stretch will do."""
+    """What one question must hear of a recording of so many samples; None where any segment will do."""
     spans_s = np.array(item.spans_s, dtype=float).reshape(-1, 2)
     marks = np.array([item.names_a_time]), np.array([item.is_about_all])
     span_of, lengths = np.zeros(len(spans_s), int), np.array([hearing.trimmed(num_samples)])

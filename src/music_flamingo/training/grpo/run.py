@@ -50,7 +50,7 @@ class Questions:
     num_unscorable: int
     """Examples that no part of the reward can be computed for: they are not asked."""
     must_hear: Mapping[str, tuple[int, int]]
-    """Samples that an item (by id) must hear; of others any stretch will do."""
+    """Samples that an item (by id) must hear; of others any segment will do."""
     quarantined: Mapping[str, int]
     """Why items are not asked that neither window nor context has room for -> how many."""
 
