@@ -40,10 +40,10 @@ def run(
     grpo_model: OutputFolder,
 ) -> Metrics:
     """Train by GRPO, starting from the warmed-up model."""
-    from music_flamingo.training.grpo.run import reinforce
+    from music_flamingo.training.grpo.run import train_grpo
 
     questions = prepare(config, skills, think, tracks, warmup_model)
-    return reinforce("grpo", config, questions, warmup_model, grpo_model)
+    return train_grpo("grpo", config, questions, warmup_model, grpo_model)
 
 
 STAGE = Stage(

@@ -51,10 +51,10 @@ def run(
     sft_model: OutputFolder,
 ) -> Metrics:
     """Fine-tune the backbone on MF-Skills."""
-    from music_flamingo.training.supervised import teach
+    from music_flamingo.training.supervised import train_supervised
 
     prepared = prepare(config, skills, tracks, speech, backbone_model)
-    return teach("sft", config, prepared, backbone_model.root, sft_model.root, sft_model.work)
+    return train_supervised("sft", config, prepared, backbone_model.root, sft_model.root, sft_model.work)
 
 
 STAGE = Stage(

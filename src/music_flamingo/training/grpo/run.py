@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Questions:
-    """What GRPO may ask, before any weight is loaded: what `reinforce` draws from and `mf inspect` shows."""
+    """What GRPO may ask, before any weight is loaded: what `train_grpo` draws from and `mf inspect` shows."""
 
     processor: Any
     taught: Curriculum
@@ -108,7 +108,7 @@ def _room(config: GrpoConfig, processor: Any, hearing: Hearing) -> Callable[[Tra
     )
 
 
-def reinforce(
+def train_grpo(
     stage: str,
     config: GrpoConfig,
     questions: Questions,
