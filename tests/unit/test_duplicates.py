@@ -199,7 +199,7 @@ def test_words_on_disk_decide_as_words_in_memory(tmp_path: Path) -> None:
     with FingerprintsWriter(tmp_path / "words") as writer:
         for r in recordings:
             writer.add([r.id], [r.audio_sha256], r.words, np.array([len(r.words)]))
-        on_disk = writer.prints()
+        on_disk = writer.fingerprints()
     assert find_duplicates(on_disk, LIMITS, WORDS_PER_S) == find_duplicates(recordings, LIMITS, WORDS_PER_S)
 
 

@@ -87,7 +87,7 @@ def gather(recordings: Iterable[Fingerprinted]) -> Fingerprints:
 
 
 class FingerprintsWriter:
-    """Writes recordings one by one into a flat file; `prints()` opens it."""
+    """Writes recordings one by one into a flat file; `fingerprints()` opens it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
