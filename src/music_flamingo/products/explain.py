@@ -70,7 +70,7 @@ def _status(status: str) -> str:
 def _caption(lineage: Lineage) -> Iterator[tuple[str, str]]:
     caption = lineage.asked.record
     assert isinstance(caption, Caption)
-    yield "stretch", f"{caption.start_s:g} to {caption.end_s:g} s"
+    yield "window", f"{caption.start_s:g} to {caption.end_s:g} s"
     yield "text", _quoted(caption.text)
     yield from _teacher(caption.teacher)
 

@@ -5,7 +5,7 @@ import random
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible_of, reworded_of
 from music_flamingo.teachers.scripted.players import players, sings
-from music_flamingo.teachers.scripted.words import listed, seconds, stretch, whole
+from music_flamingo.teachers.scripted.words import listed, seconds, time_span, whole
 
 SHOWN_VOICES = 4
 HARDLY_A_RANGE_DB = 6.0
@@ -40,7 +40,7 @@ def _players(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
         answer = "yes" if singing else "no"
         because = _voice_reason(facts, singing, named)
         wording = rng.choice(("Does anybody sing, yes or no?", "Is there singing in it, yes or no?"))
-        heard = [stretch(s.start_s, s.end_s, s.label) for s in facts.voice[:SHOWN_VOICES]] or shown
+        heard = [time_span(s.start_s, s.end_s, s.label) for s in facts.voice[:SHOWN_VOICES]] or shown
         questions.append(asked("singing", "technique", wording, answer, because, heard, ("yes", "no")))
     if facts.genres:
         wording = rng.choice(("Which style of music is this?", "To which genre does this music belong?"))

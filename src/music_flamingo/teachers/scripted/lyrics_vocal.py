@@ -6,7 +6,7 @@ import re
 from music_flamingo.records import Segment
 from music_flamingo.teachers.payloads import QuestionsReply, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible_of, reworded_of
-from music_flamingo.teachers.scripted.words import first_words, seconds, stretch, whole
+from music_flamingo.teachers.scripted.words import first_words, seconds, time_span, whole
 
 OPENING_WORDS = 3
 NEED_THE_END = ("lyrics_last_word", "lyrics_line_count")
@@ -43,7 +43,7 @@ def _text(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
             rng.choice(("With which words does the text begin?", "What are the first words of the text?")),
             opening,
             f'The first line of the text begins with "{opening}".',
-            [stretch(first.start_s, first.end_s, "first line")],
+            [time_span(first.start_s, first.end_s, "first line")],
         ),
         asked(
             "lyrics_last_word",
@@ -51,7 +51,7 @@ def _text(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
             rng.choice(("Which is the last word of the text?", "On which word does the text end?")),
             ending,
             f'The last line of the text ends with "{ending}".',
-            [stretch(last.start_s, last.end_s, "last line")],
+            [time_span(last.start_s, last.end_s, "last line")],
         ),
     ]
 
@@ -65,7 +65,7 @@ def _lines(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
             "How many lines of words are there?",
             str(len(lines)),
             f"The last line ends at {seconds(lines[-1].end_s)}.",
-            [stretch(lines[0].start_s, lines[-1].end_s)],
+            [time_span(lines[0].start_s, lines[-1].end_s)],
         ),
         asked(
             "lyrics_line_start",
@@ -73,6 +73,6 @@ def _lines(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
             f'When does the line "{line.label}" begin?',
             seconds(line.start_s),
             f"The line lies between {seconds(line.start_s)} and {seconds(line.end_s)}.",
-            [stretch(line.start_s, line.end_s)],
+            [time_span(line.start_s, line.end_s)],
         ),
     ]

@@ -52,14 +52,14 @@ def sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def stretch(start_s: float, end_s: float, label: str | None = None) -> Reference:
+def time_span(start_s: float, end_s: float, label: str | None = None) -> Reference:
     """A reference to the audio from `start_s` to `end_s`, rounded to 10 ms."""
     return Reference(kind="seconds", start_s=round(start_s, 2), end_s=round(end_s, 2), label=label)
 
 
 def whole(facts: SongFacts) -> Reference:
     """A reference to the whole track."""
-    return stretch(0.0, facts.duration_s)
+    return time_span(0.0, facts.duration_s)
 
 
 def bars(facts: SongFacts, start_s: float, end_s: float) -> Reference:
