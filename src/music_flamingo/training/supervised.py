@@ -68,13 +68,15 @@ def prepare(
     hearing = _hearing(config, Hearing.of(processor, model_config))
     words = words_of(processor, item_store)
     rngs = [random.Random(config.seed) for _ in taught]
-    tables = divided(item_store, recordings.listing, hearing, _windows(config, hearing), words, rngs, config.max_turns)
-    for source, of_source in zip(taught, tables, strict=True):
+    by_source = divided(
+        item_store, recordings.listing, hearing, _windows(config, hearing), words, rngs, config.max_turns
+    )
+    for source, of_source in zip(taught, by_source, strict=True):
         for reason, count in sorted(of_source.set_aside.items()):
             log.warning("%s: %d samples of %s are quarantined: %s", stage, count, source.name, reason)
-    plan = TrainingSchedule(tables, item_store)
+    plan = TrainingSchedule(by_source, item_store)
     weights = [config.mixture.sources[source.name] for source in taught]
-    parts = shares([of_source.num_samples for of_source in tables], weights, config.mixture.temperature, stage)
+    parts = shares([of_source.num_samples for of_source in by_source], weights, config.mixture.temperature, stage)
     lessons = _fill(config, plan, mixed(plan, rngs, parts), hearing, words)
     even = {family for source in taught if source.is_even for family in source.families}
     branches = Branches(processor, (item for item in item_store if item.family not in even), config.branch_weight)
