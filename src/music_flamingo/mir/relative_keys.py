@@ -1,4 +1,4 @@
-"""A key and its relative share their notes; the chords say which of the two it is: most pieces open on their tonic."""
+"""Choose between a key and its relative, which share their notes, by the chords: most pieces open on their tonic."""
 
 from music_flamingo.mir.keys import pitch_class
 from music_flamingo.mir.opinions import triad

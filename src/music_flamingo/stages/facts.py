@@ -9,7 +9,7 @@ why under `problems`; the track and its other facts stay.
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -26,7 +26,7 @@ from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import QUARANTINED
 from music_flamingo.core.shards import shard_paths
-from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.mir import (
     BeatTracker,
     ChordRecogniser,
@@ -140,19 +140,7 @@ class Toolbox:
 def open_toolbox(config_json: str) -> Toolbox:
     """Loaded once a process: nets and plugins take a second or two."""
     config = FactsConfig.model_validate_json(config_json)
-    return Toolbox(
-        beats=opened(config.beats),
-        key=opened(config.key),
-        key_changes=opened(config.key_changes),
-        chords=opened(config.chords),
-        sections=opened(config.sections),
-        dynamics=opened(config.dynamics),
-        sound=opened(config.sound),
-        lyrics=opened(config.lyrics),
-        instruments=opened(config.instruments),
-        content=opened(config.content),
-        opinions=opened(config.opinions),
-    )
+    return Toolbox(**{tool.name: opened(getattr(config, tool.name)) for tool in fields(Toolbox)})
 
 
 @dataclass(frozen=True)
@@ -350,6 +338,9 @@ def _count(facts: Writer[Facts]) -> Metrics:
 
 STAGE = Stage(
     name="facts",
+    title=StageTitle(
+        "Annotation", "Facts", "Beats, tempo, key, chords, sections and sound, measured on the original recording."
+    ),
     config=FactsConfig,
     inputs={"tracks": Track, "originals": Folder},
     outputs={"facts": Facts},

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from music_flamingo.scoring.families import meter_class
 from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply
 from music_flamingo.teachers.scripted.players import ensemble, sings
-from music_flamingo.teachers.scripted.short import LONGEST_PROGRESSION, TRENDS, progression
-from music_flamingo.teachers.scripted.words import felt_at, first_words, listed, number, plural, seconds
+from music_flamingo.teachers.scripted.short import LONGEST_PROGRESSION, TRENDS, heard_claims, progression
+from music_flamingo.teachers.scripted.words import felt_at, first_words, listed, number, one_of, plural, seconds
 from music_flamingo.teachers.theory import (
     ChordSpan,
     KeyName,
@@ -103,23 +103,7 @@ def _sound(facts: SongFacts, rng: random.Random) -> list[str]:
         text.append(f"{singing[0].upper()}{singing[1:]}{entry}.")
     elif facts.has_voice is False:
         text.append(rng.choice(("It is instrumental.", "No voice is heard.")))
-    if facts.texture == "melody":
-        text.append(
-            rng.choice(("A single line carries the music, without chords beneath it.", "A single melody is heard."))
-        )
-    elif facts.texture == "chords":
-        text.append(rng.choice(("The texture is chordal.", "Several notes sound at once, so that chords carry it.")))
-    if facts.lead_envelope == "decaying":
-        text.append("The leading instrument has decaying notes: struck or plucked, they fade after each attack.")
-    elif facts.lead_envelope == "sustained":
-        text.append("The leading instrument has sustained notes: bowed, blown or from an organ, they hold their level.")
-    if facts.has_drums is not None:
-        text.append(
-            rng.choice(("It plays with drums, which mark the beat.", "A kit plays along, with drums on the beat."))
-            if facts.has_drums
-            else rng.choice(("There are no drums.", "There are no drums: the pitches carry the beat."))
-        )
-    return text
+    return text + [one_of(claim.in_rich, rng) for _, claim in heard_claims(facts)]
 
 
 def _words(facts: SongFacts, rng: random.Random) -> list[str]:
