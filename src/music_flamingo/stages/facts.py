@@ -59,7 +59,8 @@ from music_flamingo.mir.choices import (
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
-from music_flamingo.mir.relative_keys import agreed
+from music_flamingo.mir.probabilities import with_probabilities
+from music_flamingo.mir.thirds import with_thirds_of
 from music_flamingo.mir.trust import TrustRules, withheld
 from music_flamingo.mir.voices import heard_voice, with_tagged_drums, with_voice
 from music_flamingo.records import MEASURED, Facts, Track
@@ -228,7 +229,12 @@ def judged(facts: Facts, config: FactsConfig) -> Facts:
 
 
 def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
-    """All facts of one track; None for a recording of no catalogue."""
+    """All facts of one track, with confidences that are probabilities; None for a recording of no catalogue."""
+    return with_probabilities(heard(track, signal, tools))
+
+
+def heard(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
+    """All facts with the confidences on the scales of their tools: what the probabilities are fitted on."""
     problems: list[str] = []
 
     def ask(name: str, tool: Tool | None, question: Callable[[Tool], T]) -> T | None:
@@ -249,7 +255,9 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         key = with_changes(key, changes)
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
     others = tools.opinions or NOBODY
-    key, chords = agreed(key, others.on(chords, others.chords, signal), signal)
+    chords = others.on(chords, others.chords, signal)
+    if key and chords:
+        chords = with_thirds_of(key, chords, signal)
     tags = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
     voice = heard_voice(content, tags.voice if tags else None)
     has_voice = voice.present if voice else None

@@ -120,7 +120,7 @@ _NEXT_TO = re.compile(
 
 
 def answer_neighbour(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read the chord that a question asks for by the chords next to it: before, after, between."""
+    """Read the chord that a question asks for by its neighbours: before, after, between."""
     asked, answered = triads_in(re.sub(r"\bA (?=chord)", "", question)), triads_in(text)
     word = _NEXT_TO.search(question)
     if word is None or not asked or not answered or CHORD_AT.search(question):

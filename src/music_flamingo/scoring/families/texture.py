@@ -15,7 +15,7 @@ TEXTURE = Family(
             "One line sounds alone, with no notes beneath it.",
             "one melody",
             in_window=("a single line sounds alone", "one melody is heard by itself"),
-            in_rich=("A single line carries the music, without chords beneath it.", "One melody sounds alone."),
+            in_rich=("A single line carries the music, without chords beneath it.", "A single melody is heard."),
         ),
         "chords": Claim(
             "Chords sound.",

@@ -146,11 +146,11 @@ def _form(facts: SongFacts, rng: random.Random) -> list[str]:
 
 
 def _long_form(facts: SongFacts, letters: list[str]) -> list[str]:
-    """Many sections: how many of which kind, and where the first ones and the last one begin."""
+    """Many sections: how many, whether some come back, and where the first ones and the last one begin."""
     kinds = list(dict.fromkeys(letters))
     first = [f"{n} at {seconds(s.start_s)}" for n, s in zip(letters[:SPELLED_SECTIONS], facts.sections, strict=False)]
     returns = [f"{kind} {plural(letters.count(kind), 'time')}" for kind in kinds if letters.count(kind) > 1]
-    text = [f"The form has {number(len(letters))} sections of {plural(len(kinds), 'kind')}."]
+    text = [f"The form has {number(len(letters))} sections{', some of which come back' if returns else ''}."]
     text.append(f"It opens with {listed(first)}, and the last section, {letters[-1]}, sets in at ")
     text[-1] += f"{seconds(facts.sections[-1].start_s)}."
     if returns:

@@ -38,7 +38,8 @@ def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextRep
     if payload.dynamics_trend in ("rising", "falling"):
         heard.append("over the whole track it grows " + ("louder" if payload.dynamics_trend == "rising" else "softer"))
     if heard == list(NO_DRUMS.in_window):
-        return TextReply(text="Music without drums is heard.")
+        kind = "Instrumental music" if payload.has_voice is False else "Music"
+        return TextReply(text=f"{kind} without drums is heard.")
     return TextReply(text=sentence(listed(heard) if heard else "music is heard"))
 
 
