@@ -8,6 +8,7 @@ from support.listening import RATE_HZ, heard_well, make_release, tone
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.records.facts import Withheld
+from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.serving.bundle import TrainedQuestion
 from music_flamingo.serving.client import EndpointAnswer, ask
 from music_flamingo.serving.measured_answer import measured_answer
@@ -139,6 +140,12 @@ def test_where_the_model_was_never_trained_the_measured_fact_is_said_and_marked(
 )
 def test_what_is_asked_is_found_among_the_facts(question, begins):
     assert measured_answer(question, songs.make_facts()).startswith(begins)
+
+
+def test_a_claim_of_the_sound_is_said_with_its_own_confidence():
+    sound = songs.make_facts().sound.model_copy(update={"confidence": 0.55, "texture_confidence": 0.97})
+    answer = measured_answer(FAMILIES["texture"].question, songs.make_facts(sound=sound))
+    assert answer == f"{sound.texture} ({sound.tool}, confidence 0.97)"
 
 
 def test_nothing_is_said_of_what_nobody_measured_or_trusts():
