@@ -17,7 +17,7 @@ from music_flamingo.core.manifest import read_manifest
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs/howto"
 NUM_SONGS = 10
-FETCH = "from support.family_replicas import write_replica; from pathlib import Path; import sys"
+FETCH = "from pathlib import Path; from support.family_replicas import write_replica"
 OTHER = "music-flamingo-think"
 FEW_STEPS = """\
 backbone: {hardware: &cpu {device: cpu}}
