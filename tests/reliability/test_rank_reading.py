@@ -48,6 +48,7 @@ def ranked(folder: Path, way: str, kind: str, out: Path) -> list[dict]:
 
 @pytest.mark.slow
 @pytest.mark.reliability
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_two_ranks_read_half_each_of_the_same_weights(tmp_path, kind):
     published = write_replica(tmp_path / "published", "music-flamingo", width=2048, shard_size="20MB")

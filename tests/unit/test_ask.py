@@ -166,7 +166,7 @@ def test_without_a_model_tools_answer_and_it_is_said_so(tmp_path):
 
 def test_one_s_own_file_may_be_as_long_as_the_model_hears(tmp_path):
     """Audio Flamingo Next hears 30 minutes."""
-    soundfile.write(tmp_path / "long.flac", np.zeros(round(20.5 * 60 * RATE_HZ), np.int16), RATE_HZ)
+    soundfile.write(tmp_path / "long.flac", tone(20.5 * 60), RATE_HZ)
     with pytest.raises(UserError, match="1230"):
         decode_file(tmp_path / "long.flac", 6.0)
     assert len(decode_file(tmp_path / "long.flac", 1800.0)) == round(20.5 * 60 * RATE_HZ)
