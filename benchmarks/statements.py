@@ -4,8 +4,8 @@
 
 Each file of `statements/` was measured before a reader was changed on its account (held out), and belongs to the
 developed ones since. A line is `W` or `R`, a track of `facts.yaml`, a form, and what is said: a question with its
-answer (and options), a caption, a step of a chain, or a value of a structured category. All checks of `validate` are
-asked.
+answer (and options, or a rationale), a caption, a step of a chain, or a value of a structured category. All checks of
+`validate` are asked.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from music_flamingo.stages.validate import ValidateConfig
 
 FOLDER = Path(__file__).parent / "statements"
 BY = {"tool": "by hand", "tool_version": "1", "confidence": 0.9}
-FORMS = ("open", "count", "time", "choice", "caption", "step")
+FORMS = ("open", "count", "time", "choice", "why")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Statement:
     track: str
     form: str
     parts: tuple[str, ...]
-    """Question, answer and options; or one text."""
+    """Question, answer, and options or rationale; or one text."""
 
     @property
     def line(self) -> str:
@@ -141,10 +141,13 @@ def _example(statement: Statement, facts: Facts) -> Example:
             "answer": statement.parts[0],
         }
     elif statement.form in FORMS:
-        question, answer, *options = statement.parts
-        kind = "multiple_choice" if statement.form == "choice" else statement.form
+        question, answer, *rest = statement.parts
+        kind = {"choice": "multiple_choice", "why": "open"}.get(statement.form, statement.form)
         values |= {"type": kind, "question": question, "answer": answer}
-        values["options"] = [o.strip() for o in options[0].split(" / ")] if options else []
+        if statement.form == "why":
+            values["rationale"] = rest[0]
+        elif rest:
+            values["options"] = [option.strip() for option in rest[0].split(" / ")]
     else:
         text = f"A piece in {facts.key.label if facts.key else 'C'}."
         values |= {"type": "caption", "skill": "caption", "question": "Describe this music.", "answer": text}

@@ -59,7 +59,7 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     def identity(self) -> dict[str, Any]:
-        """What the result depends on beside its inputs; a configuration that reads a folder adds what lies there."""
+        """What the result depends on next to its inputs; a configuration that reads a folder adds what lies there."""
         return self.model_dump(mode="json", exclude=_not_identity(self))
 
 
@@ -76,6 +76,15 @@ def _not_identity(config: BaseModel) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class StageTitle:
+    """How the report shows a stage: its group, its title, and what it does in one sentence."""
+
+    group: str
+    title: str
+    does: str
+
+
+@dataclass(frozen=True)
 class Stage:
     """One room of the pipeline. Port names are unique over the whole graph: a port lies in `<data>/<port>`."""
 
@@ -88,6 +97,8 @@ class Stage:
     """Whether `run` shares its work among the ranks of torchrun."""
     uncached: frozenset[str] = frozenset()
     """Outputs that DVC neither keeps in its cache nor pushes: pages and copies, which a rerun makes again."""
+    title: StageTitle | None = None
+    """None for a stage that the report does not show."""
     first_pass: Callable[..., None] | None = None
     """(config, *inputs, folder): what `run` does to each shard alone, into the scratch of its first output."""
 
@@ -349,7 +360,7 @@ def _by_reason(status: Mapping[str, int]) -> dict[str, int]:
 
 
 def _write_timing(stage: Stage, outputs: Mapping[str, Path], wall_s: float) -> None:
-    """Beside the ports, never inside: times differ from run to run, results do not."""
+    """Next to the ports, never inside: times differ from run to run, results do not."""
     folder = next(iter(outputs.values())).parent / "_timing"
     peak_rss_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     timing = {"stage": stage.name, "wall_s": round(wall_s, 1), "peak_rss_mib": peak_rss_mib}

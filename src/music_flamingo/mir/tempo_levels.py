@@ -1,4 +1,4 @@
-"""At which level is the tempo counted? Beat trackers double slow songs and halve fast ones, and listeners differ too.
+"""Probabilities of the metrical levels of a tempo: beat trackers double slow songs and halve fast ones.
 
 Around the tracked tempo stand its half, double, third, triple and the ratios of 2 and 3 between. Each gets a score by
 a small network (one hidden layer) over what is heard at its beat and at multiples and parts of it: how the beat

@@ -47,7 +47,7 @@ def _with_adapters(model: Any, folder: Path) -> Any:
 
 
 def adapters_of(folder: Path) -> list[Path]:
-    """The adapters beside `folder/model`, in the order in which they were learned."""
+    """The adapters next to `folder/model`, in the order in which they were learned."""
     return sorted((folder / ADAPTERS).glob("[0-9][0-9]"))
 
 
@@ -73,7 +73,7 @@ def model_path(folder: Path) -> Path:
 
 def save_trained(model: Any, processor: MusicFlamingoProcessor, folder: Path, start: Path) -> None:
     """Write what training made of the model of `start`: whole, in the dtype of `start`; or, where its adapters were not
-    merged, as links to the weights of `start` with the new adapters beside them."""
+    merged, as links to the weights of `start` with the new adapters next to them."""
     from peft import PeftModel
 
     if not isinstance(model, PeftModel):

@@ -1,4 +1,4 @@
-"""Weights as they lie in safetensors files: names, shapes and bytes, linked or grown without loading a tensor.
+"""Safetensors files by header: names, shapes and bytes; link weights or add rows without loading a tensor.
 
 No file of weights is copied: a model folder that keeps its weights holds links to them, by the same names.
 """

@@ -1,4 +1,4 @@
-"""Is anything said that the facts do not bear out? Every text of an example and every step of a chain, claim by claim.
+"""Check every text of an example and every step of a chain against the facts, claim by claim.
 
 A family's name is the teacher's word and decides nothing here: wording says what a question is about, and an answer
 stands only where a fact supports it. Reasons name claim and fact: `contradicts_tempo:"140 bpm" is said, 103.9 BPM
@@ -15,6 +15,7 @@ from music_flamingo.records.example import CATEGORIES
 from music_flamingo.scoring.claims import (
     ClaimJudgement,
     SpokenClaim,
+    grants_nothing,
     judge,
     plain,
     read_answer,
@@ -78,6 +79,8 @@ def first_reason(judgements: Iterable[ClaimJudgement], by_ear: bool) -> str | No
         kind = judged.claim.kind
         if judged.verdict == "contradicted":
             return f"contradicts_{kind}:{judged.reason}"
+        if judged.claim.is_guess:
+            continue
         if judged.verdict == "unmeasured" and missing is None and not (by_ear and kind not in NEVER_BY_EAR):
             missing = f"covered_by_no_rule:{kind}: {judged.reason}"
     return missing
@@ -110,7 +113,8 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
 
 def claims_of(example: Example) -> Iterator[tuple[str, SpokenClaim]]:
     """(where it stands, claim) for question, answer, rationale and structured truth of an example."""
-    yield from (("question", claim) for claim in read_premises(example.question))
+    if not grants_nothing(example.answer):
+        yield from (("question", claim) for claim in read_premises(example.question))
     yield from (("answer", claim) for claim in answer_claims(example))
     yield from (("rationale", claim) for claim in read_claims(example.rationale))
     yield from (("structured", claim) for claim in _structured(example))
@@ -139,7 +143,8 @@ def _is_settled(example: Example, agreed: bool) -> bool:
 
 
 def _is_supported(example: Example, facts: Facts, stands: Sequence[str]) -> bool:
-    return any(judge(c, facts).verdict in stands for c in answer_claims(example) if not c.is_place)
+    judged = (judge(c, facts) for c in answer_claims(example) if not c.is_place)
+    return any(j.verdict in (("supported",) if j.claim.is_guess else stands) for j in judged)
 
 
 def _reason_against_rationale(example: Example, facts: Facts, stands: Sequence[str], settled: bool) -> str | None:

@@ -66,7 +66,7 @@ def reproduce(
 ) -> int:
     """Prepare the workspace, let DVC run what is missing up to `until`, and print the address of the report.
 
-    Where annotation is done and the report was not asked for, a site of the songs alone is written beside the data.
+    Where annotation is done and the report was not asked for, a site of the songs alone is written next to the data.
     """
     if until is not None and until not in stages.ORDER:
         raise UserError(f"there is no stage `{until}`. Stages: {', '.join(stages.ORDER)}.")

@@ -46,7 +46,7 @@ def stretch_of(upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimit
 
 
 def cut(samples: np.ndarray, hearing: Hearing, rule: Rule) -> AudioWindow:
-    """The stretch that is heard of a whole recording. Raises ApiError when it is too short."""
+    """The segment that is heard of a whole recording. Raises ApiError when it is too short."""
     try:
         start, end = hearing.window_of(len(samples), rule)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What tools measure of what a question asks for: said where the model was never trained on such a question."""
+"""Answer a question from measured facts, where the model was never trained on such a question."""
 
 from music_flamingo.records import Facts, Measured, trusted
 from music_flamingo.scoring.claims.reader import topic_of

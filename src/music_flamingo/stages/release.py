@@ -22,7 +22,7 @@ from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
-from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.core.stage import Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.evaluation.card import model_card
 from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against, reasons_by_facts, too_few_to_examine
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
@@ -209,6 +209,7 @@ def _tell(status: Status, reasons: list[str]) -> None:
 
 STAGE = Stage(
     name="release",
+    title=StageTitle("Judgement", "Release", "The gate, the model card and the checksums."),
     config=ReleaseConfig,
     inputs={"scores": Score, "grpo_model": Folder},
     outputs={"release": Folder},

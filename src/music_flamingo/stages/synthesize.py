@@ -16,7 +16,7 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
-from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.core.stage import Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.records import Caption, Example, Facts, TeacherStamp, Track, trusted
 from music_flamingo.records.caption import PUBLISHED_KIND
 from music_flamingo.records.example import Skill
@@ -345,6 +345,9 @@ def _metrics(config: SynthesizeConfig, candidates: Writer[Example]) -> Metrics:
 
 STAGE = Stage(
     name="synthesize",
+    title=StageTitle(
+        "Annotation", "Synthesize", "Rich captions and questions in five skills, written from facts and captions."
+    ),
     config=SynthesizeConfig,
     inputs={"tracks": Track, "facts": Facts, "captions": Caption},
     outputs={"candidates": Example},

@@ -25,6 +25,8 @@ class SpokenClaim:
     """The text says that it is not so."""
     is_place: bool = False
     """Only points at a place in time: nothing to support, but it must lie inside the recording."""
+    is_guess: bool = False
+    """Supports where it holds, and says nothing where it does not."""
 
     def turned(self, denied: bool) -> "SpokenClaim":
         """Give the claim denied once more, or as it stands."""

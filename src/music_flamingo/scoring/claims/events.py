@@ -1,226 +1,180 @@
-"""Claims that something begins, ends or changes at a time, and which part of a piece comes first or last."""
+"""Claims that something begins, ends or lasts, and which part opens or closes a piece."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from music_flamingo.records import Facts, Segment
+from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
-from music_flamingo.scoring.claims.gates import has_digit, holds
-from music_flamingo.scoring.claims.harmony import form_of
-from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
+from music_flamingo.scoring.claims.clock import TIME, may_hold_time, moment_of
+from music_flamingo.scoring.claims.form import form_of
+from music_flamingo.scoring.claims.gates import holds
+from music_flamingo.scoring.claims.harmony import degree_in, on_degree, triads_in
+from music_flamingo.scoring.claims.part_lengths import read_part_lengths
+from music_flamingo.scoring.claims.parts import GENERAL, PART_WORDS, PartName, a_part, has_names, read_parts
+from music_flamingo.scoring.claims.wording import is_denied
 
 ROOM_S, ABOUT_ROOM_S = 1.0, 2.5
 """How far a time may lie from what was measured, said plainly or with `about`."""
-_TIME = (
-    r"(?P<clock>\d{1,2}:[0-5]\d)|(?P<min>\d+(?:\.\d+)?|a|half a) ?(?:min\b|minutes?\b)(?: and)?(?: (?P<minsec>\d+(?:\.\d+)?) ?(?:s\b|sec\w*)|(?P<half> and a half))?"
-    r"|(?P<sec>\d+(?:\.\d+)?)(?: ?(?:s\b|secs?\b|seconds?\b)|(?=[.,;!?]|$| (?:and|on|in)\b))"
+THING = (
+    rf"{a_part()}"
+    r"|(?P<voice>(?:\w+ )?(?:singer|vocals?|vocalist|voice|singing|lyrics|words))"
+    r"|(?P<chord>(?-i:[A-G])(?:[#b]| sharp| flat)? ?(?:major|minor|7)(?! key)|(?:\w+ )?(?:chords?|harmony|harmonies)(?: changes?)?)"
+    r"|(?P<other>drums?|percussion|beat|bass|guitars?|piano|violins?|strings|horns?|melody|climax|key change|modulation|drummer|band|orchestra|drop|fade(?: ?out)?|tempo)"
 )
-_ORDINAL = rf"(?:{'|'.join(ORDINALS)}|\d+(?:st|nd|rd|th)|last|final|opening|closing|middle|contrasting|next|new)"
-_PART = r"sections?|parts?|verses?|chorus(?:es)?|refrain|bridge|intro(?:duction)?|outro|coda|middle eight|pre chorus|interlude|breakdown|solo"
-_THING = (
-    rf"(?:(?P<nth>{_ORDINAL}) )?(?:contrasting |middle )?(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?"
-    r"|(?P<voice>(?:\w+ )?(?:singer|vocals?|vocalist|voice|singing|lyrics|words))|(?P<chord>(?:\w+ )?(?:chord|harmony)(?: changes?)?)"
-    r"|(?P<other>drums?|percussion|beat|bass|guitars?|piano|violins?|strings|horns?|melody|climax|key change|modulation|drummer|band|orchestra|solo|drop|fade(?: ?out)?|tempo)"
-)
-_BEGINS = r"begins?|starts?|enters?|arrives?|comes?(?: in)?|kicks? in|appears?|sets? in|follows|drops?|occurs?|happens?|changes?|is (?:reached|introduced)|join(?:s)? in|join(?:s)?|takes? over|returns?"
-_ENDS = r"ends?|stops?|finishes|closes?|concludes?"
-_LASTS = r"lasts?(?: for)?|runs? for|takes|spans?"
+BEGINS = r"begins?|starts?|enters?|arrives?|comes?(?: in)?|kicks? in|appears?|sets? in|follows|drops?|occurs?|happens?|changes?|is (?:reached|introduced)|join(?:s)? in|join(?:s)?|takes? over|returns?"
+ENDS = r"ends?|stops?|finish(?:es)?|closes?|concludes?|is over|leaves?"
+_LASTS = r"lasts?(?: for)?|runs? for|takes|spans?|is|are|goes on for"
 _AT = r"(?: (?:at|around|about|roughly|approximately|after|from|by|near|just (?:before|after)|shortly (?:before|after)|on|for|until|the|mark|precisely|exactly|only))*"
 _EVENT = re.compile(
-    rf"\b(?:{_THING})(?: of the [\w ]{{1,24}}?)? (?:then |first |finally |only )?(?:(?P<begins>{_BEGINS})|(?P<ends>{_ENDS})|(?P<lasts>{_LASTS}))(?P<at>{_AT}) (?:{_TIME})(?: (?:in|into|mark)\b)?",
+    rf"\b(?:{THING})(?: of the [\w ]{{1,24}}?)? (?:then |first |finally |only )?(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})|(?P<lasts>{_LASTS}))(?P<at>{_AT}) (?:{TIME})(?P<in> (?:in|into|mark)\b)?(?P<adjective> long)?",
     re.IGNORECASE,
 )
 _AT_FIRST = re.compile(
-    rf"\b(?:at|around|about|after|from) (?P<hedge>about |around |roughly |approximately )?(?:the )?(?:{_TIME})(?: (?:in|mark))?,? (?:the|a|an) (?:{_THING}) (?P<begins>{_BEGINS})",
+    rf"\b(?:at|around|about|after|from)(?P<at> about| around| roughly| approximately)? (?:the )?(?:{TIME})(?: (?:in|mark))?,? (?:the|a|an) (?:{THING}) (?P<begins>{BEGINS})",
     re.IGNORECASE,
 )
-_VERBS = ("begin", "start", "enter", "arriv", "come", "kick", "appear", "sets in", "follow", "drop", "occur", "happen", "chang", "heard", "reach", "introduc", "join", "take", "return", "end", "stop", "finish", "close", "conclud", "last", "run", "span", "open", "close", "section is")  # fmt: skip
-_PART_WORDS = (
-    "section",
-    "part",
-    "verse",
-    "chorus",
-    "refrain",
-    "bridge",
-    "intro",
-    "outro",
-    "coda",
-    "middle eight",
-    "interlude",
-    "breakdown",
-    "solo",
-)
-_OPENS = re.compile(
-    r"\b(?P<first>opens?|begins?|starts?|opening|first)|(?P<last>ends?|closes?|finishes|concludes?|last)\b",
-    re.IGNORECASE,
-)
-_FOLLOWS = re.compile(r"\b(?:follows|comes (?:after|next)|after the|contrasting|leads? (?:in)?to)\b", re.IGNORECASE)
+_VERBS = ("begin", "start", "enter", "arriv", "come", "kick", "appear", "sets in", "follow", "drop", "occur", "happen", "chang", "heard", "reach", "introduc", "join", "take", "return", "end", "stop", "finish", "close", "conclud", "last", "run", "span", "open", "close", " is ", " are ", "leave", "goes on")  # fmt: skip
 _WITH = re.compile(
-    rf"\b(?:(?P<first>opens?|begins?|starts?)|(?P<last>ends?|closes?|finishes|concludes?)) (?:with|on|in) (?:the|a|an|its) (?:\w+ )?(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?",
+    rf"\b(?:(?P<first>opens?|begins?|starts?|opening|beginning|starting)|(?P<last>ends?|closes?|finish(?:es)?|concludes?|ending|closing)) (?:\w+ ){{0,2}}?(?:with|on|in) (?:(?:the|a|an|its|another) )?(?:\w+ )?{a_part()}",
     re.IGNORECASE,
 )
 _COMES = re.compile(
-    rf"\b(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)? (?:(?:comes|is heard|appears|sounds) (?:(?P<first>first)|(?P<last>last))|(?P<opens>opens|begins|starts)|(?P<closes>ends|closes|concludes|finishes)) ?(?P<thing>the (?:piece|song|music|track|recording|tune|excerpt))?",
+    rf"\b{a_part()} (?:(?:comes|is heard|appears|sounds|stands|falls) (?:right |only )?(?:(?:(?P<first>first)|(?P<last>last))|(?:at|in) the (?:very )?(?:(?P<first2>start|beginning|opening)|(?P<last2>end|close)))"
+    r"|(?P<opens>opens|begins|starts)|(?P<closes>ends|closes|concludes|finishes)) ?(?P<thing>the (?:piece|song|music|track|recording|tune|excerpt))?",
     re.IGNORECASE,
 )
 _IS_PART = re.compile(
-    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:an? |the |its )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{_PART}))?",
+    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:an? |the |its )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
     re.IGNORECASE,
 )
-_NAMED_PART = re.compile(
-    rf"\b(?:(?P<letter>(?-i:[A-E])) )?(?P<part>{_PART})(?: (?P<letter2>(?-i:[A-E]))\b)?|\b(?P<letter3>(?-i:[A-E]))\b(?! [a-z])",
+_EVERY = re.compile(
+    rf"\b(?:chords?|harmon(?:y|ies))(?: \w+)? (?:chang\w+|mov\w+|switch\w*|shift\w*)(?: \w+)? (?:every|each|once every) (?:{TIME})",
     re.IGNORECASE,
 )
-_ASKED = re.compile(rf"\b(?:{_THING})\b[^?]{{0,40}}?\b(?:(?P<begins>{_BEGINS})|(?P<ends>{_ENDS}))\b", re.IGNORECASE)
-_START_OF = re.compile(r"\b(?:start|beginning|onset|entry) of (?:the |a )?(?P<thing>[\w ]+)", re.IGNORECASE)
-_HEDGED = re.compile(r"\b(?:around|about|roughly|approximately|near|shortly|nearly|almost)\b", re.IGNORECASE)
-_GENERAL = frozenset(("section", "part"))
+HEDGED = re.compile(r"\b(?:around|about|roughly|approximately|near|shortly|nearly|almost)\b", re.IGNORECASE)
 
 
 def read_events(text: str) -> Iterator[SpokenClaim]:
-    """Read what begins, ends or lasts when, and with which part a piece opens and closes."""
+    """Read what begins, ends or lasts when, in which order parts come, and with which a piece opens and closes."""
+    yield from read_parts(text)
+    yield from read_part_lengths(text)
     if not holds(text, _VERBS):
         return
-    if has_digit(text) or " minute" in text:
+    if may_hold_time(text):
         for pattern in (_EVENT, _AT_FIRST):
             for match in pattern.finditer(text):
-                yield event_claim(match, text)
-    if not holds(text, _PART_WORDS):
+                groups = match.groupdict()
+                is_state = (groups.get("lasts") or "").lower() in ("is", "are")
+                if not is_state or match["adjective"]:
+                    yield happens(groups, text, match[0], is_denied(text, *match.span()), match[0])
+        for match in _EVERY.finditer(text) if holds(text, ("every", "each")) else ():
+            claim = _changes_every(moment_of(match.groupdict()).seconds)
+            yield SpokenClaim("chords", match[0], claim, is_denied(text, *match.span()))
+    if not holds(text, PART_WORDS):
         return
     for match in _WITH.finditer(text):
-        yield _part_at(match, text, is_first=bool(match["first"]))
+        yield part_at(match.groupdict(), text, match, is_first=bool(match["first"]))
     for match in _IS_PART.finditer(text):
         if match["letter"] or match["part"]:
-            yield _part_at(match, text, is_first=bool(match["first"]))
+            groups = {"letter": match["letter"], "part": match["part0"]}
+            yield part_at(groups, text, match, is_first=bool(match["first"]))
     for match in _COMES.finditer(text):
-        if match["first"] or match["last"] or match["thing"]:
-            yield _part_at(match, text, is_first=bool(match["first"] or match["opens"]))
+        is_first = bool(match["first"] or match["first2"] or match["opens"])
+        if match["thing"] or not (match["opens"] or match["closes"]):
+            yield part_at(match.groupdict(), text, match, is_first=is_first)
 
 
-def answer_event(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read a time that answers when something begins or ends: the question says what."""
-    thing = _ASKED.search(_START_OF.sub(r"\g<thing> starts", question))
-    time = re.search(_TIME, text, re.IGNORECASE)
-    if thing is None or time is None:
-        return
-    groups = {k: v for k, v in thing.groupdict().items() if v}
-    yield _claim({**groups, **{k: v for k, v in time.groupdict().items() if v}, "at": text}, text, time[0], False)
-
-
-def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read the part that a question asks for: the one that opens or closes the piece."""
-    place = _OPENS.search(question)
-    match = _NAMED_PART.search(text)
-    if match is None:
-        return
-    if _FOLLOWS.search(question):
-        yield _part_at(match, text, is_first=None)
-    elif place is not None:
-        yield _part_at(match, text, is_first=bool(place["first"]))
-
-
-def _part_at(match: re.Match[str], text: str, is_first: bool | None) -> SpokenClaim:
+def part_at(groups: Mapping[str, str | None], text: str, match: re.Match[str], is_first: bool | None) -> SpokenClaim:
     """Claim that a part stands first, last, or (None) anywhere."""
-    groups = match.groupdict()
-    letter = (groups.get("letter") or groups.get("letter2") or groups.get("letter3") or "").upper()
-    name = (groups.get("part") or "").lower().rstrip("s")
+    part = PartName.of(groups)
 
     def test(facts: Facts) -> Held:
         parts = facts.sections.segments if facts.sections else []
         if not parts:
             return NOT_MEASURED
+        named = "verse chorus" if part.name not in GENERAL else ""
         if is_first is None:
-            known = any(letter in form_of(facts) if letter else name[:5] in part.label.lower() for part in parts)
-            return known, f"{', '.join(part.label for part in parts)} measured"
+            known = any(
+                part.letter in form_of(facts) if part.letter else part.name[:5] in s.label.lower() for s in parts
+            )
+            return known, f"{', '.join(s.label for s in parts)} measured"
         place = 0 if is_first else -1
         fact = f"{parts[place].label} measured {'first' if is_first else 'last'}"
-        if letter:
-            return form_of(facts)[place] == letter, fact
-        if name in _GENERAL:
+        if part.letter:
+            return form_of(facts)[place] == part.letter, fact
+        if not named:
             return True, fact
-        known = any(name[:5] in part.label.lower() for part in parts)
-        named = any(len(part.label) > 2 for part in parts)
-        return (name[:5] in parts[place].label.lower() if known or named else None), fact
+        known = has_names(facts) or any(part.name[:5] in s.label.lower() for s in parts)
+        return (part.name[:5] in parts[place].label.lower() if known else None), fact
 
     return SpokenClaim("form", match[0], test, is_denied(text, *match.span()))
 
 
-def event_claim(match: re.Match[str], text: str) -> SpokenClaim:
-    """Claim that something happens at a time, or lasts so long."""
-    groups = {name: value for name, value in match.groupdict().items() if value}
-    if groups.get("hedge"):
-        groups["at"] = groups["hedge"]
-    return _claim(groups, text, match[0], is_denied(text, *match.span()))
-
-
-def _claim(groups: dict[str, str], text: str, said: str, denied: bool) -> SpokenClaim:
-    time_s = _seconds(groups)
-    room_s = ABOUT_ROOM_S if _HEDGED.search(groups.get("at", "")) else ROOM_S
+def happens(groups: Mapping[str, str | None], text: str, said: str, denied: bool, words: str) -> SpokenClaim:
+    """Claim that something begins or ends at a time, or lasts so long; `words` may name the chord that does."""
+    moment, hedged = moment_of(groups), HEDGED.search(groups.get("at") or "") is not None
+    room_s = ABOUT_ROOM_S if hedged else ROOM_S
+    triads = triads_in(words) if groups.get("chord") else []
+    degree = degree_in(words) if groups.get("chord") else None
 
     def test(facts: Facts) -> Held:
-        times = _times(groups, facts)
-        if times is None:
+        named = triads if degree is None else on_degree(degree, facts)
+        times, time_s = _times(groups, facts, named, words), moment.at(facts)
+        if degree is not None and not named:
+            return NOT_MEASURED
+        if times is None or time_s is None:
             return NOT_MEASURED
         listed = ", ".join(f"{t:.1f}" for t in times[:6])
-        return any(abs(t - time_s) <= room_s for t in times), f"{listed or 'none'} s measured"
+        room = max(room_s, moment.room(facts))
+        return any(abs(t - time_s) <= room for t in times), f"{listed or 'none'} s measured"
 
     return SpokenClaim("time", said, test, denied)
 
 
-def _seconds(groups: dict[str, str]) -> float:
-    if "clock" in groups:
-        minutes, seconds = groups["clock"].split(":")
-        return 60.0 * int(minutes) + int(seconds)
-    if "min" in groups:
-        whole = {"a": 1.0, "half a": 0.5}.get(groups["min"].lower()) or float(groups["min"])
-        return 60 * whole + float(groups.get("minsec", 0)) + (30.0 if "half" in groups else 0.0)
-    return float(groups["sec"])
-
-
-def _times(groups: dict[str, str], facts: Facts) -> list[float] | None:
+def _times(
+    groups: Mapping[str, str | None], facts: Facts, triads: list[tuple[int, str]], words: str
+) -> list[float] | None:
     """Give the times (s) at which such a thing begins, ends, or how long it lasts; None where nobody measured it."""
     at: Callable[[Segment], float] = lambda s: s.start_s  # noqa: E731 - chosen below
-    if "ends" in groups:
+    if groups.get("ends"):
         at = lambda s: s.end_s  # noqa: E731
-    elif "lasts" in groups:
+    elif groups.get("lasts"):
         at = lambda s: s.end_s - s.start_s  # noqa: E731
-    if "part" in groups:
-        parts = _parts(groups, facts)
-        return None if parts is None else [at(s) for s in parts]
-    if "voice" in groups:
+    if groups.get("part"):
+        spans = PartName.of(groups).spans(facts)
+        return None if spans is None else [at(s) for s in spans]
+    if groups.get("voice"):
         lines = facts.lyrics.lines if facts.lyrics and facts.lyrics.available else []
         heard = facts.voice.heard if facts.voice else []
         return [at(s) for s in [*heard[:1], *lines[:1]]] or ([] if facts.voice and not facts.voice.present else None)
-    if "chord" in groups and facts.chords is not None and "lasts" not in groups:
-        return [at(s) for s in facts.chords.segments]
+    if groups.get("chord") and facts.chords is not None:
+        return _times_of_chords(facts.chords.segments, triads, at, bool(groups.get("lasts")), words)
     return None
 
 
-def _parts(groups: dict[str, str], facts: Facts) -> list[Segment] | None:
-    parts = facts.sections.segments if facts.sections else []
-    if not parts:
-        return None
-    letter = (groups.get("letter") or groups.get("letter2") or "").upper()
-    name, nth = groups["part"].lower().rstrip("s"), groups.get("nth", "").lower()
-    if letter:
-        parts = [s for s, own in zip(parts, form_of(facts), strict=True) if own == letter]
-    elif name not in _GENERAL:
-        named = [s for s in parts if name[:5] in s.label.lower()]
-        if not named and not any(len(s.label) > 2 for s in parts):
-            return None  # letters say nothing about verse and chorus
-        parts = named
-    if not nth or not parts:
-        return parts
-    if nth in ("last", "final", "closing"):
-        return parts[-1:]
-    if nth == "opening":
-        return parts[:1]
-    if nth == "contrasting":
-        return [s for s in parts if s.label != parts[0].label]
-    if nth == "middle":
-        middle_s = (parts[0].start_s + parts[-1].end_s) / 2
-        return [s for s in parts if s.start_s <= middle_s < s.end_s]
-    if nth in ("next", "new"):
-        return parts[1:]
-    place = ORDINALS.get(nth) or int("".join(filter(str.isdigit, nth)))
-    return parts[place - 1 : place]
+def _times_of_chords(
+    segments: list[Segment], triads: list[tuple[int, str]], at: Callable[[Segment], float], lasts: bool, words: str
+) -> list[float] | None:
+    """Give times of the chord that is named, or of any; `the first change` is the second chord's beginning."""
+    heard = [s for s in segments if s.label not in "NX"]
+    if triads:
+        chosen = [at(s) for s in heard if parse_chord(s.label.partition("(")[0]) in triads]
+        return chosen[:1] if re.search(r"\bfirst\b", words, re.IGNORECASE) else chosen
+    if lasts:
+        return [at(s) for s in heard]
+    if re.search(r"\bfirst(?: \w+)? change|\bfirst changes?\b|change\w* for the first", words, re.IGNORECASE):
+        return [s.start_s for s in heard[1:2]]
+    return [at(s) for s in segments]
+
+
+def _changes_every(step_s: float) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        segments = facts.chords.segments if facts.chords else []
+        lengths = [s.end_s - s.start_s for s in segments if s.label not in "NX"]
+        if len(lengths) < 2:
+            return NOT_MEASURED
+        mean_s = sum(lengths) / len(lengths)
+        return abs(mean_s - step_s) <= max(0.2, 0.15 * mean_s), f"{mean_s:.1f} s a chord measured"
+
+    return test

@@ -1,4 +1,4 @@
-"""Claims about chords and form: chords by symbol and in words, first and last, progressions; letters, names, counts."""
+"""Claims about chords: by symbol and in words, first and last, on a degree of the key, progressions."""
 
 import re
 from collections.abc import Iterator
@@ -7,16 +7,19 @@ from itertools import groupby
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.chord_places import (
+    CHORD_AT,
+    IN_PART,
+    Place,
+    heard_triads,
+    meant,
+    place_in,
+)
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.keys import key_of
-from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
+from music_flamingo.scoring.claims.parts import PART_WORDS, PartName
+from music_flamingo.scoring.claims.wording import is_denied
 
-Place = float | int | None
-"""Which chord is meant: 0 for the first, -1 for the last, 2 for the third; a float is a time (s); None is any."""
-SHORTEST_CHORD_S = 0.25
-PLACE_ROOM_S = 0.3
-"""Beyond its borders, in which a chord still counts as sounding at a time."""
-_CHORD_AT = re.compile(r"\bat (?:about |around |roughly )?(\d+:\d\d|\d+(?:\.\d+)?)(?= ?s\b| ?sec|:|\b)")
 _KINDS = {
     "major seventh": "maj7", "minor seventh": "m7", "dominant seventh": "7", "diminished": "dim", "augmented": "aug",
     "major": "", "minor": "m",
@@ -24,21 +27,22 @@ _KINDS = {
 _KIND = r"major seventh|minor seventh|dominant seventh|diminished|augmented|major|minor|maj7|min7|m7b5|dim7|maj|min|m7|m6|dim|aug|sus[24]?|m|7|6"
 _ROOT = r"(?<![\w'#/])([A-G])[ -]?(#|b(?![a-z])|sharp|flat)?"
 _WORDED = re.compile(rf"{_ROOT}[ -]?(?:({_KIND})[ -]?)?(?:chord|triad|harmony|sonority|seventh chord)s?\b")
-_SYMBOL = re.compile(r"(?<![\w#/])([A-G])([b#])?(m7b5|maj7|dim7|min7|m7|m6|dim|aug|sus[24]?|m|7)(?![\w#])()")
+_SYMBOL = re.compile(
+    r"(?<![\w#/])(?!Em (?:que|qual|um|uma|tom)\b|Am I\b)([A-G])([b#])?(m7b5|maj7|dim7|min7|m7|m6|dim|aug|sus[24]?|m|7)(?![\w#])()"
+)
 _NAMED = re.compile(
     rf"\b(?:(?i:chords?|triads?|harmon(?:y|ies))|opens?|begins?|starts?|ends?|closes?|finishes|rests?)(?: (?:heard|used|first|last|is|are|on|with|upon|a|an|the|of|chord))* {_ROOT}[ -]?({_KIND})?(?![\w#'])(?! (?:section|part))"
 )
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
-_PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
+DEGREES_NAMED = {"tonic": 0, "supertonic": 2, "mediant": 4, "subdominant": 5, "dominant": 7, "submediant": 9}
+_ON_A_DEGREE = re.compile(
+    r"\b(?:opens?|begins?|starts?|ends?|closes?|finish(?:es)?|concludes?|rests?|(?:last|final|first|opening|closing) (?:chord|harmony)(?: is)?)(?: \w+)?"
+    rf" (?:on|with|at|in|is)?(?: ?(?:the|its|a))* (?P<degree>{'|'.join(DEGREES_NAMED)})(?! (?:key|note)\b)\b",
     re.IGNORECASE,
 )
-_SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
-_NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
-_NTH_CHORD = re.compile(
-    r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
-    re.IGNORECASE,
+_EDGE_AFTER = re.compile(
+    r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
 )
 _NUMERALS = re.compile(
     r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)"
@@ -46,14 +50,6 @@ _NUMERALS = re.compile(
 _PATTERN = re.compile(
     r"\b(?:12 bar blues|circle of fifths|andalusian cadence|blues progression|(?:deceptive|plagal|half|authentic|perfect) cadence|modulat(?:es|ion) to)\b",
     re.IGNORECASE,
-)
-_LETTERS = re.compile(r"(?<![\w'])([A-E](?:[ -]?[A-E]'?){1,})(?![\w'#])(?! (?:major|minor|flat|sharp))")
-_NAMED_FORM = re.compile(
-    r"\b(ternary|binary|rondo|strophic|through composed|sonata|song|bar|verse chorus|aaba|32 bar) form\b|\b(rondo|strophic|through composed)\b",
-    re.IGNORECASE,
-)
-_PART = re.compile(
-    r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE
 )
 _CHORD_WORDS = frozenset(
     ("sonority", "sonorities", "chord", "chords", "triad", "triads", "harmony", "harmonies", "harmonys")
@@ -82,19 +78,7 @@ _NUMERAL_WORDS = frozenset(
     for seventh in ("", "7", "\N{LATIN SMALL LETTER O WITH STROKE}", "\N{LATIN SMALL LETTER O WITH STROKE}7")
 )
 _PATTERN_WORDS = ("bar blues", "circle of", "andalusian", "progression", "cadence", "modulat")
-_FORM_WORDS = (" form", "rondo", "strophic", "through composed")
-_PART_WORDS = ("chorus", "verse", "bridge", "refrain", "outro", "intro", "coda", "breakdown", "middle eight")
 _ANY_ROOT = re.compile("[A-G]")
-_TWO_LETTERS = re.compile("[A-E][ -]?[A-E]")
-_FORMS = {
-    "ternary": "ABA",
-    "binary": "AB",
-    "rondo": "ABACA",
-    "bar": "AAB",
-    "song": "AABA",
-    "aaba": "AABA",
-    "32 bar": "AABA",
-}
 _DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 
 
@@ -113,6 +97,9 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
             if match.start(1) not in taken:
                 taken.add(match.start(1))
                 yield _chord(match, text, place)
+    for match in _ON_A_DEGREE.finditer(text) if holds(text, DEGREES_NAMED) else ():
+        edge = place_in(match[0])
+        yield _degree_claim(match, text, match["degree"], edge)
     for match in _NUMERALS.finditer(text) if not words.isdisjoint(_NUMERAL_WORDS) else ():
         yield _progression(match, text)
     for match in _PATTERN.finditer(text) if holds(text, _PATTERN_WORDS) else ():
@@ -126,28 +113,54 @@ def answer_chord(text: str, place: Place = None) -> Iterator[SpokenClaim]:
     yield from found or (_chord(match, text, place) for match in _BARE.finditer(text))
 
 
-def heard_triads(facts: Facts) -> list[tuple[int, str]]:
-    """Give the triads that sound, one after another, without passing ones; runs of one triad as one."""
-    segments = facts.chords.segments if facts.chords else []
-    triads = [
-        parse_chord(s.label.partition("(")[0])
-        for s in segments
-        if s.end_s - s.start_s >= SHORTEST_CHORD_S and s.label not in "NX"
-    ]
-    return [chord for chord, _ in groupby(c for c in triads if c)]
+_NEXT_TO = re.compile(
+    r"\b(?:(?P<between>between)|(?P<after>after|follows?|following|leads? (?:\w+ )?to (?!the|an?\b)[A-G]\b)|(?P<before>before|precedes?|preceding|leads? (?:back )?(?:in)?to))\b",
+    re.IGNORECASE,
+)
 
 
-def place_in(words: str) -> Place:
-    """Give the place that a question or the words around a chord speak of."""
-    if (time := _CHORD_AT.search(words)) is not None:
-        minutes, _, seconds = time[1].rpartition(":")
-        return 60.0 * float(minutes or 0) + float(seconds)
-    if (nth := _NTH_CHORD.search(words)) is not None:
-        return ORDINALS[(nth[1] or nth[2]).lower()] - 1
-    if _NEIGHBOUR.search(words) or _SEVERAL.search(words):
-        return None
-    found = {m.lower().startswith(("first", "open", "begin", "start")) for m in _PLACE.findall(words)}
-    return None if len(found) != 1 else (0 if found.pop() else -1)
+def answer_neighbour(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read the chord that a question asks for by its neighbours: before, after, between."""
+    asked, answered = triads_in(re.sub(r"\bA (?=chord)", "", question)), triads_in(text)
+    word = _NEXT_TO.search(question)
+    if word is None or not asked or not answered or CHORD_AT.search(question):
+        return
+
+    def test(facts: Facts) -> Held:
+        heard = [None, *heard_triads(facts), None]
+        if facts.chords is None:
+            return NOT_MEASURED
+        for k in range(1, len(heard) - 1):
+            before, after = heard[k - 1] in asked, heard[k + 1] in asked
+            fits = (before and after) if word["between"] else before if word["after"] else after
+            if heard[k] in answered and fits:
+                return True, "such chords measured"
+        return False, f"{', '.join(s.label for s in facts.chords.segments[:8])} measured in this order"
+
+    yield SpokenClaim("chords", text, test)
+
+
+_DEGREE_ASKED = re.compile(rf"\b(?P<degree>{'|'.join(DEGREES_NAMED)})\b", re.IGNORECASE)
+
+
+def degree_in(text: str) -> str | None:
+    """Give the degree of a key that a text names: `tonic`, `dominant`."""
+    found = _DEGREE_ASKED.search(text) if holds(text, DEGREES_NAMED) else None
+    return found["degree"].lower() if found else None
+
+
+def on_degree(degree: str, facts: Facts) -> list[tuple[int, str]]:
+    """Give the triads heard that stand on a degree of the measured key."""
+    key = key_of(facts)
+    return [c for c in heard_triads(facts) if key and (c[0] - key[0]) % 12 == DEGREES_NAMED[degree]]
+
+
+def answer_degree(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read the answer to a question which chord stands on a degree of the key."""
+    degree = _DEGREE_ASKED.search(question) if holds(question, DEGREES_NAMED) else None
+    named = re.search(rf"{_BARE.pattern}.*", text)
+    if degree is not None and named is not None:
+        yield degree_claim(named, text, degree["degree"])
 
 
 def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
@@ -155,39 +168,70 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     wanted = parse_chord(f"{match[1]}{accidental}{_KINDS.get(match[3] or '', match[3] or '')}")
     # `F# minor chords`, `an Eb chord` are triads; a bare `B-flat` leaves open which
     is_triad = bool(match[3]) or "chord" not in match[0].lower()
+    if place is None and (edge := _EDGE_AFTER.match(text, match.end())) is not None:
+        place = 0 if edge["first"] else -1
     if place is None:
         place = place_in(text[max(0, match.start() - 25) : match.end()])
+    if place is None and holds(text, PART_WORDS):
+        part = IN_PART.search(text, max(0, match.start() - 45), match.start())
+        place = PartName.of(part.groupdict()) if part else None
 
     def test(facts: Facts) -> Held:
         heard = heard_triads(facts)
         if facts.chords is None or wanted is None:
             return NOT_MEASURED
         named = ", ".join(dict.fromkeys(s.label for s in facts.chords.segments))
-        meant = _meant(place, facts, heard)
-        if meant is None:
+        chosen = meant(place, facts, heard)
+        if chosen is None:
             return wanted in {
                 parse_chord(s.label) for s in facts.chords.segments if s.label not in "NX"
             }, f"{named} measured"
-        fits = any(wanted == chord or (not is_triad and wanted[0] == chord[0]) for chord in meant)
+        fits = any(wanted == chord or (not is_triad and wanted[0] == chord[0]) for chord in chosen)
         return fits, f"{named} measured in this order"
 
     return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
 
 
-def _meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tuple[int, str]] | None:
-    """Give the triads at a place; None where any may be meant. Passing chords at the edges count with them."""
-    if place is None or not heard or facts.chords is None:
-        return None
-    if isinstance(place, float):
-        near = [s for s in facts.chords.segments if s.start_s - PLACE_ROOM_S <= place <= s.end_s + PLACE_ROOM_S]
-        return [chord for s in near if (chord := parse_chord(s.label.partition("(")[0]))]
-    if place in (0, -1):
-        segments = [s for s in facts.chords.segments if s.label not in "NX"]
-        edge = segments[place]
-        edges = [edge] if edge.end_s - edge.start_s >= SHORTEST_CHORD_S else []
-        raw = [chord for s in edges if (chord := parse_chord(s.label.partition("(")[0]))]
-        return [*raw, heard[place]]
-    return heard[place : place + 1]
+def triads_in(text: str) -> list[tuple[int, str]]:
+    """Give the triads that a text names, bare letters as major and as minor."""
+    found = []
+    for match in _BARE.finditer(text):
+        if match[1] == "A" and not match[2] and not match[3] and match.start() == 0:
+            continue
+        accidental = {"sharp": "#", "flat": "b"}.get(match[2] or "", match[2] or "")
+        kinds = [_KINDS.get(match[3], match[3])] if match[3] else ["", "m"]
+        found += [c for kind in kinds if (c := parse_chord(f"{match[1]}{accidental}{kind}"))]
+    return found
+
+
+def _degree_claim(match: re.Match[str], text: str, degree: str, place: Place) -> SpokenClaim:
+    """Claim that a chord at a place stands on a degree of the key: `it ends on the tonic`."""
+    shift = DEGREES_NAMED[degree.lower()]
+
+    def test(facts: Facts) -> Held:
+        key, heard = key_of(facts), heard_triads(facts)
+        if key is None or not heard or facts.chords is None:
+            return NOT_MEASURED
+        chosen = meant(place, facts, heard) or heard
+        roots = {(root - key[0]) % 12 for root, _ in chosen}
+        return shift in roots, f"{', '.join(dict.fromkeys(s.label for s in facts.chords.segments))} measured"
+
+    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
+
+
+def degree_claim(match: re.Match[str], text: str, degree: str) -> SpokenClaim:
+    """Claim that a chord named stands on a degree of the key: `F7 is the dominant`."""
+    shift, triads = DEGREES_NAMED[degree.lower()], triads_in(match[0])
+
+    def test(facts: Facts) -> Held:
+        key = key_of(facts)
+        if key is None or not triads:
+            return NOT_MEASURED
+        roots = [(root, kind) for root, kind in triads if (root - key[0]) % 12 == shift]
+        fits = bool(roots) and (shift != 0 or any((kind == "min") == (key[1] == "minor") for _, kind in roots))
+        return fits, f"{facts.key.label if facts.key else ''} measured"
+
+    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
 
 
 def _progression(match: re.Match[str], text: str) -> SpokenClaim:
@@ -213,42 +257,3 @@ def _progression(match: re.Match[str], text: str) -> SpokenClaim:
         return found, "another progression measured"
 
     return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
-
-
-def form_of(facts: Facts) -> str:
-    """Give the sections as letters in order of appearance: `ABA`; empty where nobody measured them."""
-    labels = [s.label for s in facts.sections.segments] if facts.sections else []
-    kinds = list(dict.fromkeys(labels))
-    return "".join(chr(ord("A") + kinds.index(label)) for label in labels)
-
-
-def read_form(text: str) -> Iterator[SpokenClaim]:
-    """Read every claim about the form in a plain text."""
-    for match in _LETTERS.finditer(text) if _TWO_LETTERS.search(text) else ():
-        letters = re.sub(r"[^A-E]", "", match[1])
-        if letters.startswith("A") and (len(letters) > 2 or "form" in text.lower()):
-            yield _form(match, text, letters)
-    for match in _NAMED_FORM.finditer(text) if holds(text, _FORM_WORDS) else ():
-        yield _form(match, text, _FORMS.get((match[1] or match[2]).lower(), (match[1] or match[2]).lower()))
-    for match in _PART.finditer(text) if holds(text, _PART_WORDS) else ():
-        name = match[1].lower().rstrip("s")
-
-        def test(facts: Facts, name: str = name) -> Held:
-            labels = {s.label.lower() for s in facts.sections.segments} if facts.sections else set()
-            return (True, f"{name} measured") if any(name[:5] in label for label in labels) else NOT_MEASURED
-
-        yield SpokenClaim("form", match[0], test, is_denied(text, *match.span()))
-
-
-def _form(match: re.Match[str], text: str, wanted: str) -> SpokenClaim:
-    def test(facts: Facts) -> Held:
-        form = form_of(facts)
-        if not form or wanted in ("sonata", "verse chorus"):
-            return NOT_MEASURED
-        if wanted == "strophic":
-            return len(form) > 1 and len(set(form)) == 1, f"{form} measured"
-        if wanted == "through composed":
-            return len(form) > 2 and len(set(form)) == len(form), f"{form} measured"
-        return form == wanted, f"{form} measured"
-
-    return SpokenClaim("form", match[0], test, is_denied(text, *match.span()))

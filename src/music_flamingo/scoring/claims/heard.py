@@ -17,6 +17,10 @@ _SAME = {
     "synth": "synthesizer", "synthesiser": "synthesizer", "bassist": "bass", "bassline": "bass", "hiphop": "hip", "jazzy": "jazz",
     "bluesy": "blues", "funky": "funk", "soulful": "soul", "rnb": "r&b", "folksy": "folk",
 }  # fmt: skip
+_SAME_NAMES = {
+    "electric bass": "bass guitar", "fretless bass": "bass guitar", "upright bass": "double bass", "acoustic bass": "double bass",
+    "contrabass": "double bass", "string bass": "double bass",
+}  # fmt: skip
 _NO_NAMES = frozenset(
     [
         "is",
@@ -32,6 +36,8 @@ _NO_NAMES = frozenset(
         "2nd",
         "lead",
         "player",
+        "instrument",
+        "instruments",
         "line",
         "section",
         "music",
@@ -87,6 +93,15 @@ def words(facts: Facts) -> Held:
 def alone(facts: Facts) -> Held:
     """Whether voices sound alone: who else plays only a tagger knows."""
     return (False, "drums measured") if drums(facts)[0] else voice_of_a_kind(facts)
+
+
+def by_itself(facts: Facts) -> Held:
+    """Whether one player is heard alone: a single line, or one instrument among others that were heard."""
+    labels = facts.instruments.labels if facts.instruments else []
+    if len(labels) > 1 or drums(facts)[0]:
+        return False, f"{', '.join(i.name for i in labels) or 'drums'} measured"
+    is_alone = bool(labels) and drums(facts)[0] is False and voice(facts)[0] is False
+    return (True, f"only {labels[0].name} measured") if is_alone else NOT_MEASURED
 
 
 def unknown(facts: Facts) -> Held:
@@ -175,6 +190,7 @@ def in_style(name: str) -> Test:
 @lru_cache(maxsize=2048)
 def _stems(name: str) -> frozenset[str]:
     """Give the words of a name without their endings: `Fiddles` and `violin` are one."""
+    name = _SAME_NAMES.get(name.lower(), name)
     found = (
         word if word in ("blues", "brass", "bass") else word.removesuffix("s")
         for word in name.lower().replace("-", " ").split()

@@ -26,7 +26,7 @@ _ENGLISH = re.compile(
 )
 _FOREIGN = re.compile(
     rf"(?<!\w)({'|'.join(sorted(_GERMAN, key=len, reverse=True))})[ -](dur|moll)(?!\w)"
-    rf"|(?<!\w)({'|'.join(_LATIN)})[ -]?(?:({_SHARP})|({_FLAT}))?[ -](majeur|mineur|mayor|menor|maggiore|minore|major|minor)(?!\w)",
+    rf"|(?<!\w)({'|'.join(_LATIN)})[ -]?(?:({_SHARP})|({_FLAT}))?[ -](majeur|mineur|mayor|menor|maggiore|minore|maior|major|minor)(?!\w)",
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"(?<![\w'#/])([A-G])(#|b)?m(?![\w#])")
@@ -46,6 +46,10 @@ _MODES = re.compile(
 )
 _WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
 _HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
+_FROM_TO = re.compile(
+    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$",
+    re.IGNORECASE,
+)
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
 _SIGNATURE = re.compile(r"\b(?P<n>\d|no) (?P<kind>sharps?|flats?)(?: (?:or|and) (?:sharps?|flats?))?\b", re.IGNORECASE)
 _DEGREES = {"tonic": 0, "supertonic": 2, "subdominant": 5, "dominant": 7}
@@ -54,10 +58,10 @@ _DEGREE_AFTER = re.compile(
 )
 _DEGREE_BEFORE = re.compile(rf"\b(?:its|the) ({'|'.join(_DEGREES)})(?:,| is|:)? $", re.IGNORECASE)
 _OF_CHORDS = re.compile(r"\b(?:chords?|triads?)\b[^.;?]*$", re.IGNORECASE)
-_MODE_WORDS = ("maj", "min", "moll", "dur", "mineur", "menor", "mayor", "magg")
+_MODE_WORDS = ("maj", "min", "moll", "dur", "mineur", "menor", "mayor", "maior", "magg")
 _KEY_WORDS = (*_MODE_WORDS, "ionian", "aeol")
 _IN_WORDS = ("key", "tonic", " in ", "centre", "center", "entered on", "entred on")
-_FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "magg", "minore")
+_FOREIGN_WORDS = ("dur", "moll", "mineur", "majeur", "menor", "mayor", "maior", "magg", "minore")
 _A_CHORD = re.compile(r"\b(?:chords?|triads?|harmon(?:y|ies))(?: of| is| are|:|,)? $", re.IGNORECASE)
 _OF_A_CHORD = re.compile(
     r"(?:,? (?:and )?[A-G] ?(?:#|b\b|flat|sharp)?(?: (?:major|minor))?)*,?[ -]?(?:chord|triad|harmon|third|seventh|sixth|ninth|7|6th|arpeggio)",
@@ -99,7 +103,12 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
 
 def _signature(match: re.Match[str], text: str) -> SpokenClaim:
     number = 0 if match["n"].lower() == "no" else int(match["n"])
-    sign = -1 if match["kind"].lower().startswith("flat") else 1
+    return signature_claim(match[0], number, match["kind"], number > 0 and is_denied(text, *match.span()))
+
+
+def signature_claim(said: str, number: int, kind: str, denied: bool = False) -> SpokenClaim:
+    """Claim that the key has so many sharps or flats."""
+    sign = -1 if kind.lower().startswith("flat") else 1
 
     def test(facts: Facts) -> Held:
         key = key_of(facts)
@@ -109,7 +118,7 @@ def _signature(match: re.Match[str], text: str) -> SpokenClaim:
         fifths = (7 * major + 5) % 12 - 5  # from five flats to six sharps
         return number * sign == fifths or (abs(fifths) == 6 == number), f"{key_label(facts)} measured"
 
-    return SpokenClaim("key", match[0], test, number > 0 and is_denied(text, *match.span()))
+    return SpokenClaim("key", said, test, denied)
 
 
 def key_label(facts: Facts) -> str:
@@ -138,7 +147,9 @@ def answer_key(text: str) -> Iterator[SpokenClaim]:
     if not found:
         found = [
             mode_claim(m, text, "minor" if _MINOR.search(m[0]) else "major")
-            for m in re.finditer(r"\b(?:major|minor|dur|moll|mayor|menor|majeur|mineur)\b", text, re.IGNORECASE)
+            for m in re.finditer(
+                r"\b(?:major|minor|dur|moll|mayor|menor|maior|majeur|mineur|maggiore|minore)\b", text, re.IGNORECASE
+            )
         ]
     if not found:
         latin = re.fullmatch(rf"\W*({'|'.join(_LATIN)})(?: ({_SHARP})| ({_FLAT}))?\W*", text, re.IGNORECASE)
@@ -195,8 +206,12 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
     of_relative = _OF_RELATIVE.search(before) is not None
     related = None if _IN_THE_RELATIVE.search(before) else related
     related = "relative" if _SHARES.search(before) else related
-    if _HARMONY.search(before) and not _TONALITY.search(before):
+    if (_HARMONY.search(before) or _FROM_TO.search(before)) and not _TONALITY.search(before):
         return _triad_claim(match, text, value)
+    if (edge := _AT_EDGE.match(text, match.end())) is not None and _RETURNS.search(before):
+        return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)
+    if (edge := _ON_AN_EDGE.search(before)) is not None:
+        return _edge_claim(match, text, value, 0 if edge["first"] else -1)
     degree = _DEGREE_AFTER.match(text, match.end()) or _DEGREE_BEFORE.search(before)
     moves = bool(_MOVES.search(before)) and degree is None
 
@@ -218,6 +233,31 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
         return (None if moves and not holds else holds), fact
 
     return SpokenClaim("key", match.group(0), test, is_denied(text, *match.span()))
+
+
+_AT_EDGE = re.compile(r",? at the (?:very )?(end|close|beginning|start)\b", re.IGNORECASE)
+_ON_AN_EDGE = re.compile(
+    r"\b(?:(?P<first>opens?|begins?|starts?)|ends?|closes?|finish(?:es)?|concludes?|stops?)(?: \w+)? (?:on|with) (?:an? |the )?$",
+    re.IGNORECASE,
+)
+_RETURNS = re.compile(
+    r"\b(?:return\w*|goes|go|come\w*|back|ends?|starts?|lands?|arrives?|resolves?) (?:back )?(?:to|on|in|at) (?:an? )?$",
+    re.IGNORECASE,
+)
+
+
+def _edge_claim(match: re.Match[str], text: str, value: KeyValue, place: int) -> SpokenClaim:
+    """Claim that the first or the last chord is a triad: `it returns to A minor at the end`."""
+
+    def test(facts: Facts) -> Held:
+        labels = [s.label for s in facts.chords.segments if s.label not in "NX"] if facts.chords else []
+        chord = parse_chord(labels[place].partition("(")[0]) if labels else None
+        if chord is None:
+            return NOT_MEASURED
+        fits = chord[0] == value[0] and value[1] in (None, "minor" if chord[1] == "min" else "major")
+        return fits, f"{labels[place]} measured there"
+
+    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
 
 
 def _triad_claim(match: re.Match[str], text: str, value: KeyValue) -> SpokenClaim:

@@ -20,6 +20,9 @@ _NAMED: tuple[tuple[str, tuple[int, ...]], ...] = (
     (rf"march(?:es)?(?: {_TIME})?|polka {_TIME}", _DUPLE),
     (r"cut (?:time|common)|alla breve", (2, 4)),
     (rf"waltz(?:es)?(?: {_TIME})?|walzer\w*|oom pah pah|minuet|mazurka|vals\b|valse|valzer", (3, 6)),
+    (rf"{_TIME} is (?:clearly |a )?(?:duple|binary)", _DUPLE),
+    (rf"{_TIME} is (?:clearly |a )?(?:triple|ternary)", _TRIPLE),
+    (rf"{_TIME} is (?:clearly |a )?quadruple", _FOUR),
     (rf"compound duple {_TIME}", (2, 6)),
     (rf"compound triple {_TIME}", (3, 9)),
     (rf"compound quadruple {_TIME}", (4, 12)),
@@ -37,12 +40,13 @@ _NAME_WORDS = (
     "quattro", "quatre", "achtel", "por ocho", "ottavi", "huit",
 )  # fmt: skip
 _BEAT_WORDS = ("beat", "pulse", "count", "schlage", "temps", "tiempos")
+_BEAT_FEEL_WORDS = (*_BEAT_WORDS, "pattern", "cycle", "bar", "measure", "group", "rhythm", "crotchet", "quarter")
 _TWO_FIGURES = re.compile(r"\d[ -](?:over |by |por )?(?:[248]|16|ei|qu|ha)", re.IGNORECASE)
 _IN_FIGURE = re.compile(r"\bin \d", re.IGNORECASE)
 _SIGNATURE = re.compile(r"(?<![\w/.])(\d{1,2}) ?/ ?(2|4|8|16)(?![\w/])(?! of\b)")
 _SPOKEN = re.compile(
     rf"(?<![\d.])(\d{{1,2}})[ -](?:over |by |por )?(2|4|8|16|eighths?|quarters?|halves)(?=[ -]{_TIME}\b|[ -]signature|[.,;!?]?$)"
-    rf"|\bin (\d{{1,2}})[ -](2|4|8|16)\b|{_TIME} (?:is|of|signature is) (\d{{1,2}})[ -](?:over |by )?(2|4|8|16|eighths?|quarters?)\b",
+    rf"|\b(?:in|an?|this) (\d{{1,2}})[ -](2|4|8|16)\b|{_TIME} (?:is|of|signature is) (\d{{1,2}})[ -](?:over |by )?(2|4|8|16|eighths?|quarters?)\b",
     re.IGNORECASE,
 )
 _BEATS = re.compile(
@@ -55,8 +59,20 @@ _BEATS = re.compile(
     re.IGNORECASE,
 )
 _IN = re.compile(
-    r"\b(?:(?:is|it's|counted|played|written|set|felt|goes|moves|runs|count(?:ing)?(?: it)?|stands|and|but|not|sad|music|piece|song|tune|firmly|clearly) )"
-    r"(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all))",
+    r"(?<!\w)(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all|for|on|from|by|played|which)\b)",
+    re.IGNORECASE,
+)
+_TWOS = {"twos": 2, "threes": 3, "fours": 4, "fives": 5, "sixes": 6, "sevens": 7}
+_IN_TWOS = re.compile(rf"\b(?:in|of|by) ({'|'.join(_TWOS)})\b", re.IGNORECASE)
+_NOT_IN = re.compile(
+    r"\b(?:once|1|times?|split\w*|divid\w+|cut\w*|broken|falls?|separat\w+|comes?|parts?|sections?|grouped|packed|available|sung|enters?|chapters?|bar|measure|minute|at|later|for|out)(?: \w+)? $",
+    re.IGNORECASE,
+)
+_BEAT_FEEL = re.compile(
+    r"\b(\d{1,2}) (?:beats?|counts?|pulses?) (?:feel|patterns?|groove|rhythm|pulse|bars?|measures?|met(?:er|re)|cycles?|time|grouping|swing|waltz|march|lilt|phrase of)\b"
+    r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure) of (\d{1,2})(?: (?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?)|(?=[.,;!?]|$))"
+    r"|\b(\d{1,2}) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b|\b(\d{1,2}) (?:quarter notes?|crotchets?) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b"
+    r"|\b(\d{1,2}) (?:\w+ )?beats? (?:before|between|until) (?:each|the|every|1) (?:\w+ )?(?:accent|downbeat|accents|downbeats|strong beat)",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(?<![\d.:/])(\d{1,2})(?! ?(?:bpm|%|s\b|/))(?:[ -](?:over |by )?(2|4|8|16)\b)?", re.IGNORECASE)
@@ -73,28 +89,61 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about meter in a plain text."""
     for number, match in _NAMES.scan(text) if holds(text, _NAME_WORDS) else ():
         yield _claim(match, text, _NAMED[number][1])
+    for match in _IN_TWOS.finditer(text) if holds(text, _TWOS) else ():
+        yield _claim(match, text, (_TWOS[match[1].lower()],))
     for match in _BEATS.finditer(text) if holds(text, _BEAT_WORDS) else ():
         counted = ORDINALS.get((match["nth"] or match["nth2"] or "").lower())
         yield _claim(match, text, (counted, 2 * counted) if counted else tuple(int(n) for n in match.groups() if n))
     if not has_digit(text):
         return
+    for match in _COUNTED_OUT.finditer(text):
+        if (counted := _last_counted(match[0])) is not None:
+            yield _claim(match, text, (counted,))
     for match in _SIGNATURE.finditer(text) if "/" in text else ():
         yield _claim(match, text, beats_of(match[1], match[2]))
     for match in _SPOKEN.finditer(text) if _TWO_FIGURES.search(text) else ():
         upper, lower = (part for part in match.groups() if part)
+        if upper == "1":
+            continue  # `one-two, one-two`
         yield _claim(match, text, beats_of(upper, lower))
     for match in _IN.finditer(text) if _IN_FIGURE.search(text) else ():
-        yield _claim(match, text, (int(match[1]),), match.start(1))
+        if not _NOT_IN.search(text, max(0, match.start() - 24), match.start()):
+            yield _claim(match, text, (int(match[1]),), match.start(1))
+    for match in _BEAT_FEEL.finditer(text) if holds(text, _BEAT_FEEL_WORDS) else ():
+        yield _claim(match, text, (int(next(n for n in match.groups() if n)),))
+
+
+_COUNTED_OUT = re.compile(r"\b1(?:,| and|-)? 2(?:[,;]?(?: and)? \d)*\b(?![/:\d]|\.\d)")
+
+
+def _last_counted(text: str) -> int | None:
+    """Give the last number of `1, 2, 3, 4`, said once or over again; None for other rows of figures."""
+    figures = [int(figure) for figure in re.findall(r"\d+", text)]
+    last = max(figures)
+    return last if figures == [k % last + 1 for k in range(len(figures))] and len(figures) % last == 0 else None
 
 
 def answer_meter(text: str) -> Iterator[SpokenClaim]:
     """Read the answer to a question about meter: a bare number or class is a claim there."""
     found = list(read_meter(text))
+    foreign = _FOREIGN_NUMBER.fullmatch(text)
+    if not found and foreign is not None:
+        found = [_claim(foreign, text, (FOREIGN_NUMBERS[foreign[1].lower()],))]
     if not found:
         found = [_claim(m, text, _CLASSES[m[1].lower()]) for m in _CLASS.finditer(text)]
     if not found:
         found = [_claim(m, text, beats_of(m[1], m[2] or "4")) for m in _BARE.finditer(text)]
     yield from found
+
+
+FOREIGN_NUMBERS = {
+    "uno": 1, "una": 1, "un": 1, "une": 1, "ein": 1, "eine": 1, "eins": 1, "um": 1, "uma": 1, "dos": 2, "deux": 2, "zwei": 2, "due": 2,
+    "dois": 2, "duas": 2, "tres": 3, "trois": 3, "drei": 3, "tre": 3, "cuatro": 4, "quatre": 4, "vier": 4, "quattro": 4, "quatro": 4,
+    "cinco": 5, "cinq": 5, "funf": 5, "cinque": 5, "seis": 6, "sechs": 6, "sei": 6, "siete": 7, "sept": 7, "sieben": 7, "sette": 7,
+    "sete": 7, "ocho": 8, "huit": 8, "acht": 8, "otto": 8, "oito": 8, "nueve": 9, "neuf": 9, "neun": 9, "nove": 9,
+}  # fmt: skip
+"""Small numbers of five languages, without accents: read only where an answer is nothing but one."""
+_FOREIGN_NUMBER = re.compile(rf"\W*(?:\w+ )?({'|'.join(FOREIGN_NUMBERS)})(?: \w+)?\W*", re.IGNORECASE)
 
 
 def beats_of(upper: str, lower: str) -> tuple[int, ...]:

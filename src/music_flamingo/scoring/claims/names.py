@@ -11,7 +11,7 @@ INSTRUMENTS = (
     "|accordions?|accordionist|concertina|bandoneon|hurdy gurdy|toy piano|music box|sampler"
     # plucked
     "|guitars?(?: (?:is|are|sounds) (?:an? )?(?:acoustic|electric|distorted|nylon strung|unplugged)(?: (?:one|guitar))?)?|(?:acoustic|electric|classical|nylon string|steel string|12 string|slide|lap steel|pedal steel|spanish|rhythm|lead|bass|baritone|distorted|clean|resonator) guitars?"
-    "|guitarists?|guitarra|gitarre|guitare|chitarra|pedal steel|lap steel|dobro|banjos?|banjolele|mandolins?|mandola|ukuleles?|bouzouki|oud|lutes?|lutenist|theorbo|zithers?|autoharp|kora|ngoni"
+    "|(?:electric|acoustic|upright|fretless|synth) bass(?! (?:drum|clarinet|guitar|voice))|guitarists?|guitarra|gitarre|guitare|chitarra|pedal steel|lap steel|dobro|banjos?|banjolele|mandolins?|mandola|ukuleles?|bouzouki|oud|lutes?|lutenist|theorbo|zithers?|autoharp|kora|ngoni"
     "|guzheng|guqin|koto|shamisen|pipa|erhu|sitars?|sarod|sarangi|tanpura|tambura|veena|balalaika|charango|cuatro|cavaquinho|harps?|harpist|lyre|psaltery|dulcimer|cimbalom|santur|kalimba|mbira|thumb piano"
     "|plucked strings"
     # bowed

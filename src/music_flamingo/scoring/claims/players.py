@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from music_flamingo.scoring.claims import heard
 from music_flamingo.scoring.claims.base import SpokenClaim
-from music_flamingo.scoring.claims.gates import WordScanner
+from music_flamingo.scoring.claims.gates import WordScanner, holds
 from music_flamingo.scoring.claims.loudness import DYNAMICS, SOUND
 from music_flamingo.scoring.claims.names import DRUMS, GENRES, INSTRUMENTS, PEOPLES
 from music_flamingo.scoring.claims.wording import is_denied
@@ -14,11 +14,12 @@ _VOICE = r"(?:singers?|voices?|vocals?|vocalists?|singing|lead vocals?)"
 _HIS_SINGING = r"(?:voice|vocals?|singing|lyrics|words|phrasing|delivery|timbre|falsetto|melody|vibrato)"
 _SINGS = r"(?:sings|sang|is singing|raps|croons|whispers|hums|belts|performs|chants|delivers)"
 _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
+    ("playing", r"(?:guitar|drum|sax\w*|piano|bass|violin|organ|keyboard|trumpet|flute|cello) solos?", heard.unknown),
     ("drums", r"drumless|percussion free|drum free|beatless", heard.negated(heard.drums)),
     ("drums", DRUMS, heard.drums),
     ("instruments", INSTRUMENTS, heard.unknown),
-    ("voice", rf"female|feminine|wom[ae]n(?:'s)?|girls?(?:'s)?|lad(?:y|ies)|songstress|chanteuse|cantante femenina|soprano|mezzo(?: soprano)?|contralto|diva|she {_SINGS}|her {_HIS_SINGING}", heard.register("female")),
-    ("voice", rf"male|masculine|m[ae]n(?:'s)?|boys?(?:'s)?|gentlem[ae]n|guys?|tenor|baritone|bass {_VOICE}|crooners?|he {_SINGS}|his {_HIS_SINGING}", heard.register("male")),
+    ("voice", rf"female|feminine|wom[ae]n(?:'s)?|girls?(?:'s)?|lad(?:y|ies)|songstress|chanteuse|cantante femenina|soprano|mezzo(?: soprano)?|contralto|diva|frau|sangerin|femme|mujer|donna|mulher|femminile|femenina?|feminina?|weiblich\w*|she|her {_HIS_SINGING}", heard.register("female")),
+    ("voice", rf"male|masculine|m[ae]n(?:'s)?|boys?(?:'s)?|gentlem[ae]n|guys?|tenor|baritone|bass {_VOICE}|crooners?|mann|sanger|homme|hombre|uomo|homem|maschile|masculin[oa]?|mannlich\w*|he|his {_HIS_SINGING}", heard.register("male")),
     ("voice", r"a ?cappella|cappella|acapella|a capella|unaccompanied voices?", heard.alone),
     ("voice", r"instrumental(?! (?:line|part|colou?r|break|section|passage|bridge|interlude|solo|timbre|texture|introduction|intro|outro))|wordless(?:ly)?|voiceless", heard.negated(heard.voice)),
     ("voice", r"choirs?|choral|chorister|chorus of voices|back(?:ing|up|ground) (?:singers?|vocals?|vocalists?|voices?|choir)|vocal harmon(?:y|ies)|harmony vocals?|group vocals?|call and response|rappers?|rapping|raps|rapped|falsetto|scat\w*|yodel\w*|growl\w*|scream\w*|shout\w*|belt(?:s|ing|ed)|croon(?:s|ing)|auto ?tuned?|spoken word|spoken|speech|narrat\w+|whisper\w*|humming|hums|(?:husky|raspy|breathy|gravelly|nasal|child's|children's|childlike|smoky|airy|operatic|powerful|delicate|soaring|deep|high pitched|androgynous|robotic|processed) {_VOICE}".replace("{_VOICE}", _VOICE), heard.voice_of_a_kind),
@@ -26,10 +27,12 @@ _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
     ("lyrics", r"lyrics?|lyrical|lyricist|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)", heard.words),
     ("genre", GENRES, heard.unknown),
     ("origin", PEOPLES, heard.unknown),
+    ("sound", r"(?:all )?alone|(?:all )?by (?:itself|himself|herself)|on its own", heard.by_itself),
     *DYNAMICS,
     *SOUND,
 )  # fmt: skip
 _ALL = WordScanner([pattern for _, pattern, _ in _KINDS])
+_OF_VOICE = ("sing", "voice", "vocal", "lyric", "word", *_SINGS[3:-1].split("|"))
 _LIKE = re.compile(
     r"(?:\b(?:as|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
     re.IGNORECASE,
@@ -53,6 +56,8 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             _LIKE.search(text, max(0, start - 48), start) or _LIKE_AFTER.match(text, end)
         ):
             continue  # `as a singing voice can` names no singer
+        if match[0].lower() in ("he", "she") and not holds(text, _OF_VOICE):
+            continue  # another player
         if kind in ("dynamics", "loudness") and _OF_NOTES.search(text[:start].rpartition(".")[2]):
             continue  # each note fades after its attack
         if kind == "origin" and (_NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)):

@@ -17,6 +17,7 @@ _IN_LANGUAGE = re.compile(
     rf"|(?P<b>{_LANGUAGE})(?: language)? (?:lyrics?|vocals?|words|language|text|singing|verses?|speaking|chorus|singers?))\b",
     re.IGNORECASE,
 )
+_TO_NAME = re.compile(r"\b(?:name|call(?:ed)?|term|say|written out|known)\b[^.;]{0,30}$", re.IGNORECASE)
 _BARE_LANGUAGE = re.compile(rf"\b(?P<a>{_LANGUAGE})\b", re.IGNORECASE)
 _LANGUAGE_WORDS = tuple(LANGUAGES)
 _QUOTE = re.compile(r'"([^"]{3,})"|(?<![\w])\'([^\']{8,})\'(?!\w)')
@@ -24,17 +25,15 @@ _OF_A_SONG = re.compile(
     r"\b(?:words?|lines?|lyrics?|text|sings?|sung|sang|singing|phrases?|refrain|begins?|opens?|ends?|repeat\w*) ?(?:is|are|of|with|on|here|:|,)* ?$",
     re.IGNORECASE,
 )
-_FIRST_OR_LAST = re.compile(
-    r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes))\b", re.IGNORECASE
-)
 _ABOUT = re.compile(
     r"\b(?:lyrics?|words|text|songs?|verses?|chorus(?:es)?|refrain|singers?|vocalists?|voice|she|he|sings?|sung|singing|sang|themes?|story|narrator|lines?)\b[^.;?]{0,30}?"
-    r"\b(?:about|of (?!the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d)|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|reflects? on|explor(?:es?|ing))"
-    r" (?P<theme>[^.,;?!]+)",
+    r"\b(?:about|of(?! (?:the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d))|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|mentions?|reflects? on|explor(?:es?|ing))"
+    r" (?P<theme>[^.,;?!]+?)(?=[.,;?!]|$| (?:is|are|was|in which|that|which|who|with|over|sung|played|while|and (?:a|the|has|is)|in [A-G])\b)",
     re.IGNORECASE,
 )
+_ASKS = re.compile(r"(?:what|which|who|where)\b", re.IGNORECASE)
 _ABOUT_WORDS = (
-    "about", " of ", "tell", "speak", "describ", "recount", "deal", "center", "centre", "celebrat", "mourn", "lament", "evoke", "narrat",
+    "about", "mention", " of ", "tell", "speak", "describ", "recount", "deal", "center", "centre", "celebrat", "mourn", "lament", "evoke", "narrat",
     "longs", "longing", "yearn", "praise", "reflect", "explor",
 )  # fmt: skip
 _SINGS = (
@@ -110,9 +109,12 @@ def read_sung(text: str, quoted: str) -> Iterator[SpokenClaim]:
     """Read claims in a plain text without its quotes, and the quotes of the plain text with them."""
     if holds(text, _LANGUAGE_WORDS):
         for match in _IN_LANGUAGE.finditer(text):
-            yield _language(match, text)
+            if not _TO_NAME.search(text, 0, match.start()):
+                yield _language(match, text)
     if holds(text, _ABOUT_WORDS) and holds(text, _SINGS):
         for match in _ABOUT.finditer(text):
+            if text[match.end() :].startswith("?") and _ASKS.match(text):
+                continue  # `What does the lyric mention?`
             yield _theme(match["theme"], is_denied(text, *match.span("theme")))
     if '"' in quoted or "'" in quoted:
         for match in _QUOTE.finditer(quoted):
@@ -131,12 +133,14 @@ def answer_theme(text: str) -> Iterator[SpokenClaim]:
     yield _theme(text, False)
 
 
-def answer_words(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read the answer to a question for words that are sung: the first, the last, or any."""
-    said = text.strip(" .,;:!?'\"")
-    found = {bool(m["first"]) for m in _FIRST_OR_LAST.finditer(question)}
-    if said:
-        yield SpokenClaim("lyrics", said, _is_sung(said, found.pop() if len(found) == 1 else None))
+def said_claim(said: str, is_first: bool | None) -> SpokenClaim:
+    """Claim that words are sung: first, last, or (None) anywhere."""
+    return SpokenClaim("lyrics", said, _is_sung(said, is_first))
+
+
+def lines_of(facts: Facts) -> list[str]:
+    """Give the lines sung, in small letters, without marks."""
+    return [_bare(line.label) for line in facts.lyrics.lines] if facts.lyrics and facts.lyrics.available else []
 
 
 def without_quotes(text: str) -> str:

@@ -40,7 +40,7 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _TERMS: dict[str, tuple[float, float]] = {
-    "larghissimo": (0, 40), "largo": (0, 62), "larghetto": (58, 68), "lento": (0, 72), "adagio": (62, 78),
+    "larghissimo": (0, 40), "largo": (0, 66), "larghetto": (56, 72), "lento": (0, 76), "adagio": (48, 80),
     "adagietto": (65, 84), "andante": (74, 110), "andantino": (78, 112), "moderato": (106, 122),
     "allegretto": (106, 128), "allegro": (118, 170), "vivace": (136, 180), "presto": (164, 400),
     "prestissimo": (180, 400),
@@ -64,6 +64,20 @@ _THING = (
 )
 _NAME = re.compile(rf"({_NAMES})(ly)?\b", re.IGNORECASE)
 _THING_AFTER = re.compile(rf"(?: and [a-z]+| [a-z]+)? {_THING}\b", re.IGNORECASE)
+_BEGINS_A_PHRASE = re.compile(
+    r"(?:^|[.;:!?,] |\b(?:a|an|this|the|very|quite|rather|fairly|and|of|some|extremely) )$", re.IGNORECASE
+)
+_NOT_A_TEMPO = re.compile(
+    r"(?:,? \w+){0,2}? (?:fade\w*|builds?\w*|attack\w*|decay\w*|releases?|vibrato|changes?|crescendo|diminuendo|decrescendo|swell\w*|harmon(?:y|ies|ic)|chords?"
+    r"|notes?|runs?|fills?|strumming|burn\w*|shift\w*|rise\w*|fall\w*|increase\w*|decrease\w*|transition\w*|arpeggi\w*|growth|pulsation|part|section|bends?|slides?)\b",
+    re.IGNORECASE,
+)
+_NOUN_AFTER = re.compile(r",? [a-z]{3,}", re.IGNORECASE)
+_AFTER_A_COMMA = re.compile(
+    r", (?:(?:rather|moderately|very|quite|fairly|extremely|pretty|really|so) )?$", re.IGNORECASE
+)
+_ENDS_THERE = re.compile(r"[,.;!]| (?:and|in|at|with|but) ", re.IGNORECASE)
+_NO_NOUN = re.compile(r",? (?:and|or|but|to|than|nor|enough|at|in|with|for|as|is|are|was|of)\b", re.IGNORECASE)
 _THING_BEFORE = re.compile(
     rf"(?:\b{_THING}\b(?: (?:here|itself))? (?:is|was|feels|sounds|moves|runs|goes|seems|proceeds|remains|stays)(?: along)?"
     rf"(?: (?:not|rather|quite|very|fairly|at an?|an?|in an?|relatively|extremely|somewhat|clearly|really|pretty|too|never|no))*"
@@ -170,11 +184,43 @@ def _classes(text: str, taken: list[tuple[int, int]]) -> Iterator[tuple[str, int
         if before is not None and before["it"] and _GOES_ON.match(text, name.end()):
             before = None
         after = None if before or name[2] else _THING_AFTER.match(text, name.end())
-        if before is None and after is None and name[1].lower() not in _ALONE:
+        if before is None and after is None and name[1].lower() not in _ALONE and not _is_of_a_noun(name, text):
             continue
         start, end = before.start() if before else name.start(), after.end() if after else name.end()
         if not any(a < end and start < b for a, b in taken):
             yield name[1], name.start(), start, end
+
+
+def _is_of_a_noun(name: re.Match[str], text: str) -> bool:
+    """Whether a class begins a noun phrase, as in `slow jazz`: what is slow there is the music."""
+    if name[2] or name[1].lower() not in _SAID_OF_MUSIC:
+        return False
+    if _AFTER_A_COMMA.search(text, max(0, name.start() - 20), name.start()) and _ENDS_THERE.match(text, name.end()):
+        return True
+    return (
+        _BEGINS_A_PHRASE.search(text, max(0, name.start() - 12), name.start()) is not None
+        and _NOUN_AFTER.match(text, name.end()) is not None
+        and _NO_NOUN.match(text, name.end()) is None
+        and _NOT_A_TEMPO.match(text, name.end()) is None
+    )
+
+
+_SAID_OF_MUSIC = frozenset(
+    (
+        "fast",
+        "slow",
+        "quick",
+        "brisk",
+        "rapid",
+        "sluggish",
+        "unhurried",
+        "leisurely",
+        "languid",
+        "slow paced",
+        "fast paced",
+        "breakneck",
+    )
+)
 
 
 def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hedge: re.Match[str]) -> SpokenClaim:

@@ -5,20 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
-from music_flamingo.scoring.claims.gates import has_digit, holds, lowered
-from music_flamingo.scoring.claims.harmony import SHORTEST_CHORD_S, heard_triads
+from music_flamingo.scoring.claims.chord_places import SHORTEST_CHORD_S, heard_triads
+from music_flamingo.scoring.claims.clock import SPAN, may_hold_time, seconds_of
+from music_flamingo.scoring.claims.gates import has_digit, holds
+from music_flamingo.scoring.claims.parts import PartName, occurs
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 FIGURE = "figure"
 """The kind of a number that no other claim accounts for."""
 TIME_TOLERANCE_S = 0.11
-_N = r"(\d+(?:\.\d+)?)"
-_SPAN = re.compile(
-    r"(?<![\w.:/])(?:(?P<m>\d+(?:\.\d+)?) ?(?:min\b|minutes?\b)(?:(?: and)? (?P<ms>\d+(?:\.\d+)?) ?(?:s\b|sec\w*)|(?P<half> and a half))?"
-    r"|(?!(?:1[5-9]|20)\d0s\b)(?P<s>\d+(?:\.\d+)?) ?(?:s\b|secs?\b|seconds?\b)|(?P<clock>\d{1,2}:[0-5]\d)(?![\w:])"
-    r"|(?P<one>a|half a|1 and a half) minutes?(?P<onehalf> and a half)?\b)",
-    re.IGNORECASE,
-)
 _EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart) (?:\w+ )?$", re.IGNORECASE)
 _RATE = re.compile(r"(?:\d|beats?|times|pulses|notes|clicks|changes) $", re.IGNORECASE)
 _LASTS = re.compile(
@@ -34,8 +29,8 @@ _THING = re.compile(
     re.IGNORECASE,
 )
 _COUNT = re.compile(
-    r"(?<![\d./:#])(?P<n>\d+) (?:\w+ )?"
-    r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses|percent)\b(?! of (?:4|the))"
+    r"(?<![\w./:#])(?P<n>\d+) (?:(?P<of>\w+) )?"
+    r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|part(?= [a-z])|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses?|chorus(?:es)?|refrains?|bridges?|intros?|outros?|percent)\b(?! of (?:4|the))"
     r"|(?P<p>\d+(?:\.\d+)?) ?%",
     re.IGNORECASE,
 )
@@ -51,18 +46,26 @@ _COUNT_WORDS = (
     "harmon",
     "line",
     "verse",
+    "chorus",
+    "refrain",
+    "bridge",
+    "intro",
+    "outro",
     "percent",
     "%",
 )
 _SENTENCE = re.compile(r"[.!?;]\s+")
+_PART_COUNTED = ("verse", "chorus", "refrain", "bridge", "intro", "outro")
 _BAR_WORDS = ("bar", "measure", "downbeat")
 _HEDGE = re.compile(
     r"(more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) $", re.IGNORECASE
 )
 _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
+_LETTERS = ("A", "B", "C", "D", "E")
+_AFTER_OR_BEFORE = re.compile(r"\b(?:after|before|between) $", re.IGNORECASE)
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
-    r"\b(?:section|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
+    r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
     re.IGNORECASE,
 )
 _BAR = re.compile(
@@ -76,17 +79,20 @@ _NTH_PART = re.compile(rf"\b(?P<o>\d+(?:st|nd|rd|th)|{'|'.join(ORDINALS)}) (?:se
 def read_times(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about lengths, places in time and counts in a plain text."""
     has_figure = has_digit(text)
-    for match in _SPAN.finditer(text) if has_figure or "minute" in lowered(text) else ():
-        time_s = _seconds(match)
+    for match in SPAN.finditer(text) if may_hold_time(text) else ():
+        time_s = seconds_of(match.groupdict())
         before, after = text[max(0, match.start() - 45) : match.start()], text[match.end() : match.end() + 14]
         around = _SENTENCE.split(before)[-1] + match[0] + _SENTENCE.split(after)[0]
         denied = is_denied(text, *match.span())
         of_part = _OF_PART.search(before + text[match.end() : match.end() + 40]) is not None
-        if not of_part and (_GOES_ON.search(before) or (_LASTS.search(around) and _THING.search(around))):
-            yield SpokenClaim("time", around, _lasts(time_s), denied)
-        elif match["one"] and _RATE.search(before):
+        if not of_part and (compared := _COMPARED.search(before)) is not None:
+            is_more = compared[1].lower() in ("longer", "more")
+            yield SpokenClaim("time", compared[0] + match[0], _lasts_beyond(time_s, is_more), denied)
+        elif not of_part and (_GOES_ON.search(before) or (_LASTS.search(around) and _THING.search(around))):
+            yield SpokenClaim("time", around, _lasts(time_s, _hedge_of(before)), denied)
+        elif _is_one(match) and _RATE.search(before):
             continue  # 104 times a minute
-        elif match["clock"] or not _EVERY.search(before) or (match["one"] is None and before.endswith("in ")):
+        elif match["clock"] or not _EVERY.search(before) or (not _is_one(match) and before.endswith("in ")):
             yield SpokenClaim("time", match[0], _inside(time_s), denied, is_place=True)
     for match in _COUNT.finditer(text) if has_figure and holds(text, _COUNT_WORDS) else ():
         yield from _count_of(match, text)
@@ -114,14 +120,18 @@ def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
         return
     start = hedge.start() if hedge else start
     said, denied = text[start:end], is_denied(text, start, end)
-    if match["what"].lower() == "percent":
+    if (match["of"] or "") in _LETTERS and match["of"]:
+        if not _AFTER_OR_BEFORE.search(text, max(0, start - 8), start):
+            letter = PartName("section", match["of"])
+            yield SpokenClaim("count", said, occurs(letter, int(match["n"])), denied)
+    elif match["what"].lower() == "percent":
         yield unmeasured("count", said, denied)
     else:
         yield count_claim(said, match["what"], int(match["n"]), hedge[1] if hedge else None, denied)
 
 
 def num_of(what: str, facts: Facts) -> int | None:
-    """Count the bars, sections, triads or lines of the facts; None where nobody measured them."""
+    """Count the bars, sections, verses, triads or lines of the facts; None where nobody measured them."""
     kind = what.lower()
     if kind.startswith(("bar", "measure", "downbeat", "takte")):
         return len(facts.beats.downbeats_s) if facts.beats else None
@@ -131,6 +141,9 @@ def num_of(what: str, facts: Facts) -> int | None:
         return len(set(heard_triads(facts))) if facts.chords else None
     if kind.startswith("line"):
         return len(facts.lyrics.lines) if facts.lyrics and facts.lyrics.available else None
+    if kind.startswith(_PART_COUNTED):
+        places = PartName.of({"part": kind}).places(facts)
+        return None if places is None else len(places)
     return None
 
 
@@ -153,9 +166,9 @@ def count_claim(said: str, what: str, number: int, hedge: str | None = None, den
         fact = f"{counted} {what} measured"
         word = (hedge or "").strip().lower()
         if word in ("more than", "over", "at least"):
-            return counted >= number, fact
+            return counted > number or (counted == number and word == "at least"), fact
         if word in ("fewer than", "less than", "up to"):
-            return counted <= number, fact
+            return counted < number or (counted == number and word == "up to"), fact
         return abs(counted - number) <= (0.1 * counted if word else 0), fact
 
     kind = "meter" if what.lower().startswith(("bar", "measure", "downbeat")) else "count"
@@ -168,34 +181,58 @@ def answer_length(text: str) -> Iterator[SpokenClaim]:
     if any(not claim.is_place for claim in found):
         yield from found
         return
-    match = _SPAN.search(text)
+    match = SPAN.search(text)
     if match is not None:
-        yield SpokenClaim("time", match[0], _lasts(_seconds(match)), is_denied(text, *match.span()))
+        hedge = _hedge_of(text[: match.start()])
+        claim = _lasts(seconds_of(match.groupdict()), hedge)
+        yield SpokenClaim("time", match[0], claim, hedge == "" and is_denied(text, *match.span()))
 
 
-def seconds_in(text: str) -> float | None:
-    """Give the first time that a plain text names, in seconds."""
-    match = _SPAN.search(text)
-    return _seconds(match) if match else None
+_COMPARED = re.compile(r"\b(longer|shorter|less|more) than (?:a |about )?$", re.IGNORECASE)
 
 
-def _seconds(match: re.Match[str]) -> float:
-    if match["clock"]:
-        minutes, seconds = match["clock"].split(":")
-        return 60.0 * int(minutes) + int(seconds)
-    if match["s"]:
-        return float(match["s"])
-    if match["one"]:
-        first = {"a": 60.0, "half a": 30.0, "1 and a half": 90.0}[match["one"].lower()]
-        return first + (30.0 if match["onehalf"] else 0.0)
-    return 60.0 * float(match["m"]) + float(match["ms"] or 0) + (30.0 if match["half"] else 0.0)
+def _lasts_beyond(time_s: float, is_more: bool) -> Callable[[Facts], Held]:
+    """Whether the recording is longer, or shorter, than a time."""
 
-
-def _lasts(time_s: float) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         if facts.duration_s is None:
             return NOT_MEASURED
-        return abs(facts.duration_s - time_s) <= max(1.0, 0.04 * facts.duration_s), f"{facts.duration_s:.1f} s measured"
+        return (facts.duration_s > time_s) == is_more, f"{facts.duration_s:.1f} s measured"
+
+    return test
+
+
+def _is_one(match: re.Match[str]) -> bool:
+    """Whether the time is `a minute`, which may be a rate."""
+    return (match["min"] or "").lower() == "a" and not (match["minsec"] or match["min_part"])
+
+
+_LENGTH_HEDGE = re.compile(
+    r"\b(?:(?P<about>about|around|roughly|approximately|circa|some|close to|ish|more or less|or so)|(?P<over>just over|a little over|a bit over|slightly over|slightly more than|a little more than|over|more than|at least|longer than|no less than)"
+    r"|(?P<under>just under|nearly|almost|not quite|a little under|slightly under|a little less than|under|less than|shorter than|at most|up to|no more than))(?: the)? $",
+    re.IGNORECASE,
+)
+
+
+def _hedge_of(before: str) -> str:
+    """Give `about`, `over`, `under` or nothing, for the words before a length."""
+    found = _LENGTH_HEDGE.search(before[-24:])
+    return str(found.lastgroup) if found else ""
+
+
+def _lasts(time_s: float, hedge: str = "") -> Callable[[Facts], Held]:
+    """Whether the recording is so long; `about` errs by a tenth, `over` and `under` by a quarter on their side."""
+
+    def test(facts: Facts) -> Held:
+        if facts.duration_s is None:
+            return NOT_MEASURED
+        length_s, room_s = facts.duration_s, max(1.0, (0.1 if hedge == "about" else 0.04) * facts.duration_s)
+        low, high = time_s - room_s, time_s + room_s
+        if hedge == "over":
+            low, high = time_s - 1.0, 1.25 * time_s + 1.0
+        elif hedge == "under":
+            low, high = 0.8 * time_s - 1.0, time_s + 1.0
+        return low <= length_s <= high, f"{length_s:.1f} s measured"
 
     return test
 
@@ -243,7 +280,10 @@ def _has_bar(bar: int) -> Callable[[Facts], Held]:
 _FIGURE = re.compile(
     r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|from there|of them|of these)\b| ?[<>=])"
 )
-_BORDERS = re.compile(r"\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b", re.IGNORECASE)
+_BORDERS = re.compile(
+    r"\b(?:compared (?:with|to)|than) [a-z ]{0,24}?\d+(?:\.\d+)?\b|\b\d+ (?-i:[A-E]) (?:sections|parts)\b|\bnearest \d+\b|\bthe \d (?-i:[A-G])(?:[#b]| sharp| flat)? (?:major|minor) |\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b",
+    re.IGNORECASE,
+)
 """`above 128 is fast` defines a word, and says nothing of the music."""
 _RANGE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(?:db|decibels?)\b", re.IGNORECASE)
 RANGE_TOLERANCE_DB = 1.5

@@ -50,7 +50,7 @@ _MARKS = str.maketrans({"♯": "#", "♭": "b", "’": "'", "‘": "'", "“": '
 _OPEN = re.compile(r"(?<=[^\W\d_#])-(?=[^\W_])|(?<=[\d#])-(?=[^\W\d_])")
 _DENIES = re.compile(
     r"\b(?:no|not|without|never|nor|neither|nobody|no one|lacks?|lacking|omits?|avoids?|excludes?|devoid of|free (?:of|from)|absence of|absent|rather than"
-    r"|instead of|hardly any|n't|cannot|nothing like|anything but|far from|nowhere|none of the|kein\w*|ohne|sans|sin"
+    r"|instead of|hardly any|n't|cannot|nothing like|nothing(?! (?:but|else|other|special|in particular))|anything but|far from|nowhere|none of the|kein\w*|ohne|sans|sin"
     r"|senza|pas de)\b|n't\b",
     re.IGNORECASE,
 )
@@ -150,6 +150,20 @@ def plain(text: str) -> str:
     return _RUN.sub(lambda run: _value(run.group(0)), spaced)
 
 
+_NOUN_DENIED = ("no ", "with", "kein", "ohne", "sans", "sin", "senz", "lack", "devo", "free", "abse")
+"""Beginnings of denials that deny a noun, and not the phrase of time, place or key that follows it."""
+_PHRASE = re.compile(
+    r"(?<=\w) (?:in (?:the key of |a key of )?(?:[A-G](?:[ -]?(?:#|b\b|sharp|flat))? ?(?:major|minor|m\b|[.,;!?]|$)|\d|(?:common|triple|duple|waltz) time)|in the key\b|at (?:a|an|about|around|roughly|just|\d))",
+)
+
+
+def _ends_noun(text: str, a: int, b: int, start: int) -> bool:
+    """Whether what a denial from `a` to `b` denies ends before `start`: `no drums in C major` denies no key."""
+    if not text[a : a + 4].lower().startswith(_NOUN_DENIED):
+        return False
+    return any(m.start() > b and m.start() < start for m in _PHRASE.finditer(text, b, start + 12))
+
+
 def is_denied(text: str, start: int, end: int) -> bool:
     """Tell whether the clause says that what stands from `start` to `end` is not so. Two denials undo each other."""
     before = 0
@@ -161,6 +175,7 @@ def is_denied(text: str, start: int, end: int) -> bool:
         before = sum(
             len(text[b:start].split()) <= (SUBJECT_WORDS if text[a : a + 4].lower() in _SUBJECTS else FURTHEST_WORDS)
             for a, b in near
+            if not _ends_noun(text, a, b, start)
         )
     after = holds(text, _AFTER_WORDS) and holds(text[end : end + AFTER_LETTERS], _AFTER_WORDS)
     if after:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Questions:
-    """What GRPO may ask, before any weight is loaded: what `reinforce` draws from and `mf inspect` shows."""
+    """What GRPO may ask, before any weight is loaded: what `train_grpo` draws from and `mf inspect` shows."""
 
     processor: Any
     taught: Curriculum
@@ -50,7 +50,7 @@ class Questions:
     num_unscorable: int
     """Examples that no part of the reward can be computed for: they are not asked."""
     must_hear: Mapping[str, tuple[int, int]]
-    """Samples that an item (by id) must hear; of others any stretch will do."""
+    """Samples that an item (by id) must hear; of others any segment will do."""
     quarantined: Mapping[str, int]
     """Why items are not asked that neither window nor context has room for -> how many."""
 
@@ -108,7 +108,7 @@ def _room(config: GrpoConfig, processor: Any, hearing: Hearing) -> Callable[[Tra
     )
 
 
-def reinforce(
+def train_grpo(
     stage: str,
     config: GrpoConfig,
     questions: Questions,

@@ -53,7 +53,7 @@ def device_of(hardware: Hardware) -> str:
 def held_dtype(tuning: FullTuning | LoraSettings, hardware: Hardware) -> torch.dtype | Literal["auto"]:
     """In what weights are held while they train: float32, or as they lie on disk (`auto`) where they do not learn.
 
-    Beside adapters a published model stays in bfloat16, which autocast would make of it anyway. FSDP2 wants one dtype.
+    Next to adapters a published model stays in bfloat16, which autocast would make of it anyway. FSDP2 wants one dtype.
     """
     stay = isinstance(tuning, LoraSettings) and hardware.precision == "bf16"
     return "auto" if stay and not isinstance(hardware.parallel, Fsdp2) else torch.float32

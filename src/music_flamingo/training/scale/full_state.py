@@ -18,7 +18,7 @@ from music_flamingo.training.settings import OneProcess
 
 VALUE, STEP = "value", "step"
 MOMENTS = ("exp_avg", "exp_avg_sq")
-"""What AdamW remembers of each weight, beside the number of steps."""
+"""What AdamW remembers of each weight, in addition to the number of steps."""
 
 
 def learning(model: Any) -> list[tuple[str, torch.nn.Parameter]]:

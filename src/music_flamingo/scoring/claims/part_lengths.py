@@ -1,0 +1,150 @@
+"""Claims about how long parts of a piece are, against times and each other, and which share of it they fill."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from music_flamingo.records import Facts, Segment
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, seconds_of
+from music_flamingo.scoring.claims.gates import holds
+from music_flamingo.scoring.claims.parts import (
+    ARTICLES,
+    ORDINAL,
+    PART_WORDS,
+    PartName,
+    a_part,
+    a_part_or_place,
+    labels_of,
+    part_claim,
+)
+
+SHARE_FILLED = 0.75
+"""Part of a span that a section fills which is said to take it up."""
+LENGTH_ROOM = 0.12
+"""By which two lengths may differ that are said to be equal."""
+
+
+_LONGER = re.compile(
+    rf"\b{a_part('1')} (?:is|are|lasts?|was|goes on)(?: \w+)? (?P<more>longer|shorter|more|less|over|under) (?:than )?(?:{EXACT}|{ARTICLES}{a_part_or_place('2')})",
+    re.IGNORECASE,
+)
+_AS_LONG = re.compile(
+    rf"\b{a_part('1')} (?:is|are|lasts?)(?: (?:about|roughly|exactly|just))*(?: (?P<factor>twice|half|\d times))? (?:as long as|the length of) {ARTICLES}{a_part_or_place('2')}",
+    re.IGNORECASE,
+)
+_EQUAL = re.compile(
+    r"\b(?:sections?|parts?|verses|choruses|halves|they|both)\b[^.;]{0,40}\b(?:equally long|(?:of )?(?:the same|equal) (?:length|duration)|equal in length)",
+    re.IGNORECASE,
+)
+_UNEQUAL = re.compile(
+    r"\b(?:sections?|parts?|verses|choruses|halves|they)\b[^.;]{0,40}\b(?:(?:different|unequal|differ\w*)[^.;]{0,12} (?:length|duration)s?|differ in length)",
+    re.IGNORECASE,
+)
+_FIRST_SECONDS = re.compile(
+    rf"\b(?P<edge>first|last|opening|final) (?:{EXACT}) (?:is|are|form|make up|belong to|contain|hold) {ARTICLES}{a_part()}",
+    re.IGNORECASE,
+)
+_TAKES_UP = re.compile(
+    rf"\b{a_part('1')} (?:takes up|fills|occupies|covers|spans|makes up) {ARTICLES}(?P<nth2>{ORDINAL}) (?P<part2>half|third|quarter)\b",
+    re.IGNORECASE,
+)
+
+
+def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
+    """Read how long parts are in a plain text."""
+    if not holds(text, (*PART_WORDS, "equally", "same length", "equal length", "in length")):
+        return
+    if holds(text, ("longer", "shorter", "more", "less", "over", "under")):
+        for match in _LONGER.finditer(text):
+            yield part_claim(match, text, _is_longer(match))
+    if holds(text, ("long", "length", "duration")):
+        for match in _AS_LONG.finditer(text):
+            yield part_claim(match, text, _is_as_long(match))
+        for match in _EQUAL.finditer(text):
+            yield part_claim(match, text, all_equal)
+        for match in _UNEQUAL.finditer(text):
+            yield part_claim(match, text, _unequal)
+    if may_hold_time(text):
+        for match in _FIRST_SECONDS.finditer(text):
+            yield part_claim(match, text, _fills_the_edge(match))
+    for match in (
+        _TAKES_UP.finditer(text) if holds(text, ("takes up", "fill", "occup", "cover", "span", "makes")) else ()
+    ):
+        one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+        yield part_claim(match, text, _fills(one, other.spans))
+
+
+def _length(part: PartName, facts: Facts) -> float | None:
+    spans = part.spans(facts)
+    return max(s.end_s - s.start_s for s in spans) if spans else None
+
+
+def _is_longer(match: re.Match[str]) -> Callable[[Facts], Held]:
+    groups, one = match.groupdict(), PartName.of(match.groupdict(), "1")
+    more = match["more"].lower() in ("longer", "more", "over")
+
+    def test(facts: Facts) -> Held:
+        length_s = _length(one, facts)
+        other_s = (
+            _length(PartName.of(groups, "2"), facts) if groups["part2"] or groups["alone2"] else seconds_of(groups)
+        )
+        if length_s is None or other_s is None:
+            return NOT_MEASURED
+        return (length_s > other_s) == more and length_s != other_s, f"{length_s:.1f} s measured"
+
+    return test
+
+
+def _is_as_long(match: re.Match[str]) -> Callable[[Facts], Held]:
+    one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+    said = (match["factor"] or "1 times").lower()
+    factor = {"twice": 2.0, "half": 0.5}.get(said) or float(said.split()[0])
+
+    def test(facts: Facts) -> Held:
+        length_s, other_s = _length(one, facts), _length(other, facts)
+        if length_s is None or other_s is None:
+            return NOT_MEASURED
+        fact = f"{length_s:.1f} s and {other_s:.1f} s measured"
+        return abs(length_s - factor * other_s) <= LENGTH_ROOM * factor * other_s, fact
+
+    return test
+
+
+def all_equal(facts: Facts) -> Held:
+    """Whether all sections are equally long."""
+    lengths = [s.end_s - s.start_s for s in facts.sections.segments] if facts.sections else []
+    if len(lengths) < 2:
+        return NOT_MEASURED
+    listed = ", ".join(f"{length_s:.1f}" for length_s in lengths[:6])
+    return max(lengths) - min(lengths) <= LENGTH_ROOM * max(lengths), f"{listed} s measured"
+
+
+def _unequal(facts: Facts) -> Held:
+    holds_, fact = all_equal(facts)
+    return (None if holds_ is None else not holds_), fact
+
+
+def _fills_the_edge(match: re.Match[str]) -> Callable[[Facts], Held]:
+    time_s, is_first = seconds_of(match.groupdict()), match["edge"].lower() in ("first", "opening")
+
+    def spans(facts: Facts) -> list[Segment] | None:
+        if facts.duration_s is None:
+            return None
+        start_s = 0.0 if is_first else max(0.0, facts.duration_s - time_s)
+        return [Segment(start_s=start_s, end_s=start_s + time_s, label="edge")]
+
+    return _fills(PartName.of(match.groupdict()), spans)
+
+
+def _fills(part: PartName, spans_of: Callable[[Facts], list[Segment] | None]) -> Callable[[Facts], Held]:
+    """Whether a part takes up most of a span."""
+
+    def test(facts: Facts) -> Held:
+        filled, spans = part.spans(facts), spans_of(facts)
+        if filled is None or not spans:
+            return NOT_MEASURED
+        start_s, end_s = spans[0].start_s, spans[0].end_s
+        shared_s = sum(max(0.0, min(end_s, s.end_s) - max(start_s, s.start_s)) for s in filled)
+        return shared_s >= SHARE_FILLED * (end_s - start_s), labels_of(facts)
+
+    return test
