@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 MOST = {
     "lead_envelope": 5,
-    "texture": 10,
+    "texture": 11,
     "has_drums": 15,
     "beats_per_bar": 22,
     "also_bpm": 8,
