@@ -24,7 +24,8 @@ backbone: {hardware: &cpu {device: cpu}}
 sft: {steps: 2, checkpoint_every: 2, hardware: *cpu}
 warmup: {steps: 2, checkpoint_every: 2, hardware: *cpu}
 grpo:
-  {steps: 2, prompts_per_step: 2, optimiser: {accumulation: 2}, max_completion_tokens: 8, checkpoint_every: 2, hardware: *cpu}
+  {steps: 2, prompts_per_step: 2, max_completion_tokens: 8, checkpoint_every: 2,
+   optimiser: {accumulation: 2}, hardware: *cpu}
 evaluate: {max_new_tokens: 8}
 release: {max_new_tokens: 8}
 """
