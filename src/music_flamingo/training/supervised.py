@@ -14,7 +14,7 @@ from music_flamingo.core.ports import InputFolder
 from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.context import MARKS, Hearing
-from music_flamingo.model.files import load_model, load_processor, save_trained
+from music_flamingo.model.files import load_processor, save_trained
 from music_flamingo.training.backend import supervised_backend
 from music_flamingo.training.data.audio import Recordings, SoundBank
 from music_flamingo.training.data.collator import Branches, LessonCollator
@@ -24,7 +24,7 @@ from music_flamingo.training.data.packing import Rows, filled
 from music_flamingo.training.data.samples import WindowRule
 from music_flamingo.training.data.schedule import TrainingSchedule
 from music_flamingo.training.log import Line, log_lines, write_log, write_plan
-from music_flamingo.training.scale.distributed import held_dtype, join, leave
+from music_flamingo.training.scale.distributed import join, leave, starting_model
 from music_flamingo.training.settings import SupervisedConfig
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def train_supervised(
     join(config.hardware)
     _, processor = load_processor(start)
     model, history = supervised_backend()(
-        lambda: load_model(start, held_dtype(config.tuning, config.hardware))[0],
+        lambda: starting_model(start, config.tuning, config.hardware),
         processor,
         prepared.lessons,
         prepared.collator,

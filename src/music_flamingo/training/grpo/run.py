@@ -27,7 +27,7 @@ from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_
 from music_flamingo.training.grpo.rollouts import collect
 from music_flamingo.training.grpo.tasks import GrpoPrompt, rules_of, task_of
 from music_flamingo.training.log import log_lines, write_log, write_plan
-from music_flamingo.training.scale.distributed import device_of, from_first, held_dtype, join, leave
+from music_flamingo.training.scale.distributed import device_of, from_first, join, leave, starting_model
 from music_flamingo.training.settings import GrpoConfig
 from music_flamingo.training.supervised import last_means
 
@@ -122,7 +122,7 @@ def train_grpo(
     work = out.work / "checkpoints"
     processor = questions.processor
     model, history = grpo_backend()(
-        lambda: load_model(start.root, held_dtype(config.tuning, config.hardware))[0],
+        lambda: starting_model(start.root, config.tuning, config.hardware),
         processor,
         prompts,
         questions.bank,
