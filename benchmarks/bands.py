@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from music_flamingo.mir.keys import Mode, spell_tonic
 from music_flamingo.sources.plan import Event
 from music_flamingo.sources.render import RATE_HZ, synthesise
 
@@ -137,6 +138,10 @@ class BandClip:
     families: list[str]
     """Of FAMILIES, and `drums`: every part that sounds."""
     has_drums: bool
+    key: str | None
+    """`Eb major`; None without chords that begin on the tonic: notes of a scale alone have no key."""
+    parts: tuple[str, ...]
+    """Of chords, bass, melody: those that sound."""
 
 
 @dataclass
@@ -159,7 +164,7 @@ class Band:
         families = ["drums"] if with_drums else []
         if with_drums:
             self._drums(style, beats)
-        mode = "major" if rng.random() < 0.6 else "minor"
+        mode: Mode = "major" if rng.random() < 0.6 else "minor"
         harmony = (int(rng.integers(-5, 7)), SCALE[mode], PROGRESSIONS[rng.integers(len(PROGRESSIONS))])
         for channel, part in enumerate(sounding):
             group = {"chords": CHORDAL, "bass": ("bass",), "melody": MELODIC}[part]
@@ -170,7 +175,10 @@ class Band:
         events = sorted(self.events, key=lambda e: (e.time_s, e.is_on))
         samples = _placed(synthesise(events, duration_s), rng)
         played = [float(t) for t in beats if t < duration_s]
-        return BandClip(samples, name, bpm, style.bar, played, sorted(set(families)), with_drums)
+        is_keyed = "chords" in sounding and harmony[2][0] == 0
+        key = f"{spell_tonic(harmony[0], mode)} {mode}" if is_keyed else None
+        names = sorted(set(families))
+        return BandClip(samples, name, bpm, style.bar, played, names, with_drums, key, tuple(sounding))
 
     def _beats(self, bpm: float, duration_s: float) -> np.ndarray:
         drift = self.rng.normal(0, 0.004) if self.rng.random() < 0.7 else self.rng.normal(0, 0.02)

@@ -24,7 +24,7 @@ from music_flamingo.model.context import MARKS, Hearing
 from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_processor, build_tokenizer
 from music_flamingo.training.data.audio import RecordingIndex
-from music_flamingo.training.data.item_store import Shelf
+from music_flamingo.training.data.item_store import ItemStore
 from music_flamingo.training.data.items import TrainingItem
 from music_flamingo.training.data.mixture import TokenCounts, divided, mixed, shares, words_of
 from music_flamingo.training.data.packing import Rows, filled
@@ -119,15 +119,15 @@ class Clock:
         self._last = time.monotonic()
 
 
-def plan_of(made: list[Made], shelf: Shelf, words: TokenCounts, clock: Clock | None) -> TrainingSchedule:
+def plan_of(made: list[Made], item_store: ItemStore, words: TokenCounts, clock: Clock | None) -> TrainingSchedule:
     """Lessons until each source has come to the end of its first epoch."""
     rngs = [random.Random(1) for _ in made]
-    units = divided(shelf, listing(made), HEARING, RULE, words, rngs, MAX_TURNS)
+    tables = divided(item_store, listing(made), HEARING, RULE, words, rngs, MAX_TURNS)
     if clock:
-        clock("units: windows by references, context, reasons")
-    plan = TrainingSchedule(units, shelf)
-    parts = shares([u.num_samples for u in units], [s.weight for s in made], 1.0, "bench")
-    left = [u.num_samples for u in units]
+        clock("samples: windows by references, context, reasons")
+    plan = TrainingSchedule(tables, item_store)
+    parts = shares([u.num_samples for u in tables], [s.weight for s in made], 1.0, "bench")
+    left = [u.num_samples for u in tables]
     for number in mixed(plan, rngs, parts):
         left[plan.source[number]] -= len(plan.rows_of(number))
         if max(left) <= 0:
@@ -152,7 +152,7 @@ def twice(plan: TrainingSchedule, source: int) -> int:
     """Samples that came again before the source's epoch was over."""
     order = np.flatnonzero(np.frombuffer(plan.source, np.uint8) == source)
     asked = np.concatenate([plan.rows_of(int(n)) for n in order])
-    size = plan.units[source].num_samples
+    size = plan.tables[source].num_samples
     return sum(len(e) - len(np.unique(e)) for e in (asked[i : i + size] for i in range(0, len(asked), size)))
 
 
@@ -165,11 +165,11 @@ def main() -> None:
     processor = build_processor(build_tokenizer([QUESTION, ANSWER, *WORDS] * 3, SIZE.vocabulary), SIZE, RATE_HZ)
     clock = Clock()
     clock("libraries")
-    shelf = Shelf.write([s.items() for s in made], {s.name: 1.0 for s in made}, "bench")
-    clock(f"{len(shelf):,} samples made and written, {shelf.table.nbytes / 2**20:.0f} MiB")
-    words = words_of(processor, shelf)
-    plan = plan_of(made, shelf, words, clock)
-    parts = shares([u.num_samples for u in plan.units], [s.weight for s in made], 1.0, "bench")
+    item_store = ItemStore.write([s.items() for s in made], {s.name: 1.0 for s in made}, "bench")
+    clock(f"{len(item_store):,} samples made and written, {item_store.table.nbytes / 2**20:.0f} MiB")
+    words = words_of(processor, item_store)
+    plan = plan_of(made, item_store, words, clock)
+    parts = shares([u.num_samples for u in plan.tables], [s.weight for s in made], 1.0, "bench")
     rows = Rows(plan, HEARING.context_tokens)
 
     def tokens(number: int) -> int:
@@ -179,7 +179,7 @@ def main() -> None:
     for row in islice(filled(iter(range(len(plan))), tokens, HEARING.context_tokens, 64), arguments.rows):
         rows.add(*row)
     clock(f"{len(rows):,} rows filled, {len(rows.lessons):,} lessons")
-    again = plan_of(made, shelf, words, None)
+    again = plan_of(made, item_store, words, None)
     same = all(getattr(plan, name) == getattr(again, name) for name in ("source", "unit", "window", "rows"))
     table = [
         "| part | seconds | peak memory so far (GiB) |",
@@ -190,12 +190,12 @@ def main() -> None:
         "references | quarantined |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for number, (source, units) in enumerate(zip(made, plan.units, strict=True)):
+    for number, (source, table) in enumerate(zip(made, plan.tables, strict=True)):
         held = plan.num_lessons_by_source[number] / len(plan)
-        epochs = plan.num_asked_by_source[number] / units.num_samples
-        own, set_aside = sum(units.own_windows.values()), dict(units.set_aside) or 0
+        epochs = plan.num_asked_by_source[number] / table.num_samples
+        own, set_aside = sum(table.own_windows.values()), dict(table.set_aside) or 0
         table.append(
-            f"| {source.name} | {source.weight} | {units.num_samples:,} | {parts[number]:.4f} | {held:.4f} "
+            f"| {source.name} | {source.weight} | {table.num_samples:,} | {parts[number]:.4f} | {held:.4f} "
             f"| {epochs:.2f} | {twice(plan, number)} | {own:,} | {set_aside} |"
         )
     table += [
@@ -205,7 +205,7 @@ def main() -> None:
         f"Rows of {HEARING.context_tokens:,} tokens: {rows.waste:.2%} empty, {rows.lessons_per_row:.1f} lessons each.",
     ]
     notes = [f"digest of the first rows: {sha256_json(rows.lessons[:1000].tolist())[:12]}", "one process"]
-    publish("mixture", f"A plan over {len(shelf):,} samples", table, ("pyarrow", "numpy"), notes)
+    publish("mixture", f"A plan over {len(item_store):,} samples", table, ("pyarrow", "numpy"), notes)
 
 
 if __name__ == "__main__":

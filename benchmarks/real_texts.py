@@ -2,13 +2,15 @@
 
     python benchmarks/real.py RECORDINGS --keep facts.jsonl
     python benchmarks/real_texts.py facts.jsonl > texts.txt
+    python benchmarks/real_texts.py facts.jsonl --seed 2 > texts.txt   another draw
 
 Captions of windows and rich captions, questions and chains, as far as validation keeps them. Facts are as trusted as
-params.yaml has it. 40 captions, 60 questions and 20 chains, spread over the recordings.
+params.yaml has it, and chains are of the families that `reason` writes about. 40 captions, 60 questions and 20 chains,
+spread over the recordings.
 """
 
+import argparse
 import random
-import sys
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TypeVar
@@ -30,13 +32,17 @@ T = TypeVar("T")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("facts", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
     params = load_params(Path("params.yaml"))
     rules = FactsConfig.model_validate_json(stage_json(params, "facts")).trust
     limits = Limits.model_validate(params["validate"]["limits"])
     captions: list[list[str]] = []
     questions: list[list[str]] = []
     chains: list[list[str]] = []
-    for line in Path(sys.argv[1]).read_text().splitlines():
+    for line in arguments.facts.read_text().splitlines():
         facts = trusted(gated(Facts.model_validate_json(line), rules))
         assert facts.duration_s is not None
         track = Track.model_construct(
@@ -46,10 +52,12 @@ def main() -> None:
         for family, reason in dropped:
             print(f"dropped  {facts.id}  {family}: {reason}")
         long = [f"{facts.id} ({e.family}): {e.answer}" for e in kept if e.type == "caption"]
-        captions.append([*long[1:], *windows_of(params, track, facts), *long[:1]])
+        draw = f"{facts.id}/{arguments.seed}"
+        captions.append([*long[1:], *shuffled(windows_of(params, track, facts), draw), *long[:1]])
         asked = [e for e in kept if e.type != "caption"]
-        questions.append([f"{facts.id}: {e.question} -> {e.answer} [{e.rationale}]" for e in shuffled(asked, facts.id)])
-        chains.append([f"{facts.id}: {e.question} -> {chain_of(e, facts)}" for e in shuffled(asked, facts.id)])
+        questions.append([f"{facts.id}: {e.question} -> {e.answer} [{e.rationale}]" for e in shuffled(asked, draw)])
+        hard = [e for e in shuffled(asked, f"chain/{draw}") if e.family not in params["reason"]["trivial"]]
+        chains.append([f"{facts.id}: {e.question} -> {chain_of(e, facts)}" for e in hard])
     for name, lists, most in (
         ("caption", captions, CAPTIONS),
         ("question", questions, QUESTIONS),

@@ -95,14 +95,14 @@ def prepare_duplicates(tracks: int, folder: Path) -> None:
 def measure_duplicates(folder: Path) -> str:
     from music_flamingo.audio.fingerprint import WORDS_PER_S
     from music_flamingo.quality.duplicates import DuplicateLimits, find_duplicates
-    from music_flamingo.quality.fingerprint_store import Prints, WordFile
+    from music_flamingo.quality.fingerprint_store import Fingerprints, WordFile
 
     lengths = np.load(folder / "lengths.npy")
     ids = [f"t{n:07d}" for n in range(len(lengths))]
     hashes = np.array(ids, dtype="S64")
-    prints = Prints(ids, hashes, WordFile(folder / "words.u32"), np.concatenate([[0], np.cumsum(lengths)]))
+    fingerprints = Fingerprints(ids, hashes, WordFile(folder / "words.u32"), np.concatenate([[0], np.cumsum(lengths)]))
     limits = DuplicateLimits(max_bit_error=0.15, min_overlap=0.8, min_common_s=3.0)
-    found = {i: d.of for i, d in find_duplicates(prints, limits, WORDS_PER_S).items()}
+    found = {i: d.of for i, d in find_duplicates(fingerprints, limits, WORDS_PER_S).items()}
     planted, kinds = np.load(folder / "planted.npy").tolist(), list(COPIES)
     of_kind, right = Counter(k for _, _, k in planted), Counter[int]()
     for copy, original, kind in planted:

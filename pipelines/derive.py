@@ -1,11 +1,12 @@
 """python -m pipelines.derive: write what follows from the stages, and from nothing else, anew.
 
 dvc.yaml; each stage's component, README.md and `__init__.py`; the outputs of `configure`; the components that a wheel
-carries; the table of ports in docs/reference/data.md. Parts of a file lie between marks, `derived: NAME` and
-`end of NAME`. tests/contract/test_derived.py holds that nothing here is stale.
+carries; the stages' titles in the report; the table of ports in docs/reference/data.md. Parts of a file lie between
+marks, `derived: NAME` and `end of NAME`. tests/contract/test_derived.py holds that nothing here is stale.
 """
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -21,13 +22,14 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGURE = Path("components/configure/component.py")
 PACKAGE = Path("pyproject.toml")
 PORTS = Path("docs/reference/data.md")
+TITLES = Path("src/music_flamingo/report/stages.json")
 NOT_SAID = "TO SAY: what it holds"
 """Stands in the table of ports until a person has said it."""
 
 
 def derived(root: Path = ROOT) -> dict[Path, str]:
     """File -> what it should hold, relative to the repository."""
-    files = {Path("dvc.yaml"): graph_text()}
+    files = {Path("dvc.yaml"): graph_text(), TITLES: _titles()}
     for name in stages.ORDER:
         folder = Path("components") / name
         code = component_files(name, root / folder)
@@ -43,6 +45,12 @@ def derived(root: Path = ROOT) -> dict[Path, str]:
 def stale(root: Path = ROOT) -> list[Path]:
     """The files that do not hold what they should."""
     return [p for p, text in derived(root).items() if not (root / p).is_file() or (root / p).read_text() != text]
+
+
+def _titles() -> str:
+    """The stages that the report shows: it lies below them, and may not import them."""
+    titles = ((name, stages.load(name).title) for name in stages.ORDER)
+    return json.dumps([{"name": name, **vars(title)} for name, title in titles if title], indent=1) + "\n"
 
 
 def _readme(name: str, component: str) -> str:

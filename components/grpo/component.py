@@ -1,4 +1,4 @@
-"""Reinforce what the rewards prefer: five samples a question, KL to the reference."""
+"""Train the policy by GRPO: five answers a question, compared by their rewards, with KL to the reference."""
 
 from kfp.dsl import Dataset, Input, Model, Output, component
 
@@ -14,7 +14,7 @@ def grpo(
     warmup_model: Input[Model],
     grpo_model: Output[Model],
 ) -> None:
-    """Reinforce what the rewards prefer: five samples a question, KL to the reference.
+    """Train the policy by GRPO: five answers a question, compared by their rewards, with KL to the reference.
 
     Args:
         config: The stage's parameters as JSON text (`mf params grpo` prints them).

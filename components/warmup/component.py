@@ -1,4 +1,4 @@
-"""Teach the model to think aloud on MF-Think."""
+"""Fine-tune the model on the chains of thought of MF-Think."""
 
 from kfp.dsl import Dataset, Input, Model, Output, component
 
@@ -14,7 +14,7 @@ def warmup(
     sft_model: Input[Model],
     warmup_model: Output[Model],
 ) -> None:
-    """Teach the model to think aloud on MF-Think.
+    """Fine-tune the model on the chains of thought of MF-Think.
 
     Args:
         config: The stage's parameters as JSON text (`mf params warmup` prints them).

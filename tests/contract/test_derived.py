@@ -10,7 +10,7 @@ import pytest
 from music_flamingo import stages
 from music_flamingo.core.hashing import PACKAGE_ROOT
 from pipelines.component_code import NOT_SAID as NO_FIRST_LINE
-from pipelines.derive import CONFIGURE, NOT_SAID, PACKAGE, PORTS, derived, stale
+from pipelines.derive import CONFIGURE, NOT_SAID, PACKAGE, PORTS, TITLES, derived, stale
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +27,7 @@ def test_every_port_is_said_to_hold_something():
 def tree(tmp_path) -> Path:
     """A copy of what is derived and of what it is derived from."""
     shutil.copytree(ROOT / "components", tmp_path / "components", ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (PACKAGE, PORTS, Path("dvc.yaml")):
+    for path in (PACKAGE, PORTS, TITLES, Path("dvc.yaml")):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
     return tmp_path
@@ -43,6 +43,7 @@ def tree(tmp_path) -> Path:
         ("components/captions/__init__.py", "collect_captions", "collected"),
         (str(CONFIGURE), '("grpo", str)', '("gpro", str)'),
         (str(PACKAGE), '/grpo" =', '/gpro" ='),
+        (str(TITLES), "Warm-up", "Warming"),
         (str(PORTS), "| reason | Chain |", "| reason | Example |"),
     ],
 )

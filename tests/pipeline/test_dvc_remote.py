@@ -55,7 +55,7 @@ def workspace(tmp_path_factory, object_store) -> Path:
     folder = tmp_path_factory.mktemp("team") / "work"
     folder.mkdir()
     succeed(folder, "init", "--no-scm")
-    prepare(ROOT, folder, None, ())
+    prepare(ROOT, folder, (), ())
     graph = yaml.safe_load((folder / "dvc.yaml").read_text())
     graph["stages"] = {name: graph["stages"][name] for name in KEPT_STAGES}
     made = {next(iter(out)) if isinstance(out, dict) else out for s in graph["stages"].values() for out in s["outs"]}

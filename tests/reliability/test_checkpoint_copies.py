@@ -14,7 +14,7 @@ import pytest
 from music_flamingo.core.hashing import sha256_file
 from music_flamingo.sources import object_store as stores
 from music_flamingo.sources.object_store import S3Access
-from music_flamingo.training.scale.checkpoint_store import COMPLETE, KEPT, Mirror
+from music_flamingo.training.scale.checkpoint_store import COMPLETE, KEPT, CheckpointStore
 from music_flamingo.training.scale.checkpoints import checkpoints, forget_old, is_whole
 
 pytest_plugins = ("support.object_store",)
@@ -27,13 +27,13 @@ SEND = """
 import sys
 from pathlib import Path
 from music_flamingo.sources.object_store import S3Access
-from music_flamingo.training.scale.checkpoint_store import Mirror
-Mirror(S3Access.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3]).send(Path(sys.argv[4]))
+from music_flamingo.training.scale.checkpoint_store import CheckpointStore
+CheckpointStore(S3Access.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3]).send(Path(sys.argv[4]))
 """
 
 
 @pytest.fixture
-def mirror(object_store, tmp_path, monkeypatch) -> Mirror:
+def store(object_store, tmp_path, monkeypatch) -> CheckpointStore:
     if not object_store.client().bucket_exists(bucket_name=BUCKET):
         object_store.client().make_bucket(bucket_name=BUCKET)
     monkeypatch.setenv("COPIES_KEY", object_store.access_key)
@@ -44,7 +44,7 @@ def mirror(object_store, tmp_path, monkeypatch) -> Mirror:
         access_key="env:COPIES_KEY",
         secret_key="env:COPIES_SECRET",
     )
-    return Mirror(access, BUCKET, tmp_path.name)
+    return CheckpointStore(access, BUCKET, tmp_path.name)
 
 
 def checkpoint(folder: Path, step: int, num_bytes: int = 1000) -> Path:
@@ -58,76 +58,79 @@ def checkpoint(folder: Path, step: int, num_bytes: int = 1000) -> Path:
     return made
 
 
-def send(mirror: Mirror, made: Path) -> None:
-    mirror.send(made)
-    assert mirror._next is not None
-    mirror._next.result(120)
+def send(store: CheckpointStore, made: Path) -> None:
+    store.send(made)
+    assert store._next is not None
+    store._next.result(120)
 
 
-def keys(object_store, mirror: Mirror) -> set[str]:
-    found = object_store.client().list_objects(bucket_name=BUCKET, prefix=f"{mirror.prefix}/", recursive=True)
-    return {copy.object_name.removeprefix(f"{mirror.prefix}/") for copy in found}
+def keys(object_store, store: CheckpointStore) -> set[str]:
+    found = object_store.client().list_objects(bucket_name=BUCKET, prefix=f"{store.prefix}/", recursive=True)
+    return {copy.object_name.removeprefix(f"{store.prefix}/") for copy in found}
 
 
-def names(object_store, mirror: Mirror) -> set[str]:
-    return {key.partition("/")[0] for key in keys(object_store, mirror)}
+def names(object_store, store: CheckpointStore) -> set[str]:
+    return {key.partition("/")[0] for key in keys(object_store, store)}
 
 
-def put(object_store, mirror: Mirror, key: str, content: bytes) -> None:
+def put(object_store, store: CheckpointStore, key: str, content: bytes) -> None:
     object_store.client().put_object(
-        bucket_name=BUCKET, object_name=f"{mirror.prefix}/{key}", data=io.BytesIO(content), length=len(content)
+        bucket_name=BUCKET,
+        object_name=f"{store.prefix}/{key}",
+        data=io.BytesIO(content),
+        length=len(content),
     )
 
 
-def test_a_kill_in_the_middle_of_an_upload_leaves_the_copy_before_it(object_store, mirror, tmp_path):
-    send(mirror, checkpoint(tmp_path / "here", 5))
+def test_a_kill_in_the_middle_of_an_upload_leaves_the_copy_before_it(object_store, store, tmp_path):
+    send(store, checkpoint(tmp_path / "here", 5))
     large = checkpoint(tmp_path / "here", 10, LARGE_BYTES)
-    words = (mirror.access.model_dump_json(), mirror.bucket, mirror.prefix, str(large))
+    words = (store.access.model_dump_json(), store.bucket, store.prefix, str(large))
     process = subprocess.Popen([sys.executable, "-c", SEND, *words])
     deadline = time.monotonic() + 60
-    while "checkpoint-10/a.json" not in keys(object_store, mirror) and time.monotonic() < deadline:
+    while "checkpoint-10/a.json" not in keys(object_store, store) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.kill()
     process.wait()
-    assert {key for key in keys(object_store, mirror) if key.startswith("checkpoint-10/")} == {"checkpoint-10/a.json"}
-    mirror.fetch(tmp_path / "there")
+    assert {key for key in keys(object_store, store) if key.startswith("checkpoint-10/")} == {"checkpoint-10/a.json"}
+    store.fetch(tmp_path / "there")
     assert [path.name for path in checkpoints(tmp_path / "there")] == ["checkpoint-5"]
     assert is_whole(tmp_path / "there" / "checkpoint-5")
 
 
-def test_the_last_whole_copies_stay_and_halves_do_not_push_them_out(object_store, mirror, tmp_path):
+def test_the_last_whole_copies_stay_and_halves_do_not_push_them_out(object_store, store, tmp_path):
     for half in (12, 14):
-        put(object_store, mirror, f"checkpoint-{half}/a.json", b"half")
+        put(object_store, store, f"checkpoint-{half}/a.json", b"half")
     for step in (5, 10, 11):
-        send(mirror, checkpoint(tmp_path, step))
+        send(store, checkpoint(tmp_path, step))
     assert KEPT == 2
-    assert names(object_store, mirror) == {"checkpoint-10", "checkpoint-11", "checkpoint-12", "checkpoint-14"}
-    send(mirror, checkpoint(tmp_path, 15))
-    assert names(object_store, mirror) == {"checkpoint-11", "checkpoint-15"}
+    assert names(object_store, store) == {"checkpoint-10", "checkpoint-11", "checkpoint-12", "checkpoint-14"}
+    send(store, checkpoint(tmp_path, 15))
+    assert names(object_store, store) == {"checkpoint-11", "checkpoint-15"}
 
 
 @pytest.mark.parametrize("mark", [b"", b"null", b'["a.json"]', b'{"../../a.json": "0"}', b'{"gone": "0"}'])
-def test_a_copy_with_a_mark_that_cannot_be_believed_is_passed_over(object_store, mirror, tmp_path, caplog, mark):
-    send(mirror, checkpoint(tmp_path / "here", 5))
-    put(object_store, mirror, "checkpoint-10/a.json", b"10")
-    put(object_store, mirror, f"checkpoint-10/{COMPLETE}", mark)
-    mirror.fetch(tmp_path / "there")
+def test_a_copy_with_a_mark_that_cannot_be_believed_is_passed_over(object_store, store, tmp_path, caplog, mark):
+    send(store, checkpoint(tmp_path / "here", 5))
+    put(object_store, store, "checkpoint-10/a.json", b"10")
+    put(object_store, store, f"checkpoint-10/{COMPLETE}", mark)
+    store.fetch(tmp_path / "there")
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["checkpoint-5"]
     assert "checkpoint-10 in the object store is damaged" in caplog.text
 
 
-def test_an_older_copy_does_not_come_in_place_of_what_lies_here(mirror, tmp_path):
-    send(mirror, checkpoint(tmp_path / "here", 5))
+def test_an_older_copy_does_not_come_in_place_of_what_lies_here(store, tmp_path):
+    send(store, checkpoint(tmp_path / "here", 5))
     checkpoint(tmp_path / "there", 6)
-    mirror.fetch(tmp_path / "there")
+    store.fetch(tmp_path / "there")
     assert [path.name for path in checkpoints(tmp_path / "there")] == ["checkpoint-6"]
 
 
-def test_a_store_in_trouble_is_asked_three_times_and_costs_a_warning(mirror, tmp_path, monkeypatch, caplog):
+def test_a_store_in_trouble_is_asked_three_times_and_costs_a_warning(store, tmp_path, monkeypatch, caplog):
     waits: list[float] = []
     monkeypatch.setattr(stores.time, "sleep", waits.append)
-    mirror.bucket = "no-such-bucket"
-    send(mirror, checkpoint(tmp_path, 5))
+    store.bucket = "no-such-bucket"
+    send(store, checkpoint(tmp_path, 5))
     assert waits == [2, 4]
     assert [record.levelno for record in caplog.records if "checkpoint-5 was not copied" in record.message] == [
         logging.WARNING
@@ -143,10 +146,10 @@ def test_a_checkpoint_stays_on_disk_while_it_is_copied(tmp_path):
     assert checkpoints(tmp_path) == made[-2:]
 
 
-def test_of_checkpoints_that_come_faster_than_they_are_copied_the_newest_is_next(object_store, mirror, tmp_path):
-    mirror.send(checkpoint(tmp_path, 5, 64 * 2**20))
+def test_of_checkpoints_that_come_faster_than_they_are_copied_the_newest_is_next(object_store, store, tmp_path):
+    store.send(checkpoint(tmp_path, 5, 64 * 2**20))
     for step in (10, 15):
-        mirror.send(checkpoint(tmp_path, step))
-    assert mirror._next is not None
-    mirror._next.result(120)
-    assert names(object_store, mirror) == {"checkpoint-5", "checkpoint-15"}
+        store.send(checkpoint(tmp_path, step))
+    assert store._next is not None
+    store._next.result(120)
+    assert names(object_store, store) == {"checkpoint-5", "checkpoint-15"}

@@ -98,16 +98,16 @@ def processor(member: FamilyMember, num_words: int = 0):
     )
 
 
-def model(member: FamilyMember, made, seed: int = 0):
-    """Random weights in bfloat16, the configuration's fields as published."""
+def model(member: FamilyMember, made, seed: int = 0, width: int = 32):
+    """Random weights in bfloat16, the configuration's fields as published. `width`: of the language model."""
     words = made.tokenizer
     text = Qwen2Config(
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,
         vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=width,
+        intermediate_size=2 * width,
         num_attention_heads=4,
         num_hidden_layers=2,
         num_key_value_heads=2,
@@ -136,12 +136,12 @@ def model(member: FamilyMember, made, seed: int = 0):
     return built.to(torch.bfloat16).eval()
 
 
-def write_replica(folder: Path, name: MemberName, seed: int = 0, shard_size: str = "40KB") -> Path:
+def write_replica(folder: Path, name: MemberName, seed: int = 0, shard_size: str = "40KB", width: int = 32) -> Path:
     """`folder` as the member is published: configuration, processor, template, sharded weights with their index."""
     member = MEMBERS[name]
     made = processor(member)
     made.save_pretrained(folder)
-    built = model(member, made, seed)
+    built = model(member, made, seed, width)
     ids = {"bos_token_id": made.tokenizer.bos_token_id, "pad_token_id": made.tokenizer.pad_token_id}
     built.generation_config = GenerationConfig(eos_token_id=made.tokenizer.eos_token_id, **ids, **member.generation)
     built.save_pretrained(folder, max_shard_size=shard_size)

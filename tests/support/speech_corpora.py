@@ -155,7 +155,7 @@ def chime(root: Path) -> dict[str, Any]:
     (transcripts / "S09.json").write_text(json.dumps(fifth))
     (root / "audio/dev/S09_U01.CH1.wav").write_bytes(BROKEN)
     (transcripts / "S10.json").write_text("{")
-    return {"kind": "chime", "path": str(root), "device": "U01.CH1", "max_stretch_s": 6.0}
+    return {"kind": "chime", "path": str(root), "device": "U01.CH1", "max_segment_s": 6.0}
 
 
 def switchboard(root: Path) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def switchboard(root: Path) -> dict[str, Any]:
     (root / "trans/21").mkdir()
     (root / "trans/21/sw2102A-ms98-a-trans.text").write_text("sw2102A-ms98-a-0001 0.5 1.5 never heard\n")
     (root / "swb1/sw02102.sph").write_bytes(BROKEN)
-    return {"kind": "switchboard", "path": str(root), "split": "train", "max_stretch_s": 6.0}
+    return {"kind": "switchboard", "path": str(root), "split": "train", "max_segment_s": 6.0}
 
 
 def text_grid(tiers: dict[str, list[tuple[float, float, str]]]) -> str:
@@ -203,7 +203,7 @@ def alimeeting(root: Path) -> dict[str, Any]:
     )
     (grids / "R8002_M8005.TextGrid").write_text(text_grid({"N_SPK8020": [(0.5, 1.5, "没有")]}))
     (far / "audio_dir/R8002_M8005_MS802.wav").write_bytes(BROKEN)
-    return {"kind": "alimeeting", "path": str(root), "channel": 0, "max_stretch_s": 6.0}
+    return {"kind": "alimeeting", "path": str(root), "channel": 0, "max_segment_s": 6.0}
 
 
 SPOKEN = {

@@ -18,7 +18,7 @@ from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 from music_flamingo.records import Audio, Category, Chain, Example, SpokenSegment, TeacherStamp, Track, Utterance
 from music_flamingo.training.data.audio import RecordingIndex
-from music_flamingo.training.data.item_store import Shelf
+from music_flamingo.training.data.item_store import ItemStore
 from music_flamingo.training.data.items import TrainingItem, curriculum
 from music_flamingo.training.data.mixture import divided, mixed, words_of
 from music_flamingo.training.data.samples import WindowRule
@@ -120,7 +120,7 @@ def plan_lessons(
     weights: Mapping[str, float] | None = None,
 ) -> TrainingSchedule:
     """Lessons of one source, as a supervised run plans them."""
-    shelf = Shelf.write([items], dict.fromkeys({i.family for i in items}, 1.0), "sft")
+    item_store = ItemStore.write([items], dict.fromkeys({i.family for i in items}, 1.0), "sft")
     names = sorted(num_samples)
     listing = RecordingIndex(
         pa.array(names, pa.large_string()),
@@ -129,7 +129,7 @@ def plan_lessons(
     )
     rngs = [random.Random(seed)]
     plan = TrainingSchedule(
-        divided(shelf, listing, heard, windows, words_of(processor(), shelf), rngs, max_turns), shelf
+        divided(item_store, listing, heard, windows, words_of(processor(), item_store), rngs, max_turns), item_store
     )
     for _ in islice(mixed(plan, rngs, [1.0]), num_lessons):
         pass

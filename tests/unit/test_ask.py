@@ -1,5 +1,6 @@
 """`mf ask`: what is printed, and what is told when the model never learned the question."""
 
+import numpy as np
 import pytest
 import soundfile
 from support import songs
@@ -8,10 +9,13 @@ from support.listening import RATE_HZ, heard_well, make_release, tone
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.records.facts import Withheld
+from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.serving import client
 from music_flamingo.serving.bundle import TrainedQuestion
 from music_flamingo.serving.client import EndpointAnswer, ask
 from music_flamingo.serving.measured_answer import measured_answer
 from music_flamingo.serving.notes import notes_on
+from music_flamingo.serving.uploads import decode_file
 
 TRAINED = [
     TrainedQuestion(family="mode", question="Is this piece in a major or a minor key?"),
@@ -141,6 +145,12 @@ def test_what_is_asked_is_found_among_the_facts(question, begins):
     assert measured_answer(question, songs.make_facts()).startswith(begins)
 
 
+def test_a_claim_of_the_sound_is_said_with_its_own_confidence():
+    sound = songs.make_facts().sound.model_copy(update={"confidence": 0.55, "texture_confidence": 0.97})
+    answer = measured_answer(FAMILIES["texture"].question, songs.make_facts(sound=sound))
+    assert answer == f"{sound.texture} ({sound.tool}, confidence 0.97)"
+
+
 def test_nothing_is_said_of_what_nobody_measured_or_trusts():
     assert measured_answer("Who sings?", songs.make_facts()) is None
     unsure = songs.make_facts(withheld=[Withheld(fact="key", reason="unsure")])
@@ -159,3 +169,18 @@ def test_without_a_model_tools_answer_and_it_is_said_so(tmp_path):
     ]
     with pytest.raises(UserError, match="no model is here"):
         ask(recording, "Who wrote it?", **given)
+
+
+def test_one_s_own_file_may_be_as_long_as_the_model_hears(tmp_path):
+    """Audio Flamingo Next hears 30 minutes."""
+    soundfile.write(tmp_path / "long.flac", tone(20.5 * 60), RATE_HZ)
+    with pytest.raises(UserError, match="1230"):
+        decode_file(tmp_path / "long.flac", 6.0)
+    assert len(decode_file(tmp_path / "long.flac", 1800.0)) == round(20.5 * 60 * RATE_HZ)
+
+
+def test_a_recording_that_no_request_holds_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 4 * RATE_HZ), RATE_HZ)
+    monkeypatch.setattr(client, "MAX_UPLOAD_BYTES", 2**16)
+    with pytest.raises(UserError, match=r"(?s)too large to be sent.*64 kbit/s.*--endpoint"):
+        client._upload(tmp_path / "noise.wav")

@@ -72,7 +72,7 @@ def test_a_workspace_has_the_graph_with_its_own_parameters_and_songs(tmp_path):
     folder, songs = ROOT / "runs" / "test-workspace", tmp_path / "songs"
     songs.mkdir()
     try:
-        prepare(ROOT, folder, None, ("sft.seed=77", f"ingest.source={{kind: audio_folder, path: {songs}}}"))
+        prepare(ROOT, folder, (), ("sft.seed=77", f"ingest.source={{kind: audio_folder, path: {songs}}}"))
         assert yaml.safe_load((folder / "params.yaml").read_text())["sft"]["seed"] == 77
         graph = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
         deps = [d for name, entry in graph.items() if name != "identity" for d in entry["deps"]]

@@ -50,14 +50,14 @@ def warmed(tmp_path_factory):
     write_port(data / "think", Chain, [[*plain, *composite_chains(plain)]])
     for name in ("backbone", "sft"):
         world.run(name, data)
-    taught, original = [], supervised.teach
+    taught, original = [], supervised.train_supervised
 
-    def teach(stage, config, prepared, start, *folders):
+    def train_supervised(stage, config, prepared, start, *folders):
         taught.append((stage, start, config))
         return original(stage, config, prepared, start, *folders)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(supervised, "teach", teach)
+        patch.setattr(supervised, "train_supervised", train_supervised)
         manifests = world.run("warmup", data, **settings(controls={"direct": 3, "longer": 2}))
     return data, manifests, taught
 

@@ -14,7 +14,7 @@ from music_flamingo.audio.fingerprint import WORDS_PER_S, decompress, fingerprin
 from music_flamingo.core.hashing import sha256_bytes
 from music_flamingo.quality import duplicates, landmarks
 from music_flamingo.quality.duplicates import Duplicate, DuplicateLimits, Fingerprinted, find_duplicates, find_repeats
-from music_flamingo.quality.fingerprint_store import PrintsWriter, gather
+from music_flamingo.quality.fingerprint_store import FingerprintsWriter, gather
 
 LIMITS = DuplicateLimits(max_bit_error=0.15, min_overlap=0.8, min_common_s=3.0)
 TUNE = sounds.tune(20.0, seed=7)
@@ -196,10 +196,10 @@ def test_the_order_of_the_catalogue_decides_only_which_copy_stays() -> None:
 
 def test_words_on_disk_decide_as_words_in_memory(tmp_path: Path) -> None:
     recordings = catalogue(30, np.random.default_rng(3))
-    with PrintsWriter(tmp_path / "words") as writer:
+    with FingerprintsWriter(tmp_path / "words") as writer:
         for r in recordings:
             writer.add([r.id], [r.audio_sha256], r.words, np.array([len(r.words)]))
-        on_disk = writer.prints()
+        on_disk = writer.fingerprints()
     assert find_duplicates(on_disk, LIMITS, WORDS_PER_S) == find_duplicates(recordings, LIMITS, WORDS_PER_S)
 
 

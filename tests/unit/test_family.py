@@ -67,6 +67,14 @@ def conversations(count: int) -> list[tuple[tuple[Turn, ...], str | None, bool]]
     return made
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_published_processor_takes_one_sound_a_conversation(published, name):
+    """So entries about several recordings are counted, and not taught."""
+    samples = np.zeros(16000, np.float32)
+    with pytest.raises(ValueError, match="1 text but 2 audios"):
+        own_processor(published[name])(text=["<sound>one<sound>other"], audio=[samples, samples])
+
+
 def as_strings(messages: list[dict]) -> list[dict]:
     """The same, words as strings where a turn has no sound."""
     return [

@@ -14,6 +14,7 @@ from music_flamingo.model.members import MemberName
 
 GIB = 2**30
 HALF_AN_HOUR = Path(__file__).parents[1] / "support/half_an_hour.py"
+ASKED = HALF_AN_HOUR.with_name("half_an_hour_asked.py")
 
 
 def peak_bytes(command: list[str]) -> int:
@@ -45,3 +46,11 @@ def test_8_billion_published_weights_are_taken_over_below_2_gib_and_not_copied(t
 @pytest.mark.parametrize("way", ["answer", "serve", "teach"])
 def test_half_an_hour_is_heard_in_one_piece_below_3_gib(tmp_path, way):
     assert peak_bytes([sys.executable, str(HALF_AN_HOUR), way, str(tmp_path)]) < 3 * GIB
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("way", ["evaluate", "ask", "http"])
+def test_half_an_hour_is_evaluated_and_asked_about_below_3_gib(tmp_path, way):
+    """An MP3 of 64 kbit/s is 14 MB, which a request holds; the server is a child, and its memory counts too."""
+    assert peak_bytes([sys.executable, str(ASKED), way, str(tmp_path)]) < 3 * GIB

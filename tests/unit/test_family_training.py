@@ -1,5 +1,6 @@
 """The way of one GPU on a CPU: each published member's replica through every stage that tunes, asks and serves."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.model.lora import LoraSettings, merge_lora, tuned
 from music_flamingo.model.members import MEMBERS, MemberName
 from music_flamingo.stages import evaluate
+from music_flamingo.stages.release import _copy_model
 
 HALF = {**world.HARDWARE, "precision": "bf16", "gradient_checkpointing": True}
 FEW = {"hardware": HALF, "threads": 1, "packing": True, "branch_weight": 1.0, "steps": 2, "checkpoint_every": 2}
@@ -95,6 +97,41 @@ def test_adapters_apart_are_links_and_give_what_merging_gives(tmp_path):
     assert [path.name for path in adapters_of(tmp_path / "second")] == ["01", "02"]
     once, twice = (load_model(folder)[0].model.multi_modal_projector for folder in (apart, tmp_path / "second"))
     assert not torch.equal(once.linear_1.weight, twice.linear_1.weight)
+
+
+@pytest.mark.parametrize("keep", ["merged", "apart"])
+def test_files_in_which_nothing_has_changed_are_linked_through_to_the_release(tmp_path, keep):
+    published, data = write_replica(tmp_path / "published", "music-flamingo"), tmp_path / "data"
+    adopt_model(published, "music-flamingo", data / "backbone_model")
+    processor = load_model(data / "backbone_model")[1]
+    model = moved(
+        data / "backbone_model", lora(keep=keep, train_projector=False, targets=r".*language_model.*\.q_proj")
+    )
+    trained = model if keep == "apart" else merge_lora(model)
+    save_trained(trained, processor, data / "grpo_model", data / "backbone_model")
+    _copy_model(data / "grpo_model", data / "release")
+    index = json.loads((published / "model.safetensors.index.json").read_text())["weight_map"]
+    changed = {file for name, file in index.items() if ".q_proj." in name and "language_model" in name}
+    assert 0 < len(changed) < len(set(index.values()))
+    for file in set(index.values()):
+        released = data / "release/model" / file
+        assert released.samefile(published / file) == (file not in changed) and not released.is_symlink()
+    whole, released = load_model(data / "grpo_model")[0].state_dict(), load_model(data / "release")[0].state_dict()
+    assert all(torch.equal(released[name], tensor) for name, tensor in whole.items())
+    loads_back(data / "release", published)
+
+
+def test_a_release_on_a_disk_without_links_holds_copies(tmp_path, monkeypatch):
+    adopt_model(write_replica(tmp_path / "published", "music-flamingo"), "music-flamingo", tmp_path / "start")
+
+    def refuse(*paths: object) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    monkeypatch.setattr("music_flamingo.model.weights.os.link", refuse)
+    _copy_model(tmp_path / "start", tmp_path / "release")
+    for file in (tmp_path / "start/model").iterdir():
+        copy = tmp_path / "release/model" / file.name
+        assert copy.read_bytes() == file.read_bytes() and not copy.samefile(file) and not copy.is_symlink()
 
 
 def test_marks_of_audio_flamingo_3_learn_beside_adapters(tmp_path):

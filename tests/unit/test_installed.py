@@ -45,8 +45,8 @@ def test_every_component_and_pipeline_is_installed(installed):
 
 
 def test_a_run_lies_below_the_working_directory_and_is_a_dvc_repository_of_its_own(installed, tmp_path):
-    folder = workspace._default_workspace(installed, "smoke", None, ())
+    folder = workspace._default_workspace(installed, ("smoke",), None, ())
     assert folder == tmp_path / "elsewhere/runs/smoke"
-    workspace.prepare(installed, folder, "smoke", ())
+    workspace.prepare(installed, folder, ("smoke",), ())
     done = subprocess.run([sys.executable, "-m", "dvc", "root"], cwd=folder, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "."), done.stderr

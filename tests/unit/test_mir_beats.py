@@ -11,6 +11,7 @@ from music_flamingo.core.errors import MissingToolError
 from music_flamingo.mir import NothingFoundError, Signal, madmom_beats, to_signal
 from music_flamingo.mir.bar_network import BarNetwork
 from music_flamingo.mir.madmom_beats import MadmomBeatTracker
+from music_flamingo.mir.playing_level import gain_to, playing_level
 from music_flamingo.records import Truth
 from music_flamingo.sources.performance import Performance
 from music_flamingo.sources.pieces import find_piece
@@ -38,9 +39,11 @@ def waltz() -> tuple[Signal, Truth]:
 
 
 def madmoms_own(bars: tuple[int, ...], min_bpm: float, max_bpm: float, activations: np.ndarray) -> np.ndarray:
-    return DBNDownBeatTrackingProcessor(beats_per_bar=list(bars), min_bpm=min_bpm, max_bpm=max_bpm, fps=100)(
-        activations
+    """With every interval that there is, as ours."""
+    network = DBNDownBeatTrackingProcessor(
+        beats_per_bar=list(bars), min_bpm=min_bpm, max_bpm=max_bpm, num_tempi=None, fps=100
     )
+    return network(activations)
 
 
 def drummed(period_s: float, bar: int, duration_s: float, rng: np.random.Generator) -> np.ndarray:
@@ -78,6 +81,7 @@ def test_our_spectra_give_the_activations_of_madmoms_own_chain(tracker, waltz):
     from madmom.features.downbeats import RNNDownBeatProcessor
 
     samples = waltz[0].samples[: 8 * RATE_HZ]
+    samples = samples * gain_to(madmom_beats.HEARD_LEVEL, samples)
     own = RNNDownBeatProcessor()(MadmomSignal(samples, RATE_HZ))
     assert tracker.activations(samples)[5:-5] == pytest.approx(own[5:-5], abs=0.03)
 
@@ -90,6 +94,26 @@ def test_a_waltz_is_heard_in_three_at_its_tempo(tracker, waltz):
     assert mir_eval.beat.f_measure(np.array(truth.beats_s), np.array(rhythm.beats.beats_s)) > 0.95
     assert mir_eval.beat.f_measure(np.array(truth.downbeats_s), np.array(rhythm.beats.downbeats_s)) > 0.95
     assert rhythm.tempo.tool == "madmom" and 0 < rhythm.tempo.confidence <= 1
+
+
+def test_where_the_tempo_range_begins_does_not_decide_at_which_level_beats_are_counted(waltz, tracker):
+    activations = tracker.activations(waltz[0].samples)
+    wide, narrow = (BarNetwork(BARS, low, 215).decode(activations).beats for low in (45, 55))
+    assert wide == pytest.approx(narrow)
+
+
+def test_a_quiet_recording_has_the_activations_of_a_loud_one(tracker, waltz):
+    samples = waltz[0].samples[: 8 * RATE_HZ]
+    loud, quiet = (tracker.activations(samples * np.float32(gain)) for gain in (1.5, 0.02))
+    assert quiet == pytest.approx(loud, abs=1e-3)
+
+
+def test_pauses_do_not_count_for_the_level_and_silence_is_not_made_louder():
+    tone = np.sin(np.arange(2 * RATE_HZ) / 10).astype(np.float32)
+    paused = np.concatenate([tone, np.zeros(20 * RATE_HZ, np.float32)])
+    assert playing_level(tone) == pytest.approx(0.707, abs=0.01)
+    assert playing_level(paused) == pytest.approx(0.707, abs=0.05)
+    assert gain_to(0.1, tone * np.float32(5e-5)) == 1
 
 
 def test_silence_has_no_beats(tracker):

@@ -10,7 +10,7 @@ from support import tiny_world as world
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.training.data.audio import RecordingIndex
-from music_flamingo.training.data.item_store import Shelf
+from music_flamingo.training.data.item_store import ItemStore
 from music_flamingo.training.data.items import TrainingItem
 from music_flamingo.training.data.mixture import MixtureSource, chosen, divided, interleaved, mixed, shares, words_of
 from music_flamingo.training.data.samples import WindowRule
@@ -33,10 +33,10 @@ def plan_of(sources, parts, num_lessons: int, max_turns: int = 2, weights=None) 
         np.array([(weights or {}).get(name, 1.0) for name in ids]),
     )
     families = {item.family: 1.0 for items in sources for item in items}
-    shelf = Shelf.write(sources, families, "sft")
+    item_store = ItemStore.write(sources, families, "sft")
     rngs = [world.generator(7) for _ in sources]
-    words = words_of(world.processor(), shelf)
-    plan = TrainingSchedule(divided(shelf, listing, world.hearing(), RULE, words, rngs, max_turns), shelf)
+    words = words_of(world.processor(), item_store)
+    plan = TrainingSchedule(divided(item_store, listing, world.hearing(), RULE, words, rngs, max_turns), item_store)
     for _ in islice(mixed(plan, rngs, parts), num_lessons):
         pass
     return plan
@@ -114,11 +114,15 @@ def test_the_order_in_which_samples_come_in_plays_no_part():
 def test_a_shelf_gives_back_what_was_put_on_it_and_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     items = about(TRACKS, "tone", "other")
-    shelf = Shelf.write([items[:5], items[5:]], {"tone": 2.0, "other": 0.5}, "sft")
-    assert [item.id for item in shelf] == [shelf[row].id for row in range(len(shelf))] == [item.id for item in items]
-    assert {(item.family, item.weight) for item in shelf} == {("tone", 2.0), ("other", 0.5)}
-    assert shelf[3].prompt == items[3].prompt
-    assert shelf.column("source").tolist() == [0] * 5 + [1] * (len(items) - 5)
+    item_store = ItemStore.write([items[:5], items[5:]], {"tone": 2.0, "other": 0.5}, "sft")
+    assert (
+        [item.id for item in item_store]
+        == [item_store[row].id for row in range(len(item_store))]
+        == [item.id for item in items]
+    )
+    assert {(item.family, item.weight) for item in item_store} == {("tone", 2.0), ("other", 0.5)}
+    assert item_store[3].prompt == items[3].prompt
+    assert item_store.column("source").tolist() == [0] * 5 + [1] * (len(items) - 5)
     assert not list(tmp_path.iterdir())
 
 

@@ -8,9 +8,11 @@ from support.teacher_server import TeacherServer, for_stage, teacher
 
 from music_flamingo.cli import main
 from music_flamingo.core.errors import MissingInputError
-from music_flamingo.planning.teachers import plan, read_catalogue
+from music_flamingo.core.stage import parse_config
+from music_flamingo.planning.teachers import plan, plan_captions, plan_reason, plan_synthesize, read_catalogue
 from music_flamingo.records import Facts, Track
-from music_flamingo.stages import captions, synthesize, validate
+from music_flamingo.sources.conversations.config import ConversationsConfig
+from music_flamingo.stages import captions, reason, synthesize, validate
 from music_flamingo.teachers.tokens import AUDIO_TOKENS_PER_S, estimated_tokens
 from music_flamingo.teachers.usage import read_all
 
@@ -90,9 +92,32 @@ def test_the_teachers_of_validate_are_planned_as_they_are_then_asked(data):
         songs.run_stage(validate.STAGE, rules, data)
         by_stage = {usage.stage: usage for usage in read_all(data)}
     for stage in ("validate-reader", "validate-judge"):
-        calls = row(lines, stage)[0][0]
-        assert 0.5 * calls <= by_stage[stage].calls <= calls, "rules drop some before they are asked about"
-        assert by_stage[stage].failed == 0
+        calls, _, tokens_in, tokens_out = row(lines, stage)[0]
+        used = by_stage[stage]
+        sound = 5.0 * AUDIO_TOKENS_PER_S * used.calls if stage == "validate-judge" else 0.0  # the server counts none
+        assert used.calls == pytest.approx(calls, rel=0.15), "what rules drop is not planned"
+        assert used.prompt_tokens + sound == pytest.approx(tokens_in, rel=0.15)
+        assert used.completion_tokens == pytest.approx(tokens_out, rel=0.15)
+        assert used.failed == 0
+
+
+def test_published_conversations_ask_nobody(data):
+    catalogue = read_catalogue(data, NUM_TRACKS)
+    published = ConversationsConfig.model_construct(kind="conversations")
+    described, _ = plan_captions(config_of(captions.STAGE), catalogue)
+    written, asks = plan_synthesize(config_of(synthesize.STAGE), catalogue, described)
+    source = config_of(synthesize.STAGE).model_copy(update={"source": published})
+    as_many, imports = plan_synthesize(source, catalogue, described)
+    assert asks.need.calls > 0
+    assert imports.need.calls == 0
+    assert list(map(len, as_many)) == list(map(len, written)), "stand for what is published"
+    chains = config_of(reason.STAGE)
+    assert plan_reason(chains, catalogue, written).need.calls > 0
+    assert plan_reason(chains.model_copy(update={"source": published}), catalogue, written).need.calls == 0
+
+
+def config_of(stage):
+    return parse_config(stage, json.dumps(songs.params(stage.name)))
 
 
 def test_a_sample_stands_for_all_tracks(data):

@@ -17,7 +17,7 @@ from music_flamingo.core.shards import shard_paths
 from music_flamingo.records import Audio, SpokenSegment, Utterance
 from music_flamingo.sources.speech.chime import _seconds
 from music_flamingo.sources.speech.espeak import RATE_HZ, Voice, say
-from music_flamingo.sources.speech.reading import inside, read_stretch, stretches
+from music_flamingo.sources.speech.reading import cut_at_pauses, inside, read_segment
 from music_flamingo.sources.speech.spoken import SpokenConfig, is_held_out, phrases
 from music_flamingo.sources.speech.switchboard import words
 from music_flamingo.sources.speech.text_grid import read_text_grid
@@ -87,13 +87,13 @@ def spans(groups):
 
 def test_stretches_are_cut_at_pauses_and_as_long_as_allowed():
     said = [segment(0.0, 2.0), segment(2.0, 3.0), segment(4.0, 5.0), segment(5.5, 7.0)]
-    assert spans(stretches(said, 5.0)) == [[(0.0, 2.0), (2.0, 3.0), (4.0, 5.0)], [(5.5, 7.0)]]
-    assert spans(stretches(said, 4.9)) == [[(0.0, 2.0), (2.0, 3.0)], [(4.0, 5.0), (5.5, 7.0)]]
+    assert spans(cut_at_pauses(said, 5.0)) == [[(0.0, 2.0), (2.0, 3.0), (4.0, 5.0)], [(5.5, 7.0)]]
+    assert spans(cut_at_pauses(said, 4.9)) == [[(0.0, 2.0), (2.0, 3.0)], [(4.0, 5.0), (5.5, 7.0)]]
 
 
 def test_an_overlap_is_never_cut_even_where_it_is_too_long():
     said = [segment(0.0, 4.0), segment(3.9, 8.0), segment(1.0, 2.0), segment(8.0, 9.0)]
-    assert spans(stretches(said, 5.0)) == [[(0.0, 4.0), (1.0, 2.0), (3.9, 8.0)], [(8.0, 9.0)]]
+    assert spans(cut_at_pauses(said, 5.0)) == [[(0.0, 4.0), (1.0, 2.0), (3.9, 8.0)], [(8.0, 9.0)]]
 
 
 def test_a_stretch_is_read_from_its_place_and_its_channel(tmp_path):
@@ -102,13 +102,13 @@ def test_a_stretch_is_read_from_its_place_and_its_channel(tmp_path):
     two = np.zeros((32000, 2), np.float32)
     two[16000:24000, 1] = 0.5
     soundfile.write(tmp_path / "two.wav", two, 16000)
-    assert np.allclose(read_stretch(tmp_path / "two.wav", 1.0, 1.5, [1]), 0.5, atol=1e-3)
-    assert np.allclose(read_stretch(tmp_path / "two.wav", 1.0, 1.5), 0.25, atol=1e-3)
-    assert not read_stretch(tmp_path / "two.wav", 1.0, 1.5, [0]).any()
+    assert np.allclose(read_segment(tmp_path / "two.wav", 1.0, 1.5, [1]), 0.5, atol=1e-3)
+    assert np.allclose(read_segment(tmp_path / "two.wav", 1.0, 1.5), 0.25, atol=1e-3)
+    assert not read_segment(tmp_path / "two.wav", 1.0, 1.5, [0]).any()
     with pytest.raises(BadAudioError, match="2 channels, 3 are asked for"):
-        read_stretch(tmp_path / "two.wav", 0.0, 1.0, [2])
+        read_segment(tmp_path / "two.wav", 0.0, 1.0, [2])
     with pytest.raises(BadAudioError, match="truncated"):
-        read_stretch(tmp_path / "two.wav", 2.0, 3.0)
+        read_segment(tmp_path / "two.wav", 2.0, 3.0)
 
 
 def test_a_name_in_a_table_cannot_lead_out_of_its_folder(tmp_path):

@@ -1,4 +1,4 @@
-"""What the bytes of a recording claim, read here where FFmpeg guesses: durations, rates, where sound begins and ends.
+"""Read what a file states where FFmpeg guesses: duration, sample rate, where its sound begins and ends (bytes).
 
 A claim that the file cannot hold is none: programs that write to a pipe leave a placeholder for the size.
 """

@@ -13,7 +13,7 @@ LEAD_S = 2.0
 def cut(flac: bytes, start_s: float, end_s: float, form: Literal["wav", "flac"]) -> bytes:
     """The samples from `start_s` to `end_s` of a FLAC of the training set, 16 kHz mono, 16 bits.
 
-    The same stretch gives the same bytes. Raises ValueError for a stretch that holds no sample.
+    The same segment gives the same bytes. Raises ValueError for a segment that holds no sample.
     """
     import soundfile
 

@@ -144,6 +144,6 @@ def _mean_loudness(loudness: np.ndarray) -> float:
 
 
 def _runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(starts, ends) of the stretches of True."""
+    """(starts, ends) of the runs of True."""
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)

@@ -1,4 +1,4 @@
-"""All that ingest measures of a recording's bytes, as one value that can be kept: it knows no name and no place."""
+"""Everything that ingest measures of a recording, as one value that can be cached: it holds no name and no path."""
 
 import json
 from collections.abc import Callable

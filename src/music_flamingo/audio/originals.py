@@ -1,5 +1,4 @@
-"""Open a track's original file and verify its SHA-256.
-that was taken in."""
+"""Open a track's original file and verify its SHA-256."""
 
 import os
 from pathlib import Path

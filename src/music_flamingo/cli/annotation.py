@@ -75,7 +75,7 @@ def add_to(commands: Commands) -> None:
         "--sound",
         choices=("copies", "originals"),
         default="copies",
-        help="of questions: write the 16 kHz copies beside them, or name where the originals lie",
+        help="of questions: write the 16 kHz copies next to them, or name where the originals lie",
     )
     export.add_argument("--data", type=Path, default=Path("data"))
 

@@ -28,7 +28,7 @@ def add_to(commands: Commands) -> None:
     ask.add_argument("--model-name", help="of an endpoint: the model that it serves")
     ask.add_argument("--revision", help="of an endpoint's model: part of what answers are kept under")
     ask.add_argument("--conditions", nargs="*", metavar="CONTROL",
-                     choices=["permuted", "shuffled", "noise", "none"], help="controls beside the audio")  # fmt: skip
+                     choices=["permuted", "shuffled", "noise", "none"], help="controls to ask as well")  # fmt: skip
     ask.add_argument("--think", action=argparse.BooleanOptionalAction, default=None, help="ask for thoughts first")
     ask.add_argument("--max-new-tokens", type=int)
     ask.add_argument("--batch-size", type=int, help="what an interruption may cost (default: 16)")

@@ -24,7 +24,12 @@ def add_to(commands: Commands) -> None:
     repro = add_command(
         commands, "repro", _repro, "run the whole pipeline by DVC, doing only what is missing", "mf repro"
     )
-    repro.add_argument("--profile", default=None, help="run a profile in runs/PROFILE, e.g. smoke, or a file")
+    repro.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        help="run a profile in runs/PROFILE, e.g. smoke, or a file; several are laid over each other",
+    )
     repro.add_argument("--source", type=Path, default=None, help="a folder of your own songs")
     repro.add_argument("--set", dest="settings", action="append", default=[], metavar="STAGE.NAME=VALUE")
     repro.add_argument("--until", metavar="STAGE", help="stop after a stage; `validate` annotates and trains nothing")
@@ -148,8 +153,8 @@ def _identity(arguments: argparse.Namespace) -> int:
 def _repro(arguments: argparse.Namespace) -> int:
     from music_flamingo.runs.workspace import reproduce
 
-    settings = tuple(arguments.settings)
-    return reproduce(arguments.profile, arguments.source, settings, arguments.workspace, arguments.until)
+    profiles, settings = tuple(arguments.profile), tuple(arguments.settings)
+    return reproduce(profiles, arguments.source, settings, arguments.workspace, arguments.until)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""What a namespace's LimitRange and ResourceQuota make of a pod: defaults filled in, then what is refused.
+"""Apply a namespace's LimitRange and ResourceQuota to a pod: fill in defaults, then list what is refused.
 
 Kubernetes fills a missing request from the container's own limit first, then from the LimitRange; a limit that the
-LimitRange fills in may so fall below a request that the pod states, and the pod is refused. The quota is asked whether
+LimitRange fills in may fall below a request that the pod states, and the pod is refused. The quota is asked whether
 it has room for these pods alone, in an empty namespace: what does not fit there never starts.
 """
 

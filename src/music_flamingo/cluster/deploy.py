@@ -123,7 +123,7 @@ class Deployment:
         kept = service["metadata"].get("annotations", {}).get(PREVIOUS)
         if not kept:
             raise UserError(f"{self.name} has no release to go back to: it was not promoted by `mf deploy`.")
-        # pods of the earlier release have to come up beside before they can take over
+        # pods of the earlier release have to come up next to it before they can take over
         self._take_over(service, restorable(json.loads(kept)), (100,), gated=False)
 
     def _take_over(self, service: Resource, predictor: Resource, shares: tuple[int, ...], gated: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Read a cluster without changing it: what is there, what is not, and what this user may not see."""
+"""Read a cluster without changing it: resources found, missing, or hidden from this user."""
 
 import json
 from collections.abc import Mapping

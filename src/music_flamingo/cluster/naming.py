@@ -1,4 +1,4 @@
-"""Names of resources: what a person wrote (a profile, a run, a step) as Kubernetes takes it."""
+"""Make valid Kubernetes resource names from the names of profiles, runs and steps."""
 
 import re
 

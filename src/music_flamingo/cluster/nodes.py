@@ -1,4 +1,4 @@
-"""Whether the nodes of a cluster can hold a pod: selector, taints, GPUs, CPUs and memory, on empty nodes."""
+"""Check that a pod fits a node of the cluster: selector, taints, GPUs, CPUs and memory, on empty nodes."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal

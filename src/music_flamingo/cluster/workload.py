@@ -1,4 +1,4 @@
-"""What a compiled pipeline will put on a cluster: each step's pod, each job, and the names that these refer to.
+"""List what a compiled pipeline will create on a cluster: each step's pod, each job, and the names that they refer to.
 
 Pods are built as Kubeflow Pipelines 2.17 builds them: Argo's helpers without resources, KFP's launcher with its own,
 and the step's container with what the compiled pipeline says of it.

@@ -1,4 +1,4 @@
-"""Processes end with their driver: `mf repro` names itself in the environment, and each stage below it watches it.
+"""End a stage when its driver dies: `mf repro` puts its process id into the environment, and each stage watches it.
 
 A driver that is killed outright sends nothing. Whoever started a stage without a driver is not watched.
 """

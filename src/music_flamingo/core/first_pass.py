@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 PORT = "first_pass"
 """The port of a branch that made a first pass."""
 PARTS = "_first_pass"
-"""Folder beside the ports, in which `mf run STAGE --shards` leaves its parts."""
+"""Folder next to the ports, in which `mf run STAGE --shards` leaves its parts."""
 
 
 def run_first_pass(stage: Stage, config_json: str, inputs: Mapping[str, Path], root: Path, shards: str) -> bool:

@@ -1,4 +1,4 @@
-"""A home for libraries where the user has none: a uid without an entry in passwd, no HOME, or one that is read-only.
+"""Give libraries a writable home directory where the user has none: no passwd entry, no HOME, or a read-only one.
 
 They keep caches there (numba's compiled functions, fonts, DVC's state), and some end with an error where they cannot.
 """

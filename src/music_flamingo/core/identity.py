@@ -40,7 +40,7 @@ LEFT_OUT = {
 READ_DOCSTRINGS = {
     "music_flamingo.teachers.payloads": "a reply's docstring is its `description` in the schema that a teacher reads",
 }
-"""Module -> who reads the docstrings of its classes: there they count."""
+"""Module, or package of such -> who reads the docstrings of its classes: there they count."""
 
 ALWAYS = ""
 """Stands for the statements of a module that run whenever it is imported."""
@@ -139,7 +139,7 @@ class _Walk:
             path = module_path(name) or _outside(name)
             if path is None:
                 return None
-            self.found.modules[name] = read_module(name, path, name in READ_DOCSTRINGS)
+            self.found.modules[name] = read_module(name, path, _docstrings_count(name))
         return self.found.modules[name]
 
     def _follow(self, module: Module, definition: Definition) -> None:
@@ -196,3 +196,7 @@ def _outside(name: str) -> Path | None:
         return None
     file = getattr(sys.modules.get(name), "__file__", None)
     return Path(file) if file else None
+
+
+def _docstrings_count(module: str) -> bool:
+    return module in READ_DOCSTRINGS or module.rpartition(".")[0] in READ_DOCSTRINGS

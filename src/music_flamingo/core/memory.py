@@ -1,4 +1,4 @@
-"""Memory of a piece of work in this process: a limit, beyond which MemoryError is raised, and no search for cycles."""
+"""Limit the memory of a block of code (MemoryError beyond it), and pause the garbage collector meanwhile."""
 
 import gc
 import resource

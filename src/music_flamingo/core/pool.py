@@ -1,4 +1,4 @@
-"""A pool of processes, each with a pipe of its own: one that is killed while it writes keeps nobody waiting.
+"""Process pool with one pipe per worker, so that a worker killed in the middle of a write blocks no other.
 
 A worker ends with the process that started it, however that ends. Ctrl-C is left to that process.
 """

@@ -127,7 +127,7 @@ class Writer(Generic[R]):
 
     @property
     def work(self) -> Path:
-        """Scratch beside the shards: kept over an interruption, then removed."""
+        """Scratch next to the shards: kept over an interruption, then removed."""
         path = self.root / WORK_NAME
         path.mkdir(parents=True, exist_ok=True)
         return path

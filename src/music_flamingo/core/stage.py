@@ -8,14 +8,11 @@ A stage that trains may run in several equal processes (torchrun): each runs the
 and completes the ports. The function must bring the processes together before any of them writes.
 """
 
-import errno
-import fcntl
 import json
 import logging
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.identity import Closure, closure
 from music_flamingo.core.licences import Licence, licences_of, united
+from music_flamingo.core.locks import alone
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import clock
@@ -40,9 +38,6 @@ log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 """Numbers a stage reports about its result: JSON values, no clocks."""
-
-WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What file systems without flock say: NFS with nolock, Lustre without -o flock."""
 
 ORIGINALS = "originals"
 """The port of recordings as the source gave them."""
@@ -59,7 +54,7 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     def identity(self) -> dict[str, Any]:
-        """What the result depends on beside its inputs; a configuration that reads a folder adds what lies there."""
+        """What the result depends on next to its inputs; a configuration that reads a folder adds what lies there."""
         return self.model_dump(mode="json", exclude=_not_identity(self))
 
 
@@ -76,6 +71,15 @@ def _not_identity(config: BaseModel) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class StageTitle:
+    """How the report shows a stage: its group, its title, and what it does in one sentence."""
+
+    group: str
+    title: str
+    does: str
+
+
+@dataclass(frozen=True)
 class Stage:
     """One room of the pipeline. Port names are unique over the whole graph: a port lies in `<data>/<port>`."""
 
@@ -88,6 +92,8 @@ class Stage:
     """Whether `run` shares its work among the ranks of torchrun."""
     uncached: frozenset[str] = frozenset()
     """Outputs that DVC neither keeps in its cache nor pushes: pages and copies, which a rerun makes again."""
+    title: StageTitle | None = None
+    """None for a stage that the report does not show."""
     first_pass: Callable[..., None] | None = None
     """(config, *inputs, folder): what `run` does to each shard alone, into the scratch of its first output."""
 
@@ -149,7 +155,7 @@ def execute(
         )
     if not is_first():
         return _take_part(stage, config, read, inputs, outputs)
-    with _alone(stage, outputs):
+    with alone(stage.name, next(iter(outputs.values())).parent):
         for _ in range(TRIES_WHILE_SONGS_CHANGE - 1):
             try:
                 return _execute(stage, config, read, inputs, outputs, made_by_branches, config_now)
@@ -270,24 +276,6 @@ def _require_unchanged(
     )
 
 
-@contextmanager
-def _alone(stage: Stage, outputs: Mapping[str, Path]) -> Iterator[None]:
-    """File lock: a stage may still be running after its driver was killed."""
-    folder = next(iter(outputs.values())).parent / "_locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / stage.name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("%s: another run is writing here; waiting for it to end", stage.name)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in WITHOUT_LOCKS:
-                raise
-            log.warning("%s: %s has no locks; see to it that no second run writes here", stage.name, folder.parent)
-        yield
-
-
 def _same_names(stage: Stage, kind: str, declared: Mapping[str, PortType], given: Mapping[str, Path]) -> None:
     if set(declared) != set(given):
         raise ConfigError(f"stage `{stage.name}` has the {kind} {sorted(declared)}, but was given {sorted(given)}.")
@@ -349,7 +337,7 @@ def _by_reason(status: Mapping[str, int]) -> dict[str, int]:
 
 
 def _write_timing(stage: Stage, outputs: Mapping[str, Path], wall_s: float) -> None:
-    """Beside the ports, never inside: times differ from run to run, results do not."""
+    """Next to the ports, never inside: times differ from run to run, results do not."""
     folder = next(iter(outputs.values())).parent / "_timing"
     peak_rss_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     timing = {"stage": stage.name, "wall_s": round(wall_s, 1), "peak_rss_mib": peak_rss_mib}

@@ -1,8 +1,8 @@
 """Seal a result only if parameters and code are the same at the end as at the start.
 
-Modules are imported when they are first used, by workers too: of a source file that was changed while a stage ran
-nobody can say which version made what, even where it was changed back. So any file of the stage's closure that was
-written meanwhile keeps the result from being sealed, and what was made is made again.
+Modules are imported when they are first used, by workers too: if a source file changed while a stage ran, it is
+unknown which version made what, even where it was changed back. So any file of the stage's closure that was written
+meanwhile keeps the result from being sealed, and the stage runs again.
 """
 
 from collections.abc import Callable, Mapping

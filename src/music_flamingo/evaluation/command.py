@@ -240,7 +240,7 @@ def _contamination(request: EvaluationRequest, items: Sequence[BenchmarkItem]) -
 
 
 def _training_tracks(request: EvaluationRequest) -> Path | None:
-    """The named port, or the `tracks` port beside a model that lies among a run's ports."""
+    """The named port, or the `tracks` port next to a model that lies among a run's ports."""
     beside = Path(request.model).parent / "tracks"
     return request.training_data or (beside if (beside / "_manifest.json").is_file() else None)
 

@@ -68,16 +68,16 @@ def training_of(tracks: Path | None, ids: Path | None) -> Training | None:
         recordings = list(held_out_of_tracks(table.shards, "training", split="train"))
     if ids is not None:
         names.update(
-            {name: name for line in lines_of(ids.read_text(encoding="utf-8")) for name in telling([line.strip()])}
+            {name: name for line in lines_of(ids.read_text(encoding="utf-8")) for name in distinctive([line.strip()])}
         )
     return Training(names, tuple(recordings))
 
 
 def _names_of(track_id: str, uri: str, title: str | None) -> list[str]:
-    return telling([track_id, PurePosixPath(uri).stem, PurePosixPath(uri).name, title or ""])
+    return distinctive([track_id, PurePosixPath(uri).stem, PurePosixPath(uri).name, title or ""])
 
 
-def telling(names: Iterable[str]) -> list[str]:
+def distinctive(names: Iterable[str]) -> list[str]:
     """Those that name one recording: long enough, and no mere number."""
     return [n.casefold() for n in names if len(n) >= MIN_NAME_CHARS and not n.isdigit()]
 
@@ -85,7 +85,10 @@ def telling(names: Iterable[str]) -> list[str]:
 def contaminated(folder: Path, items: Sequence[BenchmarkItem], training: Training) -> list[ContaminatedItem]:
     """Items whose recording the training data hold, by name, else by sound."""
     by_name = {
-        item.id: training.names[name] for item in items for name in telling(item.source_ids) if name in training.names
+        item.id: training.names[name]
+        for item in items
+        for name in distinctive(item.source_ids)
+        if name in training.names
     }
     found = [ContaminatedItem(item_id, training_id, "name") for item_id, training_id in by_name.items()]
     return found + _by_sound(folder, [i for i in items if i.id not in by_name], training)

@@ -1,4 +1,4 @@
-"""What an endpoint says of its model in `GET /models`: whether it thinks, and whether a request may say not to."""
+"""Read an endpoint's `GET /models`: whether its model thinks, and whether a request may switch that off."""
 
 from dataclasses import dataclass
 

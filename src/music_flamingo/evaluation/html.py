@@ -49,7 +49,7 @@ def write_benchmark_page(out: Path, outcome: Outcome, graded: Sequence[Graded], 
 
 
 def _common(*own: tuple[str, str]) -> dict[str, object]:
-    """What both kinds of page need; a page of one benchmark stands in the navigation beside the overview."""
+    """What both kinds of page need; a page of one benchmark stands in the navigation next to the overview."""
     return {
         "navigation": (("index.html", "All benchmarks"), *own),
         "headline": headline,

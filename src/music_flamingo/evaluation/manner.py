@@ -1,4 +1,4 @@
-"""How questions are put: the benchmark's own prompt, or a file's template, system text and sampling.
+"""Settings of prompting: the benchmark's own prompt, or a file's template, system message and sampling.
 
 A file of plain text is a template; YAML or JSON may hold `template`, `system`, `temperature` and `top_p`. A template is
 Jinja's, with `question`, `options` (`(A) Violin`, in order) and `choices` (the options' words alone).
@@ -39,7 +39,7 @@ class AskingManner(RecordPart):
         return {"temperature": self.temperature} | ({"top_p": self.top_p} if self.top_p < 1 else {})
 
     def prompt(self, benchmark: Benchmark, item: BenchmarkItem) -> str:
-        """The words put to the model beside the audio. Raises UserError for a template that cannot be filled."""
+        """The text of the prompt, in addition to the audio. Raises UserError for a template that cannot be filled."""
         if not self.template:
             return benchmark.prompt(item)
         lettered = [f"({letter}) {option}" for letter, option in zip(LETTERS, item.options, strict=False)]

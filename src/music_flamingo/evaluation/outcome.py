@@ -187,7 +187,7 @@ def outcomes_below(folder: Path) -> list[Outcome]:
 
 
 def table_markdown(outcomes: Sequence[Outcome]) -> str:
-    """One table over benchmarks: a line for each measure, beside the controls and the paper."""
+    """One table over benchmarks: a line for each measure, next to the controls and the paper."""
     lines = [
         "| benchmark | model | score | n | value [95 %] | unparsed % | unjudged | cut | no audio | noise | shuffled "
         "| paper | less paper |",

@@ -47,7 +47,7 @@ OTHER_SCALES = ("gpt_1_5",)
 
 
 def published(benchmark: str, measure: str) -> Published | None:
-    """The paper's number beside which a measure of a benchmark is put; none where the scale is another."""
+    """The paper's number that a measure of a benchmark is compared with; None where the scale is another."""
     if measure in OTHER_SCALES:
         return None
     return SONGCAPS.get(measure) if benchmark == "songcaps" else PUBLISHED.get(benchmark)

@@ -119,7 +119,7 @@ def _as_text(caption: str) -> str:
 def read_ratings(folder: Path, sheets: Sequence[Path]) -> list[Rating]:
     """All scores of filled sheets. Raises UserError naming file, line and what is wrong."""
     if not (folder / KEY).is_file():
-        raise MissingInputError(f"{folder} holds no {KEY}: it is written by `mf ratings export`, beside the sheet.")
+        raise MissingInputError(f"{folder} holds no {KEY}: it is written by `mf ratings export`, next to the sheet.")
     coded = {c["code"]: Coded.model_validate(c) for c in json.loads((folder / KEY).read_text(encoding="utf-8"))}
     ratings = [rating for sheet in sheets for rating in _read_sheet(sheet, coded)]
     given = Counter((r.rater, r.model, r.item_id, r.scale) for r in ratings)

@@ -108,7 +108,7 @@ def differences(answers: Answers, resamples: int, seed: int) -> list[Difference]
 
 
 def read_evaluation(scores: Path) -> Evaluation:
-    """The summary beside the scores. Raises MissingInputError when there is none."""
+    """The summary next to the scores. Raises MissingInputError when there is none."""
     path = scores / EVALUATION_FILE
     if not path.is_file():
         raise MissingInputError(f"{path} is missing: delete {scores} and rerun the stage `evaluate`.")

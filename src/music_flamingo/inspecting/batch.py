@@ -143,7 +143,7 @@ def take_apart(
 
 
 Row = tuple[list[int], list[float], list[int], list[int], int]
-"""ids, weights, positions, questions, and how much padding stands beside them."""
+"""ids, weights, positions, questions, and how much padding stands next to them."""
 
 
 def _padded_rows(tensors: Mapping[str, Any]) -> Iterator[Row]:

@@ -1,7 +1,8 @@
 """Dynamic Bayesian network of beats and bars, decoded beat by beat.
 
 Krebs, Böck and Widmer: An Efficient State Space Model for Joint Tempo and Meter Tracking (ISMIR 2015). It is the model
-of madmom's DBNDownBeatTrackingProcessor with its constants, and gives the same beats. Between two beats the model has
+of madmom's DBNDownBeatTrackingProcessor with its constants, but for the intervals (madmom keeps 60 of them, here are
+all), and gives the same beats as madmom does with `num_tempi=None`. Between two beats the model has
 no choice, it counts frames: so this decoder keeps a score for each beat that may begin at a frame rather than for each
 state, and as no beat is shorter than the shortest interval it works on that many frames at once.
 
@@ -15,7 +16,6 @@ from functools import cached_property
 import numpy as np
 
 FRAMES_PER_S = 100
-NUM_TEMPI = 60
 TEMPO_CHANGE = 100.0
 """A beat longer or shorter by a share x than the one before is exp(-100 x) as likely as an equal one."""
 BEAT_PART = 16
@@ -91,15 +91,9 @@ class BarNetwork:
 
     @cached_property
     def intervals(self) -> np.ndarray:
-        """All that there are, or 60 in even ratios. Shape (K,)."""
+        """Every length in whole frames: on a coarser grid the tempo range decides which level wins. Shape (K,)."""
         shortest, longest = (60.0 * FRAMES_PER_S / bpm for bpm in (self.max_bpm, self.min_bpm))
-        count, intervals = NUM_TEMPI, np.arange(np.round(shortest), np.round(longest) + 1)
-        if len(intervals) > NUM_TEMPI:
-            intervals = intervals[:0]
-            while len(intervals) < NUM_TEMPI:
-                intervals = np.unique(np.round(np.logspace(np.log2(shortest), np.log2(longest), count, base=2)))
-                count += 1
-        return intervals.astype(int)
+        return np.arange(np.round(shortest), np.round(longest) + 1).astype(int)
 
     @cached_property
     def beat_frames(self) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""Lyrics that the source itself carries. Nothing is transcribed: recognisers of speech get more words of a song wrong
-than right, and no lyrics are better than false ones."""
+"""Lyrics from the source (table, tags, score). Nothing is transcribed: speech recognisers get more of a song's words
+wrong than right, and no lyrics are better than false ones."""
 
 from dataclasses import dataclass
 

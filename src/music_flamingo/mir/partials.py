@@ -1,4 +1,4 @@
-"""Does anything have a pitch? Counted in the partials that hold still, from the spectrum that harmony is read from.
+"""Detect pitched sound: count the partials that hold their frequency, in the spectrum that harmony is read from.
 
 A partial is a narrow peak of the weakest of three frames (.3 s). Drums, clicks, noise, barks and speech leave few or
 none: their peaks move or die; notes of instruments and sung notes leave ten or more. A pure tone leaves one, and that

@@ -1,25 +1,15 @@
-"""A key and its relative share their notes; the chords say which of the two it is: most pieces open on their tonic."""
+"""Choose between a key and its relative, which share their notes, by the chords: most pieces open on their tonic."""
 
-from music_flamingo.mir import Signal
 from music_flamingo.mir.keys import pitch_class
 from music_flamingo.mir.opinions import triad
-from music_flamingo.mir.thirds import with_thirds_of
 from music_flamingo.records import Chords, Key
 
 AS_LONG = 0.8
 """The relative's tonic sounds at least this share of the time that the key's own does ..."""
 DOUBT = 0.55
-"""... and opens the piece: then this part of the confidence is lost, and a key of .8 is no longer trusted."""
+"""... and opens the piece: then this part of the confidence is lost, and no key is trusted any more."""
 OPENING_S = 0.3
 """A shorter first chord is an upbeat or a noise."""
-
-
-def agreed(key: Key | None, chords: Chords | None, signal: Signal) -> tuple[Key | None, Chords | None]:
-    """Key and chords, each seen in the light of the other: thirds heard again, and the key doubted for its relative."""
-    if key is None or chords is None:
-        return key, chords
-    chords = with_thirds_of(key, chords, signal)
-    return doubted_for_its_relative(key, chords), chords
 
 
 def doubted_for_its_relative(key: Key, chords: Chords | None) -> Key:

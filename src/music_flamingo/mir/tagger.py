@@ -180,7 +180,7 @@ def window_starts(duration_s: float, window_s: float, hop_s: float) -> list[floa
 
 
 def spread(values: np.ndarray, starts_s: list[float], window_s: float, hop_s: float, duration_s: float) -> np.ndarray:
-    """(windows, K) -> (stretches of hop_s, K): the mean of the windows that hold the middle of the stretch."""
+    """(windows, K) -> (segments of hop_s, K): the mean of the windows that hold the middle of the segment."""
     middles_s = np.minimum((np.arange(int(np.ceil(duration_s / hop_s))) + 0.5) * hop_s, duration_s)
     starts = np.array(starts_s)
     holds = (starts <= middles_s[:, None]) & (middles_s[:, None] <= starts + window_s)
@@ -188,7 +188,7 @@ def spread(values: np.ndarray, starts_s: list[float], window_s: float, hop_s: fl
 
 
 def runs(kinds: Sequence[str | None], hop_s: float, duration_s: float) -> list[Segment]:
-    """Neighbouring stretches of one kind as a segment."""
+    """Neighbouring segments of one kind as a segment."""
     segments, at = [], 0
     for kind, group in groupby(kinds):
         until = at + sum(1 for _ in group)

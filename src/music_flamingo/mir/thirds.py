@@ -1,4 +1,4 @@
-"""The thirds of chords, heard again: the fifth partial of a bass note is a major third, and makes minor chords major.
+"""Correct the thirds of chords: the fifth partial of a bass note is a major third and makes minor chords look major.
 
 Where a chord's third is foreign to the key and the other third is at home in it, both are compared in the register of
 the chords, where few partials of the bass lie. On bands of exact truth (Am in C major over a picked bass) a chord

@@ -1,4 +1,4 @@
-"""The one gate: which measured facts are trusted. What is not stays on record and is withheld from every consumer.
+"""The gate of facts: decide which are trusted. The others stay on record and are withheld from every consumer.
 
 not_music   the recording is of something else: nothing musical is said of it
 no_pitch    nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody
@@ -15,17 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from music_flamingo.core.ranges import Fraction
 from music_flamingo.mir.voices import hears_drums
 from music_flamingo.records import MEASURED, Content, Facts, Withheld
+from music_flamingo.records.heard import HAS_DRUMS, SOUND_CLAIMS
 
 MUSICAL = tuple(name for name in MEASURED if name not in ("content", "voice"))
 """A voice may speak where there is no music."""
 OF_CLAIMS = {
     "beats.beats_per_bar": "meter_confidence",
-    "sound.has_drums": "drums_confidence",
-    "sound.texture": "texture_confidence",
-    "sound.lead_envelope": "envelope_confidence",
+    **{claim.fact: claim.confidence for claim in SOUND_CLAIMS},
 }
 """Claims of a fact with a confidence of their own: the claim -> the field that has it."""
-NEEDS_PITCH = ("key", "chords", "sound.texture", "sound.lead_envelope")
+NEEDS_PITCH = ("key", "chords", *(claim.fact for claim in SOUND_CLAIMS if claim.needs_pitch))
 
 
 class TrustRules(BaseModel):
@@ -81,11 +80,11 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
     if content is not None and not is_pitched(content, rules):
         yield from (Withheld(fact=name, reason="no_pitch") for name in NEEDS_PITCH)
     if content is not None and content.singing_share >= rules.sung_from_share:
-        yield Withheld(fact="sound.lead_envelope", reason="sung")
+        yield from (Withheld(fact=claim.fact, reason="sung") for claim in SOUND_CLAIMS if claim.not_of_voices)
     if facts.lyrics is not None and facts.lyrics.available and _is_voiceless(facts, rules):
         yield Withheld(fact="lyrics", reason="unsung")
     if _disputes_drums(facts):
-        yield Withheld(fact="sound.has_drums", reason="disputed")
+        yield Withheld(fact=HAS_DRUMS.fact, reason="disputed")
     yield from _unsure(facts, rules, OF_CLAIMS)
 
 

@@ -1,4 +1,4 @@
-"""How far a recording is tuned from A at 440 Hz, from the spectrum that harmony is read from.
+"""Estimate how far a recording's tuning is from A = 440 Hz, in the spectrum that harmony is read from.
 
 Peaks of the spectrum lie on a grid of semitones. Their distances from it are averaged as angles (a semitone is a full
 turn), each peak by its height. Voices and slides lie everywhere: then the mean is short, and no tuning is said.

@@ -1,5 +1,5 @@
-"""Voice and drums, of which several tools know: the shares of singing and speech that content has, what a tagger hears
-of voices and drums, and what the analysis of the sound says of drums."""
+"""Combine the tools that hear voice and drums: the content detector's shares of singing and speech, the tagger's voices
+and drums, and the drums of the sound analysis."""
 
 from math import exp, log
 

@@ -1,4 +1,4 @@
-"""The rules of answering as a model's files state them: whatever server reads those answers alike.
+"""State in a model's files how it is asked and how it answers, so that every server that reads them answers alike.
 
 - A release's chat_template.jinja asks to think, unless a request says
   `chat_template_kwargs: {"enable_thinking": false}` or its words ask already;

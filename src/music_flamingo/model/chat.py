@@ -50,7 +50,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class EncoderAudio:
-    """A stretch of audio as the encoder takes it."""
+    """A segment of audio as the encoder takes it."""
 
     features_WMT: torch.Tensor
     mask_WT: torch.Tensor

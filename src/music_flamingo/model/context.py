@@ -47,7 +47,7 @@ class Hearing:
         )
 
     def for_answers(self, max_new_tokens: int) -> "Hearing":
-        """The same, with no more sound than fits beside a question and so long an answer.
+        """The same, with no more sound than fits next to a question and so long an answer.
 
         Raises UserError where none does.
         """
@@ -55,7 +55,7 @@ class Hearing:
         samples = self.room_for_audio(words)
         if not samples:
             raise UserError(
-                f"a context of {self.context_tokens} tokens has no room for sound beside {words} of words: "
+                f"a context of {self.context_tokens} tokens has no room for sound next to {words} of words: "
                 "allow shorter answers."
             )
         return replace(self, max_audio_s=min(self.max_audio_s, samples / self.sample_rate_hz))
@@ -98,7 +98,7 @@ class Hearing:
     def window_of(
         self, num_samples: int, rule: Rule, rng: random.Random | None = None, max_samples: int | None = None
     ) -> tuple[int, int]:
-        """The stretch (start, end) in samples that the model hears of a track.
+        """The segment (start, end) in samples that the model hears of a track.
 
         `rule` is one of audio.windows.choose_window; `max_samples` narrows the model's own limit. Raises UserError
         for a track too short to hear.
@@ -120,9 +120,9 @@ class Hearing:
         rng: random.Random | None = None,
         max_samples: int | None = None,
     ) -> tuple[int, int]:
-        """A stretch (start, end) in samples that holds `heard`, which must not be longer than a window.
+        """A segment (start, end) in samples that holds `heard`, which must not be longer than a window.
 
-        `random` draws among all such stretches; `first` takes the earliest, `middle` the one around its middle.
+        `random` draws among all such segments; `first` takes the earliest, `middle` the one around its middle.
         """
         length = min(num_samples, self.max_samples, max_samples or self.max_samples)
         first, last = max(0, heard[1] - length), min(heard[0], num_samples - length)
@@ -137,7 +137,7 @@ class Hearing:
         return start, start + self.trimmed(length)
 
     def room_for_audio(self, num_text_tokens: int) -> int:
-        """The most samples whose tokens fit beside that much text and the two marks; 0 where none do."""
+        """The most samples whose tokens fit next to that much text and the two marks; 0 where none do."""
         tokens = self.context_tokens - MARKS - num_text_tokens
         if tokens < 1:
             return 0

@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError
 from music_flamingo.model.lora import merge_lora
-from music_flamingo.model.weights import link_weights
+from music_flamingo.model.weights import is_layout_of, link_weights, write_like
 
 transformers_logging.disable_progress_bar()
 
@@ -47,7 +47,7 @@ def _with_adapters(model: Any, folder: Path) -> Any:
 
 
 def adapters_of(folder: Path) -> list[Path]:
-    """The adapters beside `folder/model`, in the order in which they were learned."""
+    """The adapters next to `folder/model`, in the order in which they were learned."""
     return sorted((folder / ADAPTERS).glob("[0-9][0-9]"))
 
 
@@ -73,12 +73,12 @@ def model_path(folder: Path) -> Path:
 
 def save_trained(model: Any, processor: MusicFlamingoProcessor, folder: Path, start: Path) -> None:
     """Write what training made of the model of `start`: whole, in the dtype of `start`; or, where its adapters were not
-    merged, as links to the weights of `start` with the new adapters beside them."""
+    merged, as links to the weights of `start` with the new adapters next to them."""
     from peft import PeftModel
 
     if not isinstance(model, PeftModel):
         dtype = load_processor(start)[0].dtype
-        save_model(model if dtype is None else model.to(dtype), processor, folder)
+        save_model(model if dtype is None else model.to(dtype), processor, folder, like=start)
         return
     link_weights(start / MODEL_FOLDER, folder / MODEL_FOLDER)
     for file in (start / MODEL_FOLDER).iterdir():
@@ -94,13 +94,29 @@ def save_trained(model: Any, processor: MusicFlamingoProcessor, folder: Path, st
     (own / "README.md").unlink(missing_ok=True)  # an empty card that names no model
 
 
-def save_model(model: MusicFlamingoForConditionalGeneration, processor: MusicFlamingoProcessor, folder: Path) -> None:
-    """Write `folder/model`. The files say nothing of where they were made, nor of what was called before."""
+def save_model(
+    model: MusicFlamingoForConditionalGeneration,
+    processor: MusicFlamingoProcessor,
+    folder: Path,
+    like: Path | None = None,
+) -> None:
+    """Write `folder/model`. The files say nothing of where they were made, nor of what was called before.
+
+    `like`: the folder of the model that it was before. Where that one lies in several files, so does this one, and
+    files in which nothing has changed are linked, not written.
+    """
     path = folder / MODEL_FOLDER
     model.config._name_or_path = ""
     for config in (model.config, model.config.audio_config, model.config.text_config):
         config.dtype = model.dtype
-    model.save_pretrained(path)
+    weights = _published(model)
+    if like is not None and is_layout_of(like / MODEL_FOLDER, weights):
+        model.config.architectures = [type(model).__name__]
+        model.config.save_pretrained(path)
+        model.generation_config.save_pretrained(path)
+        write_like(like / MODEL_FOLDER, weights, path)
+    else:
+        model.save_pretrained(path)
     save_processor(processor, folder)
 
 
@@ -109,6 +125,12 @@ def save_processor(processor: MusicFlamingoProcessor, folder: Path) -> None:
     path = folder / MODEL_FOLDER
     processor.save_pretrained(path)
     _forget_history(path / "tokenizer_config.json")
+
+
+def _published(model: MusicFlamingoForConditionalGeneration) -> dict[str, torch.Tensor]:
+    """The weights under their published names; those that are tied to others once."""
+    own = dict(model.named_parameters())
+    return {name: own[mine] for mine, name in published_names(model).items()}
 
 
 def published_names(model: MusicFlamingoForConditionalGeneration) -> dict[str, str]:

@@ -14,7 +14,7 @@ from music_flamingo.model.files import load_model
 from music_flamingo.prompts.loader import render_question
 
 WINDOW_RULE: Rule = "middle"
-"""Training hears stretches chosen at random; answers are given to the middle of a track, always the same."""
+"""Training hears segments chosen at random; answers are given to the middle of a track, always the same."""
 
 
 @dataclass(frozen=True)

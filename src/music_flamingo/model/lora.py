@@ -29,7 +29,7 @@ FROZEN_ALWAYS = ("embed_positions",)
 
 
 class LoraSettings(BaseModel):
-    """Adapters beside chosen projections; everything else stays as it is."""
+    """Adapters next to chosen projections; everything else stays as it is."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -47,7 +47,7 @@ class LoraSettings(BaseModel):
     """Also train the embeddings of the marks around the sound: new tokens, where Audio Flamingo 3 was taken over."""
     keep: Literal["merged", "apart"]
     """What the stage leaves: one model with the adapters added in, or links to the weights that it began with and the
-    adapters beside them, in peft's layout."""
+    adapters next to them, in peft's layout."""
 
     @field_validator("targets")
     @classmethod
@@ -151,5 +151,5 @@ def tuned(model: Any, tuning: FullTuning | LoraSettings, seed: int) -> Any:
 
 
 def stays_apart(tuning: FullTuning | LoraSettings) -> bool:
-    """Whether adapters are kept beside the weights instead of being merged into them."""
+    """Whether adapters are kept next to the weights instead of being merged into them."""
     return isinstance(tuning, LoraSettings) and tuning.keep == "apart"

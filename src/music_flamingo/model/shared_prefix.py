@@ -37,7 +37,7 @@ class Shared:
 
 
 def share(rows: Continued, pad_id: int, dtype: torch.dtype) -> Shared:
-    """Lay continuations beside each other behind their prompts."""
+    """Lay continuations next to each other behind their prompts."""
     prompts = list(dict.fromkeys(rows.prompt_of_B))
     row_B = [prompts.index(prompt) for prompt in rows.prompt_of_B]
     place_B = [row_B[:b].count(row_B[b]) for b in range(len(row_B))]

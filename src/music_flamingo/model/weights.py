@@ -1,4 +1,4 @@
-"""Weights as they lie in safetensors files: names, shapes and bytes, linked or grown without loading a tensor.
+"""Safetensors files by header: names, shapes and bytes; link weights or add rows without loading a tensor.
 
 No file of weights is copied: a model folder that keeps its weights holds links to them, by the same names.
 """
@@ -14,13 +14,18 @@ from math import prod
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from music_flamingo.core.errors import CorruptDataError, MissingInputError, UserError
+from music_flamingo.core.shards import atomic_path, write_atomic
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 GROWN = "model-grown.safetensors"
 """Holds matrices with rows that the linked files lack; transformers reads it last, for its name sorts behind theirs."""
+NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
+"""What a file system answers that makes no hard link here."""
 CHUNK_BYTES = 16 * 2**20
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -103,9 +108,64 @@ def link_file(file: Path, name: Path) -> None:
     try:
         os.link(file, name)
     except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+        if error.errno not in NO_LINK:
             raise
         name.symlink_to(file)
+
+
+def link_or_copy(file: Path, name: Path) -> None:
+    """Let `name` hold the bytes of `file` and stand alone: a hard link, or a copy where that cannot be."""
+    name.unlink(missing_ok=True)
+    try:
+        os.link(file.resolve(), name)
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
+        copy_file(file, name)
+
+
+def copy_file(file: Path, name: Path) -> None:
+    """Let `name` be a file of its own with the bytes of `file`."""
+    with atomic_path(name) as temporary:
+        shutil.copyfile(file, temporary)
+
+
+def is_layout_of(folder: Path, tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether the folder has several files of weights and an index that lists all these."""
+    if not (folder / INDEX).is_file():
+        return False
+    return tensors.keys() <= json.loads((folder / INDEX).read_text())["weight_map"].keys()
+
+
+def write_like(before: Path, tensors: Mapping[str, torch.Tensor], folder: Path) -> None:
+    """Write tensors into the files that the index of `before` names for them.
+
+    A file that holds these alone, and the same bytes as before, is linked and not written. One is read at a time.
+    """
+    listed: dict[str, str] = json.loads((before / INDEX).read_text())["weight_map"]
+    weight_map = {name: listed[name] for name in sorted(tensors)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sorted(set(weight_map.values())):
+        held = {name: tensors[name] for name, place in weight_map.items() if place == file}
+        if _are_the_same(before / file, held):
+            link_or_copy(before / file, folder / file)
+            continue
+        (folder / file).unlink(missing_ok=True)
+        with atomic_path(folder / file) as temporary:
+            save_file({n: t.detach().cpu().contiguous() for n, t in held.items()}, temporary, {"format": "pt"})
+    index = {"metadata": {"total_size": sum(t.nbytes for t in tensors.values())}, "weight_map": weight_map}
+    write_atomic(folder / INDEX, json.dumps(index, indent=2) + "\n")
+
+
+def _are_the_same(file: Path, tensors: Mapping[str, torch.Tensor]) -> bool:
+    with safe_open(file, framework="pt") as opened:
+        if set(opened.keys()) != tensors.keys():
+            return False
+        for name, tensor in tensors.items():
+            before = opened.get_tensor(name)
+            if before.dtype != tensor.dtype or not torch.equal(before, tensor.detach().cpu()):
+                return False
+    return True
 
 
 def grow(folder: Path, names: tuple[str, ...], rows: range) -> None:

@@ -1,5 +1,5 @@
-"""Memory of a GPU in training: weights, gradients, the optimiser's state, what the backward pass keeps, logits; and of
-GRPO's drawing, between the steps. Formulas: docs/reference/planning.md."""
+"""GPU memory in training: weights, gradients, optimiser state, activations, logits; and of GRPO's sampling between the
+steps. Formulas: docs/reference/planning.md."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -110,8 +110,8 @@ def states(
 ) -> tuple[float, float, float]:
     """(weights, gradients, optimiser) in bytes.
 
-    single and fsdp2 hold float32 weights and compute in bfloat16 copies, but single leaves weights beside adapters in
-    bfloat16, as they are published; DeepSpeed holds bfloat16 weights and gradients, and a float32 master beside Adam's
+    single and fsdp2 hold float32 weights and compute in bfloat16 copies, but single leaves weights next to adapters in
+    bfloat16, as they are published; DeepSpeed holds bfloat16 weights and gradients, and a float32 master next to Adam's
     moments (Rajbhandari et al. 2020, ZeRO).
     """
     every, trained = sum(shape.parameters().values()), trained_parameters(shape, tuning)

@@ -1,4 +1,4 @@
-"""The dimensions of a MusicFlamingo and what follows from them: parameters and floating-point operations. No torch.
+"""The dimensions of a MusicFlamingo and their counts of parameters and floating-point operations. No torch.
 
 A multiplication with its addition counts as two operations. L tokens of a sample, D width, V vocabulary.
 """
@@ -140,7 +140,7 @@ class Shape:
         return {str(part): count for part, count in counts.items()}
 
     def adapters(self, rank: int, targets: str) -> int:
-        """Parameters of LoRA beside the matrices whose whole names `targets` matches."""
+        """Parameters of LoRA next to the matrices whose whole names `targets` matches."""
         return sum(rank * (m.inputs + m.outputs) for m in self.linears() if re.fullmatch(targets, m.name))
 
     # --- operations of one forward pass ---

@@ -17,6 +17,8 @@ from music_flamingo.core.ports import Table
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
 from music_flamingo.core.stage import Stage, StageConfig, parse_config
+from music_flamingo.quality.checks import Limits, Song, reason_against
+from music_flamingo.quality.metadata import names_of
 from music_flamingo.reasoning.writing import Topic, write_chain
 from music_flamingo.records import Caption, Example, Facts, Track, trusted
 from music_flamingo.stages import captions, reason, synthesize, validate
@@ -78,10 +80,12 @@ def plan(params: Mapping[str, Any], data: Path, sample_size: int) -> list[str]:
     written, second = plan_synthesize(
         _config(synthesize.STAGE, synthesize.SynthesizeConfig, params), catalogue, described
     )
-    asking = plan_validate(_config(validate.STAGE, validate.ValidateConfig, params), catalogue, written)
-    last = plan_reason(_config(reason.STAGE, reason.ReasonConfig, params), catalogue, written)
-    rules = RULES.format(sample=len(catalogue.sample), tracks=len(catalogue.durations_s))
-    return [HEADER, *(row.line() for row in (first, second, *asking, last)), rules]
+    rules = _config(validate.STAGE, validate.ValidateConfig, params)
+    standing = standing_examples(rules.limits, catalogue, written)
+    asking = plan_validate(rules, catalogue, standing)
+    last = plan_reason(_config(reason.STAGE, reason.ReasonConfig, params), catalogue, standing)
+    stated = RULES.format(sample=len(catalogue.sample), tracks=len(catalogue.durations_s))
+    return [HEADER, *(row.line() for row in (first, second, *asking, last)), stated]
 
 
 def _config(stage: Stage, kind: type[Config], params: Mapping[str, Any]) -> Config:
@@ -105,27 +109,41 @@ def plan_captions(config: captions.CaptionsConfig, catalogue: Catalogue) -> tupl
 def plan_synthesize(
     config: synthesize.SynthesizeConfig, catalogue: Catalogue, described: dict[str, list[Caption]]
 ) -> tuple[list[list[Example]], PlanRow]:
-    """Plan the calls of `synthesize`; gives the sample's examples by track, and the row of the plan."""
+    """Plan the calls of `synthesize`; gives the sample's examples by track, and the row of the plan.
+
+    Published conversations ask nobody; the scripted teacher's examples stand for them in the stages that follow.
+    """
     planner = Planner(config.teacher)
     written = [
         synthesize.write_track(config, planner, track, facts, described[track.id]) for track, facts in catalogue.sample
     ]
     planner.close()
-    return written, PlanRow("synthesize", config.teacher, planner.need.times(catalogue.factor))
+    need = planner.need.times(catalogue.factor) if config.source is None else PlannedCalls()
+    return written, PlanRow("synthesize", config.teacher, need)
 
 
-def plan_validate(config: validate.ValidateConfig, catalogue: Catalogue, written: list[list[Example]]) -> list[PlanRow]:
-    """A row for each teacher that is asked, as if no rule had dropped an example before it comes to them."""
+def standing_examples(limits: Limits, catalogue: Catalogue, written: list[list[Example]]) -> list[list[Example]]:
+    """Give the examples of each sampled track that no rule of `validate` rejects: teachers are asked of these alone."""
+    standing = []
+    for (track, facts), examples in zip(catalogue.sample, written, strict=True):
+        song = Song(facts, track.duration_s or 0.0, limits, names_of(track.title, track.artist, track.uri))
+        standing.append([e for e in examples if e.is_ok and reason_against(e, song) is None])
+    return standing
+
+
+def plan_validate(
+    config: validate.ValidateConfig, catalogue: Catalogue, standing: list[list[Example]]
+) -> list[PlanRow]:
+    """A row for each teacher that is asked: the judge hears what the reader without audio could not answer."""
     heard: list[validate.Heard] = [
         (example, "", track, facts)
-        for (track, facts), examples in zip(catalogue.sample, written, strict=True)
+        for (track, facts), examples in zip(catalogue.sample, standing, strict=True)
         for example in examples
     ]
     rows = []
     if isinstance(config.text_only, TextOnlyConfig):
         reader = Planner(config.text_only.teacher)
-        for item in heard:
-            validate.read_without_audio(config.text_only, reader, item)
+        heard = [i for i in heard if not validate.read_without_audio(config.text_only, reader, i).reason]
         reader.close()
         rows.append(PlanRow("validate-reader", config.text_only.teacher, reader.need.times(catalogue.factor)))
     if config.judge is not None:
@@ -137,10 +155,12 @@ def plan_validate(config: validate.ValidateConfig, catalogue: Catalogue, written
     return rows
 
 
-def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, written: list[list[Example]]) -> PlanRow:
+def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, standing: list[list[Example]]) -> PlanRow:
     """Every question of the tracks that the model is asked is rated; as many as are wanted get a chain."""
+    if config.source is not None:
+        return PlanRow("reason", config.teacher, PlannedCalls())
     ratings, chains, num_rated = Planner(config.teacher), Planner(config.teacher), 0
-    for (_, facts), examples in zip(catalogue.sample, written, strict=True):
+    for (_, facts), examples in zip(catalogue.sample, standing, strict=True):
         wanted = [e for e in examples if config.wanted.takes(e.family)]
         num_rated += len(wanted)
         for example in wanted:

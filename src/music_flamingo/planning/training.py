@@ -174,7 +174,7 @@ def _training(table: Table[Any], column: str) -> list[Any]:
 
 
 def cost_of(run: TrainingRun, shape: Shape, samples: Samples, gpus: int, gpu: Gpu) -> Cost:
-    """A lesson is one stretch of sound and `turns` questions about it."""
+    """A sample is one window of sound and `turns` questions about it."""
     audio_s = min(samples.audio_s, run.max_audio_s)
     turns = 1.0 if run.generations else max(1.0, min(run.turns, samples.per_recording))
     text = StageSample(audio_s, round(samples.read_tokens * turns), round(samples.taught_tokens * turns))

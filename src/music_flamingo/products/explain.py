@@ -1,4 +1,4 @@
-"""`mf explain`: print a record's lineage, back to the bytes of the source.
+"""`mf explain`: print a record's lineage, back to its source file.
 
 What can be checked is checked as it is printed: whether a prompt's file still has the hash that the record carries,
 whether the source file still has the hash that was taken in, whether each port was made from the ports that lie
@@ -70,7 +70,7 @@ def _status(status: str) -> str:
 def _caption(lineage: Lineage) -> Iterator[tuple[str, str]]:
     caption = lineage.asked.record
     assert isinstance(caption, Caption)
-    yield "stretch", f"{caption.start_s:g} to {caption.end_s:g} s"
+    yield "window", f"{caption.start_s:g} to {caption.end_s:g} s"
     yield "text", _quoted(caption.text)
     yield from _teacher(caption.teacher)
 

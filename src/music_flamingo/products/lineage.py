@@ -1,6 +1,6 @@
 """Lineage: every record from a caption, question, chain or prediction back to the source file.
 
-Ids tell the way: a track's id begins the ids of what was made from it (`song-1/key/chain`) and ends those of
+Ids lead there: a track's id begins the ids of what was made from it (`song-1/key/chain`) and ends those of
 predictions about it (`grpo/audio/key/song-1`). The track's shard is looked up in an index; in every other table its
 records lie in the shard of the same number, so a look-up opens one shard a table.
 """

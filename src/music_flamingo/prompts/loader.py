@@ -61,7 +61,7 @@ def render(prompt_id: str, **values: Any) -> str:
 
 
 def render_question(question: str, options: Sequence[str], think: bool) -> str:
-    """What the audio model reads beside the audio, in training, evaluation and serving alike.
+    """The text that the audio model reads with the audio, in training, evaluation and serving alike.
 
     Options that the question already names are not listed again. With `think` the model is asked for
     `<think>..</think><answer>..</answer>` (paper, section on post-training).

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from music_flamingo.quality.contradictions import BPM_TOLERANCE, TIME_TOLERANCE_S
 from music_flamingo.quality.harmony import read_label, symbol, triad
 from music_flamingo.records import Example, Facts
-from music_flamingo.scoring.families import COMPOSITES, FAMILIES, Family, heard_in_facts, parts_asked
-from music_flamingo.scoring.families.lead_envelope import LEAD_ENVELOPE
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES, Family, Rewording, heard_in_facts, parts_asked
 from music_flamingo.scoring.normalise import parse_key
 from music_flamingo.scoring.options import RANKS
 
@@ -197,11 +196,18 @@ def _is_longest(example: Example, facts: Facts) -> bool:
     return place < len(RANKS) and example.answer == f"the {RANKS[place]}"
 
 
-def _holds_its_notes(held: str) -> Callable[[Example, Facts], bool]:
-    """The answer `held` belongs to sustained notes, every other to those that die away."""
-    return lambda example, facts: (
-        (heard := LEAD_ENVELOPE.from_facts(facts)) is not None and (example.answer == held) == (heard == "sustained")
-    )
+def _reworded(family: Family) -> dict[str, OpenFamily]:
+    """The other questions about a family's percept, by name. A teacher may word an answer in its own way: the option of
+    the family's last answer belongs to that, every other text to the answers before it."""
+
+    def agrees(other: Rewording) -> Callable[[Example, Facts], bool]:
+        last = family.options[-1]
+        return lambda example, facts: (
+            (heard := family.from_facts(facts)) is not None
+            and (example.answer == other.answers[last][0]) == (heard == last)
+        )
+
+    return {other.name: OpenFamily(family.rests_on, agrees(other)) for other in family.reworded}
 
 
 def _plays(example: Example, facts: Facts) -> bool:
@@ -229,8 +235,7 @@ OPEN_FAMILIES: dict[str, OpenFamily] = {
     "first_chord_change": OpenFamily(
         ("chords",), _one_of(lambda f: [s.start_s for s in f.chords.segments] if f.chords else [])
     ),
-    "tone_production": OpenFamily(("sound",), _holds_its_notes("bowed, blown or organ")),
-    "vocal_sustain": OpenFamily(("sound",), _holds_its_notes("yes")),
+    **{name: open_family for family in FAMILIES.values() for name, open_family in _reworded(family).items()},
     "dynamics_trend": OpenFamily(("dynamics",), _trend),
     "dynamic_range": OpenFamily(("dynamics",), _near(lambda f: f.dynamics.range_db if f.dynamics else None, 1.0)),
     "key": OpenFamily(("key",), _is_key),

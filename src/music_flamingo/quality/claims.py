@@ -1,4 +1,4 @@
-"""Is anything said that the facts do not bear out? Every text of an example and every step of a chain, claim by claim.
+"""Check every text of an example and every step of a chain against the facts, claim by claim.
 
 A family's name is the teacher's word and decides nothing here: wording says what a question is about, and an answer
 stands only where a fact supports it. Reasons name claim and fact: `contradicts_tempo:"140 bpm" is said, 103.9 BPM

@@ -23,7 +23,7 @@ from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.lines import lines_of
 from music_flamingo.core.record import OK, Record, arrow_schema, read_parquet, write_parquet
 from music_flamingo.quality.duplicates import DuplicateLimits, find_repeats
-from music_flamingo.quality.fingerprint_store import Fingerprinted, Prints, gather
+from music_flamingo.quality.fingerprint_store import Fingerprinted, Fingerprints, gather
 from music_flamingo.records.track import Split
 
 EVALUATION_SET = "evaluation_set"
@@ -76,7 +76,7 @@ class HeldOutSet:
 
     def by_sound(
         self,
-        recordings: Prints | Iterable[Fingerprinted],
+        recordings: Fingerprints | Iterable[Fingerprinted],
         limits: DuplicateLimits,
         kind: FingerprintKind = "chromaprint",
     ) -> dict[str, Hit]:
@@ -85,7 +85,7 @@ class HeldOutSet:
         Raises UserError where held-out words are of another kind: they would never agree, and nothing be found.
         """
         self._require(kind)
-        queries = recordings if isinstance(recordings, Prints) else gather(recordings)
+        queries = recordings if isinstance(recordings, Fingerprints) else gather(recordings)
         found = find_repeats(queries, self._prints, limits, WORDS_PER_S)
         return {
             identifier: Hit(self.held[int(d.of)], "samples" if d.kind == "exact" else "sound", d.bit_error)

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.core.ranges import Fraction, NonNegative
-from music_flamingo.quality.fingerprint_store import Fingerprinted, Prints, gather
+from music_flamingo.quality.fingerprint_store import Fingerprinted, Fingerprints, gather
 from music_flamingo.quality.landmarks import BLOCK_WORDS, LandmarkIndex
 
 __all__ = ["Duplicate", "DuplicateLimits", "Fingerprinted", "find_duplicates", "find_repeats"]
@@ -32,11 +32,11 @@ class DuplicateLimits(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     max_bit_error: Fraction
-    """Fraction of differing bits over the common stretch; unrelated recordings differ in about half."""
+    """Fraction of differing bits over the common segment; unrelated recordings differ in about half."""
     min_overlap: Fraction
-    """Fraction of the shorter recording that the common stretch covers."""
+    """Fraction of the shorter recording that the common segment covers."""
     min_common_s: NonNegative
-    """The common stretch lasts at least this long."""
+    """The common segment lasts at least this long."""
 
 
 @dataclass(frozen=True)
@@ -50,35 +50,35 @@ class Duplicate:
 
 
 def find_duplicates(
-    recordings: Prints | Iterable[Fingerprinted], limits: DuplicateLimits, words_per_s: float
+    recordings: Fingerprints | Iterable[Fingerprinted], limits: DuplicateLimits, words_per_s: float
 ) -> dict[str, Duplicate]:
     """Id of every recording that repeats an earlier one -> what it repeats, the closest if there are several.
 
     A recording that is itself a repetition is no original of others.
     """
-    prints = recordings if isinstance(recordings, Prints) else gather(recordings)
-    first_same = _first_same(prints.audio_sha256)
-    index = LandmarkIndex(prints)
+    fingerprints = recordings if isinstance(recordings, Fingerprints) else gather(recordings)
+    first_same = _first_same(fingerprints.audio_sha256)
+    index = LandmarkIndex(fingerprints)
     found: dict[int, Duplicate] = {}
 
     def decide(number: int, pairs: Iterator[tuple[int, int]]) -> None:
         same = int(first_same[number])
         if same < number and same not in found:
-            found[number] = Duplicate(prints.ids[same], "exact", 0.0)
+            found[number] = Duplicate(fingerprints.ids[same], "exact", 0.0)
             return
         originals = ((reference, offset) for reference, offset in pairs if reference not in found)
-        near = _closest(prints, number, prints, originals, limits, words_per_s)
+        near = _closest(fingerprints, number, fingerprints, originals, limits, words_per_s)
         if near is not None:
             found[number] = near
 
-    for first, end in prints.blocks(BLOCK_WORDS):
+    for first, end in fingerprints.blocks(BLOCK_WORDS):
         repeated = np.flatnonzero(first_same[first:end] < np.arange(first, end)) + first
-        _each_query(index, prints, first, end, True, decide, repeated)
-    return {prints.ids[number]: duplicate for number, duplicate in sorted(found.items())}
+        _each_query(index, fingerprints, first, end, True, decide, repeated)
+    return {fingerprints.ids[number]: duplicate for number, duplicate in sorted(found.items())}
 
 
 def find_repeats(
-    queries: Prints, references: Prints, limits: DuplicateLimits, words_per_s: float
+    queries: Fingerprints, references: Fingerprints, limits: DuplicateLimits, words_per_s: float
 ) -> dict[str, Duplicate]:
     """Id of every query that is the sound of a reference, or of a part of it, or holds one -> which reference."""
     hashes = dict(zip(references.audio_sha256.tolist()[::-1], references.ids[::-1], strict=True))
@@ -100,7 +100,7 @@ def find_repeats(
 
 def _each_query(
     index: LandmarkIndex,
-    queries: Prints,
+    queries: Fingerprints,
     first: int,
     end: int,
     earlier_only: bool,
@@ -128,9 +128,9 @@ def _first_same(hashes: np.ndarray) -> np.ndarray:
 
 
 def _closest(
-    queries: Prints,
+    queries: Fingerprints,
     number: int,
-    references: Prints,
+    references: Fingerprints,
     pairs: Iterator[tuple[int, int]],
     limits: DuplicateLimits,
     words_per_s: float,

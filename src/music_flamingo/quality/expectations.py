@@ -102,7 +102,7 @@ def splits_of_work(skills: pa.Table) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Rule:
-    """An expectation before Great Expectations sees it: its class there, and what it is told."""
+    """An expectation before Great Expectations sees it: its class there, and its arguments."""
 
     table: str
     expectation: str

@@ -42,7 +42,7 @@ class WordFile:
 
 
 @dataclass(frozen=True)
-class Prints:
+class Fingerprints:
     """Recordings in the order of their catalogue; the earlier of two that are the same stays."""
 
     ids: Sequence[str]
@@ -74,11 +74,11 @@ class Prints:
             first = end
 
 
-def gather(recordings: Iterable[Fingerprinted]) -> Prints:
+def gather(recordings: Iterable[Fingerprinted]) -> Fingerprints:
     """A small set in memory."""
     found = list(recordings)
     nothing = [np.zeros(0, np.uint32)]
-    return Prints(
+    return Fingerprints(
         [r.id for r in found],
         _hashes([r.audio_sha256 for r in found]),
         np.concatenate([r.words.astype(np.uint32) for r in found] or nothing),
@@ -86,8 +86,8 @@ def gather(recordings: Iterable[Fingerprinted]) -> Prints:
     )
 
 
-class PrintsWriter:
-    """Writes recordings one by one into a flat file; `prints()` opens it."""
+class FingerprintsWriter:
+    """Writes recordings one by one into a flat file; `fingerprints()` opens it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ class PrintsWriter:
         self._hashes: list[np.ndarray] = []
         self._lengths: list[np.ndarray] = []
 
-    def __enter__(self) -> "PrintsWriter":
+    def __enter__(self) -> "FingerprintsWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -110,12 +110,12 @@ class PrintsWriter:
         self._lengths.append(np.asarray(lengths, np.int64))
         words.astype(np.uint32).tofile(self._file)
 
-    def prints(self) -> Prints:
+    def fingerprints(self) -> Fingerprints:
         """What was written. The writer takes nothing more."""
         self._file.close()
         lengths = np.concatenate([np.zeros(1, np.int64), *self._lengths])
         hashes = np.concatenate([_hashes([]), *self._hashes])
-        return Prints(self._ids, hashes, WordFile(self._path), np.cumsum(lengths))
+        return Fingerprints(self._ids, hashes, WordFile(self._path), np.cumsum(lengths))
 
 
 def _hashes(texts: Sequence[str]) -> np.ndarray:

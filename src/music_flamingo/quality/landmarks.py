@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from music_flamingo.core.errors import UserError
-from music_flamingo.quality.fingerprint_store import Prints
+from music_flamingo.quality.fingerprint_store import Fingerprints
 
 MAX_LANDMARKS = 2**27
 MIN_VOTES = 3
@@ -50,7 +50,7 @@ class Candidates:
 class LandmarkIndex:
     """The landmarks of `references`."""
 
-    def __init__(self, references: Prints) -> None:
+    def __init__(self, references: Fingerprints) -> None:
         _check_size(references)
         self._references = references
         self.step = 1
@@ -103,7 +103,7 @@ class LandmarkIndex:
             seen[_filter_hash(self._words(start, start + BLOCK_WORDS))] = True
         return seen
 
-    def candidates(self, queries: Prints, first: int, end: int, *, earlier_only: bool) -> Iterator[Candidates]:
+    def candidates(self, queries: Fingerprints, first: int, end: int, *, earlier_only: bool) -> Iterator[Candidates]:
         """Of the queries `first` to `end`, in order, some queries at a time.
 
         With `earlier_only` the queries are the references themselves, and each is compared with those before it.
@@ -138,7 +138,7 @@ class LandmarkIndex:
         packed = np.repeat(query, count) << (RECORDING_BITS + OFFSET_BITS) | reference << OFFSET_BITS | offset
         return packed.astype(np.uint64)
 
-    def _ranked(self, votes: np.ndarray, queries: Prints) -> Candidates:
+    def _ranked(self, votes: np.ndarray, queries: Fingerprints) -> Candidates:
         packed, count = np.unique(votes, return_counts=True)
         query = (packed >> np.uint64(RECORDING_BITS + OFFSET_BITS)).astype(np.int64)
         reference = (packed >> np.uint64(OFFSET_BITS)).astype(np.int64) & (MAX_RECORDINGS - 1)
@@ -148,22 +148,22 @@ class LandmarkIndex:
         order = np.lexsort((offset, reference, -count, query))
         return Candidates(query[order], reference[order], offset[order])
 
-    def _votes_needed(self, queries: Prints, query: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    def _votes_needed(self, queries: Fingerprints, query: np.ndarray, reference: np.ndarray) -> np.ndarray:
         if self.step == 1:
             return np.full(len(query), MIN_VOTES)
         lengths, others = np.diff(queries.starts)[query], np.diff(self._references.starts)[reference]
         return np.clip(np.minimum(lengths, others) // (self.step * LANDMARKS_A_VOTE), 1, MIN_VOTES)
 
 
-def landmarks(prints: Prints, first: int, end: int, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def landmarks(fingerprints: Fingerprints, first: int, end: int, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(words, recordings, places) of the landmarks of the recordings `first` to `end`. Shapes (n,)."""
-    start = int(prints.starts[first])
-    words = prints.words[start : int(prints.starts[end])]
+    start = int(fingerprints.starts[first])
+    words = fingerprints.words[start : int(fingerprints.starts[end])]
     chosen = np.arange(len(words))
     if step > 1:
         chosen = np.flatnonzero((words * HASH_FACTOR >> HASH_SHIFT) % np.uint32(step) == 0)
-    recordings = np.searchsorted(prints.starts, chosen + start, side="right") - 1
-    return words[chosen], recordings, chosen + start - prints.starts[recordings]
+    recordings = np.searchsorted(fingerprints.starts, chosen + start, side="right") - 1
+    return words[chosen], recordings, chosen + start - fingerprints.starts[recordings]
 
 
 def _filter_hash(words: np.ndarray) -> np.ndarray:
@@ -184,10 +184,10 @@ def _parts(query: np.ndarray, count: np.ndarray) -> Iterator[tuple[int, int]]:
         start, done = stop, int(ends[stop - 1])
 
 
-def _check_size(prints: Prints) -> None:
-    longest = int(np.diff(prints.starts).max(initial=0))
-    if len(prints) > MAX_RECORDINGS or longest > MAX_WORDS:
+def _check_size(fingerprints: Fingerprints) -> None:
+    longest = int(np.diff(fingerprints.starts).max(initial=0))
+    if len(fingerprints) > MAX_RECORDINGS or longest > MAX_WORDS:
         raise UserError(
-            f"{len(prints)} recordings, the longest of {longest} words, are more than the search for duplicates holds "
-            f"({MAX_RECORDINGS} and {MAX_WORDS}). Split the catalogue."
+            f"{len(fingerprints)} recordings, the longest of {longest} words, are more than the search for duplicates "
+            f"holds ({MAX_RECORDINGS} and {MAX_WORDS}). Split the catalogue."
         )

@@ -19,7 +19,7 @@ NUM_MINIMA = 128
 BAND_MINIMA = 8
 """16 bands of 8: a pair at .8 is looked at with probability .95, at .9 with .9999, at .5 with .06."""
 NEIGHBOURS = 4
-"""Texts just before it in its band that a text is compared with, beside the first."""
+"""Texts just before it in its band that a text is compared with, in addition to the first."""
 _WORD_SEED = 0x9E3779B97F4A7C15
 
 

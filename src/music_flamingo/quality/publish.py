@@ -107,10 +107,10 @@ def sheet_items(
             if track is None or track.audio is None or track.duration_s is None:
                 continue
             cited = [(r.start_s, r.end_s) for r in example.references]
-            stretch = window(cited, track.duration_s, review.max_clip_s)
-            name = clip_name(track.id, stretch)
-            write_atomic(folder.root / "review" / name, cut(track.audio.bytes, *stretch, "flac"))
-            yield item(example, stratum[offsets[shard] + number], facts.get(track.id), name, stretch)
+            span = window(cited, track.duration_s, review.max_clip_s)
+            name = clip_name(track.id, span)
+            write_atomic(folder.root / "review" / name, cut(track.audio.bytes, *span, "flac"))
+            yield item(example, stratum[offsets[shard] + number], facts.get(track.id), name, span)
 
 
 def _some(port: Table[R] | Writer[R], shard: int, ids: set[str]) -> list[R]:

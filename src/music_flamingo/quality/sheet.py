@@ -78,12 +78,12 @@ def item(example: Example, stratum: str, facts: Facts | None, clip: str, window_
 
 
 def clip_name(track_id: str, window_s: tuple[float, float]) -> str:
-    """Equal stretches of a track share a file; a track's id may hold what a file's name may not."""
+    """Equal segments of a track share a file; a track's id may hold what a file's name may not."""
     return f"{CLIPS}/{sha256_bytes(f'{track_id} {window_s[0]:.3f} {window_s[1]:.3f}'.encode())[:16]}.flac"
 
 
 def describe(facts: Facts, start_s: float, end_s: float) -> list[str]:
-    """The measured facts in short lines, chords and words as far as they fall into the stretch."""
+    """The measured facts in short lines, chords and words as far as they fall into the segment."""
     said = []
     if facts.tempo:
         said.append(f"tempo {facts.tempo.bpm:.0f} BPM ({facts.tempo.confidence:.2f})")

@@ -1,4 +1,4 @@
-"""Do the seconds hold that a step names? Held against what was measured at those seconds."""
+"""Check the seconds that a step names against what was measured at those seconds."""
 
 from collections.abc import Sequence
 

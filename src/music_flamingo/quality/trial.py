@@ -1,4 +1,4 @@
-"""What would become of records, and why, claim by claim: for whoever tries a teacher or a prompt, without a run.
+"""`mf check`: verdict and reason for given records, claim by claim, to try a teacher or a prompt without a run.
 
 A line of RECORDS is an example, a question as a teacher writes it, a whole reply (`{"questions": [...]}`), a caption
 (`{"text": ...}`), or a chain (`{"steps": [...]}` or `{"thinking": ...}`). What a run would add (ids, the teacher's

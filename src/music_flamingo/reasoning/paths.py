@@ -1,4 +1,4 @@
-"""How many chains went each way: chosen why, right at first, mended, discarded for which reason."""
+"""Count chains by path: why they were selected, right at once, rewritten, or discarded with which reason."""
 
 from collections import Counter
 

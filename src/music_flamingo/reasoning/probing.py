@@ -1,4 +1,4 @@
-"""What a model makes of questions and of statements about one track: the ear behind MF-Think.
+"""Probe the SFT model on one track: probabilities of a question's options, and of yes for a statement.
 
 A question with options gets a probability for each; one without gets 1 or 0, as the model's own words are right or not.
 A statement gets the probability of yes, by the prompt `step_check`.

@@ -34,5 +34,5 @@ class Caption(Record):
     @model_validator(mode="after")
     def _forward(self) -> "Caption":
         if not 0 <= self.start_s < self.end_s:
-            raise ValueError(f"a caption covers a stretch of time: {self.start_s} to {self.end_s}")
+            raise ValueError(f"a caption covers time from start to end: {self.start_s} to {self.end_s}")
         return self

@@ -1,7 +1,8 @@
 """Facts about what is heard: what a recording is of, who plays and sings, in which style."""
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -48,20 +49,72 @@ class SoundPart(RecordPart):
     decaying: float
 
 
-class Sound(Measured):
-    """What is heard of the players: by signal analysis, so coarse. A claim is None where it is not trusted."""
+class SoundClaims(RecordPart):
+    """What is heard of the players. A claim is None where it was not measured or is not trusted."""
 
     has_drums: bool | None
     texture: Literal["melody", "chords"] | None
     """One line alone, or several notes together."""
     lead_envelope: Literal["decaying", "sustained"] | None
     """Struck and plucked notes die away; bowed, blown and organ notes are held."""
+
+
+class Sound(SoundClaims, Measured):
+    """What is heard of the players: by signal analysis, so coarse. A claim is None where it is not trusted."""
+
     drums_confidence: float | None = None
     texture_confidence: float | None = None
     envelope_confidence: float | None = None
     """Probability that the claim is right; None where the tool has none of its own for it."""
     parts: list[SoundPart] = Field(default_factory=list)
     """The same over time; empty where only the whole was described."""
+
+
+def claims_of(sound: Sound | None) -> dict[str, Any]:
+    """Give the fields of SoundClaims as keyword arguments, each None without a sound."""
+    return {name: getattr(sound, name, None) for name in SoundClaims.model_fields}
+
+
+@dataclass(frozen=True)
+class SoundClaim:
+    """How one field of SoundClaims is decided, doubted and said: one entry for all who treat the claims alike."""
+
+    name: str
+    """Field of SoundClaims, and of Truth."""
+    odds: Literal["drums", "chords", "decaying"]
+    """Field of SoundPart: log odds of the first of `values`."""
+    values: tuple[bool, bool] | tuple[str, str]
+    confidence: str
+    """Field of Sound."""
+    needs_pitch: bool = True
+    """Withheld where nothing in the recording holds a pitch."""
+    not_of_voices: bool = False
+    """Withheld where a voice leads."""
+
+    @property
+    def fact(self) -> str:
+        """The claim as `Withheld.fact` names it: `sound.texture`."""
+        return f"sound.{self.name}"
+
+    def answer(self, claims: object | None) -> str | None:
+        """Say what a Sound, a Truth or a payload has for the claim: `yes`, `no`, `melody` ...; None where unknown."""
+        value = getattr(claims, self.name, None)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return None if value is None else str(value)
+
+    def by(self, log_odds: float, least: float = 0.0) -> bool | str | None:
+        """Give the value that log odds speak for; None where they are nearer to 0 than `least`."""
+        return self.values[0 if log_odds > 0 else 1] if abs(log_odds) >= least else None
+
+
+HAS_DRUMS = SoundClaim("has_drums", "drums", (True, False), "drums_confidence", needs_pitch=False)
+TEXTURE = SoundClaim("texture", "chords", ("chords", "melody"), "texture_confidence")
+LEAD_ENVELOPE = SoundClaim(
+    "lead_envelope", "decaying", ("decaying", "sustained"), "envelope_confidence", not_of_voices=True
+)
+SOUND_CLAIMS = (HAS_DRUMS, TEXTURE, LEAD_ENVELOPE)
+"""In the order of the fields of SoundClaims."""
 
 
 class HeardTag(RecordPart):

@@ -1,4 +1,4 @@
-"""What every fact has: a value, the tool it came from, how sure that tool is, and what others say of it."""
+"""The base of every fact: value, tool and version, confidence, and the estimates of other tools."""
 
 from itertools import pairwise
 

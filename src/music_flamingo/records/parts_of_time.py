@@ -1,10 +1,10 @@
 """The facts of a part of a recording: what sounds between two times, from facts that are kept over time."""
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from music_flamingo.records.facts import Facts
-from music_flamingo.records.heard import Content, Instruments, Sound, Vocals
+from music_flamingo.records.facts import MEASURED, Facts
+from music_flamingo.records.heard import SOUND_CLAIMS, Content, Instruments, Sound, Vocals
 from music_flamingo.records.measured import Segment
 
 WHOLE_FROM = 0.98
@@ -15,6 +15,8 @@ HEARD_FROM = 0.5
 """Of the part's time: music, singing or speech from here on makes it what it is."""
 LEAST_S = 1.0
 """A voice or an instrument shorter than this within the part is not named."""
+OF_EACH_PART = "genre"
+"""Holds for every part as for the whole."""
 
 
 def during(facts: Facts, start_s: float, end_s: float) -> Facts:
@@ -24,12 +26,9 @@ def during(facts: Facts, start_s: float, end_s: float) -> Facts:
     """
     if facts.duration_s is None or end_s - start_s >= WHOLE_FROM * facts.duration_s:
         return facts
-    changes: dict[str, Any] = dict.fromkeys(("tempo", "beats", "key", "chords", "sections", "dynamics", "lyrics"))
-    changes["sound"] = _sound(facts.sound, start_s, end_s)
-    changes["content"] = _content(facts.content, start_s, end_s)
-    changes["instruments"] = _instruments(facts.instruments, start_s, end_s)
-    changes["voice"] = _voice(facts.voice, start_s, end_s)
-    return facts.model_copy(update=changes)
+    changes: dict[str, Any] = {name: None for name in MEASURED if name != OF_EACH_PART}
+    of_part = {name: cut(getattr(facts, name), start_s, end_s) for name, cut in OVER_TIME.items()}
+    return facts.model_copy(update=changes | of_part)
 
 
 def _sound(sound: Sound | None, start_s: float, end_s: float) -> Sound | None:
@@ -39,18 +38,15 @@ def _sound(sound: Sound | None, start_s: float, end_s: float) -> Sound | None:
         return None
     weights = [min(p.end_s, end_s) - max(p.start_s, start_s) for p in parts]
 
-    def odds(claim: Literal["drums", "chords", "decaying"]) -> float:
-        return float(sum(w * getattr(p, claim) for w, p in zip(weights, parts, strict=True)) / sum(weights))
+    def odds(field: str) -> float:
+        return float(sum(w * getattr(p, field) for w, p in zip(weights, parts, strict=True)) / sum(weights))
 
-    drums, chords, decaying = odds("drums"), odds("chords"), odds("decaying")
-    told: dict[str, Any] = {
-        "has_drums": drums > 0 if abs(drums) >= SURE_FROM else None,
-        "texture": ("chords" if chords > 0 else "melody") if abs(chords) >= SURE_FROM else None,
-        "lead_envelope": ("decaying" if decaying > 0 else "sustained") if abs(decaying) >= SURE_FROM else None,
-    }
     # what is not trusted of the whole is not trusted of a part
-    trusted_claims = {name: value if getattr(sound, name) is not None else None for name, value in told.items()}
-    return sound.model_copy(update={**trusted_claims, "parts": parts})
+    claims = {
+        claim.name: claim.by(odds(claim.odds), SURE_FROM) if getattr(sound, claim.name) is not None else None
+        for claim in SOUND_CLAIMS
+    }
+    return sound.model_copy(update={**claims, "parts": parts})
 
 
 def _content(content: Content | None, start_s: float, end_s: float) -> Content | None:
@@ -101,3 +97,12 @@ def _covered(segments: Iterable[Segment]) -> float:
         total += max(0.0, segment.end_s - max(segment.start_s, until))
         until = max(until, segment.end_s)
     return total
+
+
+OVER_TIME: dict[str, Callable[[Any, float, float], Any]] = {
+    "sound": _sound,
+    "content": _content,
+    "instruments": _instruments,
+    "voice": _voice,
+}
+"""Fact -> (fact of the whole, start_s, end_s) -> the fact of the part."""

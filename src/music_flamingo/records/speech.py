@@ -12,7 +12,7 @@ END_TOLERANCE_S = 0.1
 
 
 class SpokenSegment(RecordPart):
-    """What one speaker says at a stretch. Untrusted text."""
+    """What one speaker says without a pause. Untrusted text."""
 
     speaker: str
     """The corpus's own name of the speaker, unique within the corpus."""

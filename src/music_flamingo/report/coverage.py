@@ -201,7 +201,7 @@ def _reject_groups(rejects: Table[Example], per_reason: int) -> Iterator[RejectG
 
 
 def agreements(run: ReportInputs) -> list[LabelAgreement]:
-    """Labels from facts beside the truth of the score: for display here; nothing trains on it."""
+    """Labels from facts next to the truth of the score: for display here; nothing trains on it."""
     truths = {t.id: t for t in run.truth.ok()}
     if not truths:
         return []

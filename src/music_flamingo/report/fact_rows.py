@@ -10,9 +10,6 @@ from music_flamingo.scoring.families import on_sound
 from music_flamingo.scoring.normalise import same_answer
 from music_flamingo.scoring.tempo import same_tempo
 
-SOUND_CLAIMS = {"drums": "sound.has_drums", "texture": "sound.texture", "lead_envelope": "sound.lead_envelope"}
-"""Family on the sound -> the claim that it asks about."""
-
 
 @dataclass(frozen=True)
 class FactRow:
@@ -95,7 +92,7 @@ def _sound_rows(facts: Facts, truth: Truth | None) -> Iterator[FactRow]:
         if heard is not None:
             held = family.from_truth(truth) if truth else None
             row = _row(family.title, heard, facts.sound, held, heard == held if truth else None)
-            yield replace(row, confidence=_sure(facts, SOUND_CLAIMS[family.name]))
+            yield replace(row, confidence=_sure(facts, family.claim.fact) if family.claim else row.confidence)
 
 
 def _sure(facts: Facts, claim: str) -> float:

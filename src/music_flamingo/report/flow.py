@@ -1,49 +1,31 @@
 """The pipeline as a flow: each stage's inputs and outputs, from the completion manifests alone."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.report.charts import short
 
-STAGES: tuple[tuple[str, str, str, str], ...] = (
-    (
-        "ingest",
-        "Annotation",
-        "Ingest",
-        "Decodes each recording once, measures loudness, fingerprints it, splits by work.",
-    ),
-    (
-        "facts",
-        "Annotation",
-        "Facts",
-        "Beats, tempo, key, chords, sections and sound, measured on the original recording.",
-    ),
-    ("captions", "Annotation", "Captions", "A teacher's description of every 30 seconds."),
-    (
-        "synthesize",
-        "Annotation",
-        "Synthesize",
-        "Rich captions and questions in five skills, written from facts and captions.",
-    ),
-    ("validate", "Annotation", "Validate", "Rules and expectations. What fails is kept under its reason."),
-    ("speech", "Training", "Speech", "Utterances with their words, made on the spot or out of speech corpora."),
-    ("backbone", "Training", "Backbone", "The model that training starts from; it learns to hear words first."),
-    ("sft", "Training", "Fine-tuning", "Audio, question and answer: the model learns to hear."),
-    (
-        "reason",
-        "Training",
-        "Reason",
-        "Chains of thought for what the model still misses, each step checked by listening.",
-    ),
-    ("warmup", "Training", "Warm-up", "The model learns to think aloud before it answers."),
-    ("grpo", "Training", "GRPO", "Several answers to each question; the rewards push the better ones."),
-    ("evaluate", "Judgement", "Evaluate", "Held-out pieces, with their audio, with another's, and with none."),
-    ("release", "Judgement", "Release", "The gate, the model card and the checksums."),
-)
-"""(stage, group, title, what it does), in the order of one song's way."""
+
+class ShownStage(NamedTuple):
+    """A stage as the report names it."""
+
+    name: str
+    group: str
+    title: str
+    does: str
+
+
+@cache
+def shown_stages() -> tuple[ShownStage, ...]:
+    """Read the stages that the report shows, in the order of one song's way; derived from `STAGE` of each stage."""
+    return tuple(ShownStage(**row) for row in json.loads((Path(__file__).parent / "stages.json").read_text()))
+
 
 UNITS = {
     "tracks": "track",
@@ -123,7 +105,7 @@ def stage_views(manifests: Mapping[str, Manifest], otherwise: Mapping[str, str] 
     digests = _digests(manifests)
     by_stage = {m.stage: m for m in manifests.values()}
     views = []
-    for name, group, title, what in STAGES:
+    for name, group, title, what in shown_stages():
         one = by_stage.get(name)
         takes = sorted(one.inputs) if one else []
         gives = [p for p, m in manifests.items() if m.stage == name]

@@ -1,4 +1,4 @@
-"""Pages of songs: their writer, and a site of these alone, for a run that has annotated and trained nothing yet."""
+"""Write the pages of songs, also as a site of their own for a run that has annotated and not trained yet."""
 
 import json
 from collections.abc import Sequence

@@ -42,7 +42,7 @@ class Waveform:
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch on a lane."""
+    """A segment on a lane."""
 
     left: float
     width: float
@@ -93,7 +93,7 @@ def waveform(samples: np.ndarray, num_bins: int) -> Waveform:
     chunks = [samples[a:b] for a, b in pairwise(edges)]
     peaks = [float(np.abs(c).max()) if len(c) else 0.0 for c in chunks]
     rms = [float(np.sqrt(np.mean(np.square(c, dtype=np.float64)))) if len(c) else 0.0 for c in chunks]
-    # a quiet recording is drawn as tall as a loud one: loudness is told in figures
+    # a quiet recording is drawn as tall as a loud one: loudness is stated in figures
     scale = TALLEST / max(max(peaks, default=0.0), 1e-4)
     return Waveform(len(chunks), _outline(peaks, scale), _outline(rms, scale))
 
@@ -141,7 +141,7 @@ def score_lanes(truth: Truth, duration_s: float) -> Lanes:
 
 
 def heard_lanes(window_s: tuple[float, float], duration_s: float) -> Lanes:
-    """The stretch that the examined models listened to."""
+    """The segment that the examined models listened to."""
     start_s, end_s = window_s
     segment = Segment(start_s=start_s, end_s=end_s, label=f"{end_s - start_s:.3g} s from the middle")
     return Lanes("Heard in the examination", "heard", (), (_plain_lane("Window", [segment], duration_s),))
@@ -183,7 +183,7 @@ def _block(segment: Segment, label: str, hue: int | None, duration_s: float) -> 
 
 
 def chord_symbol(label: str) -> str:
-    """How a musician writes a mir_eval label: `Bb:min7` -> `B♭m7`; `N`, no chord -> `–`; `X`, not told -> `?`."""
+    """How a musician writes a mir_eval label: `Bb:min7` -> `B♭m7`; `N`, no chord -> `–`; `X`, unknown -> `?`."""
     if label in ("N", "X"):
         return "–" if label == "N" else "?"
     head, _, bass = label.partition("/")

@@ -34,7 +34,7 @@ from music_flamingo.scoring.tempo import same_tempo
 StructuredForm = Literal["matched_categories", "matched_words"]
 
 MAX_OTHERS = 1
-"""Other tempi or keys that a caption may name beside the right one."""
+"""Other tempi or keys that a caption may name next to the right one."""
 MAX_NAMED = {"instruments": 12, "genre": 4}
 """More different ones named than this are a list, not a description."""
 

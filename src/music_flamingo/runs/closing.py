@@ -1,4 +1,4 @@
-"""What a run ends with on the terminal: what was made, what was refused and why, where to look, what to do next."""
+"""Print the summary that ends a run: records made, rejects by reason, the report's address, the next command."""
 
 from collections import Counter
 from collections.abc import Iterator

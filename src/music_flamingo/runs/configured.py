@@ -1,4 +1,4 @@
-"""A stage's parameters as they travel through a Kubeflow run: with the digest of the code that they were given for.
+"""A stage's parameters as a Kubeflow run passes them on, with the digest of the code that they were given for.
 
 Kubeflow answers a step from its cache by its inputs and its image's name. With the digest among the inputs a change of
 code asks for the same steps as `mf run` and DVC, whatever the image's tag; a comment asks for none. It also shows a

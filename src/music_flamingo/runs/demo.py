@@ -27,7 +27,7 @@ def demo(song: Path | None) -> int:
     is missing.
     """
     if song is None:
-        return reproduce(None, None, PERFORMED + FOR_ONE_SONG, runs_folder() / "demo", until=ANNOTATED)
+        return reproduce((), None, PERFORMED + FOR_ONE_SONG, runs_folder() / "demo", until=ANNOTATED)
     if not song.is_file():
         raise UserError(
             f"{song} is no file. Give one recording; for a folder: mf repro --source FOLDER --until validate"
@@ -39,4 +39,4 @@ def demo(song: Path | None) -> int:
     link = songs / path.name
     if not link.is_symlink():
         link.symlink_to(path)
-    return reproduce(None, songs, FOR_ONE_SONG, folder, until=ANNOTATED)
+    return reproduce((), songs, FOR_ONE_SONG, folder, until=ANNOTATED)

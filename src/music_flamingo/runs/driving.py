@@ -1,4 +1,4 @@
-"""DVC as a child process: what it says for its own sake is left out, and nothing of it outlives the driver.
+"""Run DVC as a child process: filter its own messages, and end it and its stages with the driver.
 
 DVC starts each stage in the same process group: a signal to the group reaches all. A stage also watches the driver
 itself (core/driver.py), for one that is killed has no time to send anything.

@@ -1,4 +1,4 @@
-"""DVC's command line, able to work in a folder with braces in its name.
+"""Run DVC's command line in a folder whose name may hold braces.
 
 DVC 3 puts the path of its cache into a template before it fills the template in: `{}` in a folder's name ends it.
 """

@@ -26,7 +26,8 @@ DIGEST_CHARS = 8
 class RunDescription:
     """What a run was asked to do: paths are absolute, a profile of the project is its bare name."""
 
-    profile: str | None
+    profiles: tuple[str, ...]
+    """In the order in which they are laid over each other."""
     source: str | None
     settings: tuple[str, ...]
 
@@ -34,26 +35,24 @@ class RunDescription:
     def folder_name(self) -> str:
         """`music-1f0c22ab`. A profile of the project alone needs no digest: no other run is called so."""
         if self.source is None and not self.settings:
-            if self.profile is None:
+            if not self.profiles:
                 return "default"
-            if Path(self.profile).name == self.profile:
-                return self.profile
-        named = [Path(part).stem if part == self.profile else Path(part).name for part in self._paths()]
+            if len(self.profiles) == 1 and Path(self.profiles[0]).name == self.profiles[0]:
+                return self.profiles[0]
+        named = [Path(part).stem for part in self.profiles] + ([Path(self.source).name] if self.source else [])
         readable = "-".join(s for part in named if (s := slug(part)[:MAX_NAME_CHARS].strip("-.")))
         return f"{readable or ('songs' if self.source else 'custom')}-{self.digest}"
 
     @property
     def digest(self) -> str:
-        """Short digest of profile, source and settings."""
-        return sha256_json([self.profile, self.source, sorted(self.settings)])[:DIGEST_CHARS]
-
-    def _paths(self) -> list[str]:
-        return [part for part in (self.profile, self.source) if part]
+        """Short digest of profiles, source and settings."""
+        profiles = list(self.profiles) if len(self.profiles) > 1 else next(iter(self.profiles), None)
+        return sha256_json([profiles, self.source, sorted(self.settings)])[:DIGEST_CHARS]
 
     def in_words(self) -> str:
         """`profile smoke, songs of /music, sft.steps=20`."""
         words = [
-            *([f"profile {self.profile}"] if self.profile else []),
+            *(f"profile {name}" for name in self.profiles),
             *([f"songs of {self.source!r}"] if self.source else []),
             *self.settings,
         ]
@@ -72,7 +71,7 @@ def read_description(folder: Path) -> RunDescription | None:
     """None where there is no run.json, or one that nobody here wrote."""
     try:
         found: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        return RunDescription(found["profile"], found["source"], tuple(found["settings"]))
+        return RunDescription(tuple(found["profiles"]), found["source"], tuple(found["settings"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

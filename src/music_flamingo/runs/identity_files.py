@@ -1,4 +1,4 @@
-"""What DVC sees of a stage's code: `data/_identity/STAGE.json`, written anew before each run of the graph.
+"""Write what DVC sees of a stage's code, `data/_identity/STAGE.json`, before each run of the graph.
 
 The file holds the digest of the stage's code. Where dvc.lock takes a stage for done and the manifests of its ports say
 otherwise (parameters that changed in the moment the stage ended, ports that were replaced), it names the manifest's key

@@ -1,4 +1,4 @@
-"""A step of a Kubeflow pipeline: how a pod, or kfp.local, runs a stage or a branch of it.
+"""Run a stage, or a branch of it, as a step of a Kubeflow pipeline: in a pod or by kfp.local.
 
 The same door as everywhere, `execute`, with what a pod needs around it. What may be gone in a minute (a server that is
 away, a worker that was killed) is tried again here, from the shards that the pod has already; all else fails at once,
@@ -137,7 +137,7 @@ def _patiently(work: Callable[[], None]) -> None:
 def _record(
     error: Exception, name: str, inputs: Mapping[str, Artifact], outputs: Mapping[str, Artifact], shards: str
 ) -> None:
-    """Say why beside the ports, for the page that the run ends with: of a pod that failed nothing else is kept."""
+    """Say why next to the ports, for the page that the run ends with: of a pod that failed nothing else is kept."""
     finished = [port for port, path in _paths(inputs).items() if finished_key(path)]
     reason = {
         "stage": name,

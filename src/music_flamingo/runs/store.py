@@ -37,7 +37,7 @@ def read_named(folder: str, names: tuple[str, ...]) -> Iterator[tuple[str, bytes
 
 
 def write_beside(uri: str, name: str, content: str) -> None:
-    """Write a file beside a port, whether that is on disk or in the store."""
+    """Write a file next to a port, whether that is on disk or in the store."""
     if "://" not in uri:
         write_atomic(Path(uri).parent / name, content)
         return

@@ -1,4 +1,4 @@
-"""How a pipeline run ended, on one page: which stages are done, what they gave, what failed and why.
+"""Write one page on how a pipeline run ended: stages done, their outputs, failures with their reasons.
 
 Read from the run's folder: completion manifests of finished ports, and the records that failing steps left.
 A stage whose ports lie in no folder of this run and were read by a later stage was answered from the cache.
@@ -22,7 +22,7 @@ from music_flamingo.runs.store import folder_of_run, read_named
 log = logging.getLogger(__name__)
 
 FAILURE_NAME = "_failed.json"
-"""Left by a step that failed, beside the ports that it was to give."""
+"""Left by a step that failed, next to the ports that it was to give."""
 COLLECTS = "collect-"
 """How the steps are named that put branches together."""
 

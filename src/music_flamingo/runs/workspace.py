@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from music_flamingo import stages
 from music_flamingo.core.errors import UserError
-from music_flamingo.core.params import load_params, merge
+from music_flamingo.core.params import PLAN, load_assumptions, load_params, merge
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.runs.closing import closing_lines
 from music_flamingo.runs.driving import run_dvc
@@ -58,7 +58,7 @@ def profile_path(name: str) -> Path:
 
 
 def reproduce(
-    profile: str | None,
+    profiles: tuple[str, ...],
     source: Path | None,
     settings: tuple[str, ...],
     workspace: Path | None,
@@ -66,15 +66,15 @@ def reproduce(
 ) -> int:
     """Prepare the workspace, let DVC run what is missing up to `until`, and print the address of the report.
 
-    Where annotation is done and the report was not asked for, a site of the songs alone is written beside the data.
+    Where annotation is done and the report was not asked for, a site of the songs alone is written next to the data.
     """
     if until is not None and until not in stages.ORDER:
         raise UserError(f"there is no stage `{until}`. Stages: {', '.join(stages.ORDER)}.")
     home = repository()
-    description = describe(profile, source, settings)
-    folder = workspace or _default_workspace(home, profile, source, settings)
+    description = describe(profiles, source, settings)
+    folder = workspace or _default_workspace(home, profiles, source, settings)
     if folder.resolve() != home:
-        prepare(home, folder, profile, settings, source)
+        prepare(home, folder, profiles, settings, source)
         if before := describe_run(folder, description):
             print(f"mf: {folder} held {before.in_words()}; from now on it holds {description.in_words()}.")
     status = run_dvc(folder, until)
@@ -110,22 +110,26 @@ def write_songs(folder: Path) -> Path:
     return folder / SONGS / START
 
 
-def describe(profile: str | None, source: Path | None, settings: tuple[str, ...]) -> RunDescription:
+def describe(profiles: tuple[str, ...], source: Path | None, settings: tuple[str, ...]) -> RunDescription:
     """What a run is: the songs' folder and a profile of one's own by their whole paths, whatever they are called."""
-    own = profile is not None and profile_path(profile).suffix == Path(profile).suffix
-    named = str(Path(profile).resolve()) if profile is not None and own else profile
+    named = tuple(
+        str(Path(name).resolve()) if profile_path(name).suffix == Path(name).suffix else name for name in profiles
+    )
     return RunDescription(named, str(_checked_source(source)) if source is not None else None, settings)
 
 
 def prepare(
-    home: Path, folder: Path, profile: str | None, settings: tuple[str, ...], source: Path | None = None
+    home: Path, folder: Path, profiles: tuple[str, ...], settings: tuple[str, ...], source: Path | None = None
 ) -> None:
-    """Write the workspace's params.yaml (resolved) and dvc.yaml (that of the repository, with the listing of songs).
+    """Write the workspace's params.yaml (resolved, with what `mf plan` assumes) and dvc.yaml (that of the repository,
+    with the listing of songs).
 
     `source` goes in as a value, never through the syntax of a setting: a folder may have any name.
     """
-    overlays = (profile_path(profile),) if profile else ()
+    overlays = tuple(profile_path(name) for name in profiles)
     params = load_params(home / "params.yaml", overlays, settings)
+    if assumed := load_assumptions(home / "params.yaml", overlays, settings):
+        params[PLAN] = assumed
     if source is not None:
         songs = {"kind": "audio_folder", "path": str(_checked_source(source))}
         params["ingest"]["source"] = merge({"source": params["ingest"]["source"]}, {"source": songs})["source"]
@@ -169,11 +173,11 @@ def _checked_source(source: Path) -> Path:
     return source.resolve()
 
 
-def _default_workspace(home: Path, profile: str | None, source: Path | None, settings: tuple[str, ...]) -> Path:
-    description = describe(profile, source, settings)
+def _default_workspace(home: Path, profiles: tuple[str, ...], source: Path | None, settings: tuple[str, ...]) -> Path:
+    description = describe(profiles, source, settings)
     if not is_checkout(home):
         return Path.cwd() / "runs" / description.folder_name
-    if description == RunDescription(None, None, ()):
+    if description == RunDescription((), None, ()):
         return home
     return home / "runs" / description.folder_name
 

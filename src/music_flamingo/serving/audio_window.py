@@ -10,7 +10,7 @@ from music_flamingo.audio.windows import Rule
 from music_flamingo.core.errors import UserError
 from music_flamingo.model.context import Hearing
 from music_flamingo.serving.errors import ApiError
-from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, decode_upload
+from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, decode_upload, longest_s
 
 DECODERS = 2
 """Processes for recordings within `QUICK_LIMITS`, and as many for longer ones."""
@@ -76,8 +76,7 @@ def stretch_of(upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimit
 
     Without `limits` those of a request hold, and a recording may be as long as the model hears.
     """
-    longest_s = max(UPLOAD_LIMITS.max_duration_s, hearing.max_audio_s)
-    whole = UPLOAD_LIMITS.model_copy(update={"max_duration_s": longest_s})
+    whole = UPLOAD_LIMITS.model_copy(update={"max_duration_s": longest_s(hearing.max_audio_s)})
     try:
         samples = decode_upload(upload, hearing.sample_rate_hz, limits or whole)
     except ApiError as error:
@@ -88,7 +87,7 @@ def stretch_of(upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimit
 
 
 def cut(samples: np.ndarray, hearing: Hearing, rule: Rule) -> AudioWindow:
-    """The stretch that is heard of a whole recording. Raises ApiError when it is too short."""
+    """The segment that is heard of a whole recording. Raises ApiError when it is too short."""
     try:
         start, end = hearing.window_of(len(samples), rule)
     except UserError as error:

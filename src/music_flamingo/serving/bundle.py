@@ -30,7 +30,7 @@ CARD_FILE = "MODEL_CARD.md"
 EVALUATION_FILE = "evaluation.json"
 MODEL_FOLDER = "model"
 ADAPTERS = "adapters"
-"""Of a stage's port: what lies beside `model/` in peft's layout. A release holds merged weights."""
+"""Of a stage's port: what lies next to `model/` in peft's layout. A release holds merged weights."""
 ALLOWED_SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".md")
 """Everything a processor and safetensors weights need. What else lies there (.bin, .pt, .pkl, .py) is refused."""
 

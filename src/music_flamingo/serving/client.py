@@ -7,6 +7,7 @@ from typing import Any, overload
 from music_flamingo.audio.decode import BadAudioError
 from music_flamingo.core.chat import ChatCompletion, audio_part
 from music_flamingo.core.errors import UserError
+from music_flamingo.model.members import MEMBERS
 from music_flamingo.records import Facts
 from music_flamingo.scoring.extract import split_thinking
 from music_flamingo.serving.bundle import RELEASE_FILE, TrainedQuestion, open_release
@@ -108,7 +109,7 @@ def _ask_here(audio: Path, question: str, release: Path) -> EndpointAnswer:
 
     engine = Engine(Listener.load(release), info)
     try:
-        recording = engine.listen(cut(decode_file(audio), engine.hearing, WINDOW_RULE))
+        recording = engine.listen(cut(decode_file(audio, engine.hearing.max_audio_s), engine.hearing, WINDOW_RULE))
         heard = engine.answer_now([engine.prepare(recording, question)])[0]
     except ApiError as error:
         raise UserError(f"{audio}: {error.message}") from error
@@ -166,7 +167,15 @@ def _upload(audio: Path) -> tuple[bytes, str]:
         return audio.read_bytes(), kind
     from music_flamingo.audio.flac import encode_flac
 
-    return encode_flac(decode_file(audio)), "flac"
+    # how long a recording may be, the server knows
+    copy = encode_flac(decode_file(audio, max(member.max_audio_s for member in MEMBERS.values())))
+    if len(copy) > MAX_UPLOAD_BYTES:
+        raise UserError(
+            f"{audio} is too large to be sent: {audio.stat().st_size / 2**20:.0f} MiB, and {len(copy) / 2**20:.0f} as "
+            f"what the model hears of it; {MAX_UPLOAD_BYTES // 2**20} travel. Encode it with at most 64 kbit/s (30 min "
+            "are 14 MiB): ffmpeg -i SONG -ac 1 -b:a 64k SONG.mp3. Or ask without --endpoint."
+        )
+    return copy, "flac"
 
 
 @overload

@@ -1,4 +1,4 @@
-"""Connections within bounds: how many, how long one may be silent, and how long an answer may stay unread.
+"""Limit connections: their number, how long one may be silent, and how long an answer may stay unread.
 
 uvicorn waits for ever for the first line of a request and for a client that does not read. Both cost a client nothing
 and the server a connection, and of an answer its place.

@@ -1,4 +1,4 @@
-"""RequestPlaces among the requests in hand, shared fairly: who has many in hand waits behind who has few.
+"""Share places fairly among clients: a client with many requests in hand waits behind one with few.
 
 A client is known by its key, or by its address where there are no keys. Whatever waits in a queue is ranked by how many
 requests of its client were in hand when it came; equals in the order of their coming. Both travel with the request's

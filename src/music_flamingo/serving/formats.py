@@ -162,7 +162,7 @@ def _schema_of(form: TextFormat | JsonFormat | SchemaFormat | None) -> dict[str,
 
 
 class _Held:
-    """One answer's grammar: told each token that was said, it knows which may follow."""
+    """One answer's grammar: fed each generated token, it gives those that may follow."""
 
     def __init__(self, matcher, vocabulary: int) -> None:
         self._matcher = matcher

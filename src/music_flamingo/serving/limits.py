@@ -1,4 +1,4 @@
-"""The size of a request's body, held for every route: beyond it 413, too slow 408, and nothing is parsed.
+"""Limit the body of every request before it is parsed: 413 if too large, 408 if too slow.
 
 Every byte is counted before it is kept: of one request, of all that are being read, and of what no route reads. JSON
 of very many elements is refused by counting its brackets as they come, before a parser makes objects of them. An

@@ -74,7 +74,7 @@ async def _upload_of(request: Request) -> Upload:
 
 
 async def _opinions(engine: Engine, upload: Upload) -> tuple[list[tuple[str, str | None]], list[float]]:
-    """The model's answers to the questions that it was trained on, asked together; and the stretch it heard."""
+    """The model's answers to the questions that it was trained on, asked together; and the segment it heard."""
     recording = await engine.hear(upload)
     known = [(q.family, q.question) for q in engine.info.questions if q.question is not None]
     requests = [await asyncio.to_thread(engine.prepare, recording, question) for _, question in known]

@@ -1,4 +1,4 @@
-"""What tools measure of what a question asks for: said where the model was never trained on such a question."""
+"""Answer a question from measured facts, where the model was never trained on such a question."""
 
 from music_flamingo.records import Facts, Measured, trusted
 from music_flamingo.scoring.claims.reader import topic_of
@@ -16,7 +16,8 @@ def measured_answer(question: str, facts: Facts) -> str | None:
         by = next((getattr(held, name) for name in family.rests_on if getattr(held, name)), None)
         if by is not None and normalise_answer(family.question) == normalise_answer(question):
             value = family.from_facts(held)
-            return _said(value, by) if value else None
+            own = getattr(by, family.claim.confidence, None) if family.claim else None
+            return _said(value, by, own) if value else None
     topic = topic_of(question)
     found = _by_topic(topic, held) if topic else None
     return _said(*found) if found else None
@@ -37,5 +38,6 @@ def _by_topic(topic: str, facts: Facts) -> tuple[str, Measured] | None:
     return None
 
 
-def _said(value: str, by: Measured) -> str:
-    return f"{value} ({by.tool}, confidence {by.confidence:.2f})"
+def _said(value: str, by: Measured, of_claim: float | None = None) -> str:
+    """The value with its tool and confidence; a claim of the sound may have a confidence of its own."""
+    return f"{value} ({by.tool}, confidence {by.confidence if of_claim is None else of_claim:.2f})"

@@ -1,4 +1,4 @@
-"""What a reader must know to judge an answer: said by `mf ask` and by every route of the server."""
+"""Notes that qualify an answer, given by `mf ask` and by every route of the server."""
 
 from collections.abc import Sequence
 

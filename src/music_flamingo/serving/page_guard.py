@@ -1,4 +1,4 @@
-"""What a browser must know of the server's answers, and what pages of other sites may not have it do.
+"""Security headers for browsers, and refusal of requests that pages of other sites make.
 
 A page of another site can post text/plain or a form without asking first (no CORS preflight): on a server without
 keys, in a private network, that would spend its time and its limits. Such requests are refused before their body.

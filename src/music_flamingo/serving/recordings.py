@@ -18,7 +18,7 @@ CACHE_MIB = 256
 
 
 class CachedWindow:
-    """One stretch of a recording: its log-mel features until the model has encoded them, then their embeddings."""
+    """One segment of a recording: its log-mel features until the model has encoded them, then their embeddings."""
 
     def __init__(self, sound: EncoderAudio, window_s: tuple[float, float], duration_s: float, token_bytes: int) -> None:
         self.num_tokens = sound.num_tokens

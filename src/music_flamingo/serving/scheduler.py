@@ -36,7 +36,7 @@ Event = TextDelta | ListenerOutput | Exception
 
 @dataclass(frozen=True)
 class AdmittedRequest:
-    """A question found answerable, with the stretch of the recording that will be heard."""
+    """A question found answerable, with the segment of the recording that will be heard."""
 
     recording: CachedWindow
     prompt: ChatTokens
@@ -66,7 +66,7 @@ class GenerationJob:
     tell: Callable[[Event], None]
     """Called on the model's thread."""
     in_pieces: bool = True
-    """False: the first words and the whole are told, and what is between them is not."""
+    """False: the first words and the whole are sent, and what is between them is not."""
     rank: int = 0
     """How many requests of its client were in hand when it came: who has few goes first."""
     left: bool = False

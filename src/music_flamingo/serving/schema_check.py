@@ -1,4 +1,4 @@
-"""Whether a schema's grammar can be built within bounds: tried in a process of its own before the server builds it.
+"""Check in a process of its own that a schema's grammar builds within limits of time and memory.
 
 llguidance bounds its automata, but not the question whether a pattern can match at all: twenty patterns in an `allOf`,
 891 bytes, take minutes and gigabytes. Nothing here imports the model: a process starts in a moment.

@@ -77,7 +77,7 @@ def serve(release: Path, options: Options) -> None:
     engine.warm_up()
     with _without_arguments():
         server = _server(engine, options, access)
-    # two lines of timings for each request beside uvicorn's own, and KServe's use of an outdated response class
+    # two lines of timings for each request next to uvicorn's own, and KServe's use of an outdated response class
     logging.getLogger("kserve.trace").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
     from music_flamingo.serving.predictor import Predictor

@@ -1,4 +1,4 @@
-"""Work that several requests wait for is done once, and ends when nobody waits for it any more."""
+"""Do work once that several requests wait for, and cancel it when nobody waits any more."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -128,10 +128,16 @@ def audio_errors() -> Iterator[None]:
         ) from error
 
 
-def decode_file(path: Path) -> np.ndarray:
-    """Mono float32 samples at 16 kHz of one's own file. Raises UserError naming it."""
+def longest_s(max_audio_s: float) -> float:
+    """How long a recording may be, in seconds: 20 minutes, or what the model hears where that is more."""
+    return max(UPLOAD_LIMITS.max_duration_s, max_audio_s)
+
+
+def decode_file(path: Path, max_audio_s: float) -> np.ndarray:
+    """Mono float32 samples at 16 kHz of one's own file. `max_audio_s`: what the model hears. Raises UserError naming
+    the file."""
     try:
-        return decode_model_copy(path, FILE_LIMITS)
+        return decode_model_copy(path, FILE_LIMITS.model_copy(update={"max_duration_s": longest_s(max_audio_s)}))
     except BadAudioError as error:
         raise UserError(f"{path} cannot be used: {error}. Give another recording.") from error
 

@@ -22,7 +22,7 @@ MAX_LANGUAGE_CHARS = 35
 """The longest language tag of RFC 5646's recommended length."""
 MAX_NAME_CHARS = 48
 TAGS = {"album": "album", "region": "country", "licence": "license"}
-"""Field -> the tag that gives it, beside title, artist, genre (tradition), language and lyrics."""
+"""Field -> the tag that gives it, in addition to title, artist, genre (tradition), language and lyrics."""
 SPLITS: dict[str, Split] = {"train": "train", "dev": "dev", "test": "test"}
 
 

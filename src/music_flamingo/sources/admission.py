@@ -18,7 +18,7 @@ from music_flamingo.audio.fingerprint import WORDS_PER_S, FingerprintKind
 from music_flamingo.core.record import OK, QUARANTINED
 from music_flamingo.quality.contamination import EVALUATION_SET, HeldOutSet, read_held_out
 from music_flamingo.quality.duplicates import DuplicateLimits, find_duplicates
-from music_flamingo.quality.fingerprint_store import Prints, PrintsWriter
+from music_flamingo.quality.fingerprint_store import Fingerprints, FingerprintsWriter
 from music_flamingo.records import Track
 from music_flamingo.records.track import Split
 from music_flamingo.sources.about import slug
@@ -89,13 +89,13 @@ def judge(
 ) -> Verdicts:
     """Read what was taken in. `scratch`: a file for the fingerprints."""
     verdicts = Verdicts(split.by, balance.by)
-    with PrintsWriter(scratch) as writer:
+    with FingerprintsWriter(scratch) as writer:
         for ids, hashes, words, lengths in _prints(shards):
             writer.add(ids, hashes, words, lengths)
-        prints = writer.prints()
+        fingerprints = writer.fingerprints()
     if held_out:
-        _refuse_held_out(verdicts, shards, prints, kind, held_out, duplicates)
-    repeated = find_duplicates(prints, duplicates, WORDS_PER_S)
+        _refuse_held_out(verdicts, shards, fingerprints, kind, held_out, duplicates)
+    repeated = find_duplicates(fingerprints, duplicates, WORDS_PER_S)
     for track_id, duplicate in repeated.items():
         log.warning("%s repeats %s (%s, bit error %.3f)", track_id, duplicate.of, duplicate.kind, duplicate.bit_error)
         verdicts.statuses.setdefault(track_id, f"{QUARANTINED}{duplicate.kind}_duplicate_of:{duplicate.of}")
@@ -122,14 +122,14 @@ def _prints(shards: Iterable[Path]) -> Iterator[tuple[list[str], list[str], np.n
 def _refuse_held_out(
     verdicts: Verdicts,
     shards: Sequence[Path],
-    prints: Prints,
+    fingerprints: Fingerprints,
     kind: FingerprintKind,
     files: Sequence[str],
     limits: DuplicateLimits,
 ) -> None:
     """Tracks of evaluation sets, by id and bytes whatever their sound, else by sound."""
     held = HeldOutSet(h for file in files for h in read_held_out(Path(file)))
-    hits = held.by_sound(prints, limits, kind)
+    hits = held.by_sound(fingerprints, limits, kind)
     for row in _rows(shards):
         hit = held.by_name(row["id"], row["source_sha256"]) or hits.get(row["id"])
         if hit is not None and row["status"] == OK:

@@ -28,7 +28,7 @@ TRIADS = {
 
 @dataclass(frozen=True)
 class Harmony:
-    """A chord over a stretch of the score."""
+    """A chord over a segment of the score."""
 
     start_q: float
     end_q: float
@@ -69,7 +69,7 @@ def chord_symbol_label(pitch_classes: Sequence[int], root: int) -> tuple[int | N
 def verticals(notes: Sequence[tuple[float, float, int]]) -> list[Harmony]:
     """What sounds together from each change of pitches to the next; equal neighbours are joined.
 
-    `notes` are (start_q, end_q, MIDI pitch). Stretches where nothing sounds are left out.
+    `notes` are (start_q, end_q, MIDI pitch). Segments where nothing sounds are left out.
     """
     times = sorted({t for start, end, _ in notes for t in (start, end)})
     ordered = sorted(notes)

@@ -59,7 +59,7 @@ def lead_part(notes: tuple[Note, ...]) -> int:
 
 
 class PerformancePlan:
-    """What sounds when. `events` adds the players' imprecision; the truth is told from the plan without it."""
+    """What sounds when. `events` adds the players' imprecision; the truth is read from the plan without it."""
 
     def __init__(self, score: NotatedScore, performance: Performance, rng: random.Random) -> None:
         self.score, self.performance, self.rng = score, performance, rng
@@ -87,7 +87,7 @@ class PerformancePlan:
         return sorted(events)
 
     def times(self, start_q: float, end_q: float) -> Iterator[tuple[float, float]]:
-        """When the stretch of the score sounds, once for every repetition, cut at the edges of the recording."""
+        """When the segment of the score sounds, once for every repetition, cut at the edges of the recording."""
         p, length_q = self.performance, self.score.length_q
         end_of_recording_q = p.start_q + (p.duration_s - p.lead_in_s) / self.quarter_s
         for repetition in range(int(end_of_recording_q // length_q) + 1):

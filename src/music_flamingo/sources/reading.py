@@ -128,7 +128,7 @@ def _parse(piece: Piece) -> Any:
 
 
 def _regular_bars(part: Any, ratio: str, bar_q: float) -> tuple[float, float, tuple[float, ...]]:
-    """(first downbeat, usable length, section starts) of the stretch whose full bars follow one grid in one meter."""
+    """(first downbeat, usable length, section starts) of the segment whose full bars follow one grid in one meter."""
     measures = list(part.getElementsByClass("Measure"))
     first = measures[0] if measures else None
     pickup_q = 0.0

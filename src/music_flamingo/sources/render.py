@@ -1,4 +1,4 @@
-"""Sound from events: tinysoundfont with the TimGM6mb soundfont that pretty_midi carries, at 44.1 kHz, mono.
+"""Render note events by tinysoundfont, with the TimGM6mb soundfont of pretty_midi: 44.1 kHz, mono.
 
 A fresh synthesiser for every recording: its voices and effects live on between renders, and a recording must not
 depend on what was rendered before it.

@@ -84,7 +84,7 @@ class ScoresConfig(BaseModel):
     velocity_jitter: CountOrNone
     """Largest change of a note's velocity, of 127."""
     drum_level: NonNegativeRange
-    """Of the drums beside the other parts, 1 as loud as they."""
+    """Loudness of the drums relative to the other parts; 1 is as loud."""
 
     def open(self, limits: DecodeLimits) -> "ScoresSource":
         """Make the source."""

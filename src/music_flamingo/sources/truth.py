@@ -1,4 +1,4 @@
-"""Truth of a planned performance, which evaluation grades against; times in seconds."""
+"""Give the truth record of a planned performance, which evaluation grades against; times in seconds."""
 
 from itertools import pairwise
 

@@ -1,7 +1,7 @@
-"""What lies in a folder: every entry once, and what speaks against it. Nothing is opened but folders.
+"""Walk a folder: list every entry once, with the reason against it where there is one. Only folders are opened.
 
-A folder behind a symbolic link is followed once; a link that leads back is known by what it leads to. Hidden things and
-those that systems leave (a trash, thumbnails) are one entry each, whatever lies in them.
+A folder behind a symbolic link is followed once; a link that leads back is known by what it leads to. Hidden entries
+and those that systems leave (a trash, thumbnails) are one entry each, whatever lies in them.
 """
 
 import errno

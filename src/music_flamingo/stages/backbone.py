@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from music_flamingo.core.licences import Licence
 from music_flamingo.core.ports import Folder, OutputFolder, Table
 from music_flamingo.core.ranges import Count, Seed
-from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.model.members import MemberName
 from music_flamingo.model.size import TinySize
 from music_flamingo.prompts.loader import render_question
@@ -171,6 +171,7 @@ def _link(source: str, target: str) -> None:
 
 STAGE = Stage(
     name="backbone",
+    title=StageTitle("Training", "Backbone", "The model that training starts from; it learns to hear words first."),
     config=BackboneConfig,
     inputs={"skills": Example, "speech": Utterance},
     outputs={"backbone_model": Folder},

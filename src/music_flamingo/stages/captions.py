@@ -18,8 +18,9 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.ranges import Seed
 from music_flamingo.core.record import OK
 from music_flamingo.core.shards import shard_index
-from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.core.stage import Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.records import Caption, Facts, Track, during, trusted
+from music_flamingo.records.heard import claims_of
 from music_flamingo.teachers import (
     Teacher,
     TeacherConfig,
@@ -42,7 +43,7 @@ class CaptionsConfig(StageConfig):
 
     teacher: TeacherConfig
     window_s: float = Field(gt=0)
-    """Length of a described stretch (paper: 30 s, what an audio-language model hears at once)."""
+    """Length of a described segment (paper: 30 s, what an audio-language model hears at once)."""
     shortest_s: float = Field(gt=0)
     """A rest shorter than this is described together with the window before it."""
     seed: Seed
@@ -56,7 +57,7 @@ class CaptionsConfig(StageConfig):
 
 @dataclass(frozen=True)
 class CaptionWindow:
-    """One stretch of a track, to be described."""
+    """One segment of a track, to be described."""
 
     track: Track
     facts: Facts
@@ -83,7 +84,7 @@ def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | N
         track_id=track.id,
         start_s=round(window.start_s, 2),
         end_s=round(window.end_s, 2),
-        **WindowPayload.fields_of(facts.sound),
+        **claims_of(facts.sound),
         dynamics_trend=facts.dynamics.trend if facts.dynamics else None,
         content=facts.content.kind if facts.content else None,
         instruments=[i.name for i in facts.instruments.labels] if facts.instruments else [],
@@ -133,6 +134,7 @@ def _ok_ids(table: Table[Track] | Table[Facts]) -> set[str]:
 
 STAGE = Stage(
     name="captions",
+    title=StageTitle("Annotation", "Captions", "A teacher's description of every 30 seconds."),
     config=CaptionsConfig,
     inputs={"tracks": Track, "facts": Facts},
     outputs={"captions": Caption},

@@ -25,7 +25,7 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.ranges import Count, Seed
 from music_flamingo.core.record import read_parquet
 from music_flamingo.core.shards import shard_path
-from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.evaluation.answering import AnswerJob, answer_job
 from music_flamingo.evaluation.captions import choose_captions
 from music_flamingo.evaluation.controls import shuffled_tracks
@@ -239,6 +239,7 @@ def _write(
 
 STAGE = Stage(
     name="evaluate",
+    title=StageTitle("Judgement", "Evaluate", "Held-out pieces, with their audio, with another's, and with none."),
     config=EvaluateConfig,
     inputs={
         "truth": Truth,

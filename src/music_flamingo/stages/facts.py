@@ -9,7 +9,7 @@ why under `problems`; the track and its other facts stay.
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -26,7 +26,7 @@ from music_flamingo.core.ports import Folder, InputFolder, Table, Writer
 from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import QUARANTINED
 from music_flamingo.core.shards import shard_paths
-from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.mir import (
     BeatTracker,
     ChordRecogniser,
@@ -59,7 +59,8 @@ from music_flamingo.mir.choices import (
 )
 from music_flamingo.mir.key_changes import with_changes
 from music_flamingo.mir.opinions import SecondOpinions
-from music_flamingo.mir.relative_keys import agreed
+from music_flamingo.mir.probabilities import with_probabilities
+from music_flamingo.mir.thirds import with_thirds_of
 from music_flamingo.mir.trust import TrustRules, withheld
 from music_flamingo.mir.voices import heard_voice, with_tagged_drums, with_voice
 from music_flamingo.records import MEASURED, Facts, Track
@@ -139,19 +140,7 @@ class Toolbox:
 def open_toolbox(config_json: str) -> Toolbox:
     """Loaded once a process: nets and plugins take a second or two."""
     config = FactsConfig.model_validate_json(config_json)
-    return Toolbox(
-        beats=opened(config.beats),
-        key=opened(config.key),
-        key_changes=opened(config.key_changes),
-        chords=opened(config.chords),
-        sections=opened(config.sections),
-        dynamics=opened(config.dynamics),
-        sound=opened(config.sound),
-        lyrics=opened(config.lyrics),
-        instruments=opened(config.instruments),
-        content=opened(config.content),
-        opinions=opened(config.opinions),
-    )
+    return Toolbox(**{tool.name: opened(getattr(config, tool.name)) for tool in fields(Toolbox)})
 
 
 @dataclass(frozen=True)
@@ -240,7 +229,12 @@ def judged(facts: Facts, config: FactsConfig) -> Facts:
 
 
 def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
-    """All facts of one track; None for a recording of no catalogue."""
+    """All facts of one track, with confidences that are probabilities; None for a recording of no catalogue."""
+    return with_probabilities(heard(track, signal, tools))
+
+
+def heard(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
+    """All facts with the confidences on the scales of their tools: what the probabilities are fitted on."""
     problems: list[str] = []
 
     def ask(name: str, tool: Tool | None, question: Callable[[Tool], T]) -> T | None:
@@ -261,7 +255,9 @@ def measure(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         key = with_changes(key, changes)
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
     others = tools.opinions or NOBODY
-    key, chords = agreed(key, others.on(chords, others.chords, signal), signal)
+    chords = others.on(chords, others.chords, signal)
+    if key and chords:
+        chords = with_thirds_of(key, chords, signal)
     tags = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
     voice = heard_voice(content, tags.voice if tags else None)
     has_voice = voice.present if voice else None
@@ -342,6 +338,9 @@ def _count(facts: Writer[Facts]) -> Metrics:
 
 STAGE = Stage(
     name="facts",
+    title=StageTitle(
+        "Annotation", "Facts", "Beats, tempo, key, chords, sections and sound, measured on the original recording."
+    ),
     config=FactsConfig,
     inputs={"tracks": Track, "originals": Folder},
     outputs={"facts": Facts},

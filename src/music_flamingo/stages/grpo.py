@@ -8,7 +8,7 @@ with what each earned) and plan.json.
 from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
-from music_flamingo.core.stage import Metrics, Stage
+from music_flamingo.core.stage import Metrics, Stage, StageTitle
 from music_flamingo.records import Chain, Example, Track
 from music_flamingo.training.settings import GrpoConfig
 
@@ -40,14 +40,15 @@ def run(
     grpo_model: OutputFolder,
 ) -> Metrics:
     """Train by GRPO, starting from the warmed-up model."""
-    from music_flamingo.training.grpo.run import reinforce
+    from music_flamingo.training.grpo.run import train_grpo
 
     questions = prepare(config, skills, think, tracks, warmup_model)
-    return reinforce("grpo", config, questions, warmup_model, grpo_model)
+    return train_grpo("grpo", config, questions, warmup_model, grpo_model)
 
 
 STAGE = Stage(
     name="grpo",
+    title=StageTitle("Training", "GRPO", "Several answers to each question; the rewards push the better ones."),
     config=GrpoConfig,
     inputs={"skills": Example, "think": Chain, "tracks": Track, "warmup_model": Folder},
     outputs={"grpo_model": Folder},

@@ -31,7 +31,7 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import OK, QUARANTINED, Provenance, read_parquet
 from music_flamingo.core.shards import shard_path, shard_paths
-from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.quality.contamination import held_out_sha256
 from music_flamingo.quality.duplicates import DuplicateLimits
 from music_flamingo.records import Audio, Track, Truth
@@ -289,6 +289,9 @@ def _metrics(tracks: Writer[Track]) -> Metrics:
 
 STAGE = Stage(
     name="ingest",
+    title=StageTitle(
+        "Annotation", "Ingest", "Decodes each recording once, measures loudness, fingerprints it, splits by work."
+    ),
     config=IngestConfig,
     inputs={},
     outputs={"tracks": Track, "truth": Truth, "originals": Folder},

@@ -23,7 +23,7 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.ranges import NonNegative, Seed
 from music_flamingo.core.record import write_parquet
 from music_flamingo.core.shards import shard_index, shard_path
-from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.core.stage import Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.products.cards.think_card import write_think_card
 from music_flamingo.quality.difficulty import Difficulty, DifficultyRule
 from music_flamingo.quality.metadata import names_of
@@ -271,6 +271,9 @@ def _affirmer(config: ReasonConfig, skills: Table[Example], tracks: Table[Track]
 
 STAGE = Stage(
     name="reason",
+    title=StageTitle(
+        "Training", "Reason", "Chains of thought for what the model still misses, each step checked by listening."
+    ),
     config=ReasonConfig,
     inputs={"skills": Example, "facts": Facts, "tracks": Track, "sft_model": Folder},
     outputs={"think": Chain, "think_rejects": Chain},

@@ -12,7 +12,6 @@ A refused release completes like any other: the report shows why.
 
 import json
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -22,8 +21,8 @@ from music_flamingo.core.licences import Licence, united
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import RecordPart
-from music_flamingo.core.shards import atomic_path, write_atomic
-from music_flamingo.core.stage import Metrics, Stage, StageConfig
+from music_flamingo.core.shards import write_atomic
+from music_flamingo.core.stage import Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.evaluation.card import model_card
 from music_flamingo.evaluation.gate import ReleaseGate, margins, reasons_against, reasons_by_facts, too_few_to_examine
 from music_flamingo.evaluation.summary import Evaluation, read_evaluation
@@ -138,20 +137,27 @@ def _max_audio_s(model: Path, max_new_tokens: int) -> float:
 
 
 def _copy_model(trained: Path, release: Path) -> None:
-    """Weights and processor: linked as they are, or in one piece where adapters lie apart.
+    """Weights and processor, as the same files where the file system links them; or in one piece where adapters lie
+    apart, with the files that no adapter has changed linked.
 
     Raises CorruptDataError for a pickle, for code, for anything unexpected.
     """
     from music_flamingo.model.files import adapters_of, load_model, save_model
+    from music_flamingo.model.weights import copy_file, link_or_copy
 
     source, target = trained / MODEL_FOLDER, release / MODEL_FOLDER
     if adapters_of(trained):
-        save_model(*load_model(trained), release)
+        save_model(*load_model(trained), release, like=trained)
         return
     for path in sorted(p for p in source.rglob("*") if not p.is_dir()):
-        require_harmless(path)
-        with atomic_path(target / path.relative_to(source)) as temporary:
-            shutil.copyfile(path, temporary)
+        placed = target / path.relative_to(source)
+        placed.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".safetensors":  # a link by name, to another disk, is followed: a release stands alone
+            link_or_copy(path, placed)
+        else:
+            require_harmless(path)
+            copy_file(path, placed)
+        require_harmless(placed)
 
 
 def _write_rules(release: Path, info: ReleaseInfo) -> None:
@@ -203,6 +209,7 @@ def _tell(status: Status, reasons: list[str]) -> None:
 
 STAGE = Stage(
     name="release",
+    title=StageTitle("Judgement", "Release", "The gate, the model card and the checksums."),
     config=ReleaseConfig,
     inputs={"scores": Score, "grpo_model": Folder},
     outputs={"release": Folder},

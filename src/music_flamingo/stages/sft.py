@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.ranges import NonNegative
-from music_flamingo.core.stage import Metrics, Stage
+from music_flamingo.core.stage import Metrics, Stage, StageTitle
 from music_flamingo.records import Example, Track, Utterance
 from music_flamingo.training.backbone.settings import SpeechTask
 from music_flamingo.training.settings import SupervisedConfig
@@ -51,14 +51,15 @@ def run(
     sft_model: OutputFolder,
 ) -> Metrics:
     """Fine-tune the backbone on MF-Skills."""
-    from music_flamingo.training.supervised import teach
+    from music_flamingo.training.supervised import train_supervised
 
     prepared = prepare(config, skills, tracks, speech, backbone_model)
-    return teach("sft", config, prepared, backbone_model.root, sft_model.root, sft_model.work)
+    return train_supervised("sft", config, prepared, backbone_model.root, sft_model.root, sft_model.work)
 
 
 STAGE = Stage(
     name="sft",
+    title=StageTitle("Training", "Fine-tuning", "Audio, question and answer: the model learns to hear."),
     config=SftConfig,
     inputs={"skills": Example, "tracks": Track, "speech": Utterance, "backbone_model": Folder},
     outputs={"sft_model": Folder},

@@ -22,7 +22,7 @@ from music_flamingo.core.progress import Progress
 from music_flamingo.core.ranges import Count
 from music_flamingo.core.record import OK, Provenance
 from music_flamingo.core.shards import shard_paths
-from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.records import Utterance
 from music_flamingo.sources.speech import SpeechSource, take_in
 from music_flamingo.sources.speech.alimeeting import AliMeetingConfig
@@ -128,6 +128,7 @@ def _metrics(speech: Writer[Utterance]) -> Metrics:
 
 STAGE = Stage(
     name="speech",
+    title=StageTitle("Training", "Speech", "Utterances with their words, made on the spot or out of speech corpora."),
     config=SpeechConfig,
     inputs={},
     outputs={"speech": Utterance},

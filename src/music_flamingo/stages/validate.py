@@ -20,7 +20,7 @@ from music_flamingo.core.licences import licences_of, united
 from music_flamingo.core.parallel import pool_map
 from music_flamingo.core.ports import Folder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import Progress
-from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.products.cards.skills_card import write_skills_card
 from music_flamingo.quality.checks import Limits
 from music_flamingo.quality.expectations import ExpectationResult, Expected, find, require, tally
@@ -214,6 +214,7 @@ def _counted(rows: pa.Table, name: str) -> dict[str, int]:
 
 STAGE = Stage(
     name="validate",
+    title=StageTitle("Annotation", "Validate", "Rules and expectations. What fails is kept under its reason."),
     config=ValidateConfig,
     inputs={"candidates": Example, "facts": Facts, "tracks": Track},
     outputs={"skills": Example, "rejects": Example, "data_docs": Folder},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.ranges import Count, NonNegative
-from music_flamingo.core.stage import Metrics, Stage
+from music_flamingo.core.stage import Metrics, Stage, StageTitle
 from music_flamingo.records import Chain, Track, Utterance
 from music_flamingo.scoring.families import COMPOSITES
 from music_flamingo.training.backbone.settings import SpeechTask
@@ -74,10 +74,10 @@ def run(
     warmup_model: OutputFolder,
 ) -> Metrics:
     """Fine-tune on chains of thought before GRPO."""
-    from music_flamingo.training.supervised import teach
+    from music_flamingo.training.supervised import train_supervised
 
     prepared = prepare(config, think, tracks, speech, sft_model)
-    metrics = teach("warmup", config, prepared, sft_model.root, warmup_model.root, warmup_model.work)
+    metrics = train_supervised("warmup", config, prepared, sft_model.root, warmup_model.root, warmup_model.work)
     if config.controls is not None:
         _train_controls(config, config.controls, think, tracks, speech, sft_model, warmup_model)
     return metrics
@@ -95,21 +95,24 @@ def _train_controls(
     from music_flamingo.training.data.items import plain_item_of_chain
     from music_flamingo.training.data.mixture import MixtureSource
     from music_flamingo.training.supervised import prepare as prepare_lessons
-    from music_flamingo.training.supervised import teach
+    from music_flamingo.training.supervised import train_supervised
 
     chains = (c for c in think.ok() if c.split == "train" and c.family in COMPOSITES)
     families = {name: weight for name, weight in config.families.items() if name in COMPOSITES}
     plain = [MixtureSource("think", map(plain_item_of_chain, chains), tracks, families)]
     direct = config.model_copy(update={"steps": steps.direct, "families": families, "mixture": ALONE})
     out, work = control_folder(warmup_model.root, DIRECT), warmup_model.work / DIRECT
-    teach(DIRECT, direct, prepare_lessons(DIRECT, direct, plain, sft_model, min_answers=1), sft_model.root, out, work)
+    train_supervised(
+        DIRECT, direct, prepare_lessons(DIRECT, direct, plain, sft_model, min_answers=1), sft_model.root, out, work
+    )
     longer = config.model_copy(update={"steps": steps.longer, "seed": config.seed + 1})
     out, work = control_folder(warmup_model.root, LONGER), warmup_model.work / LONGER
-    teach(LONGER, longer, prepare(longer, think, tracks, speech, sft_model), warmup_model.root, out, work)
+    train_supervised(LONGER, longer, prepare(longer, think, tracks, speech, sft_model), warmup_model.root, out, work)
 
 
 STAGE = Stage(
     name="warmup",
+    title=StageTitle("Training", "Warm-up", "The model learns to think aloud before it answers."),
     config=WarmupConfig,
     inputs={"think": Chain, "tracks": Track, "speech": Utterance, "sft_model": Folder},
     outputs={"warmup_model": Folder},

@@ -1,4 +1,4 @@
-"""Teachers write captions, questions and chains of thought. A teacher is chosen by configuration and asked by Request.
+"""Teachers write captions, questions and chains of thought: chosen by configuration, asked by a TeacherRequest.
 
 Every call has the shape of a chat completion with a JSON schema: a prompt (id and SHA-256), a payload of facts as
 JSON, a reply that is validated. The scripted teacher is such a provider too: deterministic writers that read the
@@ -74,7 +74,7 @@ def open_teacher(config: TeacherConfig, stage: str = "by hand", data: Path | Non
 
 @contextmanager
 def teaching(config: TeacherConfig, stage: str, port: Path) -> Iterator[Teacher]:
-    """A stage's teacher, closed in the end; `port` is one of the stage's outputs, beside which usage is counted.
+    """A stage's teacher, closed in the end; `port` is one of the stage's outputs, next to which usage is counted.
 
     Raises TeacherUnusableError in the end when calls were made and none succeeded.
     """

@@ -1,4 +1,4 @@
-"""An example put to a teacher that hears: how correct is it, from 1 to 5?"""
+"""Have a teacher that hears the recording rate an example's correctness from 1 to 5."""
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 

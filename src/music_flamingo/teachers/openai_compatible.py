@@ -30,7 +30,7 @@ class OpenAICompatibleTeacher:
     kind = "openai_compatible"
 
     def __init__(self, config: OpenAICompatibleConfig, stage: str, data: Path | None) -> None:
-        """`data`: the folder of the ports, beside which usage is written; None writes none."""
+        """`data`: the folder of the ports, next to which usage is written; None writes none."""
         self.model, self.revision = config.model, config.revision
         self.concurrency, self.audio = config.concurrency, config.audio
         self._config = config

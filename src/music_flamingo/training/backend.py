@@ -1,4 +1,4 @@
-"""The seam to what trains: two protocols, and TRL behind them. Another trainer is one file that keeps them.
+"""Interface to the trainers: two protocols, implemented by TRL. Another trainer is one file that implements them.
 
 A backend is handed what to learn, in order, and gives the trained model whole with the log of its steps. It goes on
 from the last whole checkpoint in `work`; of several ranks all call it and the first one alone is given the model.

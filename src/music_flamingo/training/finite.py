@@ -1,4 +1,4 @@
-"""Training that diverged ends with the step and the likely cause; nothing that is not finite is kept."""
+"""Stop training that diverged, naming the step and the likely cause; nothing that is not finite is kept."""
 
 import math
 from typing import Any

@@ -24,7 +24,7 @@ OnOverflow = Literal["window_by_references", "quarantine"]
 
 
 class Windows(TrainingSettings):
-    """Which stretch of a track is heard in training (evaluation and serving hear the middle)."""
+    """Which segment of a track is heard in training (evaluation and serving hear the middle)."""
 
     rule: Rule
     per_track: Count
@@ -72,7 +72,7 @@ class MLflow(TrainingSettings):
 
 
 class Tracking(TrainingSettings):
-    """Who is told of each step while training runs. The results know nothing of it: `log.jsonl` is always written."""
+    """Trackers that log each step while training runs. No result depends on them: `log.jsonl` is always written."""
 
     tensorboard: str | None
     """A folder of event files, one folder a stage in it; null for none."""

@@ -1,6 +1,6 @@
 """Supervised fine-tuning by TRL's SFTTrainer, extended by audio inputs and a loss weight per token.
 
-B lessons, L tokens, D width. TRL 1.16 knows images, not sounds: the collator gives the features, and `compute_loss`
+B samples, L tokens, D width. TRL 1.16 takes images and no audio: the collator gives the features, and `compute_loss`
 passes them on. Only the assistant's words are trained on.
 """
 

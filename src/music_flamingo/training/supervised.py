@@ -14,17 +14,17 @@ from music_flamingo.core.ports import InputFolder
 from music_flamingo.core.ranks import is_first
 from music_flamingo.core.stage import Metrics
 from music_flamingo.model.context import MARKS, Hearing
-from music_flamingo.model.files import load_model, load_processor, save_trained
+from music_flamingo.model.files import load_processor, save_trained
 from music_flamingo.training.backend import supervised_backend
 from music_flamingo.training.data.audio import Recordings, SoundBank
 from music_flamingo.training.data.collator import Branches, LessonCollator
-from music_flamingo.training.data.item_store import Shelf
+from music_flamingo.training.data.item_store import ItemStore
 from music_flamingo.training.data.mixture import MixtureSource, TokenCounts, chosen, divided, mixed, shares, words_of
 from music_flamingo.training.data.packing import Rows, filled
 from music_flamingo.training.data.samples import WindowRule
 from music_flamingo.training.data.schedule import TrainingSchedule
 from music_flamingo.training.log import Line, log_lines, write_log, write_plan
-from music_flamingo.training.scale.distributed import held_dtype, join, leave
+from music_flamingo.training.scale.distributed import join, leave, starting_model
 from music_flamingo.training.settings import SupervisedConfig
 
 log = logging.getLogger(__name__)
@@ -35,12 +35,12 @@ LAST_STEPS = 20
 
 @dataclass(frozen=True)
 class Lessons:
-    """All that a supervised run sees, before any weight is loaded: what `teach` trains on and `mf inspect` shows."""
+    """All that a supervised run sees, before any weight is loaded: for training and for `mf inspect`."""
 
-    shelf: Shelf
+    item_store: ItemStore
     plan: TrainingSchedule
     sources: Sequence[str]
-    """Their names, in the order of `plan.units`."""
+    """Their names, in the order of `plan.tables`."""
     recordings: Recordings
     hearing: Hearing
     lessons: TrainingSchedule | Rows
@@ -56,31 +56,33 @@ def prepare(
     *,
     min_answers: int,
 ) -> Lessons:
-    """The lessons of the whole run, in order, for the model of `start`. `min_answers`: see `Shelf.write`."""
+    """The lessons of the whole run, in order, for the model of `start`. `min_answers`: see `ItemStore.write`."""
     model_config, processor = load_processor(start.root)
     taught = chosen(sources, config.mixture.sources, stage)
     families = {family: weight for source in taught for family, weight in source.families.items()}
-    shelf = Shelf.write([source.items for source in taught], families, stage, min_answers=min_answers)
-    for family, reason in sorted(shelf.left_out.items()):
+    item_store = ItemStore.write([source.items for source in taught], families, stage, min_answers=min_answers)
+    for family, reason in sorted(item_store.left_out.items()):
         log.warning("%s: family %s is left out: %s", stage, family, reason)
     tables = {source.recordings.root: source.recordings for source in taught}
     recordings = Recordings(list(tables.values()))
     hearing = _hearing(config, Hearing.of(processor, model_config))
-    words = words_of(processor, shelf)
+    words = words_of(processor, item_store)
     rngs = [random.Random(config.seed) for _ in taught]
-    units = divided(shelf, recordings.listing, hearing, _windows(config, hearing), words, rngs, config.max_turns)
-    for source, of_source in zip(taught, units, strict=True):
+    by_source = divided(
+        item_store, recordings.listing, hearing, _windows(config, hearing), words, rngs, config.max_turns
+    )
+    for source, of_source in zip(taught, by_source, strict=True):
         for reason, count in sorted(of_source.set_aside.items()):
             log.warning("%s: %d samples of %s are quarantined: %s", stage, count, source.name, reason)
-    plan = TrainingSchedule(units, shelf)
+    plan = TrainingSchedule(by_source, item_store)
     weights = [config.mixture.sources[source.name] for source in taught]
-    parts = shares([of_source.num_samples for of_source in units], weights, config.mixture.temperature, stage)
+    parts = shares([of_source.num_samples for of_source in by_source], weights, config.mixture.temperature, stage)
     lessons = _fill(config, plan, mixed(plan, rngs, parts), hearing, words)
     even = {family for source in taught if source.is_even for family in source.families}
-    branches = Branches(processor, (item for item in shelf if item.family not in even), config.branch_weight)
+    branches = Branches(processor, (item for item in item_store if item.family not in even), config.branch_weight)
     packing = config.packing or config.fill is not None
     collator = LessonCollator(processor, lessons, SoundBank(processor, recordings), branches, packing, config.turns)
-    return Lessons(shelf, plan, [source.name for source in taught], recordings, hearing, lessons, collator)
+    return Lessons(item_store, plan, [source.name for source in taught], recordings, hearing, lessons, collator)
 
 
 def _hearing(config: SupervisedConfig, hearing: Hearing) -> Hearing:
@@ -121,7 +123,9 @@ def _fill(
     return rows
 
 
-def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: Path, out: Path, work: Path) -> Metrics:
+def train_supervised(
+    stage: str, config: SupervisedConfig, prepared: Lessons, start: Path, out: Path, work: Path
+) -> Metrics:
     """Train the model of `start` on the lessons; leaves model/, log.jsonl and plan.json in `out`.
 
     Checkpoints lie in `work`, from the last of which an interrupted run goes on.
@@ -130,7 +134,7 @@ def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: Path, 
     join(config.hardware)
     _, processor = load_processor(start)
     model, history = supervised_backend()(
-        lambda: load_model(start, held_dtype(config.tuning, config.hardware))[0],
+        lambda: starting_model(start, config.tuning, config.hardware),
         processor,
         prepared.lessons,
         prepared.collator,
@@ -157,21 +161,21 @@ def teach(stage: str, config: SupervisedConfig, prepared: Lessons, start: Path, 
 def planned(config: SupervisedConfig, prepared: Lessons) -> dict[str, Any]:
     """What is taught, out of which sources, what is not and why."""
     plan, lessons = prepared.plan, prepared.lessons
-    heard = {name for units in plan.units for name in units.ids}
+    heard = {name for table in plan.tables for name in table.ids}
     facts: dict[str, Any] = {
-        "families": prepared.shelf.counts,
-        "left_out": dict(prepared.shelf.left_out),
+        "families": prepared.item_store.counts,
+        "left_out": dict(prepared.item_store.left_out),
         "num_tracks": len(heard),
         "windows": config.windows.model_dump(),
         "sources": {
             name: {
-                "samples": units.num_samples,
+                "samples": table.num_samples,
                 "lessons": plan.num_lessons_by_source[number],
-                "epochs": round(plan.num_asked_by_source[number] / max(units.num_samples, 1), 2),
-                "window_by_references": dict(sorted(units.own_windows.items())),
-                "quarantined": dict(sorted(units.set_aside.items())),
+                "epochs": round(plan.num_asked_by_source[number] / max(table.num_samples, 1), 2),
+                "window_by_references": dict(sorted(table.own_windows.items())),
+                "quarantined": dict(sorted(table.set_aside.items())),
             }
-            for number, (name, units) in enumerate(zip(prepared.sources, plan.units, strict=True))
+            for number, (name, table) in enumerate(zip(prepared.sources, plan.tables, strict=True))
         },
     }
     if isinstance(lessons, Rows):

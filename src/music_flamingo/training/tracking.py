@@ -1,6 +1,6 @@
 """Log metrics to TensorBoard and MLflow (side effects only), under the names that `log.jsonl` uses.
 
-transformers' own callbacks would tell more (clocks, folders, every raw name) and begin a second run after an
+transformers' own callbacks would log more (clocks, folders, every raw name) and begin a second run after an
 interruption. Here an interrupted run goes on in the same places: TensorBoard drops the steps that come again, MLflow's
 run is found by the number kept next to the checkpoints, which go once the stage is done.
 """
@@ -21,7 +21,7 @@ from music_flamingo.training.settings import MLflow, Tracking
 log = logging.getLogger(__name__)
 
 RUN_FILE = "mlflow_run"
-"""Holds the run's number, beside the checkpoints."""
+"""Holds the run's number, next to the checkpoints."""
 
 BATCH = 1000
 """Numbers that MLflow takes at once."""

@@ -1,4 +1,4 @@
-"""Which samples of a recording are heard, and how many audio tokens they give. Needs neither vLLM nor PyTorch.
+"""Choose the samples of a recording that the model receives, count their audio tokens. Needs neither vLLM nor PyTorch.
 
 A frame of the log-mel spectrogram is `hop` samples; four frames make one audio token (stride 2, then pooling by 2).
 """

@@ -1,4 +1,4 @@
-"""Every benchmark of the paper's table, one file each: BENCHMARKS maps a name to what it is."""
+"""Every benchmark of the paper's table, one file each: BENCHMARKS maps names to definitions."""
 
 from dataclasses import replace
 from pathlib import Path

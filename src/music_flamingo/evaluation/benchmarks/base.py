@@ -1,4 +1,4 @@
-"""What a benchmark is: where it comes from, how its files are read, how it asks, and how an answer is graded.
+"""Define a benchmark: source, reader of its files, prompt, and grading of an answer.
 
 A benchmark is data and plain functions. Each lives in one file of this folder and reads the original files as they
 are distributed. It grades every answer twice: `official`, as the published scorer does, slips included (`exact`
@@ -135,7 +135,7 @@ class Benchmark:
         return [item] if self.passes is None else self.passes(item)
 
     def prompt(self, item: BenchmarkItem) -> str:
-        """The words put to the model beside the audio."""
+        """The text of the prompt, in addition to the audio."""
         lettered = [f"({letter}) {option}" for letter, option in zip(LETTERS, item.options, strict=False)]
         return render(self.prompt_id, question=item.question, options=lettered)
 

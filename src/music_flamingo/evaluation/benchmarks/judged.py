@@ -1,4 +1,4 @@
-"""What benchmarks with a judge share: points read from its reply, and a reply that cannot be read counted apart."""
+"""Shared by benchmarks with a judge: read points from its reply, and count replies that cannot be read."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the classification benchmarks share: a closed question whose options are all labels, in their fixed order."""
+"""Shared by the classification benchmarks: a closed question whose options are all labels, in their fixed order."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which version of a benchmark's question files was read, and which of its items are known to be wrong.
+"""Identify the version of a benchmark's question files, and its items that are known to be wrong.
 
 A file's SHA-256 goes into every result; PINNED says what published version a digest is. Items known to be wrong stay in
 the score, for the published number has them too: a second row leaves them out.

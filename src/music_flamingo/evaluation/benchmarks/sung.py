@@ -1,4 +1,4 @@
-"""What the lyrics benchmarks share: error rates over a whole corpus, of all that was said and of the answer alone.
+"""Shared by the lyrics benchmarks: error rates over a whole corpus, of the full output and of the answer alone.
 
 The paper names no normaliser for its lyrics rows: its number is put next to `official` and `strict`. The rules that
 other papers name (Whisper's, alt-eval's, Chinese folded) are scores of their own: a number is compared with its like.

@@ -1,4 +1,4 @@
-"""What every choice of a tool is: its settings under one `kind`, the licences behind it, and how to load it."""
+"""Base of every choice of a tool: settings under one `kind`, its licences, and how to load it."""
 
 from typing import Any, ClassVar, Protocol, TypeVar
 

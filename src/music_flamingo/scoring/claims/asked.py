@@ -123,7 +123,8 @@ def answer_lasts(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read how long a part lasts that the question names."""
     part, time = _A_PART.search(question), WHEN.search(text)
     if part is None or time is None:
-        if time is not None and (triads := triads_in(question)):
+        triads = triads_in(question)
+        if time is not None and (triads or re.search(r"\b(?:chords?|harmon\w+)\b", question, re.IGNORECASE)):
             yield SpokenClaim("time", time[0], _chord_lasts(triads, moment_of(time.groupdict())))
         return
     moment, name = moment_of(time.groupdict()), PartName.of(part.groupdict())
@@ -137,7 +138,9 @@ def _chord_lasts(triads: list[tuple[int, str]], moment: Moment) -> Callable[[Fac
         if facts.chords is None or time_s is None:
             return NOT_MEASURED
         lengths = [
-            s.end_s - s.start_s for s in facts.chords.segments if parse_chord(s.label.partition("(")[0]) in triads
+            s.end_s - s.start_s
+            for s in facts.chords.segments
+            if parse_chord(s.label.partition("(")[0]) in triads or (not triads and s.label not in "NX")
         ]
         return any(
             abs(n - time_s) <= ROOM_S for n in lengths
@@ -185,7 +188,7 @@ def _how_often(text: str) -> int | None:
 def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read the part that a question asks for: first, last, next to another, between two, the longest."""
     match, asked = _NAMED.search(text), _A_PART.search(re.sub(r"^(?:which|what) \w+", "which", question))
-    if re.search(r"\b(?:longer|longest|shorter|shortest)\b", question, re.IGNORECASE):
+    if re.search(r"\b(?:longer|longest|shorter|shortest|most time|least time)\b", question, re.IGNORECASE):
         yield from _longest(question, text, match)
         return
     if match is None:
@@ -245,7 +248,7 @@ def _longest(question: str, text: str, match: re.Match[str] | None) -> Iterator[
         return
     groups = match.groupdict() if match else {}
     part = PartName.of({**groups, "letter": groups.get("letter") or groups.get("only"), "nth": nth[1] if nth else None})
-    is_long = "long" in question.lower()
+    is_long = "long" in question.lower() or "most" in question.lower()
 
     def test(facts: Facts) -> Held:
         places = part.places(facts)

@@ -19,7 +19,7 @@ ROOM_S, ABOUT_ROOM_S = 1.0, 2.5
 THING = (
     rf"{a_part()}"
     r"|(?P<voice>(?:\w+ )?(?:singer|vocals?|vocalist|voice|singing|lyrics|words))"
-    r"|(?P<chord>(?-i:[A-G])(?:[#b]| sharp| flat)? ?(?:major|minor|7)(?! key)|(?:\w+ )?(?:chords?|harmony|harmonies)(?: changes?)?)"
+    r"|(?P<chord>(?<!\bin )(?<!\bof )(?-i:[A-G])(?:[#b]| sharp| flat)? ?(?:major|minor|7)(?! key)|(?:\w+ )?(?:chords?|harmony|harmonies)(?: changes?)?)"
     r"|(?P<other>drums?|percussion|beat|bass|guitars?|piano|violins?|strings|horns?|melody|climax|key change|modulation|drummer|band|orchestra|drop|fade(?: ?out)?|tempo)"
 )
 BEGINS = r"begins?|starts?|enters?|arrives?|comes?(?: in)?|kicks? in|appears?|sets? in|follows|drops?|occurs?|happens?|changes?|is (?:reached|introduced)|join(?:s)? in|join(?:s)?|takes? over|returns?"
@@ -163,7 +163,11 @@ def _times_of_chords(
         return chosen[:1] if re.search(r"\bfirst\b", words, re.IGNORECASE) else chosen
     if lasts:
         return [at(s) for s in heard]
-    if re.search(r"\bfirst(?: \w+)? change|\bfirst changes?\b|change\w* for the first", words, re.IGNORECASE):
+    if re.search(
+        r"\bfirst(?: \w+)? change|\bfirst changes?\b|change\w* for the first|(?:before|until|how (?:much|long)|seconds) [^?]*chang\w+",
+        words,
+        re.IGNORECASE,
+    ):
         return [s.start_s for s in heard[1:2]]
     return [at(s) for s in segments]
 

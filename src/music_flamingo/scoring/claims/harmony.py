@@ -44,6 +44,9 @@ _ON_A_DEGREE = re.compile(
 _EDGE_AFTER = re.compile(
     r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
 )
+_CHORD_BESIDE = re.compile(
+    r"\b(?:chord|harmony) (?P<asked>(?:right |directly |immediately )?(?:after|before|following|preceding) (?:the )?[A-G][\w# ]{0,10}?) is (?P<said>(?:an? )?[A-G][\w# ]*)"
+)
 _NUMERALS = re.compile(
     r"(?<![\w])((?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*(?:(?:[ -]+|, | to )(?:b|#)?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)[°ø7]*){2,})(?!\w)"
 )
@@ -97,6 +100,8 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
             if match.start(1) not in taken:
                 taken.add(match.start(1))
                 yield _chord(match, text, place)
+    for match in _CHORD_BESIDE.finditer(text) if names_chords else ():
+        yield from answer_neighbour(match["asked"], match["said"])
     for match in _ON_A_DEGREE.finditer(text) if holds(text, DEGREES_NAMED) else ():
         edge = place_in(match[0])
         yield _degree_claim(match, text, match["degree"], edge)
@@ -120,7 +125,7 @@ _NEXT_TO = re.compile(
 
 
 def answer_neighbour(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read the chord that a question asks for by the chords beside it: before, after, between."""
+    """Read the chord that a question asks for by its neighbours: before, after, between."""
     asked, answered = triads_in(re.sub(r"\bA (?=chord)", "", question)), triads_in(text)
     word = _NEXT_TO.search(question)
     if word is None or not asked or not answered or CHORD_AT.search(question):

@@ -56,7 +56,7 @@ _DEGREES = {"tonic": 0, "supertonic": 2, "subdominant": 5, "dominant": 7}
 _DEGREE_AFTER = re.compile(
     rf",? (?:is|as|being|serves as|acts as) (?:its|the|a) ({'|'.join(_DEGREES)})\b(?! of)", re.IGNORECASE
 )
-_DEGREE_BEFORE = re.compile(rf"\b(?:its|the) ({'|'.join(_DEGREES)})(?:,| is|:)? $", re.IGNORECASE)
+_DEGREE_BEFORE = re.compile(rf"\b(?:its|the) ({'|'.join(_DEGREES)})(?:,| is|:| of (?:this|the|its))? $", re.IGNORECASE)
 _OF_CHORDS = re.compile(r"\b(?:chords?|triads?)\b[^.;?]*$", re.IGNORECASE)
 _MODE_WORDS = ("maj", "min", "moll", "dur", "mineur", "menor", "mayor", "maior", "magg")
 _KEY_WORDS = (*_MODE_WORDS, "ionian", "aeol")
@@ -69,7 +69,8 @@ _OF_A_CHORD = re.compile(
 )
 _RELATIVE = re.compile(r"\b(relative|parallel)\b(?! (?:minor|major)(?: key)? of $)[^.;]{0,40}$", re.IGNORECASE)
 _IN_THE_RELATIVE = re.compile(
-    r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$", re.IGNORECASE
+    r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$|\bkey\b[^.;]{0,20} is (?:the|its) (?:relative|parallel)\b[^.;]*$",
+    re.IGNORECASE,
 )
 _OF_RELATIVE = re.compile(r"\brelative (?:minor|major)(?: key)? of $", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
@@ -206,12 +207,12 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
     of_relative = _OF_RELATIVE.search(before) is not None
     related = None if _IN_THE_RELATIVE.search(before) else related
     related = "relative" if _SHARES.search(before) else related
-    if (_HARMONY.search(before) or _FROM_TO.search(before)) and not _TONALITY.search(before):
-        return _triad_claim(match, text, value)
     if (edge := _AT_EDGE.match(text, match.end())) is not None and _RETURNS.search(before):
         return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)
     if (edge := _ON_AN_EDGE.search(before)) is not None:
         return _edge_claim(match, text, value, 0 if edge["first"] else -1)
+    if (_HARMONY.search(before) or _FROM_TO.search(before)) and not _TONALITY.search(before):
+        return _triad_claim(match, text, value)
     degree = _DEGREE_AFTER.match(text, match.end()) or _DEGREE_BEFORE.search(before)
     moves = bool(_MOVES.search(before)) and degree is None
 
@@ -241,7 +242,7 @@ _ON_AN_EDGE = re.compile(
     re.IGNORECASE,
 )
 _RETURNS = re.compile(
-    r"\b(?:return\w*|goes|go|come\w*|back|ends?|starts?|lands?|arrives?|resolves?) (?:back )?(?:to|on|in|at) (?:an? )?$",
+    r"\b(?:return\w*|goes|go|come\w*|rests?|settles?|stays?|back|ends?|starts?|lands?|arrives?|resolves?) (?:back )?(?:to|on|in|at) (?:an? )?$",
     re.IGNORECASE,
 )
 

@@ -28,6 +28,8 @@ def answer_words(question: str, text: str) -> Iterator[SpokenClaim]:
     nth = _LINE.search(question)
     if _IN_A_LINE.search(question) and nth is not None and not re.match(r"(?:what|which) (?:is|are)", question, re.I):
         return  # asks what a line says, not how it goes: `answer_lines` reads that
+    if _SAYS.search(question):
+        return
     if (beside := _BESIDE.search(question)) is not None:
         yield SpokenClaim("lyrics", said, _stands_beside(said, beside[2], after=beside[1].lower() != "before"))
     elif _IN_ALL.search(question):
@@ -41,6 +43,7 @@ def answer_words(question: str, text: str) -> Iterator[SpokenClaim]:
         yield said_claim(said, found.pop() if len(found) == 1 else None)
 
 
+_SAYS = re.compile(r"\b(?:mentions?|speaks? of|refers? to|tells? of|names?)\b", re.IGNORECASE)
 _BESIDE = re.compile(r'\b(before|after|follows)\b[^?"]*"([^"]+)"', re.IGNORECASE)
 _IN_ALL = re.compile(r"\b(?:in common|(?:every|each|all(?: of)?(?: the)?) lines?)\b", re.IGNORECASE)
 
@@ -97,8 +100,18 @@ _OFTEN_SUNG = re.compile(
 )
 
 
+_EVERY_ONCE = re.compile(r"\b(?:each|every) line is (?:sung|heard) (?:only |just )?once\b", re.IGNORECASE)
+
+
+def _each_once(facts: Facts) -> Held:
+    lines = lines_of(facts)
+    return (len(set(lines)) == len(lines), "lines measured") if lines else NOT_MEASURED
+
+
 def read_how_often(quoted: str) -> Iterator[SpokenClaim]:
-    """Read how often a quoted line is sung."""
+    """Read how often a quoted line, or every line, is sung."""
+    for match in _EVERY_ONCE.finditer(quoted):
+        yield SpokenClaim("count", match[0], _each_once)
     for match in _OFTEN_SUNG.finditer(quoted) if '"' in quoted else ():
         yield SpokenClaim("count", match[0], sung_times(match["line"], times_of(match)))
 

@@ -70,7 +70,7 @@ _NOT_IN = re.compile(
 )
 _BEAT_FEEL = re.compile(
     r"\b(\d{1,2}) (?:beats?|counts?|pulses?) (?:feel|patterns?|groove|rhythm|pulse|bars?|measures?|met(?:er|re)|cycles?|time|grouping|swing|waltz|march|lilt|phrase of)\b"
-    r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure) of (\d{1,2})(?: (?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?)|(?=[.,;!?]|$))"
+    r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure|counts?) of (\d{1,2})(?: (?:fits?|suits?|works?|(?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?))|(?=[.,;!?]|$))"
     r"|\b(\d{1,2}) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b|\b(\d{1,2}) (?:quarter notes?|crotchets?) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b"
     r"|\b(\d{1,2}) (?:\w+ )?beats? (?:before|between|until) (?:each|the|every|1) (?:\w+ )?(?:accent|downbeat|accents|downbeats|strong beat)",
     re.IGNORECASE,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts, Segment
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
-from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, seconds_of
+from music_flamingo.scoring.claims.clock import EXACT, FRACTION_ROOM, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.parts import (
     ARTICLES,
@@ -25,7 +25,7 @@ LENGTH_ROOM = 0.12
 
 
 _LONGER = re.compile(
-    rf"\b{a_part('1')} (?:is|are|lasts?|was|goes on)(?: \w+)? (?P<more>longer|shorter|more|less|over|under) (?:than )?(?:{EXACT}|{ARTICLES}{a_part_or_place('2')})",
+    rf"\b{a_part('1')}(?: (?:is|are|lasts?|was|goes on)(?: \w+)?)? (?P<more>longer|shorter|more|less|over|under) (?:than )?(?:{EXACT}|{ARTICLES}{a_part_or_place('2')})",
     re.IGNORECASE,
 )
 _AS_LONG = re.compile(
@@ -42,6 +42,14 @@ _UNEQUAL = re.compile(
 )
 _FIRST_SECONDS = re.compile(
     rf"\b(?P<edge>first|last|opening|final) (?:{EXACT}) (?:is|are|form|make up|belong to|contain|hold) {ARTICLES}{a_part()}",
+    re.IGNORECASE,
+)
+_LIES_IN = re.compile(
+    rf"\b{a_part('1')} (?:(?:is|lies|comes|stands|falls|sits) )?in {ARTICLES}(?P<nth2>{ORDINAL}) (?P<part2>half|third|quarter)\b",
+    re.IGNORECASE,
+)
+_IS_A_SHARE = re.compile(
+    rf"\b(?P<share>half|(?:a|1|2|3) (?:third|quarter|fifth)s?) of {ARTICLES}(?:piece|song|music|track|recording|tune) is (?:in|taken up by|filled by|made up of) {ARTICLES}{a_part()}",
     re.IGNORECASE,
 )
 _TAKES_UP = re.compile(
@@ -67,11 +75,43 @@ def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
     if may_hold_time(text):
         for match in _FIRST_SECONDS.finditer(text):
             yield part_claim(match, text, _fills_the_edge(match))
+    for match in _LIES_IN.finditer(text) if holds(text, ("half", "third", "quarter")) else ():
+        one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+        yield part_claim(match, text, _lies_in(one, other))
+    for match in _IS_A_SHARE.finditer(text) if holds(text, (" of ",)) else ():
+        share = moment_of({"share": match["share"]}).seconds
+        yield part_claim(match, text, _is_a_share(PartName.of(match.groupdict()), share))
     for match in (
         _TAKES_UP.finditer(text) if holds(text, ("takes up", "fill", "occup", "cover", "span", "makes")) else ()
     ):
         one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
         yield part_claim(match, text, _fills(one, other.spans))
+
+
+def _lies_in(one: PartName, other: PartName) -> Callable[[Facts], Held]:
+    """Whether a section lies, for its greater part, in a half, third or quarter of the recording."""
+
+    def test(facts: Facts) -> Held:
+        placed, spans = one.spans(facts), other.spans(facts)
+        if placed is None or not spans:
+            return NOT_MEASURED
+        shared = [min(spans[0].end_s, s.end_s) - max(spans[0].start_s, s.start_s) for s in placed]
+        return any(n > 0.5 * (s.end_s - s.start_s) for n, s in zip(shared, placed, strict=True)), labels_of(facts)
+
+    return test
+
+
+def _is_a_share(part: PartName, share: float) -> Callable[[Facts], Held]:
+    """Whether a section takes up a share of the recording."""
+
+    def test(facts: Facts) -> Held:
+        spans = part.spans(facts)
+        if not spans or not facts.duration_s:
+            return NOT_MEASURED
+        filled = sum(s.end_s - s.start_s for s in spans) / facts.duration_s
+        return abs(filled - share) <= FRACTION_ROOM, f"{filled:.2f} of the recording measured"
+
+    return test
 
 
 def _length(part: PartName, facts: Facts) -> float | None:

@@ -51,6 +51,7 @@ class PartName:
         letter = (groups.get(f"letter{n}") or groups.get(f"late{n}") or groups.get(f"only{n}") or "").upper()
         name = (groups.get(f"part{n}") or "section").lower()
         name = name.removesuffix("es") if name.endswith("uses") else name.rstrip("s") if name != "chorus" else name
+        letter = letter if name in GENERAL else ""  # `A chorus` has an article
         return cls(_SAME.get(name, name), letter, (groups.get(f"nth{n}") or groups.get(f"alone{n}") or "").lower())
 
     @property

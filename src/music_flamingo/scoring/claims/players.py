@@ -34,7 +34,7 @@ _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
 _ALL = WordScanner([pattern for _, pattern, _ in _KINDS])
 _OF_VOICE = ("sing", "voice", "vocal", "lyric", "word", *_SINGS[3:-1].split("|"))
 _LIKE = re.compile(
-    r"(?:\b(?:as|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
+    r"(?:\b(?:my|your) (?:\w+ )?|\b(?:as|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
     re.IGNORECASE,
 )
 _LIKE_AFTER = re.compile(r" (?:can\b|would\b|like\b)")

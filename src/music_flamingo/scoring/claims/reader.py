@@ -38,13 +38,14 @@ _TOPICS: tuple[tuple[str, str], ...] = (
     ("meter", r"time signature|met(?:er|re)\b|how many (?:beats|pulses|counts)\b[^?]*\b(?:bar|measure)|(?:pulse|beats?|it) (?:is |are )?grouped|conduct|counted\b|\bin [2-9]\?|what time is it in|what (?:\w+ )?rhythm|beats? per (?:bar|measure)|\bbars?\b[^?]*\bbeats?\b|\bbeats?\b[^?]*\bbars?\b|count in\b|\b(?:twos|threes|fours)\b|wie viele schl|bars counted|taktart|welchem takt|tempos tem|compas\b|mesure\b|battuta|compasso"),
     ("theme", r"what (?:are|is|do|does|did) (?:the |these |her |his |its )?(?:words|lyrics?|text|song|singer|verses?|sung|story|being sung|she|he)\b[^?]*\b(?:about|of|say|tell|describe)|\b(?:theme|subject|topic|message|story)\b|lyric_themes"),
     ("language", r"\blanguage\b"),
+    ("key", r"third\b[^?]*\bmajor or minor|tonic (?:chord|triad)\b[^?]*\bmajor or minor"),
     ("texture", r"\btexture\b|\b(?:line|melody)\b[^?]*\bor\b[^?]*\b(?:chords?|texture|several)"),
     ("envelope", r"\bnotes?\b[^?]*\b(?:held|hold|sustain\w*|die|decay\w*|fade|attack)\b"),
     ("words", r"(?:which|what|first|last|opening|final|repeated) (?!tempo|italian|musical)(?:\w+ )?(?:words?|line|lyrics?|phrase)\b|\b(?:before|after) the (?:line|words)\b|\b(?:first|last) thing (?:she|he|they|the \w+) (?:sings?|says)|\b(?:second|third|fourth|fifth|sixth) line\b"),
     ("extreme", r"\b(?:loudness|volume|level) peak|\b(?:where|which|what|when)\b[^?]*\b(?:loudest|quietest|softest|climax|peak)\b"),
-    ("event", r"\bhow much of\b[^?]*\bwhen\b|(?:^|[,;] )(?:(?:un)?till? when|(?:at|by|until|after) (?:what|which) (?:time|point|moment|second)|when|where (?:do|does|did|is|in|on))\b(?![^?]*\b(?:from|recorded|written)\b)|\bat what (?:time|point|second|moment)\b|\bhow (?:far|many seconds|long) (?:in\b|into\b|before\b|until\b|after\b)"),
+    ("event", r"\bhow much of\b[^?]*\bwhen\b|(?:^|[,;] )(?:(?:un)?till? when|(?:at|by|until|after) (?:what|which) (?:time|point|moment|second|mark)|(?:from )?when|where (?:do|does|did|is|in|on)\b(?![^?]*\b(?:harmony|chords?) (?:go|move|lead)))\b(?![^?]*\b(?:from|recorded|written)\b)|\bat what (?:time|point|second|moment|mark)\b|\bhow much time\b|\bhow (?:far|many seconds|long) (?:in\b|into\b|before\b|until\b|after\b)"),
     ("lasts", rf"\b(?:how long|how many seconds|length|duration)\b[^?]*\b(?:{PART}|chord|triad|harmony)\b"),
-    ("part", r"\b(?:longest|shortest|longer|shorter) (?:section|part)|\b(?:which|what)\b(?! (?:chord|key|word|line|instrument|harmony))[^?]*\b(?:section|part|portion|verse|chorus)s?\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?|contrasting|long\w*|short\w*|after|follows?|before|next|between)|\b(?:open|begin|start|close|end|finish)(?:es|s)? with a[^?]* or |\b(?:section|part)s?\b[^?]*\b(?:once|twice|times)\b|comes first\b|what (?:follows|precedes|comes (?:right |directly )?(?:after|before|between|next))\b|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
+    ("part", r"\bsections?\b[^?]*\b(?:most|least) time|\b(?:longest|shortest|longer|shorter) (?:section|part)|\b(?:which|what)\b(?! (?:chord|key|word|line|instrument|harmony))[^?]*\b(?:section|part|portion|verse|chorus)s?\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?|contrasting|long\w*|short\w*|after|follows?|before|next|between)|\b(?:open|begin|start|close|end|finish)(?:es|s)? with a[^?]* or |\b(?:section|part)s?\b[^?]*\b(?:once|twice|times)\b|comes first\b|what (?:follows|precedes|comes (?:right |directly )?(?:after|before|between|next))\b|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
     ("tempo", r"tempo|bpm|how many (?:beats|pulses)\b[^?]*\bminute|\b(?:slow|fast|quick)\b[^?]*\bor\b[^?]*\b(?:slow|fast|quick|medium|moderate)|beats (?:per|in a|a|go by in a|pass in a|every|each) minute|metronome|how (?:fast|slow|quick)|pace\b|speed|pulse rate|\bthe pulse\b"),
     ("chords", r"\bchords?\b|harmony"),
     ("key", r"\bkey\b|tonality|tonic|ton(?:al)? cent(?:er|re)|key ?note|home (?:note|key|pitch)|feels like home|scale\b|(?:relative|parallel) (?:major|minor)|mayor o menor|maior ou menor|majeur ou mineur|dur oder moll|maggiore o minore|major or (?:a )?minor|minor or (?:a )?major|\bmode\b|tonart|tonalite|tonalita|tonalidade?|tongeschlecht|\bmodo\b"),
@@ -128,10 +129,12 @@ _PRONOUN = re.compile(r"\W*(she|he|her|him)\W*", re.IGNORECASE)
 SHORT_WORDS = 4
 """Of an answer that only its question's noun completes."""
 _ABSENT = re.compile(
-    r"\b(?:absent|missing|lacking|silent|left out|not (?:heard|playing|present|used|included|part of))\b", re.IGNORECASE
+    r"\b(?:absent|missing|lacking|silent|left out|not (?:in the \w+|heard|playing|present|used|included|part of))\b",
+    re.IGNORECASE,
 )
 _RELATION = re.compile(r"\b(relative|parallel|shares?)\b(?! the (?:melody|tune))", re.IGNORECASE)
 _RELATES = re.compile(r"\brelat(?:e|es|ed|ion|ionship)\b", re.IGNORECASE)
+_IN_A_KEY = re.compile(r"\b(?:in|key|modulat\w*|piece|song|track) (?:of |to )?[A-G]\b|\bkey\b")
 _SHARES = re.compile(r"\bshares?\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
 
@@ -167,8 +170,10 @@ def grants_nothing(answer: str) -> bool:
 @lru_cache(maxsize=16384)
 def read_premises(question: str) -> tuple[SpokenClaim, ...]:
     """Read what a question takes for granted; a yes-or-no question and one between alternatives grant nothing."""
-    if _POLAR.match(question) or re.search(r"\b(?:or|whether)\b", question):
+    if _POLAR.match(plain(question)) or re.search(r"\b(?:or|whether)\b", question):
         return tuple(c for c in read_claims(question) if c.is_place)
+    if topic_of(question) in ("event", "chords", "lasts") and not _IN_A_KEY.search(question):
+        return tuple(c for c in read_claims(question) if c.kind != "key")
     if _RELATES.search(question) or (_SHARES.search(question) and topic_of(question) == "key"):
         return tuple(c for c in read_claims(question) if c.kind != "key")
     return read_claims(question)
@@ -188,7 +193,7 @@ def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
 
 
 def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
-    polar = bool(_POLAR.match(question))
+    polar = bool(_POLAR.match(plain(question)))
     if polar and (_YES.match(answer) or _NO.match(answer)):
         yield from _asked(question) if _YES.match(answer) else _refused(_asked(question))
     if (choice := _WITH_OR_WITHOUT.search(question)) and (word := _WITH.match(answer)):
@@ -224,13 +229,13 @@ def _own_claims(question: str, answer: str, topic: str | None, polar: bool) -> l
         for c in _known_claims(answer)
         if (topic != "language" or c.kind != "origin") and (topic not in _OF_TIMES or c.kind != "time")
     ]
-    if not polar and _ABSENT.search(question):
-        own = [c if c.denied else c.turned(True) for c in own]
     if topic == "chords":
         own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
         # `Eb, Bb and C minor` names chords, `a cadence in C minor` a key
         own = [c for c in own if c.kind != "key" or re.search(rf"\b(?:in|key of|key is|of) {re.escape(c.said)}", text)]
         own += [*answer_degree(plain(question), text), *answer_neighbour(plain(question), text)]
+    if not polar and _ABSENT.search(question):
+        own = [c if c.denied else c.turned(True) for c in own]
     return own
 
 

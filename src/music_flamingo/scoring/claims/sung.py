@@ -13,7 +13,7 @@ from music_flamingo.scoring.claims.wording import is_denied
 
 _LANGUAGE = "|".join(LANGUAGES)
 _IN_LANGUAGE = re.compile(
-    rf"\b(?:(?:in|into|to|language is|language:) (?P<a>{_LANGUAGE})(?! (?:terms?|style|manner|fashion|tradition|guitar|folk|music|tempo))"
+    rf"\b(?:(?:in|into|to|language is|language:) (?P<a>{_LANGUAGE})(?! (?:terms?|notation|naming|names?|spelling|style|manner|fashion|tradition|guitar|folk|music|tempo))"
     rf"|(?P<b>{_LANGUAGE})(?: language)? (?:lyrics?|vocals?|words|language|text|singing|verses?|speaking|chorus|singers?))\b",
     re.IGNORECASE,
 )

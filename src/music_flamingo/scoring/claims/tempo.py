@@ -1,7 +1,7 @@
 """Claims about tempo: beats a minute in figures, words and ranges, and classes such as fast or Andante."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
@@ -132,6 +132,43 @@ def read_tempo(text: str) -> Iterator[SpokenClaim]:
         yield from (_of_class(*found, text) for found in _classes(text, taken))
     if feel and not taken:
         yield unmeasured("tempo", feel.group(0))
+    if holds(text, _OF_BEATS):
+        yield from _decades(text)
+
+
+_OF_BEATS = ("bpm", "tempo", "beats", "metronome", "pulse")
+_TENS = {"fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90}
+_DECADE = re.compile(
+    rf"\b(?:in the |the )?(?:(?P<where>low|lower|mid|middle|upper|high)[ -])?(?:(?P<figure>(?:[5-9]|1\d)0)s|(?P<word>{'|'.join(_TENS)}))\b",
+    re.IGNORECASE,
+)
+_PARTS_OF_TEN = {
+    "": (0, 10),
+    "low": (0, 4),
+    "lower": (0, 4),
+    "mid": (3, 7),
+    "middle": (3, 7),
+    "upper": (6, 10),
+    "high": (6, 10),
+}
+
+
+def _decades(text: str) -> Iterator[SpokenClaim]:
+    """Read tempi by tens: `in the mid seventies`."""
+    for match in _DECADE.finditer(text):
+        tens = float(match["figure"] or _TENS[(match["word"] or "").lower()])
+        low, high = (tens + part for part in _PARTS_OF_TEN[(match["where"] or "").lower()])
+        yield SpokenClaim("tempo", match[0], _between(low, high), is_denied(text, *match.span()))
+
+
+def _between(low: float, high: float) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        if facts.tempo is None:
+            return NOT_MEASURED
+        bpm = facts.tempo.bpm
+        return low - BPM_TOLERANCE <= bpm <= high + BPM_TOLERANCE, f"{bpm:.1f} BPM measured"
+
+    return test
 
 
 def tempi_in(text: str) -> list[float]:
@@ -166,7 +203,7 @@ def _numbers(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
 
 def answer_tempo(text: str) -> Iterator[SpokenClaim]:
     """Read the answer to a question about tempo: a bare number or class is a claim there."""
-    found = list(read_tempo(text))
+    found = list(read_tempo(text)) or list(_decades(text))
     if not found:
         found = [_of_numbers(m, text, None, m) for m in _BARE_NUMBER.finditer(text)]
         found += [_of_class(m["bare"], m.start(), *m.span(), text) for m in _BARE_CLASS.finditer(text)]

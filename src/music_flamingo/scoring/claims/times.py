@@ -17,7 +17,7 @@ TIME_TOLERANCE_S = 0.11
 _EVERY = re.compile(r"(?:in|every|each|per|another|within|for|between|apart) (?:\w+ )?$", re.IGNORECASE)
 _RATE = re.compile(r"(?:\d|beats?|times|pulses|notes|clicks|changes) $", re.IGNORECASE)
 _LASTS = re.compile(
-    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|running time|run time|takes|spans?|total(?:s|ling)?)\b",
+    r"\b(?:lasts?|last(?:ing)|runs? (?:for|to)|long|length|duration|running time|run time|(?:is over|ends|stops|finishes) after|takes|spans?|total(?:s|ling)?)\b",
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(
@@ -61,6 +61,7 @@ _HEDGE = re.compile(
     r"(more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) $", re.IGNORECASE
 )
 _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
+_SOME = frozenset(("outer", "main", "other", "last", "first", "final", "inner"))
 _LETTERS = ("A", "B", "C", "D", "E")
 _AFTER_OR_BEFORE = re.compile(r"\b(?:after|before|between) $", re.IGNORECASE)
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
@@ -85,7 +86,9 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
         around = _SENTENCE.split(before)[-1] + match[0] + _SENTENCE.split(after)[0]
         denied = is_denied(text, *match.span())
         of_part = _OF_PART.search(before + text[match.end() : match.end() + 40]) is not None
-        if not of_part and (compared := _COMPARED.search(before)) is not None:
+        if _LONG_THING.match(text, match.end()):
+            yield SpokenClaim("time", match[0], _lasts(time_s, _hedge_of(before)), denied)
+        elif not of_part and (compared := _COMPARED.search(before)) is not None:
             is_more = compared[1].lower() in ("longer", "more")
             yield SpokenClaim("time", compared[0] + match[0], _lasts_beyond(time_s, is_more), denied)
         elif not of_part and (_GOES_ON.search(before) or (_LASTS.search(around) and _THING.search(around))):
@@ -116,7 +119,7 @@ def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
     hedge = _HEDGE.search(text, max(0, start - 12), start)
     if hedge is not None and _SOME_OF.search(text, max(0, hedge.start() - 6), hedge.start()):
         hedge = None
-    if hedge is None and _SOME_OF.search(text, max(0, start - 6), start):
+    if (match["of"] or "").lower() in _SOME or (hedge is None and _SOME_OF.search(text, max(0, start - 6), start)):
         return
     start = hedge.start() if hedge else start
     said, denied = text[start:end], is_denied(text, start, end)
@@ -188,6 +191,7 @@ def answer_length(text: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim("time", match[0], claim, hedge == "" and is_denied(text, *match.span()))
 
 
+_LONG_THING = re.compile(r"(?: long)? (?:clip|excerpt|recording|piece|song|track|snippet|sample)\b", re.IGNORECASE)
 _COMPARED = re.compile(r"\b(longer|shorter|less|more) than (?:a |about )?$", re.IGNORECASE)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from music_flamingo.scoring.families.base import Claim, Family, yes_no
+from music_flamingo.scoring.families.base import Claim, Family, Rewording, yes_no
 from music_flamingo.scoring.families.checks import (
     ChainReading,
     check_sentence,
@@ -80,6 +80,11 @@ def on_sound() -> Iterable[Family]:
     return (family for family in FAMILIES.values() if family.rests_on == ("sound",))
 
 
+def in_captions() -> tuple[Family, ...]:
+    """Give the families on the sound in the order of captions: how notes sound, then who marks the beat."""
+    return tuple(sorted(on_sound(), key=lambda family: family.category == "instruments"))
+
+
 def _names(value: Any) -> Any:
     if not isinstance(value, dict):
         return tuple(value) if isinstance(value, list) else value
@@ -106,12 +111,14 @@ __all__ = [
     "Family",
     "FamilyNames",
     "NamedPart",
+    "Rewording",
     "check_sentence",
     "check_sentences",
     "composite_of",
     "evidence_of",
     "heard_in_facts",
     "heard_in_truth",
+    "in_captions",
     "meter_class",
     "on_sound",
     "parts_asked",

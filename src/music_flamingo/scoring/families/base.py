@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from music_flamingo.records import Facts, Truth
 from music_flamingo.records.example import QuestionType, Skill
+from music_flamingo.records.heard import SoundClaim
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,34 @@ class Claim:
     phrase: str = ""
     """The answer as a composite question names it: `drums`, `a slow beat`. Empty: no question is made of it."""
 
+    in_window: tuple[str, ...] = ()
+    """Clauses for the caption of a window, of which a writer chooses one."""
+    in_truth: tuple[str, ...] = ()
+    """What a structured caption may have for it, where `phrase` alone would be part of its contrary."""
+    in_rich: tuple[str, ...] = ()
+    """Sentences for the rich caption, of which a writer chooses one."""
+
     def in_style(self, style: str) -> str:
         """Give the sentence of a chain's style, `short` or `full`."""
         return self.short if style == "short" else self.full
+
+
+@dataclass(frozen=True)
+class Rewording:
+    """Another question about a family's percept, a family by its own name: other options, each with its rationale."""
+
+    name: str
+    skill: Skill
+    type: QuestionType
+    wordings: tuple[str, ...]
+    """Of which a writer chooses one."""
+    answers: Mapping[str, tuple[str, str]]
+    """Each answer of the family -> (option, rationale), in the order of the options."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The answers, in the order in which they are offered."""
+        return tuple(option for option, _ in self.answers.values())
 
 
 @dataclass(frozen=True)
@@ -50,6 +76,10 @@ class Family:
     """1 to 5, before anything is known of the piece."""
     category: str
     """Which category of a structured caption the answer speaks of (`rewards.structured.CATEGORIES`)."""
+    claim: SoundClaim | None = None
+    """The claim of the sound that the answer reads, whose confidence is the answer's; None for other families."""
+    reworded: tuple[Rewording, ...] = ()
+    """Other questions about the same percept."""
     not_evidence: tuple[str, ...] = ()
     """Families on the sound that say nothing of the answer: its chains pass over them (see `evidence_of`)."""
     tells: tuple[str, ...] = ()

@@ -1,13 +1,7 @@
 """Are drums heard?"""
 
-from music_flamingo.records import Facts
-from music_flamingo.scoring.families.base import Claim, Family, yes_no
-
-
-def _from_facts(facts: Facts) -> str | None:
-    heard = facts.sound.has_drums if facts.sound else None
-    return None if heard is None else yes_no(heard)
-
+from music_flamingo.records.heard import HAS_DRUMS as CLAIM
+from music_flamingo.scoring.families.base import Claim, Family
 
 DRUMS = Family(
     name="drums",
@@ -16,12 +10,26 @@ DRUMS = Family(
     type="multiple_choice",
     question="Are drums heard in this music, yes or no?",
     claims={
-        "yes": Claim("Drums play.", "A drum kit plays along and marks the beat.", "drums"),
-        "no": Claim("No drums play.", "Only pitched notes sound, and no drum marks the beat.", "no drums"),
+        "yes": Claim(
+            "Drums play.",
+            "A drum kit plays along and marks the beat.",
+            "drums",
+            in_window=("a drum kit plays along", "drums mark the beat"),
+            in_truth=("and drums", "with drums"),
+            in_rich=("It plays with drums, which mark the beat.", "A kit plays along, with drums on the beat."),
+        ),
+        "no": Claim(
+            "No drums play.",
+            "Only pitched notes sound, and no drum marks the beat.",
+            "no drums",
+            in_window=("there are no drums",),
+            in_rich=("There are no drums.", "There are no drums: the pitches carry the beat."),
+        ),
     },
     unclear=Claim("Drums are unclear.", "Whether a drum plays cannot be told for sure."),
-    from_facts=_from_facts,
-    from_truth=lambda truth: yes_no(truth.has_drums),
+    from_facts=lambda facts: CLAIM.answer(facts.sound),
+    from_truth=CLAIM.answer,
+    claim=CLAIM,
     rests_on=("sound",),
     difficulty=1,
     category="instruments",

@@ -1,4 +1,4 @@
-"""Recordings that were annotated elsewhere: what is read of their annotations, and which recording each is about.
+"""Import annotations made elsewhere: parse them, and match each to its recording.
 
 A reader gives one AnnotatedRecording for each recording, in order. Facts carry their origin as tool and version;
 captions carry it as teacher. What has no place in this project's records is counted, never guessed.

@@ -1,4 +1,4 @@
-"""Which track a published entry speaks of: by a rule on its `sound` or `id`, or by a table from these to recordings."""
+"""Match published entries to tracks: by a rule on their `sound` or `id`, or by a table from these to recordings."""
 
 import re
 from collections.abc import Mapping, Sequence

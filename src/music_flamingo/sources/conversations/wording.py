@@ -1,4 +1,4 @@
-"""How published conversations write questions, options, the request to think, thoughts and answers; both ways.
+"""Read and write the wording of published conversations: questions, options, the request to think, thoughts, answers.
 
 Options stand as `(A) jazz` in the words of the question. A request to think follows the question; where it does, the
 answer has think tags, or (Audio Flamingo 3) begins with a thought and comes to the answer at its end.

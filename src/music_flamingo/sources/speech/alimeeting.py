@@ -15,7 +15,7 @@ from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineR
 from music_flamingo.core.ranges import CountOrNone, Positive
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
-from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
+from music_flamingo.sources.speech.reading import files_sha256, read_segment, require_folder, require_found
 from music_flamingo.sources.speech.sessions import Session, TranscriptLine, cut
 from music_flamingo.sources.speech.text_grid import read_text_grid
 
@@ -32,8 +32,8 @@ class AliMeetingConfig(SpeechSettings):
     """A folder with `Train_Ali_far/`, `Eval_Ali/Eval_Ali_far/` ... at any depth."""
     channel: CountOrNone
     """Of the array, counted from 0."""
-    max_stretch_s: Positive
-    """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
+    max_segment_s: Positive
+    """The longest segment between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "AliMeetingSource":
         """Make the source."""
@@ -81,13 +81,13 @@ class AliMeetingSource:
         split = _split(grid, self.root)
         assert split is not None, "only folders of a split are listed"
         session = Session(grid.stem, "zh", split, LICENCE, partial(self._read, grid))
-        return cut(session, partial(_lines, grid), self.config.max_stretch_s)
+        return cut(session, partial(_lines, grid), self.config.max_segment_s)
 
     def _read(self, grid: Path, start_s: float, end_s: float) -> np.ndarray:
         recordings = sorted((grid.parent.parent / "audio_dir").glob(f"{grid.stem}_*.wav"))
         if not recordings:
-            raise BadAudioError(QuarantineReason.UNREADABLE, f"no audio_dir/{grid.stem}_*.wav beside {grid.parent}")
-        return read_stretch(recordings[0], start_s, end_s, [self.config.channel])
+            raise BadAudioError(QuarantineReason.UNREADABLE, f"no audio_dir/{grid.stem}_*.wav next to {grid.parent}")
+        return read_segment(recordings[0], start_s, end_s, [self.config.channel])
 
 
 def _lines(grid: Path) -> list[TranscriptLine]:

@@ -17,7 +17,7 @@ from music_flamingo.audio.decode import DecodeLimits
 from music_flamingo.core.ranges import Positive
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
-from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
+from music_flamingo.sources.speech.reading import files_sha256, read_segment, require_folder, require_found
 from music_flamingo.sources.speech.sessions import Session, TranscriptLine, cut
 
 LICENCE = "CC-BY-SA-4.0"
@@ -33,8 +33,8 @@ class ChimeConfig(SpeechSettings):
     """The corpus's folder, with `transcriptions/` and `audio/`."""
     device: str
     """Which recording is heard: `U01.CH1` (an array's channel) or `P05` (a speaker's own microphones)."""
-    max_stretch_s: Positive
-    """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
+    max_segment_s: Positive
+    """The longest segment between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "ChimeSource":
         """Make the source."""
@@ -74,7 +74,7 @@ class ChimeSource:
         split, session = Path(unit).parts[0], Path(unit).stem
         audio = self.root / "audio" / split / f"{session}_{self.config.device}.wav"
         about = Session(session, "en", SPLITS[split], LICENCE, partial(_read, audio))
-        return cut(about, partial(self._lines, unit), self.config.max_stretch_s)
+        return cut(about, partial(self._lines, unit), self.config.max_segment_s)
 
     def _lines(self, unit: str) -> list[TranscriptLine]:
         entries: list[dict[str, Any]] = json.loads((self.root / "transcriptions" / unit).read_text())
@@ -88,7 +88,7 @@ class ChimeSource:
 
 
 def _read(audio: Path, start_s: float, end_s: float) -> np.ndarray:
-    return read_stretch(audio, start_s, end_s)
+    return read_segment(audio, start_s, end_s)
 
 
 def _words(text: str) -> str:

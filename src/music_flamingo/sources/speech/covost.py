@@ -74,7 +74,7 @@ class CovostSource:
             for row in _rows(table):
                 unit = {"language": language, "split": split, **row}
                 rows.setdefault((language, row["path"]), json.dumps(unit, ensure_ascii=False))
-        return require_found([*rows.values()], self.root, "LANGUAGE/clips with a tsv beside it")
+        return require_found([*rows.values()], self.root, "LANGUAGE/clips with a tsv next to it")
 
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         """The utterance of one clip."""

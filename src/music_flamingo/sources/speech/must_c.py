@@ -20,7 +20,7 @@ from music_flamingo.core.lines import lines_of
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import BAD_TIMES, SpeechSettings, SpokenUtterance
-from music_flamingo.sources.speech.reading import files_sha256, inside, read_stretch, require_folder, require_found
+from music_flamingo.sources.speech.reading import files_sha256, inside, read_segment, require_folder, require_found
 
 LICENCE = "CC-BY-NC-ND-4.0"
 SPLITS: dict[str, Split] = {"train": "train", "dev": "dev", "tst-COMMON": "test", "tst-HE": "test"}
@@ -110,7 +110,7 @@ class MustCSource:
         )
 
     def _read(self, split: str, wav: str, start_s: float, end_s: float) -> np.ndarray:
-        return read_stretch(inside(self.root / "data" / split / "wav", wav), start_s, end_s)
+        return read_segment(inside(self.root / "data" / split / "wav", wav), start_s, end_s)
 
 
 def _segment(speaker: str, duration_s: float, text: str) -> SpokenSegment:

@@ -1,7 +1,7 @@
 """Shared readers of speech corpora: segments of long recordings, listed files, safe names.
 
-Sessions last hours and the model hears seconds. `stretches` cuts them at pauses, where nobody speaks: no word and no
-overlap is cut. What cannot be cut so short is one segment, too long, and quarantined as such.
+Sessions last hours and the model hears seconds. `cut_at_pauses` cuts them where nobody speaks: no word and no overlap
+is cut. What cannot be cut so short is one segment, too long, and quarantined as such.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, QuarantineReason, Resampler
+from music_flamingo.audio.decode import BadAudioError, QuarantineReason
+from music_flamingo.audio.resampling import Resampler
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.records import SpokenSegment
 
 
-def stretches(segments: Iterable[SpokenSegment], max_s: float) -> list[list[SpokenSegment]]:
+def cut_at_pauses(segments: Iterable[SpokenSegment], max_s: float) -> list[list[SpokenSegment]]:
     """Segments in groups that follow one another without overlap; as long as `max_s` allows.
 
     A group is longer only where segments overlap for that long without a pause.
@@ -58,8 +59,8 @@ def from_zero(segments: Sequence[SpokenSegment]) -> tuple[SpokenSegment, ...]:
     )
 
 
-def read_stretch(path: Path, start_s: float, end_s: float, channels: Sequence[int] | None = None) -> np.ndarray:
-    """Mono float32 at 16 kHz of a stretch of a WAV, FLAC or NIST SPHERE file, read without the rest of it.
+def read_segment(path: Path, start_s: float, end_s: float, channels: Sequence[int] | None = None) -> np.ndarray:
+    """Mono float32 at 16 kHz of a segment of a WAV, FLAC or NIST SPHERE file, read without the rest of it.
 
     `channels` are counted from 0; None is all of them, mixed down. Raises BadAudioError.
     """

@@ -1,7 +1,7 @@
 """Long recordings with several speakers: shared by CHiME, Switchboard and AliMeeting.
 
-A session becomes segments that are cut where nobody speaks (`reading.stretches`). What is wrong with it is kept under
-its reason: a transcript that cannot be read, a segment whose times run backwards, a segment that is too long.
+A session becomes segments that are cut where nobody speaks (`reading.cut_at_pauses`). What is wrong with it is kept
+under its reason: a transcript that cannot be read, a segment whose times run backwards, a segment that is too long.
 """
 
 import logging
@@ -16,7 +16,7 @@ from music_flamingo.audio.decode import QuarantineReason
 from music_flamingo.records import SpokenSegment
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import BAD_TIMES, TOO_LONG, SpokenUtterance
-from music_flamingo.sources.speech.reading import from_zero, span_s, stretches
+from music_flamingo.sources.speech.reading import cut_at_pauses, from_zero, span_s
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Session:
 
 
 def cut(session: Session, lines: Callable[[], Iterable[TranscriptLine]], max_s: float) -> Iterator[SpokenUtterance]:
-    """The session's stretches. `lines` reads the transcript; it raises ValueError or OSError where it cannot.
+    """The session's segments. `lines` reads the transcript; it raises ValueError or OSError where it cannot.
 
     Lines without words are passed over: nothing is to be transcribed there.
     """
@@ -61,7 +61,7 @@ def cut(session: Session, lines: Callable[[], Iterable[TranscriptLine]], max_s: 
             good.append(SpokenSegment(speaker=line.speaker, start_s=line.start_s, end_s=line.end_s, text=line.text))
         except ValidationError:
             yield _said(session, f"line{number:05d}", (), f"{BAD_TIMES}:{line.start_s} to {line.end_s}")
-    for number, group in enumerate(stretches(good, max_s)):
+    for number, group in enumerate(cut_at_pauses(good, max_s)):
         start_s, end_s = span_s(group)
         problem = TOO_LONG if end_s - start_s > max_s else None
         said = _said(session, f"{number:05d}", from_zero(group), problem)

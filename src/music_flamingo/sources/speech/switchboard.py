@@ -19,7 +19,7 @@ from music_flamingo.core.lines import lines_of
 from music_flamingo.core.ranges import Positive
 from music_flamingo.records.track import Split
 from music_flamingo.sources.speech import SpeechSettings, SpokenUtterance
-from music_flamingo.sources.speech.reading import files_sha256, read_stretch, require_folder, require_found
+from music_flamingo.sources.speech.reading import files_sha256, read_segment, require_folder, require_found
 from music_flamingo.sources.speech.sessions import Session, TranscriptLine, cut
 
 LICENCE = "LDC-User-Agreement"
@@ -43,8 +43,8 @@ class SwitchboardConfig(SpeechSettings):
     """A folder with recordings and transcripts, at any depth."""
     split: Split
     """Switchboard has no splits of its own."""
-    max_stretch_s: Positive
-    """The longest stretch between two pauses; what has no pause for longer is quarantined as too_long."""
+    max_segment_s: Positive
+    """The longest segment between two pauses; what has no pause for longer is quarantined as too_long."""
 
     def open(self, limits: DecodeLimits) -> "SwitchboardSource":
         """Make the source."""
@@ -88,12 +88,12 @@ class SwitchboardSource:
     def utterances(self, unit: str) -> Iterator[SpokenUtterance]:
         """Utterances of one call, both channels."""
         session = Session(f"sw{unit}", "en", self.config.split, LICENCE, partial(self._read, unit))
-        return cut(session, partial(_lines, self._calls[unit]), self.config.max_stretch_s)
+        return cut(session, partial(_lines, self._calls[unit]), self.config.max_segment_s)
 
     def _read(self, call: str, start_s: float, end_s: float) -> np.ndarray:
         if call not in self._recordings:
             raise BadAudioError(QuarantineReason.UNREADABLE, f"{self.root} holds no sw0{call}.sph")
-        return read_stretch(self._recordings[call], start_s, end_s)
+        return read_segment(self._recordings[call], start_s, end_s)
 
 
 def _recordings(root: Path) -> list[Path]:

@@ -3,9 +3,9 @@
 import random
 
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked, audible_of
+from music_flamingo.teachers.scripted.asking import asked, audible_of, reworded_of
 from music_flamingo.teachers.scripted.players import players, sings
-from music_flamingo.teachers.scripted.words import listed, seconds, stretch, whole
+from music_flamingo.teachers.scripted.words import listed, seconds, time_span, whole
 
 SHOWN_VOICES = 4
 HARDLY_A_RANGE_DB = 6.0
@@ -19,27 +19,11 @@ def write_attribute(payload: SongPayload, rng: random.Random) -> QuestionsReply:
     return QuestionsReply(
         questions=[
             *audible_of("attribute", payload, shown),
-            *_tone_production(facts, rng),
+            *reworded_of("attribute", payload, rng),
             *_players(payload, rng),
             *_dynamics(facts, rng),
         ]
     )
-
-
-def _tone_production(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
-    if facts.lead_envelope is None:
-        return []
-    wording = rng.choice(
-        (
-            "Is the leading instrument struck or plucked, or is it bowed, blown or an organ?",
-            "How is the tone of the leading instrument made: struck or plucked, or bowed, blown or organ?",
-        )
-    )
-    options = ("struck or plucked", "bowed, blown or organ")
-    struck = facts.lead_envelope == "decaying"
-    rationale = "Its notes die away after the attack." if struck else "Its notes do not die away while they last."
-    answer = options[0] if struck else options[1]
-    return [asked("tone_production", "technique", wording, answer, rationale, [whole(facts)], options)]
 
 
 def _players(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
@@ -56,7 +40,7 @@ def _players(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
         answer = "yes" if singing else "no"
         because = _voice_reason(facts, singing, named)
         wording = rng.choice(("Does anybody sing, yes or no?", "Is there singing in it, yes or no?"))
-        heard = [stretch(s.start_s, s.end_s, s.label) for s in facts.voice[:SHOWN_VOICES]] or shown
+        heard = [time_span(s.start_s, s.end_s, s.label) for s in facts.voice[:SHOWN_VOICES]] or shown
         questions.append(asked("singing", "technique", wording, answer, because, heard, ("yes", "no")))
     if facts.genres:
         wording = rng.choice(("Which style of music is this?", "To which genre does this music belong?"))

@@ -6,7 +6,7 @@ from music_flamingo.records import Reference, Segment
 from music_flamingo.scoring.families import yes_no
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible_of
-from music_flamingo.teachers.scripted.words import chord, listed, seconds, stretch, whole
+from music_flamingo.teachers.scripted.words import chord, listed, seconds, time_span, whole
 from music_flamingo.teachers.theory import KEY_RELATIONS, KeyName, form_letters, key_relation
 
 HALVES = ("first half", "second half", "both alike")
@@ -56,7 +56,7 @@ def _busier(facts: SongFacts) -> str | None:
 
 def _both_halves(facts: SongFacts) -> list[Reference]:
     middle_s = facts.duration_s / 2
-    return [stretch(0.0, middle_s, HALVES[0]), stretch(middle_s, facts.duration_s, HALVES[1])]
+    return [time_span(0.0, middle_s, HALVES[0]), time_span(middle_s, facts.duration_s, HALVES[1])]
 
 
 def _louder_half(facts: SongFacts) -> list[WrittenQuestion]:
@@ -114,7 +114,7 @@ def _outer_keys(facts: SongFacts) -> list[WrittenQuestion]:
     relation = key_relation(before, after)
     wording = f"How is the key of the end related to that of the beginning: {listed(KEY_RELATIONS, 'or')}?"
     rationale = f"It begins in a {before.mode} key on {before.tonic} and ends in a {after.mode} key on {after.tonic}."
-    shown = [stretch(s.start_s, s.end_s, s.label) for s in (first, last)]
+    shown = [time_span(s.start_s, s.end_s, s.label) for s in (first, last)]
     return [asked("key_relation", "comparison", wording, relation, rationale, shown, KEY_RELATIONS)]
 
 
@@ -122,7 +122,7 @@ def _sections(facts: SongFacts, rng: random.Random) -> list[WrittenQuestion]:
     letters, sections = form_letters(facts.sections), facts.sections
     if not 1 < len(sections) <= MOST_SECTIONS or len(set(letters)) == 1:
         return []
-    shown = [stretch(s.start_s, s.end_s, letter) for letter, s in zip(letters, sections, strict=True)]
+    shown = [time_span(s.start_s, s.end_s, letter) for letter, s in zip(letters, sections, strict=True)]
     form = " ".join(letters)
     wording = rng.choice(("How many sections does the piece have?", "Of how many sections is the music made?"))
     starts = ", ".join(seconds(s.start_s) for s in sections)
@@ -145,7 +145,7 @@ def _longest(sections: list[Segment]) -> list[WrittenQuestion]:
         return []
     length_s, index = lengths[0]
     options = ORDINALS[: len(sections)]
-    shown = [stretch(s.start_s, s.end_s, name) for s, name in zip(sections, options, strict=True)]
+    shown = [time_span(s.start_s, s.end_s, name) for s, name in zip(sections, options, strict=True)]
     wording = "Which section is the longest?"
     rationale = f"It lasts {seconds(length_s)}, the next longest {seconds(lengths[1][0])}."
     return [asked("longest_section", "comparison", wording, options[index], rationale, shown, options)]

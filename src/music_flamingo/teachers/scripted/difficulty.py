@@ -1,4 +1,4 @@
-"""How hard a question is, by what must be heard for it and how close the facts lie to a border."""
+"""Rate a question's difficulty by what must be heard for it and how close the facts lie to a border."""
 
 import random
 

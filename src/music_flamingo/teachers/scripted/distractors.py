@@ -1,4 +1,4 @@
-"""Wrong options for multiple choice: near enough to be worth a thought, and never right by another name."""
+"""Wrong options for multiple choice: plausible, and never the right answer by another name."""
 
 import random
 from itertools import product

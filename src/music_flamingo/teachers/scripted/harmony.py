@@ -4,7 +4,7 @@ import random
 
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible, audible_of
-from music_flamingo.teachers.scripted.words import bars, chord, listed, seconds, stretch, whole
+from music_flamingo.teachers.scripted.words import bars, chord, listed, seconds, time_span, whole
 from music_flamingo.teachers.theory import (
     Chord,
     KeyName,
@@ -125,6 +125,6 @@ def _rhythm(facts: SongFacts) -> list[WrittenQuestion]:
         return []
     changes, num_bars = len(facts.spans) - 1, facts.num_bars
     rationale = f"The harmony changes {changes} times in {num_bars} bars. That is {changes / num_bars:.1f} times a bar."
-    shown = [bars(facts, facts.downbeats_s[0], facts.duration_s), stretch(0.0, facts.duration_s)]
+    shown = [bars(facts, facts.downbeats_s[0], facts.duration_s), time_span(0.0, facts.duration_s)]
     wording = "Does the harmony change less than once a bar, about once a bar or more than once a bar?"
     return [asked("harmonic_rhythm", "multiple_choice", wording, rhythm, rationale, shown, RHYTHMS)]

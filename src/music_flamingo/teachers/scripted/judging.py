@@ -1,7 +1,4 @@
-"""A judge that hears nothing: it compares with what tools measured, and rates in the middle what it cannot compare.
-
-And a reader who knows nothing: it guesses.
-"""
+"""A judge without audio, which compares with measured facts and rates 3 where it cannot; a reader that guesses."""
 
 import random
 

@@ -4,9 +4,9 @@ import random
 import re
 
 from music_flamingo.records import Segment
-from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
-from music_flamingo.teachers.scripted.asking import asked, audible_of
-from music_flamingo.teachers.scripted.words import first_words, seconds, stretch, whole
+from music_flamingo.teachers.payloads import QuestionsReply, SongPayload, WrittenQuestion
+from music_flamingo.teachers.scripted.asking import asked, audible_of, reworded_of
+from music_flamingo.teachers.scripted.words import first_words, seconds, time_span, whole
 
 OPENING_WORDS = 3
 NEED_THE_END = ("lyrics_last_word", "lyrics_line_count")
@@ -17,7 +17,7 @@ def write_lyrics_vocal(payload: SongPayload, rng: random.Random) -> QuestionsRep
     """Write questions about the lyrics, their times and the singing."""
     facts = payload.facts
     sung = [line for line in facts.lyrics if _bare(line.label)]
-    questions = _cantabile(facts)
+    questions = reworded_of("lyrics_vocal", payload, rng)
     if sung:
         questions += _text(sung, rng)
     if sung and facts.lyrics_are_timed:
@@ -32,16 +32,6 @@ def _bare(text: str) -> str:
     return re.sub(r"^\W+|\W+$", "", text)
 
 
-def _cantabile(facts: SongFacts) -> list[WrittenQuestion]:
-    if facts.lead_envelope is None:
-        return []
-    can_swell = facts.lead_envelope == "sustained"
-    answer = "yes" if can_swell else "no"
-    rationale = "Its notes are held as a voice holds them." if can_swell else "Its notes fade where a voice would hold."
-    wording = "Does the leading line hold its notes as a singing voice can, yes or no?"
-    return [asked("vocal_sustain", "technique", wording, answer, rationale, [whole(facts)], ("yes", "no"))]
-
-
 def _text(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
     first, last = lines[0], lines[-1]
     opening = first_words(first.label, OPENING_WORDS)
@@ -53,7 +43,7 @@ def _text(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
             rng.choice(("With which words does the text begin?", "What are the first words of the text?")),
             opening,
             f'The first line of the text begins with "{opening}".',
-            [stretch(first.start_s, first.end_s, "first line")],
+            [time_span(first.start_s, first.end_s, "first line")],
         ),
         asked(
             "lyrics_last_word",
@@ -61,7 +51,7 @@ def _text(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
             rng.choice(("Which is the last word of the text?", "On which word does the text end?")),
             ending,
             f'The last line of the text ends with "{ending}".',
-            [stretch(last.start_s, last.end_s, "last line")],
+            [time_span(last.start_s, last.end_s, "last line")],
         ),
     ]
 
@@ -75,7 +65,7 @@ def _lines(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
             "How many lines of words are there?",
             str(len(lines)),
             f"The last line ends at {seconds(lines[-1].end_s)}.",
-            [stretch(lines[0].start_s, lines[-1].end_s)],
+            [time_span(lines[0].start_s, lines[-1].end_s)],
         ),
         asked(
             "lyrics_line_start",
@@ -83,6 +73,6 @@ def _lines(lines: list[Segment], rng: random.Random) -> list[WrittenQuestion]:
             f'When does the line "{line.label}" begin?',
             seconds(line.start_s),
             f"The line lies between {seconds(line.start_s)} and {seconds(line.end_s)}.",
-            [stretch(line.start_s, line.end_s)],
+            [time_span(line.start_s, line.end_s)],
         ),
     ]

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from music_flamingo.scoring.families import meter_class
 from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply
 from music_flamingo.teachers.scripted.players import ensemble, sings
-from music_flamingo.teachers.scripted.short import LONGEST_PROGRESSION, TRENDS, progression
-from music_flamingo.teachers.scripted.words import felt_at, first_words, listed, number, plural, seconds
+from music_flamingo.teachers.scripted.short import LONGEST_PROGRESSION, TRENDS, heard_claims, progression
+from music_flamingo.teachers.scripted.words import felt_at, first_words, listed, number, one_of, plural, seconds
 from music_flamingo.teachers.theory import (
     ChordSpan,
     KeyName,
@@ -103,23 +103,7 @@ def _sound(facts: SongFacts, rng: random.Random) -> list[str]:
         text.append(f"{singing[0].upper()}{singing[1:]}{entry}.")
     elif facts.has_voice is False:
         text.append(rng.choice(("It is instrumental.", "No voice is heard.")))
-    if facts.texture == "melody":
-        text.append(
-            rng.choice(("A single line carries the music, without chords beneath it.", "One melody sounds alone."))
-        )
-    elif facts.texture == "chords":
-        text.append(rng.choice(("The texture is chordal.", "Several notes sound at once, so that chords carry it.")))
-    if facts.lead_envelope == "decaying":
-        text.append("The leading instrument has decaying notes: struck or plucked, they fade after each attack.")
-    elif facts.lead_envelope == "sustained":
-        text.append("The leading instrument has sustained notes: bowed, blown or from an organ, they hold their level.")
-    if facts.has_drums is not None:
-        text.append(
-            rng.choice(("It plays with drums, which mark the beat.", "A kit plays along, with drums on the beat."))
-            if facts.has_drums
-            else rng.choice(("There are no drums.", "There are no drums: the pitches carry the beat."))
-        )
-    return text
+    return text + [one_of(claim.in_rich, rng) for _, claim in heard_claims(facts)]
 
 
 def _words(facts: SongFacts, rng: random.Random) -> list[str]:
@@ -162,11 +146,11 @@ def _form(facts: SongFacts, rng: random.Random) -> list[str]:
 
 
 def _long_form(facts: SongFacts, letters: list[str]) -> list[str]:
-    """Many sections: how many of which kind, and where the first ones and the last one begin."""
+    """Many sections: how many, whether some come back, and where the first ones and the last one begin."""
     kinds = list(dict.fromkeys(letters))
     first = [f"{n} at {seconds(s.start_s)}" for n, s in zip(letters[:SPELLED_SECTIONS], facts.sections, strict=False)]
     returns = [f"{kind} {plural(letters.count(kind), 'time')}" for kind in kinds if letters.count(kind) > 1]
-    text = [f"The form has {number(len(letters))} sections of {plural(len(kinds), 'kind')}."]
+    text = [f"The form has {number(len(letters))} sections{', some of which come back' if returns else ''}."]
     text.append(f"It opens with {listed(first)}, and the last section, {letters[-1]}, sets in at ")
     text[-1] += f"{seconds(facts.sections[-1].start_s)}."
     if returns:

@@ -3,7 +3,8 @@
 import random
 
 from music_flamingo.records import Category
-from music_flamingo.scoring.families import meter_class, tempo_class
+from music_flamingo.records.heard import SoundClaims
+from music_flamingo.scoring.families import FAMILIES, Claim, Family, in_captions, meter_class, tempo_class
 from music_flamingo.teachers.payloads import (
     SongFacts,
     SongPayload,
@@ -13,12 +14,10 @@ from music_flamingo.teachers.payloads import (
     WindowPayload,
 )
 from music_flamingo.teachers.scripted.players import NAMED_INSTRUMENTS, SINGS, are_heard, players, sings
-from music_flamingo.teachers.scripted.words import listed, sentence
+from music_flamingo.teachers.scripted.words import listed, one_of, sentence
 from music_flamingo.teachers.theory import form_letters, roman_numeral
 
-TEXTURES = {"melody": "one melody", "chords": "chords"}
-DRUMS = {True: "drums", False: "no drums"}
-DRUM_PHRASES = {True: ("a drum kit plays along", "drums mark the beat"), False: ("there are no drums",)}
+NO_DRUMS = FAMILIES["drums"].claims["no"]
 TRENDS = {"steady": "steady in level", "rising": "growing louder", "falling": "growing softer"}
 NOT_MUSIC = {"speech": "Someone speaks; no music is heard.", "neither": "No music is heard."}
 LONGEST_PROGRESSION = 8
@@ -26,7 +25,7 @@ LONGEST_PROGRESSION = 8
 
 
 def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextReply:
-    """What is heard on the surface of one stretch: no key, no tempo, no names."""
+    """What is heard on the surface of one segment: no key, no tempo, no names."""
     if payload.content in NOT_MUSIC:
         return TextReply(text=NOT_MUSIC[payload.content])
     heard = []
@@ -35,20 +34,12 @@ def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextRep
         heard.append(SINGS[payload.singer])
     if named:
         heard.append(are_heard(named))
-    if payload.texture == "melody":
-        heard.append(rng.choice(("a single line sounds alone", "one melody is heard by itself")))
-    elif payload.texture == "chords":
-        heard.append(rng.choice(("several notes sound together", "the notes come in chords")))
-    if payload.lead_envelope == "decaying":
-        heard.append(rng.choice(("the notes die away after they are struck", "each note fades after its attack")))
-    elif payload.lead_envelope == "sustained":
-        heard.append(rng.choice(("the notes are held at full level", "each note is sustained")))
-    if payload.has_drums is not None:
-        heard.append(rng.choice(DRUM_PHRASES[payload.has_drums]))
+    heard += [one_of(claim.in_window, rng) for _, claim in heard_claims(payload)]
     if payload.dynamics_trend in ("rising", "falling"):
         heard.append("over the whole track it grows " + ("louder" if payload.dynamics_trend == "rising" else "softer"))
-    if heard == list(DRUM_PHRASES[False]):
-        return TextReply(text="Music without drums is heard.")
+    if heard == list(NO_DRUMS.in_window):
+        kind = "Instrumental music" if payload.has_voice is False else "Music"
+        return TextReply(text=f"{kind} without drums is heard.")
     return TextReply(text=sentence(listed(heard) if heard else "music is heard"))
 
 
@@ -61,7 +52,7 @@ def write_short_caption(payload: SongPayload, rng: random.Random) -> TextReply:
     opening = f"a {slots['tempo']} piece" if "tempo" in slots else "a piece"
     if "meter" in slots:
         opening += f" in {slots['meter']}"
-    heard = [slots[name] for name in ("texture", "envelope", "drums") if name in slots]
+    heard = [claim.phrase for _, claim in heard_claims(payload.facts)]
     return TextReply(text=sentence(opening + (f" with {listed(heard)}" if heard else "")))
 
 
@@ -73,13 +64,9 @@ def write_structured_truth(payload: StructuredPayload, rng: random.Random) -> St
         values["bpm"] = [slots["tempo"]]
     if "meter" in slots:
         values["meter"] = [slots["meter"]]
-    if "drums" in slots:
-        # `with drums` and `and drums` are no part of `no drums`
-        values["instruments"] = ["and drums", "with drums"] if payload.facts.has_drums else ["no drums"]
-    if "texture" in slots:
-        values["theory"] = [slots["texture"]]
-    if "envelope" in slots:
-        values["mix_notes"] = [slots["envelope"]]
+    of_sound = {family.name: (family, claim) for family, claim in heard_claims(payload.facts)}
+    for family, claim in (of_sound[name] for name in FAMILIES if name in of_sound):
+        values[family.category] = list(claim.in_truth) or [claim.phrase]
     if payload.detail == "full":
         values |= _full_values(payload.facts)
         values |= _players(payload.facts)
@@ -131,10 +118,10 @@ def _slots(payload: SongPayload) -> dict[str, str]:
     meter = meter_class(facts.beats_per_bar) if facts.beats_per_bar else None
     if meter:
         slots["meter"] = f"{meter} meter"
-    if facts.texture:
-        slots["texture"] = TEXTURES[facts.texture]
-    if facts.lead_envelope:
-        slots["envelope"] = f"{facts.lead_envelope} notes"
-    if facts.has_drums is not None:
-        slots["drums"] = DRUMS[facts.has_drums]
     return slots
+
+
+def heard_claims(claims: SoundClaims) -> list[tuple[Family, Claim]]:
+    """Give what is known of the players in the order of captions: each family with the claim of its answer."""
+    answers = ((family, family.claim.answer(claims)) for family in in_captions() if family.claim)
+    return [(family, family.claims[answer]) for family, answer in answers if answer]

@@ -7,7 +7,7 @@ from statistics import median
 from music_flamingo.scoring.families import FAST_ABOVE_BPM, SLOW_BELOW_BPM, tempo_class
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible, audible_of
-from music_flamingo.teachers.scripted.words import bars, chord, plural, seconds, stretch, whole
+from music_flamingo.teachers.scripted.words import bars, chord, plural, seconds, time_span, whole
 from music_flamingo.teachers.theory import TEMPO_TERMS, tempo_term
 
 NEAR_BORDER = 0.03
@@ -106,7 +106,7 @@ def _sections(facts: SongFacts) -> list[WrittenQuestion]:
         return []
     start_s = facts.sections[1].start_s
     rationale = f"The first section ends at {seconds(start_s)}, where the second takes over."
-    shown = stretch(start_s, facts.sections[1].end_s, "second section")
+    shown = time_span(start_s, facts.sections[1].end_s, "second section")
     wording = "When does the second section begin?"
     return [asked("second_section_start", "time", wording, seconds(start_s), rationale, [shown])]
 

@@ -1,5 +1,6 @@
 """Phrases shared by all scripted writers: times, lists, numbers, references."""
 
+import random
 from collections.abc import Sequence
 
 from music_flamingo.records import Reference
@@ -36,6 +37,11 @@ def listed(items: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
 
 
+def one_of(wordings: Sequence[str], rng: random.Random) -> str:
+    """Choose a wording; where there is only one, nothing is drawn."""
+    return rng.choice(wordings) if len(wordings) > 1 else wordings[0]
+
+
 def first_words(text: str, count: int) -> str:
     """The first `count` words of a text."""
     return " ".join(text.split()[:count])
@@ -46,18 +52,18 @@ def sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def stretch(start_s: float, end_s: float, label: str | None = None) -> Reference:
+def time_span(start_s: float, end_s: float, label: str | None = None) -> Reference:
     """A reference to the audio from `start_s` to `end_s`, rounded to 10 ms."""
     return Reference(kind="seconds", start_s=round(start_s, 2), end_s=round(end_s, 2), label=label)
 
 
 def whole(facts: SongFacts) -> Reference:
     """A reference to the whole track."""
-    return stretch(0.0, facts.duration_s)
+    return time_span(0.0, facts.duration_s)
 
 
 def bars(facts: SongFacts, start_s: float, end_s: float) -> Reference:
-    """The bars that a stretch of time touches, named `bars 2-4`."""
+    """The bars that a segment of time touches, named `bars 2-4`."""
     first, last = max(facts.bar_at(start_s), 1), max(facts.bar_at(max(end_s - 0.01, start_s)), 1)
     label = f"bar {first}" if first == last else f"bars {first}-{last}"
     return Reference(kind="bars", start_s=round(start_s, 2), end_s=round(end_s, 2), label=label)

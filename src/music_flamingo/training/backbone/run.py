@@ -28,7 +28,7 @@ from music_flamingo.training.backend import supervised_backend
 from music_flamingo.training.data.audio import SoundBank
 from music_flamingo.training.data.collator import Branches, LessonCollator
 from music_flamingo.training.log import Line, log_lines
-from music_flamingo.training.scale.distributed import device_of, from_first, held_dtype
+from music_flamingo.training.scale.distributed import device_of, from_first, starting_model
 from music_flamingo.training.settings import Hardware, Tracking
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def _phase(
         model_config, processor = load_processor(start)
         plan = plan_phase(phase, _taught(utterances), Hearing.of(processor, model_config), seed)
         model, history = supervised_backend()(
-            lambda: load_model(start, held_dtype(phase.tuning, hardware))[0],
+            lambda: starting_model(start, phase.tuning, hardware),
             processor,
             plan.lessons,
             _collator(processor, plan, utterances, training),

@@ -34,7 +34,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, order=True)
 class TrainingWindow:
-    """A stretch of a recording, in samples at the model's rate."""
+    """A segment of a recording, in samples at the model's rate."""
 
     track_id: str
     start: int
@@ -43,7 +43,7 @@ class TrainingWindow:
 
 @dataclass(frozen=True)
 class RecordingIndex:
-    """What planning knows of recordings: ids in ascending order, and numbers beside them."""
+    """What planning knows of recordings: ids in ascending order, and numbers next to them."""
 
     ids: pa.Array
     num_samples: np.ndarray

@@ -1,6 +1,6 @@
 """Collate samples into batches: token ids, log-mel features, and a loss weight per token (0: not trained).
 
-B lessons, L tokens.
+B samples, L tokens.
 """
 
 from collections import defaultdict

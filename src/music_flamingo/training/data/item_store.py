@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Shelf(Sequence[TrainingItem]):
+class ItemStore(Sequence[TrainingItem]):
     """Items by row number. A row whose family is left out has no place in any plan."""
 
     table: pa.Table
@@ -58,7 +58,7 @@ class Shelf(Sequence[TrainingItem]):
         stage: str,
         *,
         min_answers: int = 2,
-    ) -> "Shelf":
+    ) -> "ItemStore":
         """The items of `families` (name -> weight), each source's numbered by its place in `sources`.
 
         The file lies among the machine's temporary files (TMPDIR) without a name: every rank has its own, gone when

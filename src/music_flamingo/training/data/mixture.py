@@ -19,9 +19,16 @@ from music_flamingo.core.ports import Table
 from music_flamingo.model.chat import Turn, tokenise
 from music_flamingo.model.context import MARKS, Hearing
 from music_flamingo.training.data.audio import RecordingIndex
-from music_flamingo.training.data.item_store import Shelf
+from music_flamingo.training.data.item_store import ItemStore
 from music_flamingo.training.data.items import TrainingItem
-from music_flamingo.training.data.samples import NO_RECORDING, Divider, RequiredSpan, Units, WindowRule, heard_samples
+from music_flamingo.training.data.samples import (
+    NO_RECORDING,
+    Divider,
+    RequiredSpan,
+    SampleTable,
+    WindowRule,
+    heard_samples,
+)
 from music_flamingo.training.data.schedule import TrainingSchedule, drawn_lessons
 
 
@@ -72,7 +79,7 @@ def interleaved(parts: Sequence[float]) -> Iterator[int]:
 class TokenCounts:
     """How many tokens the words of each item take: a bound that costs nothing, and the number counted when asked."""
 
-    shelf: Shelf
+    item_store: ItemStore
     count: Callable[[TrainingItem], int]
     template_tokens: int
     """Of a turn without words."""
@@ -83,7 +90,7 @@ class TokenCounts:
 
     def __call__(self, row: int) -> int:
         if self.counted[row] < 0:
-            self.counted[row] = self.count(self.shelf[row])
+            self.counted[row] = self.count(self.item_store[row])
         return int(self.counted[row])
 
     def of_lesson(self, rows: Sequence[int], apart: bool) -> int:
@@ -93,10 +100,10 @@ class TokenCounts:
     def bounds(self) -> np.ndarray:
         """Upper bounds of the items' text tokens, from their bytes."""
         # a token of a byte-level vocabulary has at least one byte
-        return self.shelf.column("num_bytes") + self.template_tokens
+        return self.item_store.column("num_bytes") + self.template_tokens
 
 
-def words_of(processor, shelf: Shelf) -> TokenCounts:
+def words_of(processor, item_store: ItemStore) -> TokenCounts:
     """Count text tokens of stored items by the processor's tokenizer."""
 
     def tokens(prompt: str, target: str) -> tuple[int, ...]:
@@ -104,40 +111,40 @@ def words_of(processor, shelf: Shelf) -> TokenCounts:
 
     empty = tokens("", "")
     return TokenCounts(
-        shelf,
+        item_store,
         lambda item: len(tokens(item.prompt, item.target)) - MARKS,
         len(empty) - MARKS,
         empty.index(processor.audio_bos_token_id),
-        np.full(len(shelf), -1, np.int32),
+        np.full(len(item_store), -1, np.int32),
     )
 
 
 def divided(
-    shelf: Shelf,
+    item_store: ItemStore,
     recordings: RecordingIndex,
     hearing: Hearing,
     windows: WindowRule,
     words: TokenCounts,
     rngs: Sequence[random.Random],
     max_turns: int,
-) -> list[Units]:
-    """The units of each source, recordings in the order of their ids."""
-    units = [Units() for _ in rngs]
-    order = shelf.in_order()
-    order = order[shelf.taught()[order]]
-    source_of = shelf.column("source")
-    place = np.asarray(pc.fill_null(pc.index_in(shelf.table["track_id"], recordings.ids), -1))
+) -> list[SampleTable]:
+    """The sample table of each source, recordings in the order of their ids."""
+    tables = [SampleTable() for _ in rngs]
+    order = item_store.in_order()
+    order = order[item_store.taught()[order]]
+    source_of = item_store.column("source")
+    place = np.asarray(pc.fill_null(pc.index_in(item_store.table["track_id"], recordings.ids), -1))
     # the last one stands for recordings that are not there
     lengths = np.append(recordings.num_samples, 0)[place]
-    marks = shelf.column("names_a_time"), shelf.column("is_about_all")
-    starts, ends = heard_samples(*shelf.spans(), *marks, lengths, windows.whole_above, hearing.sample_rate_hz)
+    marks = item_store.column("names_a_time"), item_store.column("is_about_all")
+    starts, ends = heard_samples(*item_store.spans(), *marks, lengths, windows.whole_above, hearing.sample_rate_hz)
     bounds = words.bounds()
     dividers = [Divider(hearing, windows, max_turns, words, rng) for rng in rngs]
-    for source in range(len(units)):
+    for source in range(len(tables)):
         mine = order[source_of[order] == source]
         known = place[mine] >= 0
         if not known.all():
-            units[source].set_aside[NO_RECORDING] += int((~known).sum())
+            tables[source].set_aside[NO_RECORDING] += int((~known).sum())
         rows = mine[known]
         for number, group in groupby(zip(place[rows].tolist(), rows.tolist(), strict=True), key=lambda pair: pair[0]):
             needs = [
@@ -145,13 +152,13 @@ def divided(
                 for _, row in group
             ]
             samples, weight = int(recordings.num_samples[number]), float(recordings.sampling_weight[number])
-            dividers[source].divide(units[source], recordings.ids[number].as_py(), samples, weight, needs)
-    return units
+            dividers[source].divide(tables[source], recordings.ids[number].as_py(), samples, weight, needs)
+    return tables
 
 
 def mixed(plan: TrainingSchedule, rngs: Sequence[random.Random], parts: Sequence[float]) -> Iterator[int]:
     """Append lessons to the plan without end; gives the number of each."""
-    streams = [drawn_lessons(units, rng) for units, rng in zip(plan.units, rngs, strict=True)]
+    streams = [drawn_lessons(table, rng) for table, rng in zip(plan.tables, rngs, strict=True)]
     for source in interleaved(parts):
         plan.add(source, next(streams[source]))
         yield len(plan) - 1

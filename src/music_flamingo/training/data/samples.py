@@ -50,14 +50,14 @@ class RequiredSpan(NamedTuple):
 
     row: int
     heard: tuple[int, int] | None
-    """Samples that must be heard; None where any stretch will do."""
+    """Samples that must be heard; None where any segment will do."""
     text_bound: int
     """Never less than the tokens of its words."""
 
 
 @dataclass
-class Units:
-    """Numbers of every unit, side by side: its recording, its windows, its questions."""
+class SampleTable:
+    """Numbers of every sample, column by column: its recording, its windows, its questions."""
 
     ids: list[str] = field(default_factory=list)
     windows: array = field(default_factory=lambda: array("i"))
@@ -66,7 +66,7 @@ class Units:
     rows: array = field(default_factory=lambda: array("i"))
     row_from: array = field(default_factory=lambda: array("q", [0]))
     turns: array = field(default_factory=lambda: array("i"))
-    """Questions that fit into one lesson of the unit."""
+    """Questions that fit into one lesson of the sample."""
     weights: array = field(default_factory=lambda: array("d"))
     own_windows: Counter[str] = field(default_factory=Counter)
     """Why questions have windows of their own -> how many."""
@@ -79,7 +79,7 @@ class Units:
     def add(
         self, name: str, windows: Sequence[tuple[int, int]], needs: Sequence[RequiredSpan], turns: int, weight: float
     ):
-        """Append one recording's unit: its windows (samples), its questions by row, their turns and weight."""
+        """Append one recording's sample: its windows (samples), its questions by row, their turns and weight."""
         self.ids.append(name)
         for window in windows:
             self.windows.extend(window)
@@ -89,28 +89,28 @@ class Units:
         self.turns.append(turns)
         self.weights.append(weight)
 
-    def window(self, unit: int, number: int) -> TrainingWindow:
-        """Window `number` of a unit."""
-        at = 2 * (self.window_from[unit] + number)
-        return TrainingWindow(self.ids[unit], self.windows[at], self.windows[at + 1])
+    def window(self, sample: int, number: int) -> TrainingWindow:
+        """Window `number` of a sample."""
+        at = 2 * (self.window_from[sample] + number)
+        return TrainingWindow(self.ids[sample], self.windows[at], self.windows[at + 1])
 
-    def num_windows(self, unit: int) -> int:
-        """Number of candidate windows of a unit."""
-        return self.window_from[unit + 1] - self.window_from[unit]
+    def num_windows(self, sample: int) -> int:
+        """Number of candidate windows of a sample."""
+        return self.window_from[sample + 1] - self.window_from[sample]
 
-    def rows_of(self, unit: int) -> array:
-        """Row numbers of a unit's questions in the item store."""
-        return self.rows[self.row_from[unit] : self.row_from[unit + 1]]
+    def rows_of(self, sample: int) -> array:
+        """Row numbers of a sample's questions in the item store."""
+        return self.rows[self.row_from[sample] : self.row_from[sample + 1]]
 
     @property
     def num_samples(self) -> int:
-        """Number of questions over all units."""
+        """Number of questions over all samples."""
         return len(self.rows)
 
 
 @dataclass(frozen=True)
 class Divider:
-    """Divides the questions of recordings into units."""
+    """Divides the questions of recordings into samples."""
 
     hearing: Hearing
     windows: WindowRule
@@ -119,11 +119,13 @@ class Divider:
     """The tokens of a row's words, counted."""
     rng: random.Random
 
-    def divide(self, units: Units, name: str, num_samples: int, weight: float, needs: Sequence[RequiredSpan]) -> None:
-        """Append the units of one recording."""
+    def divide(
+        self, table: SampleTable, name: str, num_samples: int, weight: float, needs: Sequence[RequiredSpan]
+    ) -> None:
+        """Append the samples of one recording."""
         rule = self.windows
         if num_samples < self.hearing.min_samples:
-            units.set_aside[TOO_SHORT] += len(needs)
+            table.set_aside[TOO_SHORT] += len(needs)
             return
         drawn = draw_windows(name, num_samples, self.hearing, rule, self.rng)
         spans = [(w.start, w.end) for w in drawn]
@@ -132,15 +134,15 @@ class Divider:
         together, local = [], []
         for need in needs:
             if not self._fits(need, length):
-                self._apart(units, name, num_samples, weight, [need], length, TOO_LONG)
+                self._apart(table, name, num_samples, weight, [need], length, TOO_LONG)
             elif need.heard is None or all(s <= need.heard[0] and need.heard[1] <= e for s, e in spans):
                 together.append(need)
             else:
                 local.append(need)
         if together:
-            units.add(name, spans, together, self._turns(together, length), weight)
+            table.add(name, spans, together, self._turns(together, length), weight)
         for group in _neighbours(local, length):
-            self._apart(units, name, num_samples, weight, group, length, NOT_HEARD)
+            self._apart(table, name, num_samples, weight, group, length, NOT_HEARD)
 
     def _fits(self, need: RequiredSpan, length: int) -> bool:
         room = self.hearing.context_tokens - MARKS - self.hearing.audio_tokens(length)
@@ -148,7 +150,7 @@ class Divider:
 
     def _apart(
         self,
-        units: Units,
+        table: SampleTable,
         name: str,
         num_samples: int,
         weight: float,
@@ -156,24 +158,24 @@ class Divider:
         length: int,
         why: str,
     ) -> None:
-        """A unit with windows around what its questions name, shorter ones where the context wants it."""
+        """A sample with windows around what its questions name, shorter ones where the context wants it."""
         if self.windows.on_overflow == "quarantine":
-            units.set_aside[why] += len(needs)
+            table.set_aside[why] += len(needs)
             return
         if why == TOO_LONG:
             length = min(length, self.hearing.room_for_audio(self.text_tokens(needs[0].row)))
             if not length:
-                units.set_aside[TEXT_TOO_LONG] += len(needs)
+                table.set_aside[TEXT_TOO_LONG] += len(needs)
                 return
         heard = _union(needs)
         if heard is not None and heard[1] - heard[0] > length:
             whole = (0, self.hearing.trimmed(num_samples))
-            units.set_aside[NOT_WHOLE if heard == whole else TOO_FAR_APART] += len(needs)
+            table.set_aside[NOT_WHOLE if heard == whole else TOO_FAR_APART] += len(needs)
             return
         repeats = self.windows.per_track if self.windows.rule == "random" else 1
         spans = [self._around(num_samples, heard, length) for _ in range(repeats)]
-        units.own_windows[why] += len(needs)
-        units.add(name, spans, needs, self._turns(needs, length), weight)
+        table.own_windows[why] += len(needs)
+        table.add(name, spans, needs, self._turns(needs, length), weight)
 
     def _around(self, num_samples: int, heard: tuple[int, int] | None, length: int) -> tuple[int, int]:
         if heard is None:
@@ -181,7 +183,7 @@ class Divider:
         return self.hearing.window_around(num_samples, heard, self.windows.rule, self.rng, length)
 
     def _turns(self, needs: Sequence[RequiredSpan], length: int) -> int:
-        """How many of the questions fit beside the sound, whichever they are."""
+        """How many of the questions fit next to the sound, whichever they are."""
         room = self.hearing.context_tokens - MARKS - self.hearing.audio_tokens(length)
         most = min(self.max_turns, len(needs))
         sizes = sorted((need.text_bound for need in needs), reverse=True)[:most]
@@ -200,7 +202,7 @@ def heard_samples(
     whole_above: float,
     rate_hz: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(start, end) in samples that each question must hear of its recording; end is 0 where any stretch will do.
+    """(start, end) in samples that each question must hear of its recording; end is 0 where any segment will do.
 
     `spans_s[k]` (start, end) is what a reference of question `span_of[k]` names; `num_samples`: of its recording.
     """
@@ -216,7 +218,7 @@ def heard_samples(
 
 
 def heard_of(item: TrainingItem, num_samples: int, whole_above: float, hearing: Hearing) -> tuple[int, int] | None:
-    """What one question must hear of a recording of so many samples; None where any stretch will do."""
+    """What one question must hear of a recording of so many samples; None where any segment will do."""
     spans_s = np.array(item.spans_s, dtype=float).reshape(-1, 2)
     marks = np.array([item.names_a_time]), np.array([item.is_about_all])
     span_of, lengths = np.zeros(len(spans_s), int), np.array([hearing.trimmed(num_samples)])

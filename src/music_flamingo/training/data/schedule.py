@@ -16,7 +16,7 @@ import numpy as np
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.training.data.audio import TrainingWindow
 from music_flamingo.training.data.items import TrainingItem
-from music_flamingo.training.data.samples import Units
+from music_flamingo.training.data.samples import SampleTable
 
 
 @dataclass(frozen=True)
@@ -28,66 +28,66 @@ class Lesson:
 
 
 Drawn = tuple[int, int, Sequence[int]]
-"""A lesson in numbers: its unit, which of the unit's windows, the rows of its questions."""
+"""A lesson in numbers: its sample, which of the sample's windows, the rows of its questions."""
 
 
-def drawn_lessons(units: Units, rng: random.Random) -> Iterator[Drawn]:
+def drawn_lessons(table: SampleTable, rng: random.Random) -> Iterator[Drawn]:
     """Lessons without end, epoch after epoch: every question once before any comes again.
 
     With the recordings' weights (their mean about 1) a recording comes so often in an epoch, on average over epochs.
     """
     left: dict[int, list[int]] = {}
-    for order in _epochs(units):
+    for order in _epochs(table):
         rng.shuffle(order)
-        for unit in order:
-            if not left.get(unit):
-                rows = units.rows_of(unit).tolist()
-                left[unit] = rng.sample(rows, len(rows))
-            asked, left[unit] = left[unit][: units.turns[unit]], left[unit][units.turns[unit] :]
-            if not left[unit]:
-                del left[unit]
-            yield unit, rng.randrange(units.num_windows(unit)), asked
+        for sample in order:
+            if not left.get(sample):
+                rows = table.rows_of(sample).tolist()
+                left[sample] = rng.sample(rows, len(rows))
+            asked, left[sample] = left[sample][: table.turns[sample]], left[sample][table.turns[sample] :]
+            if not left[sample]:
+                del left[sample]
+            yield sample, rng.randrange(table.num_windows(sample)), asked
 
 
-def _epochs(units: Units) -> Iterator[list[int]]:
-    """Units of each epoch, as often as their lessons: what is over of a weight is carried into the next epoch."""
+def _epochs(table: SampleTable) -> Iterator[list[int]]:
+    """Samples of each epoch, as often as their lessons: what is over of a weight is carried into the next epoch."""
     # half a turn ahead: the rounding of a weight goes both ways, and 1.0 comes once in each epoch
-    owed = np.full(len(units), 0.5)
-    weights = np.frombuffer(units.weights, dtype=np.float64) if len(units) else np.empty(0)
-    num_rows = np.diff(np.frombuffer(units.row_from, dtype=np.int64))
-    turns = np.frombuffer(units.turns, dtype=np.int32) if len(units) else np.empty(0, np.int32)
+    owed = np.full(len(table), 0.5)
+    weights = np.frombuffer(table.weights, dtype=np.float64) if len(table) else np.empty(0)
+    num_rows = np.diff(np.frombuffer(table.row_from, dtype=np.int64))
+    turns = np.frombuffer(table.turns, dtype=np.int32) if len(table) else np.empty(0, np.int32)
     lessons = -(-num_rows // np.maximum(turns, 1))
-    while len(units):
+    while len(table):
         owed += weights
         times = np.floor(owed + 1e-9).astype(np.int64)
         owed -= times
-        yield np.repeat(np.arange(len(units)), times * lessons).tolist()
+        yield np.repeat(np.arange(len(table)), times * lessons).tolist()
 
 
 @dataclass
 class TrainingSchedule(Sequence[Lesson]):
     """Lessons in order. `items` gives the question of a row."""
 
-    units: Sequence[Units]
+    tables: Sequence[SampleTable]
     """Of each source."""
     items: Sequence[TrainingItem]
     source: array = field(default_factory=lambda: array("B"))
-    unit: array = field(default_factory=lambda: array("i"))
+    sample: array = field(default_factory=lambda: array("i"))
     window: array = field(default_factory=lambda: array("i"))
     rows: array = field(default_factory=lambda: array("i"))
     row_from: array = field(default_factory=lambda: array("q", [0]))
 
     def add(self, source: int, drawn: Drawn) -> None:
         """Append a drawn sample of the source with this number."""
-        unit, window, rows = drawn
+        sample, window, rows = drawn
         self.source.append(source)
-        self.unit.append(unit)
+        self.sample.append(sample)
         self.window.append(window)
         self.rows.extend(rows)
         self.row_from.append(len(self.rows))
 
     def __len__(self) -> int:
-        return len(self.unit)
+        return len(self.sample)
 
     @overload
     def __getitem__(self, number: int) -> Lesson: ...
@@ -102,7 +102,7 @@ class TrainingSchedule(Sequence[Lesson]):
 
     def window_of(self, number: int) -> TrainingWindow:
         """Audio window of the sample with this number."""
-        return self.units[self.source[number]].window(self.unit[number], self.window[number])
+        return self.tables[self.source[number]].window(self.sample[number], self.window[number])
 
     def rows_of(self, number: int) -> array:
         """Row numbers of the sample's items in its source's item store."""

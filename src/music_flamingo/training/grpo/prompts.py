@@ -86,7 +86,7 @@ def within_reach(
 ) -> tuple[list[TrainingItem], dict[str, tuple[int, int]], Counter[str]]:
     """The items that can be asked; required audio spans by question id; why others are not asked.
 
-    `room`: samples of sound that fit into the context beside an item's words and the answer to come.
+    `room`: samples of sound that fit into the context next to an item's words and the answer to come.
     """
     kept, must_hear, set_aside = list[TrainingItem](), dict[str, tuple[int, int]](), Counter[str]()
     for item in items:
@@ -151,7 +151,7 @@ def most_doubtful(candidates: Sequence[GrpoPrompt], sureness: Sequence[float], k
 
 
 def interleave(by_family: Mapping[str, Sequence[GrpoPrompt]], seed: int) -> list[GrpoPrompt]:
-    """All prompts, each stretch of them with every family in its share."""
+    """All prompts, each segment of them with every family in its share."""
     rng = random.Random(seed)
     placed = []
     for family in sorted(by_family):

@@ -27,7 +27,7 @@ from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_
 from music_flamingo.training.grpo.rollouts import collect
 from music_flamingo.training.grpo.tasks import GrpoPrompt, rules_of, task_of
 from music_flamingo.training.log import log_lines, write_log, write_plan
-from music_flamingo.training.scale.distributed import device_of, from_first, held_dtype, join, leave
+from music_flamingo.training.scale.distributed import device_of, from_first, join, leave, starting_model
 from music_flamingo.training.settings import GrpoConfig
 from music_flamingo.training.supervised import last_means
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Questions:
-    """What GRPO may ask, before any weight is loaded: what `reinforce` draws from and `mf inspect` shows."""
+    """What GRPO may ask, before any weight is loaded: what `train_grpo` draws from and `mf inspect` shows."""
 
     processor: Any
     taught: Curriculum
@@ -50,7 +50,7 @@ class Questions:
     num_unscorable: int
     """Examples that no part of the reward can be computed for: they are not asked."""
     must_hear: Mapping[str, tuple[int, int]]
-    """Samples that an item (by id) must hear; of others any stretch will do."""
+    """Samples that an item (by id) must hear; of others any segment will do."""
     quarantined: Mapping[str, int]
     """Why items are not asked that neither window nor context has room for -> how many."""
 
@@ -108,7 +108,7 @@ def _room(config: GrpoConfig, processor: Any, hearing: Hearing) -> Callable[[Tra
     )
 
 
-def reinforce(
+def train_grpo(
     stage: str,
     config: GrpoConfig,
     questions: Questions,
@@ -122,7 +122,7 @@ def reinforce(
     work = out.work / "checkpoints"
     processor = questions.processor
     model, history = grpo_backend()(
-        lambda: load_model(start.root, held_dtype(config.tuning, config.hardware))[0],
+        lambda: starting_model(start.root, config.tuning, config.hardware),
         processor,
         prompts,
         questions.bank,

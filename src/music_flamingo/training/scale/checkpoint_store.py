@@ -47,7 +47,7 @@ _DIGESTS = TypeAdapter(dict[str, str])
 
 
 @dataclass
-class Mirror:
+class CheckpointStore:
     """The copies of one folder of checkpoints. The first rank alone copies: all ranks write to one volume."""
 
     access: S3Access
@@ -144,7 +144,7 @@ class Mirror:
 
 
 @cache
-def mirror_of(folder: Path) -> Mirror | None:
+def checkpoint_store_of(folder: Path) -> CheckpointStore | None:
     """That of a folder of checkpoints; None where no store is named, in every rank but the first, or outside a port."""
     place = os.environ.get(STORE)
     work = open_work(folder)
@@ -155,7 +155,9 @@ def mirror_of(folder: Path) -> Mirror | None:
     if not bucket or not place.startswith("s3://"):
         raise UserError(f"{STORE} is {place!r}: write s3://bucket/prefix.")
     inside = folder.relative_to(port).as_posix()
-    return Mirror(access_by_environment(), bucket, "/".join(filter(None, (prefix, port.name, key[:16], inside))))
+    return CheckpointStore(
+        access_by_environment(), bucket, "/".join(filter(None, (prefix, port.name, key[:16], inside)))
+    )
 
 
 def _step(name: str) -> int:

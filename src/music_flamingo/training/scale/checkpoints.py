@@ -22,7 +22,7 @@ from music_flamingo.core.hashing import sha256_file
 from music_flamingo.core.ranks import is_first, num_ranks, rank
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.training.finite import require_finite_tensors
-from music_flamingo.training.scale.checkpoint_store import COMPLETE, mirror_of
+from music_flamingo.training.scale.checkpoint_store import COMPLETE, checkpoint_store_of
 from music_flamingo.training.scale.distributed import AcrossRanks, from_first, gathered
 from music_flamingo.training.scale.full_state import put_back, whole_tensors
 
@@ -71,8 +71,8 @@ def last_good(folder: Path) -> Path | None:
 
 
 def _last_good(folder: Path) -> Path | None:
-    if mirror := mirror_of(folder):
-        mirror.fetch(folder)
+    if checkpoint_store := checkpoint_store_of(folder):
+        checkpoint_store.fetch(folder)
     good = None
     for checkpoint in checkpoints(folder):
         if is_whole(checkpoint):
@@ -102,10 +102,10 @@ class WholeCheckpoints(AcrossRanks):
             written += [checkpoint / TRAINER_STATE, checkpoint / SCHEDULE]
         mark_complete(checkpoint, written)
         if is_first():
-            mirror = mirror_of(folder)
-            forget_old(folder, mirror.sending if mirror else None)
-            if mirror:
-                mirror.send(checkpoint)
+            checkpoint_store = checkpoint_store_of(folder)
+            forget_old(folder, checkpoint_store.sending if checkpoint_store else None)
+            if checkpoint_store:
+                checkpoint_store.send(checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model=None) -> None:
         """Nothing yet: weights are put back where the optimiser's state is, when both are in their pieces."""

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -18,7 +19,9 @@ from trl.models import prepare_deepspeed, unwrap_model_for_generation
 
 from music_flamingo.core.errors import ConfigError, MissingToolError
 from music_flamingo.core.ranks import is_first, num_ranks
+from music_flamingo.model.files import adapters_of, load_model
 from music_flamingo.model.lora import FullTuning, LoraSettings, bare
+from music_flamingo.training.scale.reading import is_unread, read_weights, to_meta, unread_model
 from music_flamingo.training.settings import DeepSpeed, Fsdp2, Hardware, OneProcess
 
 T = TypeVar("T")
@@ -50,10 +53,21 @@ def device_of(hardware: Hardware) -> str:
 def held_dtype(tuning: FullTuning | LoraSettings, hardware: Hardware) -> torch.dtype | Literal["auto"]:
     """In what weights are held while they train: float32, or as they lie on disk (`auto`) where they do not learn.
 
-    Beside adapters a published model stays in bfloat16, which autocast would make of it anyway. FSDP2 wants one dtype.
+    Next to adapters a published model stays in bfloat16, which autocast would make of it anyway. FSDP2 wants one dtype.
     """
     stay = isinstance(tuning, LoraSettings) and hardware.precision == "bf16"
     return "auto" if stay and not isinstance(hardware.parallel, Fsdp2) else torch.float32
+
+
+def starting_model(folder: Path, tuning: FullTuning | LoraSettings, hardware: Hardware) -> Any:
+    """The model that training starts from: read, or, under FSDP2, to be read by each rank once it is sharded.
+
+    Adapters that lie apart and marks that learn need the weights they stand on: there every rank reads all of them.
+    """
+    whole = bool(adapters_of(folder)) or (isinstance(tuning, LoraSettings) and tuning.train_marks)
+    if isinstance(hardware.parallel, Fsdp2) and not whole:
+        return unread_model(folder, torch.float32)
+    return load_model(folder, held_dtype(tuning, hardware))[0]
 
 
 def join(hardware: Hardware) -> None:
@@ -177,6 +191,10 @@ class AcrossRanks(Trainer):
             # it owns its placement and its gradients: Accelerate must not wrap it again
             self.is_distributed_loading_by_transformers = True
 
+    def _move_model_to_device(self, model: Any, device: Any) -> None:
+        if not is_unread(model):  # its pieces are read onto the device
+            super()._move_model_to_device(model, device)
+
     def beside(self, model: Any) -> Any:
         """A model that answers and never learns, placed and cut as the trained one is."""
         model = model.requires_grad_(False).eval()
@@ -251,10 +269,12 @@ def _whole(trainer: AcrossRanks) -> Iterator[Any]:
 
 
 def _shard(model: Any, parallel: Fsdp2, precision: str, device: str) -> None:
-    """Shard in place: each layer of both towers is gathered alone, the rest together with the whole."""
+    """Shard in place: each layer of both towers is gathered alone, the rest together with the whole. What was not read
+    yet is read now, by each rank its own rows."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
+    to_meta(model)
     inner = bare(model)
     half = torch.bfloat16 if precision == "bf16" else None
     options = {
@@ -265,3 +285,4 @@ def _shard(model: Any, parallel: Fsdp2, precision: str, device: str) -> None:
     for layer in (*inner.model.audio_tower.layers, *inner.model.language_model.layers):
         fully_shard(layer, **options)
     fully_shard(model, **options)
+    read_weights(model, device)

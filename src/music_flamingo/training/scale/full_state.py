@@ -13,11 +13,12 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from music_flamingo.core.ranks import is_first, num_ranks, rank
 from music_flamingo.model.lora import bare, merge_lora
+from music_flamingo.training.scale.reading import read_weights
 from music_flamingo.training.settings import OneProcess
 
 VALUE, STEP = "value", "step"
 MOMENTS = ("exp_avg", "exp_avg_sq")
-"""What AdamW remembers of each weight, beside the number of steps."""
+"""What AdamW remembers of each weight, in addition to the number of steps."""
 
 
 def learning(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
@@ -56,6 +57,7 @@ def whole_model(trainer: Any, again: Callable[[], Any], apart: bool = False) -> 
     if not is_first():
         return None
     model = again()
+    read_weights(model)
     with torch.no_grad():
         for name, parameter in learning(model):
             parameter.copy_(values.pop(name))
