@@ -11,11 +11,10 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 import soundfile
 from support.listening import RATE_HZ, heard_well, make_release
-from support.served import QUESTION, body, post, recording, serving, wav
+from support.served import QUESTION, body, held_bytes, post, recording, serving, wav
 
 from music_flamingo.serving.fairness import MAX_IN_HAND_EACH
 
@@ -47,7 +46,7 @@ CROWD, OTHER = ({"Authorization": f"Bearer key-of-the-{who}-0001"} for who in ("
 
 
 def held_mib() -> float:
-    return sum(p.memory_info().rss for p in psutil.Process().children(recursive=True)) / 2**20
+    return held_bytes() / 2**20
 
 
 def silent(number: int) -> bytes:

@@ -3,7 +3,6 @@
 """
 
 import base64
-import contextlib
 import io
 import json
 import threading
@@ -12,13 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.listening import heard_well, make_release, tone
-from support.served import QUESTION, body, post, recording, refused, serving, wav
+from support.served import QUESTION, body, held_bytes, post, recording, refused, serving, wav
 
 pytestmark = [pytest.mark.reliability, pytest.mark.security]
 
@@ -57,14 +55,10 @@ def test_hours_in_a_small_file_are_refused_before_memory_grows(server):
 
     def watch() -> None:
         while not over.is_set():
-            rss = 0
-            for process in psutil.Process().children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    rss += process.memory_info().rss
-            most[0] = max(most[0], rss)
+            most[0] = max(most[0], held_bytes())
             time.sleep(0.01)
 
-    before = sum(process.memory_info().rss for process in psutil.Process().children(recursive=True))
+    before = held_bytes()
     watching = threading.Thread(target=watch)
     watching.start()
     answer = post(server, body({"type": "text", "text": QUESTION}, recording(bomb)))

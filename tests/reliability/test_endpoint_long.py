@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 import soundfile
 from support.listening import RATE_HZ, give_model, heard_well, make_release, tone
-from support.served import QUESTION, body, post, recording, refused, serving, wav
+from support.served import QUESTION, body, held_bytes, post, recording, refused, serving, wav
 
 from music_flamingo.model.context import MARKS, QUESTION_TOKENS
 
@@ -94,4 +93,4 @@ def test_long_songs_leave_room_for_others_and_memory_is_given_back(server):
 
 
 def held_mib() -> float:
-    return sum(p.memory_info().rss for p in psutil.Process().children(recursive=True)) / 2**20
+    return held_bytes() / 2**20

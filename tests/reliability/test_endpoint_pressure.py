@@ -70,28 +70,50 @@ def test_each_key_has_its_minute_and_the_log_has_none(release, tmp_path):
         assert "key-of-the-tests" not in log
 
 
-def decoders(server: str) -> list[psutil.Process]:
+def forkserver(server: str) -> psutil.Process:
+    """The process that all others of a server are forked from."""
     port = server.rpartition(":")[2]
     running = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
     (process,) = (p for p in running if port in p.cmdline())
-    return [p for p in process.children(recursive=True) if "forkserver" in " ".join(p.cmdline())]
+    alive = [p for p in process.children() if p.status() != psutil.STATUS_ZOMBIE]
+    (found,) = (p for p in alive if "forkserver" in " ".join(p.cmdline()))
+    return found
 
 
-def test_decoders_that_are_killed_are_replaced(server):
-    assert post(server, sound(300)).status_code == 200
-    for process in decoders(server):
+def kill_decoders(server: str) -> None:
+    for process in forkserver(server).children():
         process.kill()
-    assert post(server, sound(301)).status_code == 200
-    assert decoders(server)
 
 
-def test_decoders_killed_at_their_work_cost_no_one_a_wrong_answer(server):
-    requests = [sound(400 + number, length_s=60.0) for number in range(8)]
+def kill_forkserver(server: str) -> None:
+    """Those forked from it end with it."""
+    process = forkserver(server)
+    forked = process.children()
+    assert forked
+    process.kill()
+    assert not psutil.wait_procs(forked, 10)[1]
+
+
+KILLS = pytest.mark.parametrize("kill", [kill_decoders, kill_forkserver])
+
+
+@KILLS
+def test_decoders_that_are_killed_are_replaced(server, kill):
+    pitch_hz = 300 if kill is kill_decoders else 310
+    assert post(server, sound(pitch_hz)).status_code == 200
+    kill(server)
+    assert post(server, sound(pitch_hz + 1)).status_code == 200
+    assert forkserver(server).children()
+
+
+@KILLS
+def test_decoders_killed_at_their_work_cost_no_one_a_wrong_answer(server, kill):
+    first_hz = 400 if kill is kill_decoders else 420
+    requests = [sound(first_hz + number, length_s=60.0) for number in range(8)]
     with ThreadPoolExecutor(len(requests)) as pool:
         waiting = [pool.submit(post, server, request) for request in requests]
-        post(server, sound(399))
-        for process in decoders(server):
-            process.kill()
+        post(server, sound(first_hz - 1))
+        kill(server)
         answers = [future.result() for future in waiting]
     # a recording is tried twice
     assert {answer.status_code for answer in answers} <= {200, 422}

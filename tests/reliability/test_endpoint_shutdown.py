@@ -1,4 +1,4 @@
-"""SIGTERM: what was taken is finished, streams included; nothing new is taken."""
+"""SIGTERM: what was taken is finished, streams included; nothing new is taken. No process outlives the server."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from support.listening import heard_well, make_release
 from support.served import START_S, _wait_until_ready, body, free_port
@@ -87,3 +88,17 @@ def test_requests_in_hand_are_answered_and_new_ones_find_nobody(server):
         each.join(30)
     assert [answer.status_code for answer in answers] == [200] * 4
     assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_server(server, end):
+    process, address = server
+    assert httpx.post(f"{address}/openai/v1/chat/completions", json=body(), timeout=60).status_code == 200
+    children = psutil.Process(process.pid).children(recursive=True)
+    decoders = [child for child in children if child.parent().pid != process.pid]
+    assert decoders
+    for each in decoders:  # as one that hangs in native code
+        each.suspend()
+    process.send_signal(end)
+    process.wait(20)
+    assert not psutil.wait_procs(children, 20)[1]

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import soundfile
 
 from support.listening import RATE_HZ, tone
@@ -59,6 +60,15 @@ def _wait_until_ready(address: str, process: subprocess.Popen, log: Path, start_
         except httpx.HTTPError:
             time.sleep(0.2)
     raise AssertionError(f"not ready within {start_s} s: {log.read_text()}")
+
+
+def held_bytes() -> int:
+    """Memory of this process's children; what several share counts once (decoders are forked from one process)."""
+    held = 0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            held += process.memory_full_info().pss
+    return held
 
 
 def wav(samples: np.ndarray, rate_hz: int = RATE_HZ, subtype: str = "PCM_16") -> str:

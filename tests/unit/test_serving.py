@@ -6,9 +6,11 @@ import io
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from multiprocessing.context import ForkServerProcess
 
 import numpy as np
 import pytest
@@ -511,6 +513,33 @@ def test_a_decoder_that_cannot_be_interrupted_is_replaced():
     with pytest.raises(ApiError) as refused:
         decode(True)
     assert refused.value.code == "audio_too_costly"
+    assert decode(False) == "free"
+    decode.close()
+
+
+def test_closing_ends_what_is_at_work_and_nothing_begins_after():
+    decode, began = Isolated(stuck, 1, 60.0), time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(decode, True)
+        while not decode._all:
+            time.sleep(0.01)
+        decode.close()
+        with pytest.raises(ApiError) as refused:
+            working.result(20)
+    assert refused.value.code == "busy"
+    assert time.monotonic() - began < 50, "it was not waited for"
+
+
+def test_a_process_that_fails_to_start_costs_no_request_its_answer(monkeypatch):
+    decode, times = Isolated(stuck, 1, 60.0), iter([EOFError, ConnectionRefusedError])
+
+    def fail(self) -> None:
+        if error := next(times, None):
+            raise error
+        start(self)
+
+    start = ForkServerProcess.start
+    monkeypatch.setattr(ForkServerProcess, "start", fail)
     assert decode(False) == "free"
     decode.close()
 

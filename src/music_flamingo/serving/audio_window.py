@@ -12,6 +12,8 @@ from music_flamingo.model.context import Hearing
 from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, decode_upload, longest_s
 
+DECODER_MODULES = ("music_flamingo.model.chat", "music_flamingo.serving.audio_window")
+"""What takes a decoder seconds to import."""
 DECODERS = 2
 """Processes for recordings within `QUICK_LIMITS`, and as many for longer ones."""
 QUICK_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_duration_s": 120.0})

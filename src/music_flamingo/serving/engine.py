@@ -16,7 +16,15 @@ import torch
 from music_flamingo.model.answering import answering_template
 from music_flamingo.model.chat import ChatTokens, EncoderAudio, Turn, tokenise
 from music_flamingo.model.listener import WINDOW_RULE, Listener, ListenerOutput
-from music_flamingo.serving.audio_window import DECODERS, DECODING_S, QUICK_LIMITS, AudioWindow, Ears, WindowFeatures
+from music_flamingo.serving.audio_window import (
+    DECODER_MODULES,
+    DECODERS,
+    DECODING_S,
+    QUICK_LIMITS,
+    AudioWindow,
+    Ears,
+    WindowFeatures,
+)
 from music_flamingo.serving.bundle import ReleaseInfo
 from music_flamingo.serving.detokenizer import TextDelta
 from music_flamingo.serving.errors import ApiError, echo
@@ -65,7 +73,7 @@ class Engine:
         self.recordings = RecordingCache(cache_mib * 2**20)
         # tokenizers know one thread at a time: features are made by a copy
         self._ears = Ears(copy.deepcopy(listener.processor), self.hearing, WINDOW_RULE)
-        preload("music_flamingo.model.chat", "music_flamingo.serving.audio_window")
+        preload(*DECODER_MODULES)
         self.decoder = Isolated(self._ears, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND)
         self.long_decoder = Isolated(self._ears, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND, niceness=NICENESS)
         self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)

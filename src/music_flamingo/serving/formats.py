@@ -141,7 +141,9 @@ class Grammars:
         if fault is None:
             try:
                 fault = str(self._check(schema))
-            except ApiError:
+            except ApiError as error:
+                if error.status == 429:
+                    raise
                 fault = TOO_COSTLY
         self._remember(key, fault)
         if fault:

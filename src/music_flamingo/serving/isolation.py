@@ -4,29 +4,40 @@ A decoder is the part of a server that strangers feed. What goes wrong in there,
 request its answer and the server a process, which another replaces. Each process has a pipe of its own: one that is
 killed while it writes keeps nobody waiting (an executor's processes share theirs, and would wait for ever).
 
+All are forked from one process, Python's forkserver, which is begun again when it dies. They end with it, and it ends
+with the server, however that ends.
+
 Each kind of work has its processes, its threads and its queue: what is slow of one kind keeps no other kind waiting.
 """
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import queue
 import resource
 import signal
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
 from music_flamingo.serving.errors import ApiError
-from music_flamingo.serving.fairness import Turns
+from music_flamingo.serving.fairness import Turns, busy
 
 MEMORY_BYTES = 4 * 2**30
 """Address space of a process: 20 minutes take about 300 MB to decode and 1.4 GB to measure, and libraries reserve
 more than they use."""
 STARTING_S = 120.0
+TRIES_AFTER_S = (0.0, 0.1, 0.5, 2.0)
+"""To start a process: a forkserver that is killed takes a while to end, and until then processes are asked of it."""
+PR_SET_PDEATHSIG = 1
+"""Linux' name for `the signal to get when the parent ends`, in its prctl.h."""
 MAX_WAITING = 64
 """Calls that wait for a process; more are turned away."""
 LEFT_S = 1.0
@@ -56,9 +67,13 @@ class Isolated:
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(workers):
             self._idle.put(None)
+        self._all: weakref.WeakSet[_Worker] = weakref.WeakSet()
+        self._is_closed = False
+        self._closing = threading.Lock()
 
     def __call__(self, *arguments: object) -> Any:
-        """From any thread. Raises the function's ApiError, or one (422) when it took too much or died."""
+        """From any thread. Raises the function's ApiError, or one: 422 when it took too much or died, 429 without a
+        process."""
         return self._answer(_Call(), arguments)
 
     async def run(self, *arguments: object) -> Any:
@@ -76,17 +91,20 @@ class Isolated:
         self._idle.put(self._idle.get() or self._new())
 
     def close(self) -> None:
-        """End all idle workers."""
+        """End all processes, those at work too: nobody waits for them any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        while not self._idle.empty():
-            if worker := self._idle.get():
-                worker.end()
+        with self._closing:
+            self._is_closed = True
+            workers = list(self._all)
+        for worker in workers:
+            worker.process.kill()
 
     def _answer(self, call: "_Call", arguments: tuple[object, ...]) -> Any:
         for _ in range(2):  # what killed the process need not have been this recording
             worker = self._idle.get()
             try:
                 if worker is None or not worker.process.is_alive():
+                    worker = None
                     worker = self._new()
                 with call.running_in(worker):
                     found = worker.call(arguments, self.time_s)
@@ -105,7 +123,21 @@ class Isolated:
         raise ApiError(422, "the recording broke its reader, twice: send it in another format.", "audio_unreadable")
 
     def _new(self) -> "_Worker":
-        return _Worker(self._function, self._memory_bytes, self._niceness)
+        for wait_s in TRIES_AFTER_S:
+            time.sleep(wait_s)
+            try:
+                worker = _Worker(self._function, self._memory_bytes, self._niceness)
+            except TimeoutError:
+                break
+            except (EOFError, OSError):
+                continue
+            with self._closing:
+                self._all.add(worker)
+                if not self._is_closed:
+                    return worker
+            worker.end()
+            break
+        raise busy("no process could be started")
 
 
 class _Call:
@@ -137,9 +169,14 @@ class _Call:
                 self._worker.process.kill()
 
 
-def preload(*modules: str) -> None:
-    """Import these once, in the process that later workers are forked from: each then starts in a moment."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+def preload(*modules: str, now: bool = False) -> None:
+    """Import these once, in the process that later workers are forked from: each then starts in a moment.
+
+    `now`: begin at once, while this process goes on.
+    """
+    forkserver.set_forkserver_preload(list(modules))
+    if now:
+        forkserver.ensure_running()
 
 
 class _Worker:
@@ -150,7 +187,11 @@ class _Worker:
         self.process = context.Process(target=_work, args=(other, function, memory_bytes, niceness), daemon=True)
         self.process.start()
         other.close()
-        self._receive(STARTING_S)
+        try:
+            self._receive(STARTING_S)
+        except (EOFError, OSError):
+            self.end()
+            raise
 
     def call(self, arguments: tuple[object, ...], time_s: float) -> Any:
         """Raises EOFError or OSError when the process dies, TimeoutError when it takes longer."""
@@ -170,6 +211,7 @@ class _Worker:
 
 def _work(pipe: Connection, function: Callable[..., Any], memory_bytes: int, niceness: int) -> None:
     """Until the server's end of the pipe is closed. Errors are given back: they travel as values."""
+    _end_with_parent()
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(niceness)
@@ -188,6 +230,17 @@ def _work(pipe: Connection, function: Callable[..., Any], memory_bytes: int, nic
         except Exception as error:
             found = error
         pipe.send(found)
+
+
+def _end_with_parent() -> None:
+    """Be killed when the forkserver ends, in the midst of native code too; where the system can (Linux)."""
+    # the forkserver lasts as long as anybody holds this: the server alone shall
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _too_costly() -> ApiError:

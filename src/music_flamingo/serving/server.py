@@ -66,6 +66,10 @@ def serve(release: Path, options: Options) -> None:
     access = Access.of(options.api_keys, options.requests_per_minute)
     _require_free(options.host, options.port)
     _tell(info, options.host, options.port)
+    from music_flamingo.serving.audio_window import DECODER_MODULES
+    from music_flamingo.serving.isolation import preload
+
+    preload(*DECODER_MODULES, now=True)  # while this process imports the same
     from music_flamingo.model.listener import Listener
     from music_flamingo.serving.engine import Engine
     from music_flamingo.serving.recordings import CACHE_MIB
@@ -136,7 +140,12 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             install_errors(model_server.app, engine.info.name)
             self.setup_event_loop()
             self.register_signal_handler()
-            rest._server.run()  # on uvloop, as uvicorn chooses
+            try:
+                rest._server.run()  # on uvloop, as uvicorn chooses
+            finally:
+                for part in (engine, measurer, fetcher):
+                    if part is not None:
+                        part.close()
 
     return OneAddressServer(http_port=options.port, enable_grpc=False, workers=1, grace_period=GRACE_S)
 
