@@ -1,5 +1,6 @@
 """Decoding real files of every format, FLAC in memory, windows, and the way back to the original."""
 
+import io
 import random
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from support import sounds
 
 from music_flamingo.audio import decode
+from music_flamingo.audio.claims import holds_bare_samples
 from music_flamingo.audio.decode import (
     BadAudioError,
     DecodeLimits,
@@ -72,6 +74,43 @@ def test_tags_are_read_with_names_in_lower_case(suffix: str) -> None:
 def test_every_width_of_sample_has_full_scale_one(tmp_path: Path, subtype: str) -> None:
     path = sounds.write(tmp_path / "x.wav", sounds.sine(3.0), subtype=subtype)
     assert fit_sine(*decode_original(path, LIMITS))[0] == pytest.approx(LEVEL, rel=0.01)
+
+
+WAVS = ["PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW", "IMA_ADPCM", "MS_ADPCM"]
+
+
+@pytest.mark.parametrize("kind", [*sounds.SUFFIXES, *WAVS])
+@pytest.mark.parametrize("kept", [1.0, 0.6], ids=["whole", "cut"])
+def test_a_wav_read_in_large_packets_holds_the_same_samples(
+    tmp_path: Path, monkeypatch, kind: str, kept: float
+) -> None:
+    """And every other format does, which is read as ever."""
+    samples = sounds.tune(6.0, seed=1)
+    stereo = np.stack([samples, 0.5 * samples[::-1]], axis=1)
+    if kind in WAVS:
+        data = sounds.write(tmp_path / "x.wav", stereo, subtype=kind).read_bytes()
+    else:
+        data = sounds.encode(samples, kind)
+    data = data[: int(kept * len(data))]
+
+    def heard() -> bytes | str:
+        try:
+            return decode_model_copy(data, LIMITS).tobytes()
+        except BadAudioError as error:
+            return str(error)
+
+    found = heard()
+    assert holds_bare_samples(io.BytesIO(data)) == (kind in ("wav", "PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW"))
+    monkeypatch.setattr("music_flamingo.audio.decode.holds_bare_samples", lambda _: False)
+    assert found == heard()
+
+
+@pytest.mark.parametrize("mark", ["7ffe8001", "fe7f0180", "1fffe800", "ff1f00e8"])
+def test_a_wav_of_dts_frames_is_tried_as_every_codec(mark: str) -> None:
+    data = bytearray(sounds.encode(sounds.sine(4.0), "wav"))
+    assert holds_bare_samples(io.BytesIO(data))
+    data[200_000:200_004] = bytes.fromhex(mark)
+    assert not holds_bare_samples(io.BytesIO(data))
 
 
 def test_stereo_becomes_the_mean_of_its_channels(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ A claim that the file cannot hold is none: programs that write to a pipe leave a
 import io
 from typing import Any, BinaryIO
 
+import numpy as np
+
 STREAMED_WAV_SIZE = 0x7FFF0000
 """Programs that write to a pipe leave this or more in the header for `unknown` (0x7FFFF000, 0x80000000, 0xFFFFFFFF)."""
 MAX_KEPT_APE_BYTES = 2**16
@@ -19,9 +21,15 @@ MAX_SEEKS = 500_000
 """Within a file: players of long songs with pictures need a tenth of it."""
 PLAIN_WAV = (1, 3, 6, 7, 0xFFFE)
 """Format tags of WAV whose samples all have one size: PCM, floats, A-law, mu-law, extensible."""
+DTS_MARKS = ((0xFE7F, 0x0180), (0x7FFE, 0x8001), (0xFF1F, 0x00E8), (0x1FFF, 0xE800))
+"""Two samples with which a frame of DTS begins: rips of some discs hold such frames where a WAV file has samples."""
+PROBED_S = 4
+"""FFmpeg looks for a codec's frames in less than this of a WAV file."""
+MAX_PROBED_BYTES = 4 * 2**20
 LEAST_BYTES_A_SECOND = 8
 """Of any codec, in the longest silence: who claims more seconds than that is not to be believed."""
 FIRST_FRAME_BYTES = 4096
+HEADER_BYTES = 4096
 
 
 class TooManySeeksError(ValueError):
@@ -107,6 +115,21 @@ def _wav_end(file: BinaryIO, start: int, num_bytes: int) -> int:
             return place
         place += 8 + size + size % 2
     return place
+
+
+def holds_bare_samples(file: BinaryIO) -> bool:
+    """Whether a file is a WAV of samples, not of a codec's frames that it calls samples."""
+    file.seek(0)
+    head = file.read(HEADER_BYTES)
+    form = head.find(b"fmt ", 12)
+    if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE" or form < 0:
+        return False
+    kind, byte_rate = (int.from_bytes(head[form + at : form + end], "little") for at, end in ((8, 10), (16, 20)))
+    if kind not in PLAIN_WAV:
+        return False
+    probed = head + file.read(min(PROBED_S * byte_rate, MAX_PROBED_BYTES))
+    words = np.frombuffer(probed, "<u2", len(probed) // 2)
+    return not any((words[1:][words[:-1] == first] == second).any() for first, second in DTS_MARKS)
 
 
 def _ogg_links(file: BinaryIO, num_bytes: int) -> list[int]:

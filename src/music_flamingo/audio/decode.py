@@ -20,7 +20,14 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from music_flamingo.audio.claims import FilePart, TooManySeeksError, claimed_duration_s, flac_rate_hz, sound_parts
+from music_flamingo.audio.claims import (
+    FilePart,
+    TooManySeeksError,
+    claimed_duration_s,
+    flac_rate_hz,
+    holds_bare_samples,
+    sound_parts,
+)
 from music_flamingo.audio.resampling import Resampler, to_mono
 from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive
 
@@ -30,6 +37,8 @@ FORMATS = (
     "loas,iff,ircam,paf,sox,rm,truehd,mlp,nistsphere,qoa,vqf"
 )
 """What FFmpeg reads of plain files that hold sound: no playlists, scripts, devices, addresses, text or pictures."""
+SAMPLES_OPTIONS = {"probesize": "65536", "max_size": "65536"}
+"""Of a WAV file. FFmpeg would try half a megabyte of it as every codec that it knows, and read it in small packets."""
 TRUNCATED_BELOW = 0.98
 """A file that gives less than this of what it claims, and lacks half a second, was cut."""
 TRUNCATED_MISSING_S = 0.5
@@ -153,6 +162,9 @@ def _open_part(opened: ExitStack, source: Path | bytes, part: range, limits: Dec
 
     file = FilePart(opened.enter_context(_reading(source)), part)
     options = {"format_whitelist": FORMATS, "codec_whitelist": _audio_decoders()}
+    if holds_bare_samples(cast(BinaryIO, file)):
+        options |= SAMPLES_OPTIONS
+    file.seek(0)
     try:
         container = av.open(file, container_options=options, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError, EOFError) as error:
