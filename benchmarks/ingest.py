@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 from published import publish
 
-from music_flamingo.audio.decode import DecodeLimits, Resampler, open_audio, to_mono
+from music_flamingo.audio.decode import DecodeLimits, open_audio
 from music_flamingo.audio.fingerprint import fingerprint
 from music_flamingo.audio.flac import MODEL_RATE_HZ, encode_flac
 from music_flamingo.audio.loudness import LoudnessMeter
 from music_flamingo.audio.measure import hear
 from music_flamingo.audio.measurements import RecordingMeasurements, measure_recording
+from music_flamingo.audio.resampling import Resampler, to_mono
 from music_flamingo.core.params import load_params
 from music_flamingo.sources.audio_folder import list_audio
 

@@ -12,7 +12,7 @@ import torch
 from published import publish
 
 from music_flamingo.model.chat import hear
-from music_flamingo.model.decoding import encode_sounds
+from music_flamingo.model.encoding import SoundEncoder
 from music_flamingo.model.size import TinySize
 from music_flamingo.model.tiny import build_model, build_processor, build_tokenizer
 
@@ -42,7 +42,7 @@ def embeddings(model, processor) -> torch.Tensor:
     time_s = np.arange(WINDOW_S * RATE_HZ) / RATE_HZ
     clip = 0.3 * np.sin(2 * np.pi * 220 * 2 ** (np.floor(2 * time_s) % 12 / 12) * time_s) * np.exp(-4 * (time_s % 0.5))
     sound = hear(processor, np.tile(clip, SONG_S // WINDOW_S).astype(np.float32))
-    found: torch.Tensor = encode_sounds(model, [sound])[0]
+    found: torch.Tensor = SoundEncoder(model)([sound])[0]
     return found.reshape(SONG_S // WINDOW_S, -1)
 
 

@@ -274,3 +274,11 @@ def test_the_whole_pipeline_has_every_stage(tmp_path):
     groups = {above for above in graph.above.values() if above}
     own = {"configure", "divide", "outcome", "check-shards", *(f"collect-{name}" for name in stages.BRANCHED)}
     assert set(graph.tasks) - groups == {*own, *stages.ORDER}
+
+
+MOST_LINES = 350
+
+
+def test_no_file_of_the_package_is_longer_than_a_person_reads_at_once():
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PACKAGE_ROOT.rglob("*.py")}
+    assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}

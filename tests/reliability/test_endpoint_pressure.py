@@ -74,7 +74,7 @@ def decoders(server: str) -> list[psutil.Process]:
     port = server.rpartition(":")[2]
     running = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
     (process,) = (p for p in running if port in p.cmdline())
-    return [p for p in process.children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+    return [p for p in process.children(recursive=True) if "forkserver" in " ".join(p.cmdline())]
 
 
 def test_decoders_that_are_killed_are_replaced(server):

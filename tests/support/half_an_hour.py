@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from music_flamingo.model.adoption import adopt_model
 from music_flamingo.model.chat import Turn, hear, tokenise
-from music_flamingo.model.decoding import DecodingRow, RunningBatch, encode_sounds
+from music_flamingo.model.decoding import DecodingRow, RunningBatch
+from music_flamingo.model.encoding import SoundEncoder
 from music_flamingo.model.files import load_model
 from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.model.packing import hidden_states, packed_batch_of
@@ -38,7 +39,9 @@ def main(way: str, folder: Path) -> None:
     if way == "serve":
         prompt = tokenise(processor, (Turn("Is it low?", None),), TOKENS)
         batch = RunningBatch(model, processor.audio_token_ids)
-        batch.join([prompt], encode_sounds(model, [sound]), [DecodingRow.of(0.0, 0)])
+        (sound_ND,) = SoundEncoder(model)([sound])
+        for _ in batch.join_in_pieces(prompt, sound_ND, DecodingRow.of(0.0, 0)):
+            pass
         for _ in range(4):
             batch.choose()
             batch.go_on([0])

@@ -155,7 +155,7 @@ def test_published_conversations_are_taught_with_the_sound_of_their_recordings(c
         )
     )
     lessons = sft.prepare(sft.SftConfig.model_validate_json(json.dumps(config)), skills, tracks, speech, backbone)
-    assert sum(units.num_samples for units in lessons.plan.units) == 14
+    assert sum(table.num_samples for table in lessons.plan.tables) == 14
     assert {item.family for item in lessons.item_store} == set(FAMILIES)
 
 

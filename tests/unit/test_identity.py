@@ -235,6 +235,6 @@ def test_the_closure_of_every_stage_is_computed_in_well_below_a_second():
     import time
 
     digests()
-    started = time.perf_counter()
+    started = time.process_time()
     digests()
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0

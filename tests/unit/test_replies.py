@@ -233,7 +233,11 @@ with TeacherServer(sleeps_s=0.5) as server:
     def work(k):
         payload = SongPayload(track_id=str(k), facts=facts, closed=[], captions=[], title=None)
         return asked.ask(TeacherRequest("rich_caption", payload, TextReply, k))
-    threading.Timer(0.8, _thread.interrupt_main).start()
+    def interrupt():
+        while sum(server.tries.values()) < 2:
+            time.sleep(0.01)
+        _thread.interrupt_main()
+    threading.Thread(target=interrupt, daemon=True).start()
     try:
         with teaching(config, "captions", Path({cache!r}) / "captions") as asked:
             for _ in over_shards(2, [(0, list(range(40)))], work):

@@ -12,7 +12,8 @@ from music_flamingo.records import Example, Facts, Track
 from music_flamingo.records.example import QuestionType, Skill
 from music_flamingo.scoring.families import COMPOSITES, FAMILIES, parts_asked
 from music_flamingo.stages import captions
-from music_flamingo.stages.synthesize import STAGE, choose
+from music_flamingo.stages.synthesize import STAGE
+from music_flamingo.teachers.choosing import choose_questions
 
 KEYS = ("C major", "G major", "A minor", "Eb major")
 
@@ -105,7 +106,7 @@ def test_the_choice_prefers_what_training_asks_and_then_rare_skills_and_types():
     teacher = open_teacher(ScriptedConfig(kind="scripted"))
     skills = ("temporal", "attribute", "harmony", "lyrics_vocal", "comparative")
     asked = [(s, q) for s in skills for q in ask(teacher, f"qa_{s}", payload, QuestionsReply, 1).questions]
-    chosen = choose(asked, 12, random.Random(3))
+    chosen = choose_questions(asked, 12, random.Random(3))
     assert len(chosen) == 12
     assert set(FAMILIES) <= {q.family for _, q in chosen}
     assert {s for s, _ in chosen} == set(skills)

@@ -11,6 +11,7 @@ from music_flamingo.mir.tempo_levels import (
     candidates,
     counted_at,
     evidence,
+    is_struck,
     level_to_count,
     load_level_model,
     tempo_levels,
@@ -67,9 +68,22 @@ def test_beats_that_the_network_hardly_hears_lower_the_confidence() -> None:
 
 
 def test_the_tracked_level_stays_unless_another_is_clear_and_no_waltz_is_counted_in_one() -> None:
-    assert level_to_count(levels((75, 0.8), (150, 0.2)), 150.0) == 75
-    assert level_to_count(levels((75, 0.55), (150, 0.4)), 150.0) == 150
-    assert level_to_count(levels((50, 0.9), (150, 0.1)), 150.0) == 150
+    assert level_to_count(levels((75, 0.8), (150, 0.2)), 150.0, struck=True) == 75
+    assert level_to_count(levels((75, 0.55), (150, 0.4)), 150.0, struck=True) == 150
+    assert level_to_count(levels((50, 0.9), (150, 0.1)), 150.0, struck=True) == 150
+
+
+def test_a_faster_level_is_followed_where_percussion_strikes_and_a_slower_one_everywhere():
+    assert level_to_count(levels((132, 0.94), (66, 0.05)), 66.0, struck=True) == 132
+    assert level_to_count(levels((132, 0.94), (66, 0.05)), 66.0, struck=False) == 66
+    assert level_to_count(levels((66, 0.94), (132, 0.05)), 132.0, struck=False) == 66
+
+
+def test_strong_rises_above_5_khz_are_percussion():
+    rises = np.zeros((1000, 5))
+    assert not is_struck(rises)
+    rises[::10, 1] = 30.0
+    assert is_struck(rises)
 
 
 def test_a_bar_of_five_is_heard_where_it_is_played_and_not_where_four_are() -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from music_flamingo.audio.claims import FilePart, TooManySeeksError, claimed_duration_s, flac_rate_hz, sound_parts
-from music_flamingo.audio.flac import MODEL_RATE_HZ
+from music_flamingo.audio.resampling import Resampler, to_mono
 from music_flamingo.core.ranges import Count, CountOrNone, NonNegative, Positive
 
 FORMATS = (
@@ -305,11 +305,6 @@ def _to_float(samples: np.ndarray, num_channels: int) -> np.ndarray:
     return made
 
 
-def to_mono(block: np.ndarray) -> np.ndarray:
-    """(C, n) -> (n,): the mean of the channels."""
-    return block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32)
-
-
 SILENT_BELOW_DBFS = -60.0
 
 
@@ -339,23 +334,3 @@ def decode_model_copy(source: Path | bytes, limits: DecodeLimits) -> np.ndarray:
         samples = np.concatenate([*(resample.feed(to_mono(block)) for block in audio.blocks()), resample.end()])
     require_audible(samples)
     return samples
-
-
-class Resampler:
-    """Mono blocks of any rate to 16 kHz, by soxr, as one stream: the blocks' lengths leave no trace."""
-
-    def __init__(self, rate_hz: int) -> None:
-        import soxr
-
-        self._stream = None
-        if rate_hz != MODEL_RATE_HZ:
-            self._stream = soxr.ResampleStream(rate_hz, MODEL_RATE_HZ, 1, dtype="float32", quality="HQ")
-
-    def feed(self, mono: np.ndarray) -> np.ndarray:
-        """Resample the next block of mono samples."""
-        return mono if self._stream is None else self._stream.resample_chunk(np.ascontiguousarray(mono))
-
-    def end(self) -> np.ndarray:
-        """What the filter still holds."""
-        nothing = np.zeros(0, np.float32)
-        return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)

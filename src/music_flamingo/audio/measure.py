@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from music_flamingo.audio.decode import DecodeLimits, Resampler, open_audio, require_audible, to_mono
+from music_flamingo.audio.decode import DecodeLimits, open_audio, require_audible
 from music_flamingo.audio.flac import BLOCK_SAMPLES
 from music_flamingo.audio.loudness import LoudnessMeter
+from music_flamingo.audio.resampling import Resampler, to_mono
 from music_flamingo.records import Loudness
 
 

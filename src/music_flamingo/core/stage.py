@@ -8,14 +8,11 @@ A stage that trains may run in several equal processes (torchrun): each runs the
 and completes the ports. The function must bring the processes together before any of them writes.
 """
 
-import errno
-import fcntl
 import json
 import logging
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.identity import Closure, closure
 from music_flamingo.core.licences import Licence, licences_of, united
+from music_flamingo.core.locks import alone
 from music_flamingo.core.manifest import Manifest
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table, Writer
 from music_flamingo.core.progress import clock
@@ -40,9 +38,6 @@ log = logging.getLogger(__name__)
 
 Metrics = dict[str, Any]
 """Numbers a stage reports about its result: JSON values, no clocks."""
-
-WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What file systems without flock say: NFS with nolock, Lustre without -o flock."""
 
 ORIGINALS = "originals"
 """The port of recordings as the source gave them."""
@@ -160,7 +155,7 @@ def execute(
         )
     if not is_first():
         return _take_part(stage, config, read, inputs, outputs)
-    with _alone(stage, outputs):
+    with alone(stage.name, next(iter(outputs.values())).parent):
         for _ in range(TRIES_WHILE_SONGS_CHANGE - 1):
             try:
                 return _execute(stage, config, read, inputs, outputs, made_by_branches, config_now)
@@ -279,24 +274,6 @@ def _require_unchanged(
     start.require_same_parameters(
         lambda: (config if config_now is None else parse_config(stage, config_now())).identity()
     )
-
-
-@contextmanager
-def _alone(stage: Stage, outputs: Mapping[str, Path]) -> Iterator[None]:
-    """File lock: a stage may still be running after its driver was killed."""
-    folder = next(iter(outputs.values())).parent / "_locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / stage.name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("%s: another run is writing here; waiting for it to end", stage.name)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in WITHOUT_LOCKS:
-                raise
-            log.warning("%s: %s has no locks; see to it that no second run writes here", stage.name, folder.parent)
-        yield
 
 
 def _same_names(stage: Stage, kind: str, declared: Mapping[str, PortType], given: Mapping[str, Path]) -> None:

@@ -19,7 +19,7 @@ from music_flamingo.mir.madmom_nets import filter_bank, load_nets, madmom_versio
 from music_flamingo.mir.playing_level import gain_to
 from music_flamingo.mir.pulse import accents, beats_per_pulse, onsets, tempo_bpm
 from music_flamingo.mir.spectrum import filtered, num_frames
-from music_flamingo.mir.tempo_levels import counted_at, level_to_count, tempo_levels
+from music_flamingo.mir.tempo_levels import counted_at, is_struck, level_to_count, tempo_levels
 from music_flamingo.records import Beats, Tempo, TempoLevel
 
 HOP_SIZE = RATE_HZ // FRAMES_PER_S
@@ -81,7 +81,7 @@ class MadmomBeatTracker:
             bars = self._near(bpm / pulse, activations, bars)
         bpm = tempo_bpm(bars.beats[:, 0])
         levels = tempo_levels(bpm, int(bars.beats[:, 1].max()), activations, rises)
-        counted_bpm = level_to_count(levels, bpm)
+        counted_bpm = level_to_count(levels, bpm, is_struck(rises))
         if abs(counted_bpm / bpm - 1) > SAME_LEVEL:
             bars = self._near(counted_bpm, activations, bars)
         return self._rhythm(bars, activations, levels)

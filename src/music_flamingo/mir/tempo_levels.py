@@ -35,6 +35,9 @@ LAG_TOLERANCE = 0.03
 COMMON_BPM = 105.0
 ALONE_FROM, NAMED_FROM = 0.7, 0.15
 """From the first probability on a level is said alone; below it a second is said too, if it has at least the other."""
+STRUCK_FROM_DB = 15.0
+"""Of the rises above 5 kHz one in twenty is stronger where percussion plays. On 500 bands a faster level was followed
+and right in 8 of 12 grooves with drums, in 0 of 6 without."""
 THIRD = 0.9
 """Between the logarithms of 2 and 3."""
 UNLIKE_ABOVE = 4.0
@@ -110,15 +113,22 @@ def counted_at(levels: list[TempoLevel], beat_confidence: float, bpm: float) -> 
     return {"bpm": round(bpm, 2), "also_bpm": also, "levels": levels, "confidence": confidence}
 
 
-def level_to_count(levels: list[TempoLevel], tracked_bpm: float) -> float:
+def level_to_count(levels: list[TempoLevel], tracked_bpm: float, struck: bool) -> float:
     """The tempo (BPM) to count at: the likeliest where it is clear, else the tracked one.
 
-    Thirds and triples are weighed and not followed: the beats of a waltz are beats, also where it is felt in one.
+    Thirds and triples are weighed and not followed: the beats of a waltz are beats, also where it is felt in one. A
+    faster level is followed where percussion strikes it alone.
     """
     here = min(levels, key=lambda level: abs(log(level.bpm / tracked_bpm)))
     is_third = abs(log(levels[0].bpm / here.bpm)) > THIRD
     is_clear = levels[0].probability >= ALONE_FROM or here.probability < NAMED_FROM
-    return levels[0].bpm if is_clear and not is_third else here.bpm
+    is_unstruck = levels[0].bpm > here.bpm and not struck
+    return levels[0].bpm if is_clear and not is_third and not is_unstruck else here.bpm
+
+
+def is_struck(rises: np.ndarray) -> bool:
+    """Whether percussion is heard, in `rises` of level (mir.pulse.onsets), (T, 5)."""
+    return bool(np.percentile(rises[:, 1], 95) >= STRUCK_FROM_DB)
 
 
 def candidates(bpm: float) -> np.ndarray:

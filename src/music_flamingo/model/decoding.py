@@ -12,13 +12,19 @@ import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from music_flamingo.model.chat import ChatTokens, EncoderAudio, audio_of, placed
+from music_flamingo.model.chat import ChatTokens
+from music_flamingo.model.fused_text import FusedText
 
 Constraint = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """(logits (V,), ids said so far) -> logits with what may not come next at minus infinity."""
 
 MAX_MASK = 2**24
 """Places of an attention mask (rows, L, L). One prompt alone needs none."""
+PIECE_TOKENS = 512
+"""Of a long prompt that is read in pieces."""
+
+Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, DynamicCache], torch.Tensor]
+"""(embeddings (B, L, D), mask (B, P), positions (B, L), cache) -> (B, V) logits of what follows the last token."""
 
 
 @dataclass
@@ -37,24 +43,26 @@ class DecodingRow:
         return cls(temperature, torch.Generator().manual_seed(seed), constraint, [])
 
 
-@torch.inference_mode()
-def encode_sounds(model, sounds: Sequence[EncoderAudio]) -> list[torch.Tensor]:
-    """(N, D) embeddings of each sound's N audio tokens: what its tokens' places in a prompt are filled with."""
-    longest = max(sound.num_tokens for sound in sounds)
-    # the model counts each sample's windows by its audio tokens
-    ids_BN = torch.full((len(sounds), longest), model.config.text_config.pad_token_id or 0)
-    for row, sound in zip(ids_BN, sounds, strict=True):
-        row[: sound.num_tokens] = model.config.audio_token_id
-    audio = placed(audio_of(sounds), model)
-    features = model.base_model.get_audio_features(**audio, input_ids=ids_BN.to(model.device)).pooler_output
-    return list(features.split([sound.num_tokens for sound in sounds]))
+def forward_of(model) -> Forward:
+    """How this model reads tokens: its own fused pass where it has one, else that of transformers."""
+    if FusedText.fits(model):
+        return FusedText(model)
+
+    def forward(embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+        hidden = model.base_model.language_model(
+            inputs_embeds=embeds, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+        ).last_hidden_state[:, -1]
+        return model.lm_head(hidden).float()
+
+    return forward
 
 
 class RunningBatch:
     """`join`, then again and again: `choose` a token for each row, `go_on` with the rows that are not at their end."""
 
-    def __init__(self, model, suppressed: Sequence[int]) -> None:
+    def __init__(self, model, suppressed: Sequence[int], forward: Forward | None = None) -> None:
         self.model = model
+        self._forward = forward or forward_of(model)
         self.rows: list[DecodingRow] = []
         self._suppressed = torch.tensor(list(suppressed), device=model.device, dtype=torch.long)
         self._cache: DynamicCache | None = None
@@ -69,6 +77,22 @@ class RunningBatch:
         for together in _read_together([len(prompt.ids) for prompt in prompts]):
             self._read(prompts[together], sounds_ND[together])
         self.rows.extend(rows)
+
+    def join_in_pieces(self, prompt: ChatTokens, sound_ND: torch.Tensor, row: DecodingRow) -> Iterator[None]:
+        """The same for one long prompt, a piece each time that it is gone on with; the row joins with the last."""
+        with torch.inference_mode():
+            embeds_1LD = self._embed(prompt, sound_ND)[None]
+            cache = DynamicCache(config=self.model.config.text_config)
+            mask_1L = torch.ones(1, len(prompt.ids), dtype=torch.long, device=embeds_1LD.device)
+        for start in range(0, len(prompt.ids), PIECE_TOKENS):
+            with torch.inference_mode():
+                part = embeds_1LD[:, start : start + PIECE_TOKENS]
+                end = start + part.shape[1]
+                positions = torch.arange(start, end, device=part.device)[None]
+                logits_1V = self._forward(part, mask_1L[:, :end], positions, cache)
+            yield
+        self._merge(cache, mask_1L, logits_1V)
+        self.rows.append(row)
 
     def _read(self, prompts: Sequence[ChatTokens], sounds_ND: Sequence[torch.Tensor]) -> None:
         longest = max(len(prompt.ids) for prompt in prompts)
@@ -111,6 +135,7 @@ class RunningBatch:
         embeds_B1D = self.model.base_model.get_input_embeddings()(last_B[:, None])
         positions_B1 = self._mask_BP.sum(-1, keepdim=True)
         self._mask_BP = pad(self._mask_BP, (0, 1), value=1)
+        assert self._cache is not None
         self._logits_BV = self._forward(embeds_B1D, self._mask_BP, positions_B1, self._cache)
 
     def keep(self, indices: Sequence[int]) -> None:
@@ -134,13 +159,6 @@ class RunningBatch:
         words_LD = self.model.base_model.get_input_embeddings()(ids_L)
         is_sound_L = ids_L == self.model.config.audio_token_id
         return words_LD.masked_scatter(is_sound_L[:, None].expand_as(words_LD), sound_ND.to(words_LD.dtype))
-
-    def _forward(self, embeds: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache) -> torch.Tensor:
-        """(B, V) logits of what follows the last token."""
-        hidden = self.model.base_model.language_model(
-            inputs_embeds=embeds, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-        ).last_hidden_state[:, -1]
-        return self.model.lm_head(hidden).float()
 
     def _merge(self, cache: DynamicCache, mask_BL: torch.Tensor, logits_BV: torch.Tensor) -> None:
         if self._cache is None:

@@ -1,6 +1,7 @@
-"""Decode an upload and cut the audio window that the model receives."""
+"""Decode an upload, cut the audio window that the model receives, and compute its log-mel features."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,46 @@ class AudioWindow:
     """float32 mono at the model's rate."""
     window_s: tuple[float, float]
     duration_s: float
+
+
+@dataclass(frozen=True)
+class WindowFeatures:
+    """An audio window as the encoder takes it, in arrays that travel between processes.
+
+    W encoder windows, M mel bins, T frames.
+    """
+
+    features_WMT: np.ndarray
+    mask_WT: np.ndarray
+    num_tokens: int
+    window_s: tuple[float, float]
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Ears:
+    """From an upload to features, in any process."""
+
+    processor: Any
+    """transformers' own, with its tokenizer: one thread at a time."""
+    hearing: Hearing
+    rule: Rule
+
+    def __call__(self, upload: Upload, limits: DecodeLimits | None = None) -> WindowFeatures | None:
+        """Raises ApiError as `stretch_of` does. None: longer than `limits`."""
+        import torch
+
+        torch.set_num_threads(1)
+        window = stretch_of(upload, self.hearing, self.rule, limits)
+        return None if window is None else self.features(window)
+
+    def features(self, window: AudioWindow) -> WindowFeatures:
+        """Log-mel features, exactly as the processor gives them."""
+        from music_flamingo.model.chat import hear
+
+        sound = hear(self.processor, np.asarray(window.samples, dtype=np.float32))
+        arrays = sound.features_WMT.numpy(), sound.mask_WT.numpy()
+        return WindowFeatures(*arrays, sound.num_tokens, window.window_s, window.duration_s)
 
 
 def stretch_of(upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimits | None = None) -> AudioWindow | None:

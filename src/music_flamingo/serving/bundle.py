@@ -22,6 +22,7 @@ from music_flamingo.core.manifest import MANIFEST_NAME, PROGRESS_NAME
 from music_flamingo.core.record import RecordPart
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.prompts import load as load_prompt
+from music_flamingo.serving.template_trial import require_ending_templates
 
 RELEASE_FILE = "release.json"
 CHECKSUMS_FILE = "checksums.json"
@@ -79,7 +80,7 @@ def seal(folder: Path) -> None:
 
 
 def open_release(folder: Path) -> ReleaseInfo:
-    """Check every byte of a release and say what it is.
+    """Check every byte of a release, and that its chat template ends, and say what it is.
 
     Raises MissingInputError when there is none, CorruptDataError naming the file that is changed, missing, too many
     or harmful, UserError for a release that was refused or needs another version of this package.
@@ -101,6 +102,7 @@ def open_release(folder: Path) -> ReleaseInfo:
             f"the model in {folder} was trained with another wording of the prompt `{info.prompt_id}`: serve it with "
             "the version of this package that made it, or run the pipeline again."
         )
+    require_ending_templates(folder / MODEL_FOLDER)
     return info
 
 

@@ -1,7 +1,7 @@
 """Request lifecycle: admission, audio decode, prompt, token stream.
 
-Decoding runs in processes of its own (`isolation`), log-mel features in threads, the model in its thread
-(`scheduler`): the event loop stays free.
+Decoding and log-mel features run in processes of their own (`isolation`), the model in its thread (`scheduler`): the
+event loop stays free.
 """
 
 import asyncio
@@ -11,17 +11,18 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from music_flamingo.model.answering import answering_template
-from music_flamingo.model.chat import ChatTokens, Turn, hear, tokenise
+from music_flamingo.model.chat import ChatTokens, EncoderAudio, Turn, tokenise
 from music_flamingo.model.listener import WINDOW_RULE, Listener, ListenerOutput
-from music_flamingo.serving.audio_window import DECODERS, DECODING_S, QUICK_LIMITS, AudioWindow, stretch_of
+from music_flamingo.serving.audio_window import DECODERS, DECODING_S, QUICK_LIMITS, AudioWindow, Ears, WindowFeatures
 from music_flamingo.serving.bundle import ReleaseInfo
 from music_flamingo.serving.detokenizer import TextDelta
 from music_flamingo.serving.errors import ApiError, echo
 from music_flamingo.serving.fairness import MAX_IN_HAND, RANK, RequestPlaces
 from music_flamingo.serving.formats import Grammars, ResponseFormat
-from music_flamingo.serving.isolation import Isolated
+from music_flamingo.serving.isolation import Isolated, preload
 from music_flamingo.serving.metrics import AUDIO_SECONDS, RECORDINGS
 from music_flamingo.serving.recordings import CACHE_MIB, CachedWindow, RecordingCache
 from music_flamingo.serving.scheduler import AdmittedRequest, Event, GenerationJob, Scheduler
@@ -62,14 +63,15 @@ class Engine:
         self.hearing = listener.hearing.for_answers(info.max_new_tokens)
         self.info = info
         self.recordings = RecordingCache(cache_mib * 2**20)
-        self.decoder = Isolated(stretch_of, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND)
-        self.long_decoder = Isolated(stretch_of, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND, niceness=NICENESS)
+        # tokenizers know one thread at a time: features are made by a copy
+        self._ears = Ears(copy.deepcopy(listener.processor), self.hearing, WINDOW_RULE)
+        preload("music_flamingo.model.chat", "music_flamingo.serving.audio_window")
+        self.decoder = Isolated(self._ears, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND)
+        self.long_decoder = Isolated(self._ears, DECODERS, DECODING_S, max_waiting=MAX_IN_HAND, niceness=NICENESS)
         self.grammars = Grammars(listener.processor.tokenizer, listener.model.config.text_config.vocab_size)
         self._scheduler = Scheduler(listener)
         self.places = RequestPlaces()
-        # tokenizers know one thread at a time: features are made by a copy
-        self._ears = copy.deepcopy(listener.processor)
-        self._hearing, self._tokenising = threading.Lock(), threading.Lock()
+        self._tokenising = threading.Lock()
 
     async def hear(self, upload: Upload) -> CachedWindow:
         """The recording as the model hears it. Raises ApiError for what cannot be decoded."""
@@ -80,19 +82,21 @@ class Engine:
         return recording
 
     async def _heard(self, upload: Upload) -> CachedWindow:
-        window: AudioWindow | None = await self.decoder.run(upload, self.hearing, WINDOW_RULE, QUICK_LIMITS)
+        window: WindowFeatures | None = await self.decoder.run(upload, QUICK_LIMITS)
         if window is None:  # nobody waits for the decoding of a long one but those who sent such
-            window = await self.long_decoder.run(upload, self.hearing, WINDOW_RULE)
+            window = await self.long_decoder.run(upload)
         assert window is not None
-        return await asyncio.to_thread(self.listen, window)
+        return self._cached(window)
 
-    def listen(self, stretch: AudioWindow) -> CachedWindow:
-        """Compute log-mel features of an audio window, to be encoded by the model's thread."""
-        with self._hearing:
-            sound = hear(self._ears, np.asarray(stretch.samples, dtype=np.float32))
+    def listen(self, window: AudioWindow) -> CachedWindow:
+        """Compute log-mel features of an audio window in this thread, to be encoded by the model's."""
+        return self._cached(self._ears.features(window))
+
+    def _cached(self, heard: WindowFeatures) -> CachedWindow:
         model = self.listener.model
         token_bytes = model.config.text_config.hidden_size * model.dtype.itemsize
-        return CachedWindow(sound, stretch.window_s, stretch.duration_s, token_bytes)
+        sound = EncoderAudio(torch.from_numpy(heard.features_WMT), torch.from_numpy(heard.mask_WT), heard.num_tokens)
+        return CachedWindow(sound, heard.window_s, heard.duration_s, token_bytes)
 
     def prepare(
         self,

@@ -137,10 +137,15 @@ class _Call:
                 self._worker.process.kill()
 
 
+def preload(*modules: str) -> None:
+    """Import these once, in the process that later workers are forked from: each then starts in a moment."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+
+
 class _Worker:
     def __init__(self, function: Callable[..., Any], memory_bytes: int, niceness: int) -> None:
-        # spawned: a fork of a process with the model's threads may hang
-        context = multiprocessing.get_context("spawn")
+        # a fork of a process with the model's threads may hang: these come from one that has none
+        context = multiprocessing.get_context("forkserver")
         self._pipe, other = context.Pipe()
         self.process = context.Process(target=_work, args=(other, function, memory_bytes, niceness), daemon=True)
         self.process.start()

@@ -1,16 +1,20 @@
 """The model's thread: requests join a running batch and receive their text as it is generated.
 
 Prompts of different lengths, settings and seeds share a batch (`model.decoding`). A new request waits for one step at
-most, unless the batch is full.
+most, unless the batch is full. A song is encoded and read in pieces between the steps of the others, and answered in a
+batch of its own: its length costs nobody else.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import torch
+
 from music_flamingo.model.chat import ChatTokens
-from music_flamingo.model.decoding import Constraint, DecodingRow, RunningBatch, encode_sounds
+from music_flamingo.model.decoding import Constraint, DecodingRow, RunningBatch, forward_of
+from music_flamingo.model.encoding import SoundEncoder
 from music_flamingo.model.listener import Listener, ListenerOutput
 from music_flamingo.serving.detokenizer import Detokenizer, Parts, TextDelta
 from music_flamingo.serving.metrics import BATCH_SIZE, QUEUE
@@ -21,7 +25,10 @@ MAX_BATCH = 32
 OTHERS_ROWS = 8
 """Of those, what one client cannot fill: others need not wait for the end of its answers."""
 MAX_TOKENS = 2**16
-"""Of a batch, its rows made as long as the longest: three songs of a quarter of an hour at 40 ms a token."""
+"""Of the shared batch, its rows made as long as the longest; and as many of all songs together: three of a quarter of
+an hour at 40 ms a token."""
+LONG_TOKENS = 2048
+"""A longer prompt is a song's. Shorter ones are read at once, in less time than anybody notices."""
 
 Event = TextDelta | ListenerOutput | Exception
 """Some words, then the whole as `Heard`; or what went wrong."""
@@ -44,6 +51,11 @@ class AdmittedRequest:
     def max_tokens(self) -> int:
         """Of sound, question and answer."""
         return len(self.prompt.ids) + self.max_new_tokens
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is read in pieces, and answered in a batch of its own."""
+        return len(self.prompt.ids) > LONG_TOKENS
 
 
 @dataclass
@@ -90,6 +102,41 @@ class GenerationJob:
                 self._begun = True
 
 
+@dataclass
+class AnswerLane:
+    """A batch, and the jobs whose rows it holds."""
+
+    batch: RunningBatch
+    running: list[tuple[GenerationJob, Detokenizer]] = field(default_factory=list)
+
+    def step(self, end: int) -> None:
+        """A token for each job; those that are at their end leave. `end`: the token that ends an answer."""
+        tokens = self.batch.choose()
+        keep = []
+        for index, ((job, words), row, token) in enumerate(zip(self.running, self.batch.rows, tokens, strict=True)):
+            if isinstance(token, Exception):
+                job.tell(token)
+                continue
+            ended = token == end
+            if not ended:
+                job.say(words.add(token))
+                ended = words.stopped
+            if ended or len(row.ids) >= job.request.max_new_tokens:
+                job.finish(row, words, ended)
+            elif not job.left:
+                keep.append(index)
+        self.running = [self.running[i] for i in keep]
+        self.batch.go_on(keep)
+
+
+@dataclass
+class _Reading:
+    """A song that is being encoded and read."""
+
+    job: GenerationJob
+    pieces: Iterator[object]
+
+
 class Scheduler:
     """Runs the model in one thread and batches requests continuously."""
 
@@ -98,9 +145,11 @@ class Scheduler:
         self._tokenizer = listener.processor.tokenizer
         self._suppressed = tuple(listener.processor.audio_token_ids)
         self._max_batch, self._max_tokens = max_batch, max_tokens
+        self._forward, self._encoder = forward_of(listener.model), SoundEncoder(listener.model)
         self._waiting: deque[GenerationJob] = deque()
-        self._running: list[tuple[GenerationJob, Detokenizer]] = []
-        self._batch = RunningBatch(self._model, self._suppressed)
+        self._shared = self._lane()
+        self._songs: list[AnswerLane] = []
+        self._reading: _Reading | None = None
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -120,6 +169,15 @@ class Scheduler:
         while self._waiting or self._running:
             self._turn()
 
+    @property
+    def _running(self) -> list[GenerationJob]:
+        """In a batch, or being read."""
+        jobs = [job for lane in (self._shared, *self._songs) for job, _ in lane.running]
+        return jobs if self._reading is None else [*jobs, self._reading.job]
+
+    def _lane(self) -> AnswerLane:
+        return AnswerLane(RunningBatch(self._model, self._suppressed, self._forward))
+
     def _run(self) -> None:
         while True:
             with self._wake:
@@ -129,70 +187,104 @@ class Scheduler:
 
     def _turn(self) -> None:
         self._admit()
-        if self._running:
-            try:
-                self._step()
-            except Exception as error:
-                self._fail([job for job, _ in self._running], error)
-                self._running, self._batch = [], RunningBatch(self._model, self._suppressed)
+        self._read_on()
+        self._songs = [lane for lane in self._songs if lane.running]
+        for lane in (self._shared, *self._songs):
+            if lane.running:
+                self._step(lane)
 
     def _admit(self) -> None:
         with self._wake:
             jobs = self._next()
             QUEUE.set(len(self._waiting))
         jobs = [job for job in jobs if not job.left]
+        for job in jobs:
+            if job.request.is_long:
+                self._reading = _Reading(job, self._pieces(job))
+        jobs = [job for job in jobs if not job.request.is_long]
         if not jobs:
             return
         try:
             begun = [job.begin(self._tokenizer) for job in jobs]
             self._encode([job.request.recording for job in jobs])
             sounds = [job.request.recording.embedding() for job in jobs]
-            self._batch.join([job.request.prompt for job in jobs], sounds, [row for row, _ in begun])
+            self._shared.batch.join([job.request.prompt for job in jobs], sounds, [row for row, _ in begun])
         except Exception as error:  # what goes wrong belongs to those who asked; the others go on
-            self._fail(jobs, error)
+            _fail(jobs, error)
             return
-        self._running += [(job, words) for job, (_, words) in zip(jobs, begun, strict=True)]
+        self._shared.running += [(job, words) for job, (_, words) in zip(jobs, begun, strict=True)]
 
     def _next(self) -> list[GenerationJob]:
-        """Of those that wait, by their rank, as many as there are rows and tokens for."""
+        """Of those that wait, by their rank, as many as there are rows and tokens for; one song at a time."""
         jobs: list[GenerationJob] = []
-        longest = max((job.request.max_tokens for job, _ in self._running), default=0)
+        passed: list[GenerationJob] = []
         while self._waiting and (rows := len(self._running) + len(jobs)) < self._max_batch:
-            if rows >= self._max_batch - OTHERS_ROWS and self._waiting[0].rank > self._max_batch - OTHERS_ROWS:
+            job = self._waiting[0]
+            if rows >= self._max_batch - OTHERS_ROWS and job.rank > self._max_batch - OTHERS_ROWS:
                 break
-            longest = max(longest, self._waiting[0].request.max_tokens)
-            if rows and (rows + 1) * longest > self._max_tokens:
+            if not job.request.is_long and not self._has_room(job, jobs):
                 break
-            jobs.append(self._waiting.popleft())
+            self._waiting.popleft()
+            # a song that cannot begin keeps nobody waiting behind it
+            fits = not job.request.is_long or self._has_room_for_song(job, jobs)
+            (jobs if fits else passed).append(job)
+        self._waiting.extendleft(reversed(passed))
         return jobs
+
+    def _has_room(self, job: GenerationJob, jobs: list[GenerationJob]) -> bool:
+        others = [*(job for job, _ in self._shared.running), *(other for other in jobs if not other.request.is_long)]
+        longest = max(other.request.max_tokens for other in [*others, job])
+        return not others or (len(others) + 1) * longest <= self._max_tokens
+
+    def _has_room_for_song(self, job: GenerationJob, jobs: list[GenerationJob]) -> bool:
+        if self._reading is not None or any(other.request.is_long for other in jobs):
+            return False
+        others = sum(job.request.max_tokens for lane in self._songs for job, _ in lane.running)
+        return not others or others + job.request.max_tokens <= self._max_tokens
 
     def _encode(self, recordings: list[CachedWindow]) -> None:
         """Each recording once, however many ask about it."""
         fresh = list({id(r): r for r in recordings if not r.is_encoded}.values())
         if fresh:
-            for recording, embedding in zip(fresh, encode_sounds(self._model, [r.sound() for r in fresh]), strict=True):
+            for recording, embedding in zip(fresh, self._encoder([r.sound() for r in fresh]), strict=True):
                 recording.encoded(embedding)
 
-    def _step(self) -> None:
-        BATCH_SIZE.observe(len(self._running))
-        tokens = self._batch.choose()
-        end = self._tokenizer.eos_token_id
-        keep = []
-        for index, ((job, words), row, token) in enumerate(zip(self._running, self._batch.rows, tokens, strict=True)):
-            if isinstance(token, Exception):
-                job.tell(token)
-                continue
-            ended = token == end
-            if not ended:
-                job.say(words.add(token))
-                ended = words.stopped
-            if ended or len(row.ids) >= job.request.max_new_tokens:
-                job.finish(row, words, ended)
-            elif not job.left:
-                keep.append(index)
-        self._running = [self._running[i] for i in keep]
-        self._batch.go_on(keep)
+    def _read_on(self) -> None:
+        """The next piece of the song that is being read."""
+        reading = self._reading
+        if reading is None:
+            return
+        try:
+            if reading.job.left or next(reading.pieces, None) is None:
+                self._reading = None
+        except Exception as error:
+            self._reading = None
+            _fail([reading.job], error)
 
-    def _fail(self, jobs: list[GenerationJob], error: Exception) -> None:
-        for job in jobs:
-            job.tell(error)
+    def _pieces(self, job: GenerationJob) -> Iterator[object]:
+        """Encode a song and read its prompt; at the end its lane is among the songs."""
+        row, words = job.begin(self._tokenizer)
+        recording, lane = job.request.recording, self._lane()
+        if not recording.is_encoded:
+            parts = []
+            for part in self._encoder.slices([recording.sound()]):
+                parts.append(part)
+                yield part
+            recording.encoded(torch.cat(parts))
+        for _ in lane.batch.join_in_pieces(job.request.prompt, recording.embedding(), row):
+            yield True
+        lane.running = [(job, words)]
+        self._songs.append(lane)
+
+    def _step(self, lane: AnswerLane) -> None:
+        BATCH_SIZE.observe(len(lane.running))
+        try:
+            lane.step(self._tokenizer.eos_token_id)
+        except Exception as error:
+            _fail([job for job, _ in lane.running], error)
+            lane.running, lane.batch = [], self._lane().batch
+
+
+def _fail(jobs: list[GenerationJob], error: Exception) -> None:
+    for job in jobs:
+        job.tell(error)

@@ -20,7 +20,7 @@ from music_flamingo.core.stage import Metrics, Stage, StageConfig, StageTitle
 from music_flamingo.records import Caption, Example, Facts, TeacherStamp, Track, trusted
 from music_flamingo.records.caption import PUBLISHED_KIND
 from music_flamingo.records.example import Skill
-from music_flamingo.scoring.families import COMPOSITES, FAMILIES
+from music_flamingo.scoring.families import COMPOSITES
 from music_flamingo.scoring.options import are_drawn
 from music_flamingo.sources.conversations.config import ConversationsConfig
 from music_flamingo.sources.conversations.importing import import_examples, published_counts
@@ -35,6 +35,7 @@ from music_flamingo.teachers import (
     stamp,
     teaching,
 )
+from music_flamingo.teachers.choosing import choose_questions
 from music_flamingo.teachers.payloads import (
     CAPTION_CHARACTERS,
     TITLE_CHARACTERS,
@@ -113,7 +114,9 @@ def write_track(
             asked += [(skill, question) for question in reply.questions]
             malformed = _failed(teacher, track, skill, f"qa_{skill}", "malformed_question")
             examples += [malformed] * reply.num_malformed
-    chosen = choose(asked, config.max_questions, random.Random(request_seed(config.seed, "choose", [track.id])))
+    chosen = choose_questions(
+        asked, config.max_questions, random.Random(request_seed(config.seed, "choose", [track.id]))
+    )
     examples += [_question(config, teacher, track, payload, skill, question) for skill, question in chosen]
     examples += _composites(config, track, facts, payload.facts)
     return _with_own_ids(examples)
@@ -143,26 +146,6 @@ def _with_own_ids(examples: list[Example]) -> list[Example]:
         number = seen[example.id]
         named.append(example if number == 1 else example.model_copy(update={"id": f"{example.id}_{number}"}))
     return named
-
-
-def choose(
-    asked: list[tuple[Skill, WrittenQuestion]], most: int, rng: random.Random
-) -> list[tuple[Skill, WrittenQuestion]]:
-    """At most `most` questions: the audible families, then the first of each skill and type, then a draw."""
-    order = rng.sample(range(len(asked)), len(asked))
-    first = [i for i in order if asked[i][1].family in FAMILIES]
-    while more := [i for i in order if i not in first and _adds(asked, i, first)]:
-        # what brings a skill and a type at once leaves room for the others
-        first.append(max(more, key=lambda i: _adds(asked, i, first)))
-    kept = [*first, *(i for i in order if i not in first)][:most]
-    return [asked[i] for i in sorted(kept)]
-
-
-def _adds(asked: list[tuple[Skill, WrittenQuestion]], i: int, chosen: list[int]) -> int:
-    """How much a question brings that the chosen ones lack: its skill, its type, or both."""
-    return (asked[i][0] not in {asked[j][0] for j in chosen}) + (
-        asked[i][1].type not in {asked[j][1].type for j in chosen}
-    )
 
 
 def _caption(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from music_flamingo.audio.decode import BadAudioError, QuarantineReason, Resampler
+from music_flamingo.audio.decode import BadAudioError, QuarantineReason
+from music_flamingo.audio.resampling import Resampler
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.records import SpokenSegment
