@@ -28,6 +28,7 @@ $(STAMP): requirements/dev.txt requirements/no-deps.txt requirements/tools.txt p
 	@echo "Installing into $(VENV): a few minutes the first time ..."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements/dev.txt
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "PyTorch is a CUDA build here: installing the libraries that belong to it ..."; $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements/dev.txt "`grep '^torch==' requirements/dev.txt`"; }
 	$(INSTALL) --no-build-isolation -r requirements/no-deps.txt -r requirements/tools.txt
 	$(INSTALL) --no-build-isolation --editable .
 	@touch $@
