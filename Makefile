@@ -6,6 +6,8 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
+# of the tests, each with files of its own
+TEST_PROCESSES ?= 2
 NO_HUB  := HF_HUB_OFFLINE=1 GX_ANALYTICS_ENABLED=false DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1
 
 # pip, so that its own configuration holds: index, mirrors, certificates, constraints, places of wheels (PyTorch's CPU build)
@@ -28,6 +30,7 @@ $(STAMP): requirements/dev.txt requirements/no-deps.txt requirements/tools.txt p
 	@echo "Installing into $(VENV): a few minutes the first time ..."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements/dev.txt
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "PyTorch is a CUDA build here: installing the libraries that belong to it ..."; $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements/dev.txt "`grep '^torch==' requirements/dev.txt`"; }
 	$(INSTALL) --no-build-isolation -r requirements/no-deps.txt -r requirements/tools.txt
 	$(INSTALL) --no-build-isolation --editable .
 	@touch $@
@@ -41,7 +44,7 @@ run: setup       ## the whole pipeline
 	@$(NO_HUB) $(BIN)/mf repro $(if $(value PROFILE),--profile="$$MF_PROFILE") $(if $(value SOURCE),--source="$$MF_SOURCE")
 
 test: setup      ## the tests
-	@$(NO_HUB) $(BIN)/python -m pytest $(TESTS)
+	@$(NO_HUB) $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile $(TESTS)
 
 check: setup     ## ruff, mypy, import-linter, Dockerfiles, manifests
 	$(BIN)/ruff check .

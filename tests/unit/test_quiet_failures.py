@@ -187,7 +187,7 @@ def test_training_ends_at_the_step_whose_loss_is_not_finite_and_names_the_remedy
 def test_a_stage_that_diverges_seals_nothing(tmp_path, monkeypatch):
     world.write_ports(tmp_path)
     world.run("backbone", tmp_path)
-    monkeypatch.setattr(supervised, "load_model", lambda *given: (spoilt(load_model(*given)[0]), None))
+    monkeypatch.setattr(supervised, "starting_model", lambda folder, *_: spoilt(load_model(folder)[0]))
     with pytest.raises(DivergedError):
         world.run("sft", tmp_path)
     assert not (tmp_path / "sft_model" / MANIFEST_NAME).exists()

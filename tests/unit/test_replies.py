@@ -219,7 +219,8 @@ def test_a_server_without_ears_is_not_a_busy_one(status, said):
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------
 
 INTERRUPTED = """
-import sys, threading, _thread, time
+import signal, sys, threading, _thread, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from pydantic import TypeAdapter

@@ -94,6 +94,20 @@ def answer_extreme(question: str, text: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim("dynamics", text, trend("rising" if rises else "falling"), is_denied(text, *where.span()))
 
 
+_EDGE_ASKED = re.compile(
+    r"\b(?:(?P<first>first|opening|beginning|start)|(?P<last>last|final|end|ending|closing))\b", re.IGNORECASE
+)
+_MOST = re.compile(r"\b(?:the )?(?:(?P<loud>loudest)|(?P<soft>softest|quietest))\b", re.IGNORECASE)
+
+
+def answer_superlative(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read `the loudest` as an answer about the first or the last part: it tells how the loudness moves."""
+    most, edge = _MOST.search(text), _EDGE_ASKED.search(question)
+    if most is not None and edge is not None:
+        rises = bool(most["loud"]) == bool(edge["last"])
+        yield SpokenClaim("dynamics", text, trend("rising" if rises else "falling"), is_denied(text, *most.span()))
+
+
 def _is_share(share: Moment, time: Moment) -> Callable[[Facts], Held]:
     """Whether a time is a share of the recording: `When are we halfway through? - At 1:40`."""
 
@@ -196,8 +210,11 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
     number = HOW_OFTEN.search(question)
     groups = {**match.groupdict(), "letter": match["letter"] or match["only"]}
     answered = PartName.of(groups)
+    place = _NTH_ASKED.search(question)
     if number is not None:
         yield SpokenClaim("form", match[0], occurs(answered, times_of(number)))
+    elif place is not None:
+        yield SpokenClaim("form", match[0], _stands_at(answered, ORDINALS[(place[1] or place[2]).lower()] - 1))
     elif _COMES_FIRST.search(question):
         others = [PartName.of(m.groupdict()) for m in _A_PART.finditer(question)]
         yield SpokenClaim("form", match[0], _comes_first(answered, others))
@@ -211,6 +228,20 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
         yield part_at(groups, text, match, is_first=None)
     elif (place := _OPENS.search(question)) is not None:
         yield part_at(groups, text, match, is_first=bool(place["first"]))
+
+
+_NTH_ASKED = re.compile(
+    rf"\b(?:section|part)s? (?:comes|is|stands) ({'|'.join([*ORDINALS][1:])})\b|\b(?:is|as) the ({'|'.join([*ORDINALS][1:])}) (?:section|part)\b",
+    re.IGNORECASE,
+)
+
+
+def _stands_at(part: PartName, place: int) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        places = part.places(facts)
+        return NOT_MEASURED if places is None else (place in places, labels_of(facts))
+
+    return test
 
 
 _COMES_FIRST = re.compile(r"\bcomes first\b", re.IGNORECASE)

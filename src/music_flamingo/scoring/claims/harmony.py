@@ -44,6 +44,9 @@ _ON_A_DEGREE = re.compile(
 _EDGE_AFTER = re.compile(
     r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
 )
+_CHORD_THEN = re.compile(
+    r"\b(?P<asked>[A-G](?:[#b]| sharp| flat)? ?(?:major|minor)) (?:is followed by|gives way to|precedes) (?P<said>(?:an? )?[A-G](?:[#b]| sharp| flat)? ?(?:major|minor))"
+)
 _CHORD_BESIDE = re.compile(
     r"\b(?:chord|harmony) (?P<asked>(?:right |directly |immediately )?(?:after|before|following|preceding) (?:the )?[A-G][\w# ]{0,10}?) is (?P<said>(?:an? )?[A-G][\w# ]*)"
 )
@@ -100,6 +103,8 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
             if match.start(1) not in taken:
                 taken.add(match.start(1))
                 yield _chord(match, text, place)
+    for match in _CHORD_THEN.finditer(text) if holds(text, ("followed by", "gives way", "precedes")) else ():
+        yield from answer_neighbour(f"after {match['asked']}", match["said"])
     for match in _CHORD_BESIDE.finditer(text) if names_chords else ():
         yield from answer_neighbour(match["asked"], match["said"])
     for match in _ON_A_DEGREE.finditer(text) if holds(text, DEGREES_NAMED) else ():

@@ -47,7 +47,7 @@ _MODES = re.compile(
 _WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
 _HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
 _FROM_TO = re.compile(
-    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$",
+    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes) (?:an? )?$",
     re.IGNORECASE,
 )
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
@@ -211,6 +211,8 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
         return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)
     if (edge := _ON_AN_EDGE.search(before)) is not None:
         return _edge_claim(match, text, value, 0 if edge["first"] else -1)
+    if _FOLLOWED.match(text, match.end()):
+        return _triad_claim(match, text, value)
     if (_HARMONY.search(before) or _FROM_TO.search(before)) and not _TONALITY.search(before):
         return _triad_claim(match, text, value)
     degree = _DEGREE_AFTER.match(text, match.end()) or _DEGREE_BEFORE.search(before)
@@ -241,6 +243,7 @@ _ON_AN_EDGE = re.compile(
     r"\b(?:(?P<first>opens?|begins?|starts?)|ends?|closes?|finish(?:es)?|concludes?|stops?)(?: \w+)? (?:on|with) (?:an? |the )?$",
     re.IGNORECASE,
 )
+_FOLLOWED = re.compile(r" (?:is followed by|gives way to|precedes) (?:an? )?[A-G]")
 _RETURNS = re.compile(
     r"\b(?:return\w*|goes|go|come\w*|rests?|settles?|stays?|back|ends?|starts?|lands?|arrives?|resolves?) (?:back )?(?:to|on|in|at) (?:an? )?$",
     re.IGNORECASE,

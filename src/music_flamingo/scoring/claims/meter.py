@@ -72,7 +72,7 @@ _BEAT_FEEL = re.compile(
     r"\b(\d{1,2}) (?:beats?|counts?|pulses?) (?:feel|patterns?|groove|rhythm|pulse|bars?|measures?|met(?:er|re)|cycles?|time|grouping|swing|waltz|march|lilt|phrase of)\b"
     r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure|counts?) of (\d{1,2})(?: (?:fits?|suits?|works?|(?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?))|(?=[.,;!?]|$))"
     r"|\b(\d{1,2}) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b|\b(\d{1,2}) (?:quarter notes?|crotchets?) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b"
-    r"|\b(\d{1,2}) (?:\w+ )?beats? (?:before|between|until) (?:each|the|every|1) (?:\w+ )?(?:accent|downbeat|accents|downbeats|strong beat)",
+    r"|\b(\d{1,2}) (?:\w+ )?beats? (?:fill|fills|make up|form|fit into|belong to) (?:each|every|a|the|1) (?:bar|measure)\b|\b(\d{1,2}) (?:\w+ )?beats? (?:before|between|until) (?:each|the|every|1) (?:\w+ )?(?:accent|downbeat|accents|downbeats|strong beat)",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(?<![\d.:/])(\d{1,2})(?! ?(?:bpm|%|s\b|/))(?:[ -](?:over |by )?(2|4|8|16)\b)?", re.IGNORECASE)

@@ -52,6 +52,10 @@ _IS_A_SHARE = re.compile(
     rf"\b(?P<share>half|(?:a|1|2|3) (?:third|quarter|fifth)s?) of {ARTICLES}(?:piece|song|music|track|recording|tune) is (?:in|taken up by|filled by|made up of) {ARTICLES}{a_part()}",
     re.IGNORECASE,
 )
+_SPANS = re.compile(
+    rf"\b{a_part()} (?:covers|spans|lasts|runs|goes|stretches|is heard|extends)(?: from)?(?: the)?(?: seconds?)? (?P<from>\d{{1,2}}:\d\d|\d+)(?: ?s| seconds)? (?:to|until|till|through) (?P<to>\d{{1,2}}:\d\d|\d+)",
+    re.IGNORECASE,
+)
 _TAKES_UP = re.compile(
     rf"\b{a_part('1')} (?:takes up|fills|occupies|covers|spans|makes up) {ARTICLES}(?P<nth2>{ORDINAL}) (?P<part2>half|third|quarter)\b",
     re.IGNORECASE,
@@ -75,6 +79,8 @@ def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
     if may_hold_time(text):
         for match in _FIRST_SECONDS.finditer(text):
             yield part_claim(match, text, _fills_the_edge(match))
+    for match in _SPANS.finditer(text) if may_hold_time(text) else ():
+        yield part_claim(match, text, _spans(PartName.of(match.groupdict()), match["from"], match["to"]))
     for match in _LIES_IN.finditer(text) if holds(text, ("half", "third", "quarter")) else ():
         one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
         yield part_claim(match, text, _lies_in(one, other))
@@ -86,6 +92,21 @@ def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
     ):
         one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
         yield part_claim(match, text, _fills(one, other.spans))
+
+
+def _spans(part: PartName, begins: str, ends: str) -> Callable[[Facts], Held]:
+    """Whether a section goes from one time to another."""
+    start_s, end_s = (seconds_of({"clock" if ":" in said else "sec": said}) for said in (begins, ends))
+
+    def test(facts: Facts) -> Held:
+        spans = part.spans(facts)
+        if spans is None:
+            return NOT_MEASURED
+        listed = ", ".join(f"{s.start_s:.1f} to {s.end_s:.1f}" for s in spans[:4])
+        fits = any(abs(s.start_s - start_s) <= 1.0 and abs(s.end_s - end_s) <= 1.0 for s in spans)
+        return fits, f"{listed or 'none'} s measured"
+
+    return test
 
 
 def _lies_in(one: PartName, other: PartName) -> Callable[[Facts], Held]:

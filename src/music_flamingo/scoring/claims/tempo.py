@@ -77,6 +77,9 @@ _AFTER_A_COMMA = re.compile(
     r", (?:(?:rather|moderately|very|quite|fairly|extremely|pretty|really|so) )?$", re.IGNORECASE
 )
 _ENDS_THERE = re.compile(r"[,.;!]| (?:and|in|at|with|but) ", re.IGNORECASE)
+_PLAYS = re.compile(
+    r"\b(?:plays|played|moves|runs|proceeds|goes along|is played)(?: (?:very|rather|quite))? $", re.IGNORECASE
+)
 _NO_NOUN = re.compile(r",? (?:and|or|but|to|than|nor|enough|at|in|with|for|as|is|are|was|of)\b", re.IGNORECASE)
 _THING_BEFORE = re.compile(
     rf"(?:\b{_THING}\b(?: (?:here|itself))? (?:is|was|feels|sounds|moves|runs|goes|seems|proceeds|remains|stays)(?: along)?"
@@ -204,6 +207,8 @@ def _numbers(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
 def answer_tempo(text: str) -> Iterator[SpokenClaim]:
     """Read the answer to a question about tempo: a bare number or class is a claim there."""
     found = list(read_tempo(text)) or list(_decades(text))
+    if has_digit(text) and not any(has_digit(claim.said) for claim in found):
+        found = [*found, *(_of_numbers(m, text, None, m) for m in _BARE_NUMBER.finditer(text))]
     if not found:
         found = [_of_numbers(m, text, None, m) for m in _BARE_NUMBER.finditer(text)]
         found += [_of_class(m["bare"], m.start(), *m.span(), text) for m in _BARE_CLASS.finditer(text)]
@@ -230,7 +235,9 @@ def _classes(text: str, taken: list[tuple[int, int]]) -> Iterator[tuple[str, int
 
 def _is_of_a_noun(name: re.Match[str], text: str) -> bool:
     """Whether a class begins a noun phrase, as in `slow jazz`: what is slow there is the music."""
-    if name[2] or name[1].lower() not in _SAID_OF_MUSIC:
+    if name[2]:
+        return _PLAYS.search(text, max(0, name.start() - 20), name.start()) is not None
+    if name[1].lower() not in _SAID_OF_MUSIC:
         return False
     if _AFTER_A_COMMA.search(text, max(0, name.start() - 20), name.start()) and _ENDS_THERE.match(text, name.end()):
         return True
