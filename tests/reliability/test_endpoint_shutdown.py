@@ -100,5 +100,5 @@ def test_no_process_outlives_the_server(server, end):
     for each in decoders:  # as one that hangs in native code
         each.suspend()
     process.send_signal(end)
-    process.wait(20)
-    assert not psutil.wait_procs(children, 20)[1]
+    process.wait(60)
+    assert not psutil.wait_procs(children, 60)[1]
