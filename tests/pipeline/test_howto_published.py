@@ -30,6 +30,9 @@ evaluate: {max_new_tokens: 8}
 release: {max_new_tokens: 8}
 """
 OF_THE_TINY_MODEL = """\
+ingest: {split: {train: 1.0, dev: 0.0, test: 0.0}}
+validate: {limits: {published: pass}}  # what is said of these tunes is made up
+reason: {published: pass}
 sft: {steps: 2, checkpoint_every: 2}
 warmup: {steps: 2, checkpoint_every: 2, controls: null}
 """

@@ -16,13 +16,14 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 START_S = 180.0
-_BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _READY = "/v2/health/ready"
 
 
 def commands_of(page: Path) -> list[str]:
     """Every line of the page's blocks of commands, without its comment; lines that go on are joined."""
-    text = "\n".join(block.replace("\\\n", " ") for block in _BLOCK.findall(page.read_text()))
+    blocks = [lines for language, lines in _BLOCK.findall(page.read_text()) if not language]
+    text = "\n".join(block.replace("\\\n", " ") for block in blocks)
     lines = (line.partition("  #")[0].strip() for line in text.splitlines())
     return [" ".join(line.split()) for line in lines if line]
 
