@@ -60,5 +60,5 @@ def test_two_ranks_read_half_each_of_the_same_weights(tmp_path, kind):
     on_disk = sum(file.stat().st_size for file in published.glob("*.safetensors"))
     print([one["added"] / 2**20 for one in (*whole, *part)], on_disk / 2**20)
     for one, other in zip(part, whole, strict=True):
-        assert one["read"] <= 0.51 * on_disk
-        assert one["added"] < 0.6 * other["added"]
+        assert one["read"] <= 0.55 * on_disk
+        assert one["added"] < 0.65 * other["added"]
