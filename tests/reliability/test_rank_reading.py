@@ -49,8 +49,8 @@ def ranked(folder: Path, way: str, kind: str, out: Path) -> list[dict]:
 @pytest.mark.slow
 @pytest.mark.reliability
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("kind", ["full", "lora"])
-def test_two_ranks_read_half_each_of_the_same_weights(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "read", "added"), [("full", 0.51, 0.6), ("lora", 0.55, 0.65)])
+def test_two_ranks_read_half_each_of_the_same_weights(tmp_path, kind, read, added):
     published = write_replica(tmp_path / "published", "music-flamingo", width=2048, shard_size="20MB")
     adopt_model(published, "music-flamingo", tmp_path / "start")
     whole, part = (ranked(tmp_path / "start", way, kind, tmp_path) for way in ("whole", "part"))
@@ -60,5 +60,5 @@ def test_two_ranks_read_half_each_of_the_same_weights(tmp_path, kind):
     on_disk = sum(file.stat().st_size for file in published.glob("*.safetensors"))
     print([one["added"] / 2**20 for one in (*whole, *part)], on_disk / 2**20)
     for one, other in zip(part, whole, strict=True):
-        assert one["read"] <= 0.55 * on_disk
-        assert one["added"] < 0.65 * other["added"]
+        assert one["read"] <= read * on_disk
+        assert one["added"] < added * other["added"]

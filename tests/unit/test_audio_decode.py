@@ -160,6 +160,18 @@ def test_every_limit_has_its_reason(change: dict[str, float], reason: Quarantine
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("form", ["mp3", "m4a", "opus", "ogg", "flac"])
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_a_song_of_just_the_longest_length_is_taken_with_its_encoders_padding(form: str, rate_hz: int) -> None:
+    limits = LIMITS.model_copy(update={"max_duration_s": 3.0})
+    samples, _ = decode_original(
+        sounds.encode(sounds.tune(3.0, seed=4, rate_hz=rate_hz), form, rate_hz=rate_hz), limits
+    )
+    assert len(samples) > 0
+    with pytest.raises(BadAudioError, match="too_long"):
+        decode_original(sounds.encode(sounds.tune(3.3, seed=4, rate_hz=rate_hz), form, rate_hz=rate_hz), limits)
+
+
 def test_a_cut_mp3_without_a_frame_count_is_what_it_is() -> None:
     """Without the encoder's count nobody knows how long it was: FFmpeg's guess from the bit rate is no claim."""
     data = sounds.encode(sounds.sine(4.0), "mp3").replace(b"Xing", b"\0\0\0\0").replace(b"Info", b"\0\0\0\0")

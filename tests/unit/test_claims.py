@@ -1,11 +1,10 @@
 """Claims in free texts: nothing false stands, nothing true is thrown away."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from support.benchmark_scripts import load_benchmark
 
 from music_flamingo.quality.claims import check_sense, reason_against_claims, reason_against_steps
 from music_flamingo.records import Category, Example, Facts, Step
@@ -13,12 +12,7 @@ from music_flamingo.records.caption import TeacherStamp
 from music_flamingo.scoring.claims import judge, read_answer, read_claims
 
 ROOT = Path(__file__).parents[2]
-_SPEC = importlib.util.spec_from_file_location("claims_benchmark", ROOT / "benchmarks" / "claims.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-BENCHMARK = importlib.util.module_from_spec(_SPEC)
-sys.modules["claims_benchmark"] = BENCHMARK
-_SPEC.loader.exec_module(BENCHMARK)
+BENCHMARK = load_benchmark("claims")
 
 FACTS = BENCHMARK.facts_of("tempo", 104)
 """104 BPM, four beats to the bar, C major, no drums, steady, one section, ten bars, 60 s."""

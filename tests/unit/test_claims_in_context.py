@@ -1,23 +1,13 @@
 """Times, parts, chords, lines and answers that only their question explains: read as kinds, held against facts."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
+from support.benchmark_scripts import load_benchmark
 
 from music_flamingo.scoring.claims import judge, read_answer, read_claims
 from music_flamingo.scoring.claims.clock import SPAN, WHEN, moment_of, seconds_of
 from music_flamingo.scoring.claims.wording import plain
 
-_SPEC = importlib.util.spec_from_file_location(
-    "statements_of_parts", Path(__file__).parents[2] / "benchmarks" / "statements.py"
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-BENCHMARK = importlib.util.module_from_spec(_SPEC)
-sys.modules["statements_of_parts"] = BENCHMARK
-_SPEC.loader.exec_module(BENCHMARK)
+BENCHMARK = load_benchmark("statements")
 TRACKS = BENCHMARK.read_tracks()
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from music_flamingo.mir.probabilities import (
-    PART_UNIT,
     chord_evidence,
     is_unanimous,
     key_features,
@@ -12,6 +11,7 @@ from music_flamingo.mir.probabilities import (
     probable_key,
     weighed,
 )
+from music_flamingo.mir.sound import WORTH_WITH_DRUMS
 from music_flamingo.records import Chords, Facts, Key, Opinion, Segment, Sound, SoundPart, during
 from tests.support import songs
 
@@ -78,7 +78,7 @@ def test_the_texture_says_what_is_likelier():
 def test_parts_are_weighed_as_the_whole_is():
     sound = weighed(sound_of(-6.0, 4.0), chords_of(0.1))
     whole = np.log(sound.texture_confidence / (1 - sound.texture_confidence)) * (1 if sound.texture == "chords" else -1)
-    assert PART_UNIT * np.mean([part.chords for part in sound.parts]) == pytest.approx(whole, abs=0.01)
+    assert WORTH_WITH_DRUMS["chords"] * np.mean([part.chords for part in sound.parts]) == pytest.approx(whole, abs=0.01)
 
 
 def test_a_part_does_not_contradict_a_sure_whole_for_want_of_the_chords():

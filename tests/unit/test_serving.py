@@ -27,7 +27,7 @@ from support.listening import DURATION_S, RATE_HZ, save_tiny, tone
 from music_flamingo.model.chat import ChatTokens, EncoderAudio
 from music_flamingo.model.decoding import _read_together
 from music_flamingo.model.listener import Ask, Listener, ListenerOutput
-from music_flamingo.serving.audio_window import QUICK_LIMITS, cut, stretch_of
+from music_flamingo.serving.audio_window import QUICK_LIMITS, cut, window_of_upload
 from music_flamingo.serving.bundle import ReleaseInfo, TrainedQuestion
 from music_flamingo.serving.chat import Head, chunks, completion, parse_chat, question_of, require_model
 from music_flamingo.serving.detokenizer import TextDelta, split
@@ -481,7 +481,7 @@ def test_who_leaves_takes_a_recording_from_nobody_who_still_waits_for_it():
 
 
 def test_a_decoder_that_takes_too_long_is_stopped_and_the_next_recording_is_heard(engine):
-    decode = Isolated(stretch_of, 1, 0.02)
+    decode = Isolated(window_of_upload, 1, 0.02)
     long, short = Upload.of_text(encoded(np.tile(tone(60.0), 12))), Upload.of_text(encoded(tone()))
     with pytest.raises(ApiError) as refused:
         decode(long, engine.listener.hearing, "middle")
@@ -492,7 +492,7 @@ def test_a_decoder_that_takes_too_long_is_stopped_and_the_next_recording_is_hear
 
 
 def test_a_decoder_that_dies_costs_one_request_at_most(engine):
-    decode = Isolated(stretch_of, 1, 30.0)
+    decode = Isolated(window_of_upload, 1, 30.0)
     decode.start()
     decode._idle.queue[-1].process.kill()
     assert decode(Upload.of_text(encoded(tone())), engine.listener.hearing, "middle").duration_s == DURATION_S
@@ -604,8 +604,8 @@ def test_a_job_of_who_has_few_in_hand_joins_the_batch_first(engine):
 
 def test_a_long_recording_is_put_aside_before_it_is_decoded(engine):
     long = Upload.of_text(encoded(np.tile(tone(10.0), 13)))
-    assert stretch_of(long, engine.hearing, "middle", QUICK_LIMITS) is None
-    assert stretch_of(long, engine.hearing, "middle").duration_s == 130.0
+    assert window_of_upload(long, engine.hearing, "middle", QUICK_LIMITS) is None
+    assert window_of_upload(long, engine.hearing, "middle").duration_s == 130.0
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,13 @@
 """Statements of the kinds that language models write: the wrong ones have a reason, the right ones stand."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
+from support.benchmark_scripts import load_benchmark
 
 from music_flamingo.quality.claims import check_sense, reason_against_claims, reason_against_steps, reason_against_words
 from music_flamingo.records import Step
 from music_flamingo.scoring.claims import judge, read_answer, read_claims
 
-_SPEC = importlib.util.spec_from_file_location(
-    "statements_benchmark", Path(__file__).parents[2] / "benchmarks" / "statements.py"
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-BENCHMARK = importlib.util.module_from_spec(_SPEC)
-sys.modules["statements_benchmark"] = BENCHMARK
-_SPEC.loader.exec_module(BENCHMARK)
+BENCHMARK = load_benchmark("statements")
 TRACKS = BENCHMARK.read_tracks()
 SETS = sorted(path.stem for path in BENCHMARK.FOLDER.glob("*.txt"))
 

@@ -39,6 +39,9 @@ FORMATS = (
 """What FFmpeg reads of plain files that hold sound: no playlists, scripts, devices, addresses, text or pictures."""
 SAMPLES_OPTIONS = {"probesize": "65536", "max_size": "65536"}
 """Of a WAV file. FFmpeg would try half a megabyte of it as every codec that it knows, and read it in small packets."""
+PADDING_SAMPLES = 2048
+"""More than encoders put around the sound (AAC at most 1,800): a song of just the longest length is taken."""
+SILENT_BELOW_DBFS = -60.0
 TRUNCATED_BELOW = 0.98
 """A file that gives less than this of what it claims, and lacks half a second, was cut."""
 TRUNCATED_MISSING_S = 0.5
@@ -116,7 +119,7 @@ class AudioStream:
         num_samples, pending = 0, 0
         for frame in self._frames:
             num_samples += frame.samples
-            if num_samples > self._limits.max_duration_s * self.rate_hz:
+            if num_samples > self._limits.max_duration_s * self.rate_hz + PADDING_SAMPLES:
                 raise BadAudioError(QuarantineReason.TOO_LONG, f"it goes on after {self._limits.max_duration_s} s")
             samples = _samples_of(frame)
             if gathered and (pending >= BLOCK_S * self.rate_hz or samples.dtype != gathered[0].dtype):
@@ -201,7 +204,8 @@ def _start(
     stream = _audio_stream(container)
     _check_form(stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels, limits)
     claimed_s = None if num_bytes is None else claimed_duration_s(container, header, num_bytes)
-    if claimed_s is not None and claimed_s > limits.max_duration_s:
+    longest_s = limits.max_duration_s + PADDING_SAMPLES / stream.codec_context.sample_rate
+    if claimed_s is not None and claimed_s > longest_s:
         raise BadAudioError(QuarantineReason.TOO_LONG, f"{claimed_s:.0f} s; the longest is {limits.max_duration_s} s")
     tags = {k.casefold(): v for k, v in {**stream.metadata, **container.metadata}.items()}
     num_chars = sum(len(k) + len(v) for k, v in tags.items())
@@ -315,9 +319,6 @@ def _to_float(samples: np.ndarray, num_channels: int) -> np.ndarray:
     if not np.isfinite(made).all():
         raise BadAudioError(QuarantineReason.NOT_A_NUMBER, "it holds samples that are no numbers")
     return made
-
-
-SILENT_BELOW_DBFS = -60.0
 
 
 def require_audible(mono: np.ndarray) -> None:

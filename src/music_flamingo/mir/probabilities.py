@@ -1,9 +1,9 @@
 """Confidences of keys and textures as probabilities to be right, fitted on recordings with exact truth.
 
 A key's confidence is the strength of the votes for it; how often a key of such a strength is right depends on whether
-others voted against it. Whether one line sounds alone
-is weighed anew with the chord recogniser's certainty: a line lets it guess, chords do not, drums or no drums. The fits
-are those of benchmarks/calibrate_confidences.py; facts of other tools keep the confidence that they came with.
+others voted against it. Whether one line sounds alone is weighed anew with the chord recogniser's certainty: a line
+lets it guess, chords do not, drums or no drums. The fits are those of benchmarks/calibrate_confidences.py; facts of
+other tools keep the confidence that they came with.
 """
 
 import json
@@ -13,6 +13,7 @@ from math import exp, log, log10
 from pathlib import Path
 
 from music_flamingo.mir.relative_keys import doubted_for_its_relative
+from music_flamingo.mir.sound import WORTH_WITH_DRUMS
 from music_flamingo.records import Chords, Facts, Key, Sound, SoundPart
 
 MODEL = Path(__file__).with_name("probability_model.json")
@@ -20,8 +21,6 @@ NEVER_SURE = 0.02
 """Confidences nearer to 0 and 1 than this are taken for this."""
 BOUND = 8.0
 """Log odds of the analysis beyond this count no more."""
-PART_UNIT = 0.57
-"""Nats: what a unit of a part's log odds is worth, as in the analysis (mir.sound.WORTH_WITH_DRUMS)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def chord_evidence(certainty: float) -> float:
 
 
 def _part(part: SoundPart, log_odds: float) -> SoundPart:
-    return part.model_copy(update={"chords": round(log_odds / PART_UNIT, 3)})
+    return part.model_copy(update={"chords": round(log_odds / WORTH_WITH_DRUMS["chords"], 3)})
 
 
 def _bounded(log_odds: float) -> float:

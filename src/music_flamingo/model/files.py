@@ -18,6 +18,8 @@ from music_flamingo.model.lora import merge_lora
 from music_flamingo.model.weights import is_layout_of, link_weights, write_like
 
 transformers_logging.disable_progress_bar()
+# a release states temperature 0 for other servers; transformers says on each loading that greedy search ignores it
+transformers_logging.get_logger("transformers.generation.configuration_utils").setLevel(transformers_logging.ERROR)
 
 MODEL_FOLDER, ADAPTERS = "model", "adapters"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")

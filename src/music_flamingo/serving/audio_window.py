@@ -57,11 +57,11 @@ class Ears:
     rule: Rule
 
     def __call__(self, upload: Upload, limits: DecodeLimits | None = None) -> WindowFeatures | None:
-        """Raises ApiError as `stretch_of` does. None: longer than `limits`."""
+        """Raises ApiError as `window_of_upload` does. None: longer than `limits`."""
         import torch
 
         torch.set_num_threads(1)
-        window = stretch_of(upload, self.hearing, self.rule, limits)
+        window = window_of_upload(upload, self.hearing, self.rule, limits)
         return None if window is None else self.features(window)
 
     def features(self, window: AudioWindow) -> WindowFeatures:
@@ -73,7 +73,9 @@ class Ears:
         return WindowFeatures(*arrays, sound.num_tokens, window.window_s, window.duration_s)
 
 
-def stretch_of(upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimits | None = None) -> AudioWindow | None:
+def window_of_upload(
+    upload: Upload, hearing: Hearing, rule: Rule, limits: DecodeLimits | None = None
+) -> AudioWindow | None:
     """Raises ApiError: 400 unreadable, 413 too large, 422 too short or too long. None: longer than `limits`.
 
     Without `limits` those of a request hold, and a recording may be as long as the model hears.
