@@ -7,6 +7,7 @@ from itertools import groupby
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.chord_lists import read_lists
 from music_flamingo.scoring.claims.chord_places import (
     CHORD_AT,
     IN_PART,
@@ -33,6 +34,7 @@ _SYMBOL = re.compile(
 _NAMED = re.compile(
     rf"\b(?:(?i:chords?|triads?|harmon(?:y|ies))|opens?|begins?|starts?|ends?|closes?|finishes|rests?)(?: (?:heard|used|first|last|is|are|on|with|upon|a|an|the|of|chord))* {_ROOT}[ -]?({_KIND})?(?![\w#'])(?! (?:section|part))"
 )
+_AN_ARTICLE = re.compile(r"(?:^|[.!?:] )\W*$")
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
 DEGREES_NAMED = {"tonic": 0, "supertonic": 2, "mediant": 4, "subdominant": 5, "dominant": 7, "submediant": 9}
@@ -98,11 +100,18 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
         for match in pattern.finditer(text):
             if pattern is not _WORDED and _OF_A_KEY.search(text, max(0, match.start() - 24), match.start()):
                 continue
-            if match[1] in "A" and not match[2] and not match[3] and pattern is _NAMED:
-                continue  # `ends on A gentle note`
+            if (
+                match[1] == "A"
+                and not match[2]
+                and not match[3]
+                and (pattern is _NAMED or _AN_ARTICLE.search(text, 0, match.start()))
+            ):
+                continue  # `ends on A gentle note`, `A chord progression`
             if match.start(1) not in taken:
                 taken.add(match.start(1))
                 yield _chord(match, text, place)
+    if place is None and _ANY_ROOT.search(text):
+        yield from read_lists(text, taken)
     for match in _CHORD_THEN.finditer(text) if holds(text, ("followed by", "gives way", "precedes")) else ():
         yield from answer_neighbour(f"after {match['asked']}", match["said"])
     for match in _CHORD_BESIDE.finditer(text) if names_chords else ():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
-from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, either_of
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.wording import is_denied, plain
 from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
@@ -22,7 +22,7 @@ _MODE = r"(?:major|minor|maj|min|ionian|aeolian)"
 _MINOR = re.compile(r"min|moll|mineur|menor|m$|aeol|klein", re.IGNORECASE)
 _ENGLISH = re.compile(
     rf"(?<![\w'#/:])(?:([A-G])|([a-g])(?=[ -]?(?:#|b\b|b |sharp|flat)|[ -]{_MODE}\b[.,;]?$))"
-    rf"[ -]?(#|b(?![a-z])|sharp\b|flat\b)?[ -]?((?i:{_MODE})\b)(?!7|th)"
+    rf"[ -]?(#|b(?![a-z])|b(?=(?i:{_MODE})\b)|sharp\b|flat\b)?[ -]?((?i:{_MODE})\b)(?!7|th)"
 )
 _FOREIGN = re.compile(
     rf"(?<!\w)({'|'.join(sorted(_GERMAN, key=len, reverse=True))})[ -](dur|moll)(?!\w)"
@@ -30,11 +30,19 @@ _FOREIGN = re.compile(
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"(?<![\w'#/])([A-G])(#|b)?m(?![\w#])")
+_NO_KEY_AFTER = r"(?![\w#/'])(?! ?-?(?:maj|min|Maj|Min|dur|moll|Dur|Moll|chord|triad|section|dorian|lydian))"
 _IN_A_KEY = re.compile(
-    r"\b(?:[Kk]ey(?: signature)?(?: (?:is|of|here is|seems to be|would be|centre is|center is))+|[Tt]onic(?: note)?(?: is| of|:)|"
-    r"(?<!parallel )(?<!relative )[Kk]ey:|(?:is|plays|played|set|written|song|piece|music|tune|stays|remains|sits|pitched) in(?: the key of)?|[Tt]onal (?:centre|center) (?:is|of)|"
-    r"[Cc]ent(?:re|er)ed on|key of)(?: the note)? ([A-G])(?:[ -]?(#|b\b|sharp|flat))?(m)?(?![\w#/'])"
-    r"(?! ?-?(?:maj|min|Maj|Min|dur|moll|Dur|Moll|chord|triad|section|dorian|lydian))"
+    r"\b(?:[Kk]ey(?: signature)?(?:,? (?:is|was|being|of|in|as|here|seems|appears|to|be|would|centre|center|this|the|song|piece|music|track|tune|composition|recording|which|that|clearly|also|most|likely|probably|either|set))+|[Tt]onic(?: note)?(?: is| of|:)|"
+    r"(?<!parallel )(?<!relative )[Kk]ey:|(?:is|plays|played|set|written|composed|performed|song|piece|music|tune|track|ballad|instrumental|composition|stays|remains|sits|pitched|BPM|bpm|tempo|time) in(?: the key of)?|[Tt]onal (?:centre|center) (?:is|of)|"
+    r"[Cc]ent(?:re|er)ed on|key of)(?: the note)? ([A-G])(?:[ -]?(#|b\b|b(?=[mM]\b)|sharp|flat))?(m(?:in)?|M(?:aj)?)?"
+    + _NO_KEY_AFTER
+)
+_IN_MINOR = re.compile(r"\b(?:in|either|or) ([A-G])(#|b)?(m)(?:in)?\b" + _NO_KEY_AFTER)
+"""`a ballad in Fm`: a small m says that it is a key, unless chords are spoken of."""
+_MAJOR_KEY = re.compile(r"\b([A-G])(#|b)?(M)\b(?= key)|(?<=\bor )([A-G])(#|b)?(M)\b")
+_CHORDS_BEFORE = re.compile(
+    r"\b(?:chords?|progressions?|triads?|harmon\w*|sequences?|changes|ends?|closes?|begins?|starts?|opens?|rests?|resolves?)\b[^.;]*$",
+    re.I,
 )
 _MODES = re.compile(
     r"\b(major|minor|moll|dur|mineur|majeur|menor|mayor|minore|maggiore)[ -]?(?:key|mode|tonality|scale|keyed|tonart|sounding)\b"
@@ -83,13 +91,18 @@ _ARTICLE = re.compile(r"(?:^|[.!?:] )A (?:major|minor) (?!is\b|with\b|and\b|in\b
 
 def read_keys(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about the key and the mode in a plain text."""
-    spans: list[tuple[int, int]] = []
+    found: list[tuple[re.Match[str], KeyValue]] = []
     for match, value in _named(text):
-        if any(a < match.end() and match.start() < b for a, b in spans):
-            continue
-        spans.append(match.span())
-        if not _OF_A_CHORD.match(text, match.end()) and not _A_CHORD.search(text, 0, match.start()):
-            yield key_claim(match, text, value)
+        if not any(m.start() < match.end() and match.start() < m.end() for m, _ in found):
+            found.append((match, value))
+    spans = [match.span() for match, _ in found]
+    for group in _alternatives(found, text):
+        claims = [
+            key_claim(match, text, value)
+            for match, value in group
+            if not _OF_A_CHORD.match(text, match.end()) and not _A_CHORD.search(text, 0, match.start())
+        ]
+        yield from [either_of(claims)] if len(claims) > 1 else claims
     for match in _SIGNATURE.finditer(text) if holds(text, ("sharp", "flat")) else ():
         if not any(a < match.end() and match.start() < b for a, b in spans):
             yield _signature(match, text)
@@ -100,6 +113,27 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
             is_of_chord = pattern is _MODES and match[4] and _OF_CHORDS.search(text, 0, match.start())
             if not is_of_chord and not any(a < match.end() and match.start() < b for a, b in spans):
                 yield mode_claim(match, text, "minor" if is_minor else "major")
+
+
+def _alternatives(
+    found: list[tuple[re.Match[str], KeyValue]], text: str
+) -> Iterator[list[tuple[re.Match[str], KeyValue]]]:
+    """Give keys in groups: those that only an `or` parts belong together, as in `either C minor or C major`."""
+    group: list[tuple[re.Match[str], KeyValue]] = []
+    for match, value in sorted(found, key=lambda pair: pair[0].start()):
+        if group and not _OR.fullmatch(text, group[-1][0].end(), match.start(1) if match[1] else match.start()):
+            yield group
+            group = []
+        group.append((match, value))
+    if group:
+        mode = _OR_MODE.match(text, group[-1][0].end()) if len(group) == 1 else None
+        yield [*group, (mode, (group[0][1][0], _mode(mode[1])))] if mode else group
+
+
+_OR = re.compile(
+    r",? (?:or|and/or)(?: (?:its|the|relative|perhaps|maybe|possibly|rather|in|key|of|even))* ?", re.IGNORECASE
+)
+_OR_MODE = re.compile(r",? or (major|minor)\b", re.IGNORECASE)
 
 
 def _signature(match: re.Match[str], text: str) -> SpokenClaim:
@@ -174,7 +208,13 @@ def _named(text: str) -> Iterator[tuple[re.Match[str], KeyValue]]:
             else:
                 yield match, (_shifted(_LATIN[match[3].lower()], match[4], match[5]), _mode(match[6]))
     for match in _IN_A_KEY.finditer(text) if holds(text, _IN_WORDS) else ():
-        yield match, (_pitch(match[1], match[2]), "minor" if match[3] else None)
+        kind = match[3] or ""
+        yield match, (_pitch(match[1], match[2]), {"": None, "m": "minor", "M": "major"}[kind[:1]])
+    for match in _IN_MINOR.finditer(text) if holds(text, (" in ", "either", " or ")) else ():
+        if not _CHORDS_BEFORE.search(text, 0, match.start()):
+            yield match, (_pitch(match[1], match[2]), "minor")
+    for match in _MAJOR_KEY.finditer(text) if holds(text, ("key",)) else ():
+        yield match, (_pitch(match[1] or match[4], match[2] or match[5]), "major")
 
 
 def _mode(word: str) -> str:
@@ -213,7 +253,8 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
         return _edge_claim(match, text, value, 0 if edge["first"] else -1)
     if _FOLLOWED.match(text, match.end()):
         return _triad_claim(match, text, value)
-    if (_HARMONY.search(before) or _FROM_TO.search(before)) and not _TONALITY.search(before):
+    names_key = "key" in match[0].lower() or _TONALITY.search(before) is not None
+    if not names_key and (_HARMONY.search(before) or _FROM_TO.search(before)):
         return _triad_claim(match, text, value)
     degree = _DEGREE_AFTER.match(text, match.end()) or _DEGREE_BEFORE.search(before)
     moves = bool(_MOVES.search(before)) and degree is None

@@ -27,20 +27,24 @@ _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
     ("lyrics", r"lyrics?|lyrical|lyricist|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)", heard.words),
     ("genre", GENRES, heard.unknown),
     ("origin", PEOPLES, heard.unknown),
-    ("sound", r"(?:all )?alone|(?:all )?by (?:itself|himself|herself)|on its own", heard.by_itself),
+    ("sound", r"(?:all )?alone|(?:all )?by (?:itself|himself|herself)|on its own|(?:the )?(?:only|sole) instrument\w*|no (?:other|further|additional|accompanying) instruments?\w*|without (?:any )?(?:other|further|additional) instruments?|no accompaniment|nothing else (?:plays|is heard|sounds)", heard.by_itself),
     *DYNAMICS,
     *SOUND,
 )  # fmt: skip
 _ALL = WordScanner([pattern for _, pattern, _ in _KINDS])
 _OF_VOICE = ("sing", "voice", "vocal", "lyric", "word", *_SINGS[3:-1].split("|"))
 _LIKE = re.compile(
-    r"(?:\b(?:my|your) (?:\w+ )?|\b(?:as|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
+    r"(?:\b(?:my|your) (?:\w+ )?|(?<!well )\b(?:as(?! well\b)|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
     re.IGNORECASE,
 )
 _LIKE_AFTER = re.compile(r" (?:can\b|would\b|like\b)")
 _OF_NOTES = re.compile(r"\b(?:notes?|attack|each|tones?)\b[^.]*$", re.IGNORECASE)
 _NOT_OF_A_PLACE = re.compile(
     r" (?:horns?|guitars?|sixth|6th|augmented|lyrics?|vocals?|words?|language|text|terms?|tempo|names?|markings?|speaking|singing)\b",
+    re.IGNORECASE,
+)
+_OF_A_SOUND = re.compile(
+    r"electronic(?:ally)? (?:drum\w*|percussion|beats?|piano|keyboards?|organ|instrument\w*|sounds?|bass|kit|effects?|produced)\b",
     re.IGNORECASE,
 )
 _LANGUAGE = re.compile(r"\b(?:in|into|to|from) $", re.IGNORECASE)
@@ -60,6 +64,8 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             continue  # another player
         if kind in ("dynamics", "loudness") and _OF_NOTES.search(text[:start].rpartition(".")[2]):
             continue  # each note fades after its attack
+        if kind == "genre" and _OF_A_SOUND.match(text, start):
+            continue  # `electronic drums` name the drums
         if kind == "origin" and (_NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)):
             continue
         yield SpokenClaim(

@@ -15,6 +15,7 @@ from music_flamingo.scoring.claims.asked import (
     answer_times,
 )
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, judge, unmeasured
+from music_flamingo.scoring.claims.chord_lists import read_symbols
 from music_flamingo.scoring.claims.chord_places import place_in
 from music_flamingo.scoring.claims.events import read_events
 from music_flamingo.scoring.claims.form import read_form
@@ -145,8 +146,9 @@ _NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
 @lru_cache(maxsize=65536)
 def read_claims(text: str) -> tuple[SpokenClaim, ...]:
     """Read every claim of a text; what it quotes are words of a song."""
-    claims = _known_claims(text)
-    return (*claims, *read_figures(without_quotes(plain(text)), claims))
+    claims, bare = _known_claims(text), without_quotes(plain(text))
+    symbols = read_symbols(bare, " ".join(claim.said for claim in claims))
+    return (*claims, *symbols, *read_figures(bare, claims))
 
 
 @lru_cache(maxsize=1024)

@@ -139,6 +139,8 @@ def read_tempo(text: str) -> Iterator[SpokenClaim]:
         yield from _decades(text)
 
 
+DECADE_LETTERS = 30
+"""Before `the eighties`, in which `tempo` or `BPM` stands."""
 _OF_BEATS = ("bpm", "tempo", "beats", "metronome", "pulse")
 _TENS = {"fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90}
 _DECADE = re.compile(
@@ -156,9 +158,12 @@ _PARTS_OF_TEN = {
 }
 
 
-def _decades(text: str) -> Iterator[SpokenClaim]:
+def _decades(text: str, is_answer: bool = False) -> Iterator[SpokenClaim]:
     """Read tempi by tens: `in the mid seventies`."""
     for match in _DECADE.finditer(text):
+        near = text[max(0, match.start() - DECADE_LETTERS) : match.end() + len(" beats per")]
+        if not is_answer and not holds(near, _OF_BEATS):
+            continue  # `the pop of the 80s`
         tens = float(match["figure"] or _TENS[(match["word"] or "").lower()])
         low, high = (tens + part for part in _PARTS_OF_TEN[(match["where"] or "").lower()])
         yield SpokenClaim("tempo", match[0], _between(low, high), is_denied(text, *match.span()))
@@ -206,7 +211,7 @@ def _numbers(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
 
 def answer_tempo(text: str) -> Iterator[SpokenClaim]:
     """Read the answer to a question about tempo: a bare number or class is a claim there."""
-    found = list(read_tempo(text)) or list(_decades(text))
+    found = list(read_tempo(text)) or list(_decades(text, is_answer=True))
     if has_digit(text) and not any(has_digit(claim.said) for claim in found):
         found = [*found, *(_of_numbers(m, text, None, m) for m in _BARE_NUMBER.finditer(text))]
     if not found:

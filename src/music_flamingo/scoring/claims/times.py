@@ -64,6 +64,11 @@ _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
 _SOME = frozenset(("outer", "main", "other", "last", "first", "final", "inner"))
 _LETTERS = ("A", "B", "C", "D", "E")
 _AFTER_OR_BEFORE = re.compile(r"\b(?:after|before|between) $", re.IGNORECASE)
+_SPREADS = re.compile(
+    r"\b(?:runs?|spans?|spread|extends?|stretch\w*|unfolds?|goes|cycles?|repeats?|repeated|takes place) $",
+    re.IGNORECASE,
+)
+"""`runs over eight bars` counts eight, and not more."""
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
     r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
@@ -117,6 +122,8 @@ def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
         yield unmeasured("count", match[0], is_denied(text, start, end))
         return
     hedge = _HEDGE.search(text, max(0, start - 12), start)
+    if hedge is not None and hedge[1].lower() == "over" and _SPREADS.search(text, 0, hedge.start()):
+        hedge = None
     if hedge is not None and _SOME_OF.search(text, max(0, hedge.start() - 6), hedge.start()):
         hedge = None
     if (match["of"] or "").lower() in _SOME or (hedge is None and _SOME_OF.search(text, max(0, start - 6), start)):
