@@ -287,7 +287,10 @@ def _longest(question: str, text: str, match: re.Match[str] | None) -> Iterator[
             return NOT_MEASURED
         lengths = [(s.end_s - s.start_s) * (1 if is_long else -1) for s in facts.sections.segments]
         best = {k for k, length_s in enumerate(lengths) if length_s >= max(lengths) - ROOM_S}
-        return len(best) < len(lengths) and not best.isdisjoint(places), labels_of(facts)
+        if len(best) == len(lengths) > 1:  # they hardly differ: what is longest by a little may be called so
+            is_most = max(lengths) > sorted(lengths)[-2] and lengths.index(max(lengths)) in places
+            return (True if is_most else None if max(lengths) > min(lengths) else False), labels_of(facts)
+        return not best.isdisjoint(places), labels_of(facts)
 
     yield SpokenClaim("form", text, test)
 

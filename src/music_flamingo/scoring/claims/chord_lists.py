@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
-from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.chord_places import heard_triads
 from music_flamingo.scoring.claims.gates import holds
+from music_flamingo.scoring.claims.keys import key_of, relative_of
 from music_flamingo.scoring.claims.wording import is_denied
 from music_flamingo.scoring.normalise import parse_key
 
@@ -21,7 +22,7 @@ _JOINT = r"(?:,? (?:and|to|then|then to|followed by|into|before|back to|finally)
 _LIST = rf"(?:{SYMBOL}{_JOINT})*{SYMBOL}"
 _HEADER = r"(?:chords?|chordal|triads?|progressions?|sequences?|harmon(?:y|ies|ic)|changes|loop|vamp|turnaround)"
 _AFTER_HEADER = re.compile(
-    rf"\b(?i:{_HEADER})\b[^.;!?]{{0,60}}?(?:(?P<joint>\b(?i:of|is|are|being|from|between|on|with|in|uses?|follows?|including|includes?|comprises?|comprising|features?|featuring|through|around|by|as|goes|moves|runs|traverses|using|containing|to|at|like|following|used|heard|played)\b|[:(])(?: (?i:the|a|an|chords?|steady|pattern|triads?|sequence|progression|simple|repeating|repeated|just|only|mainly|primarily|either|of|from|around|between|on|as|at))* ?|(?<=chords),? (?=[A-G])|(?<=triads),? (?=[A-G]))(?P<list>{_LIST})"
+    rf"\b(?i:{_HEADER})\b(?:(?!\b(?i:keys?|tonality|dominant|tonic|subdominant|degree|notes?|sections?|forms?|relative|melody|third|voice|vocals?|bass)\b)[^.;!?]){{0,60}}?(?:(?P<joint>\b(?i:of|is|are|being|from|between|on|with|in|uses?|follows?|including|includes?|comprises?|comprising|features?|featuring|through|around|by|as|goes|moves|runs|traverses|using|containing|to|at|like|following|used|heard|played)\b|[:(])(?: (?i:the|a|an|chords?|steady|pattern|triads?|sequence|progression|simple|repeating|repeated|just|only|mainly|primarily|either|of|from|around|between|on|as|at))* ?|(?<=chords),? (?=[A-G])|(?<=triads),? (?=[A-G]))(?P<list>{_LIST})"
 )
 _BEFORE_HEADER = re.compile(rf"(?P<list>{SYMBOL}{_JOINT}{_LIST})(?= (?:\w+ )?(?i:{_HEADER})\b)")
 _ROW = re.compile(rf"(?P<list>{SYMBOL}(?P<sign> - | ?-> ?| ?→ ?| > | \| | ){SYMBOL}(?:(?P=sign){SYMBOL})+)")
@@ -133,12 +134,26 @@ _UNREAD = re.compile(
 )
 
 
-_FLAT_THING = re.compile(r"A (?:flat|sharp)$")
+_SENTENCE_STARTS = re.compile(r"(?:^|[.!?] )\W*$")
 """`A flat voice` names no note."""
 
 
+def _is_known_root(symbol: str) -> Callable[[Facts], Held]:
+    """Whether a note is the tonic, the tonic of the relative key or the root of a chord that is heard."""
+    wanted = parse_chord(symbol)
+
+    def test(facts: Facts) -> Held:
+        key = key_of(facts)
+        roots = {root for root, _ in heard_triads(facts)} | ({key[0], relative_of(key)[0]} if key else set())
+        roots |= {chord[0] for s in facts.chords.segments if (chord := parse_chord(s.label))} if facts.chords else set()
+        return (True, f"{symbol} measured") if wanted is not None and wanted[0] in roots else NOT_MEASURED
+
+    return test
+
+
 def read_symbols(text: str, said: str) -> Iterator[SpokenClaim]:
-    """Read the notes and chords of a plain text that no claim names (`said`: the words of all): nobody checked them."""
+    """Read the notes and chords of a plain text that no claim names (`said`: the words of all): they must be known."""
     for match in _UNREAD.finditer(text):
-        if match[0].partition("/")[0] not in said and not _FLAT_THING.match(match[0]):
-            yield unmeasured("chords", match[0], is_denied(text, *match.span()))
+        is_article = match[0] in ("A flat", "A sharp") and _SENTENCE_STARTS.search(text, 0, match.start())
+        if match[0].partition("/")[0] not in said and not is_article:
+            yield SpokenClaim("chords", match[0], _is_known_root(match[0]), is_place=True)

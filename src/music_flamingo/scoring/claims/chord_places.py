@@ -22,11 +22,11 @@ CHORD_AT = re.compile(
 )
 _CHORD_IN = re.compile(rf"\b(?:(?:{EXACT})(?= (?:in\b|into\b|mark\b))|{FRACTION})", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
+    r"\b(first|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing|comes? to (?:a )?rest|settles?|lands?|resolves? (?:in the )?finally|come to a close)\b",
     re.IGNORECASE,
 )
 IN_PART = re.compile(
-    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does) (?:the |its |this )?{a_part()}\b",
+    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does|accompan(?:y|ies)|underlies|supports?|underpins?|carries|colou?rs|beneath|throughout|within) (?:the |its |this )?{a_part()}\b",
     re.IGNORECASE,
 )
 _LONGEST = re.compile(

@@ -80,6 +80,8 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             groups = {"letter": match["letter"], "part": match["part0"]}
             yield part_at(groups, text, match, is_first=bool(match["first"]))
     for match in _COMES.finditer(text):
+        if (match["part"] or "").lower() in ("half", "halves", "third", "thirds", "quarter", "quarters"):
+            continue  # `a half closes it` may be a cadence
         is_first = bool(match["first"] or match["first2"] or match["opens"])
         if match["thing"] or not (match["opens"] or match["closes"]):
             yield part_at(match.groupdict(), text, match, is_first=is_first)
@@ -161,6 +163,8 @@ def _times_of_chords(
     if triads:
         chosen = [at(s) for s in heard if parse_chord(s.label.partition("(")[0]) in triads]
         return chosen[:1] if re.search(r"\bfirst\b", words, re.IGNORECASE) else chosen
+    if (edge := _EDGE_CHORD.search(words)) is not None:
+        return [at(s) for s in (heard[:1] if edge["first"] else heard[-1:])]
     if lasts:
         return [at(s) for s in heard]
     if re.search(
@@ -170,6 +174,11 @@ def _times_of_chords(
     ):
         return [s.start_s for s in heard[1:2]]
     return [at(s) for s in segments]
+
+
+_EDGE_CHORD = re.compile(
+    r"\b(?:(?P<first>first|opening|initial)|last|final|closing) (?:chord|harmony|triad)\b(?! change)", re.IGNORECASE
+)
 
 
 def _changes_every(step_s: float) -> Callable[[Facts], Held]:

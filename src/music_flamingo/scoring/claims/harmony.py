@@ -47,7 +47,19 @@ _EDGE_AFTER = re.compile(
     r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
 )
 _CHORD_THEN = re.compile(
-    r"\b(?P<asked>[A-G](?:[#b]| sharp| flat)? ?(?:major|minor)) (?:is followed by|gives way to|precedes) (?P<said>(?:an? )?[A-G](?:[#b]| sharp| flat)? ?(?:major|minor))"
+    r"\b(?P<asked>[A-G](?:[#b]| sharp| flat)? ?(?:major|minor)) (?P<how>is followed by|gives way to|precedes|leads to|goes to|moves to|resolves to|comes before|follows|comes after|after) (?P<said>(?:an? )?[A-G](?:[#b]| sharp| flat)? ?(?:major|minor))"
+)
+_THEN_WORDS = (
+    "followed by",
+    "gives way",
+    "precedes",
+    "leads to",
+    "goes to",
+    "moves to",
+    "resolves to",
+    "before",
+    "follows",
+    "after",
 )
 _CHORD_BESIDE = re.compile(
     r"\b(?:chord|harmony) (?P<asked>(?:right |directly |immediately )?(?:after|before|following|preceding) (?:the )?[A-G][\w# ]{0,10}?) is (?P<said>(?:an? )?[A-G][\w# ]*)"
@@ -112,8 +124,9 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
                 yield _chord(match, text, place)
     if place is None and _ANY_ROOT.search(text):
         yield from read_lists(text, taken)
-    for match in _CHORD_THEN.finditer(text) if holds(text, ("followed by", "gives way", "precedes")) else ():
-        yield from answer_neighbour(f"after {match['asked']}", match["said"])
+    for match in _CHORD_THEN.finditer(text) if holds(text, _THEN_WORDS) else ():
+        side = "before" if match["how"].endswith(("follows", "after")) else "after"
+        yield from answer_neighbour(f"{side} {match['asked']}", match["said"])
     for match in _CHORD_BESIDE.finditer(text) if names_chords else ():
         yield from answer_neighbour(match["asked"], match["said"])
     for match in _ON_A_DEGREE.finditer(text) if holds(text, DEGREES_NAMED) else ():

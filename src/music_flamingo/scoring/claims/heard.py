@@ -104,6 +104,16 @@ def by_itself(facts: Facts) -> Held:
     return (True, f"only {labels[0].name} measured") if is_alone else NOT_MEASURED
 
 
+def solo(name: str) -> Test:
+    """Whether an instrument of this name is heard alone; a solo among others is a passage that nobody measures."""
+    played = plays(name)
+
+    def test(facts: Facts) -> Held:
+        return by_itself(facts) if played(facts)[0] and by_itself(facts)[0] else NOT_MEASURED
+
+    return test
+
+
 def unknown(facts: Facts) -> Held:
     """Nobody measures it."""
     del facts

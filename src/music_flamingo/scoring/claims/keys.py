@@ -52,15 +52,18 @@ _MODES = re.compile(
     r"|\bthird(?: above (?:it|the tonic))? is (major|minor)\b|\b(?:modo|mode|tonalidad) (mayor|menor|majeur|mineur|maggiore|minore)\b",
     re.IGNORECASE,
 )
-_WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
+_WIDE = re.compile(
+    r"third above the tonic is the (wide|narrow) one|(major|minor) third (?:above|over|on|on top of|from) (?:the tonic|the root|the keynote|[A-G](?:#|b| sharp| flat)?\b)",
+    re.IGNORECASE,
+)
 _HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
 _FROM_TO = re.compile(
-    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes) (?:an? )?$",
+    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?$",
     re.IGNORECASE,
 )
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
 _SIGNATURE = re.compile(r"\b(?P<n>\d|no) (?P<kind>sharps?|flats?)(?: (?:or|and) (?:sharps?|flats?))?\b", re.IGNORECASE)
-_DEGREES = {"tonic": 0, "supertonic": 2, "subdominant": 5, "dominant": 7}
+_DEGREES = {"tonic": 0, "supertonic": 2, "mediant": 4, "subdominant": 5, "dominant": 7, "submediant": 9}
 _DEGREE_AFTER = re.compile(
     rf",? (?:is|as|being|serves as|acts as) (?:its|the|a) ({'|'.join(_DEGREES)})\b(?! of)", re.IGNORECASE
 )
@@ -106,7 +109,7 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
     for match in _SIGNATURE.finditer(text) if holds(text, ("sharp", "flat")) else ():
         if not any(a < match.end() and match.start() < b for a, b in spans):
             yield _signature(match, text)
-    for pattern, words in ((_MODES, _MODE_WORDS), (_WIDE, ("third above",))):
+    for pattern, words in ((_MODES, _MODE_WORDS), (_WIDE, ("third",))):
         for match in pattern.finditer(text) if holds(text, words) else ():
             word = next(group for group in match.groups() if group)
             is_minor = bool(_MINOR.search(word)) or word.lower() == "narrow"
@@ -284,7 +287,9 @@ _ON_AN_EDGE = re.compile(
     r"\b(?:(?P<first>opens?|begins?|starts?)|ends?|closes?|finish(?:es)?|concludes?|stops?)(?: \w+)? (?:on|with) (?:an? |the )?$",
     re.IGNORECASE,
 )
-_FOLLOWED = re.compile(r" (?:is followed by|gives way to|precedes) (?:an? )?[A-G]")
+_FOLLOWED = re.compile(
+    r" (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?[A-G]"
+)
 _RETURNS = re.compile(
     r"\b(?:return\w*|goes|go|come\w*|rests?|settles?|stays?|back|ends?|starts?|lands?|arrives?|resolves?) (?:back )?(?:to|on|in|at) (?:an? )?$",
     re.IGNORECASE,

@@ -10,13 +10,16 @@ from music_flamingo.scoring.claims.parts import HOW_OFTEN_PATTERN, times_of
 from music_flamingo.scoring.claims.sung import lines_of, said_claim
 from music_flamingo.scoring.claims.wording import ORDINALS
 
-_LINE = re.compile(rf"\b(?P<nth>{'|'.join(ORDINALS)}|last|final|opening) (?:line|verse|phrase)\b", re.IGNORECASE)
+_LINE = re.compile(
+    rf"\b(?P<nth>{'|'.join(ORDINALS)}|last|final|closing|concluding|opening) (?:line|verse|phrase)\b", re.IGNORECASE
+)
 _IN_A_LINE = re.compile(
     r"\b(?:in|to|of|from|by) (?:the |her |his )?(?:\w+ )?(?:line|lyrics?|words|song|verse|chorus|text)\b", re.IGNORECASE
 )
 _REPEATED = re.compile(r"\b(?:repeat\w*|recur\w*|refrain|more than once|comes back|again and again)\b", re.IGNORECASE)
 _FIRST_OR_LAST = re.compile(
-    r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes))\b", re.IGNORECASE
+    r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes|concluding))\b",
+    re.IGNORECASE,
 )
 
 

@@ -51,6 +51,8 @@ _BEAT_FEEL_WORDS = (
     "crotchet",
     "quarter",
     "signature",
+    "feel",
+    "lilt",
 )
 _TWO_FIGURES = re.compile(r"\d[ -](?:over |by |por )?(?:[248]|16|ei|qu|ha)", re.IGNORECASE)
 _IN_FIGURE = re.compile(r"\bin \d", re.IGNORECASE)
@@ -81,7 +83,7 @@ _NOT_IN = re.compile(
 )
 _BEAT_FEEL = re.compile(
     r"\b(\d{1,2}) (?:beats?|counts?|pulses?) (?:feel|patterns?|groove|rhythm|pulse|bars?|measures?|met(?:er|re)|cycles?|time|grouping|swing|waltz|march|lilt|phrase of)\b"
-    r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure|counts?) of (\d{1,2})(?: (?:fits?|suits?|works?|(?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?))|(?=[.,;!?]|$))"
+    r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure|counts?|feel|feeling|lilt|pulse) of (\d{1,2})(?: (?:fits?|suits?|works?|(?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?))|(?=[.,;!?]|$))"
     r"|\b(\d{1,2}) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b|\b(\d{1,2}) (?:quarter notes?|crotchets?) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b"
     r"|\b(\d{1,2}) (?:\w+ )?beats? (?:fill|fills|make up|form|fit into|belong to) (?:each|every|a|the|1) (?:bar|measure)\b|\b(\d{1,2}) (?:\w+ )?beats? (?:before|between|until) (?:each|the|every|1) (?:\w+ )?(?:accent|downbeat|accents|downbeats|strong beat)",
     re.IGNORECASE,
@@ -168,6 +170,11 @@ def answer_meter(text: str) -> Iterator[SpokenClaim]:
     if not found:
         found = [_claim(m, text, beats_of(m[1], m[2] or "4")) for m in _BARE.finditer(text)]
     yield from found
+
+
+def is_meter(text: str) -> bool:
+    """Tell whether a text is nothing but the name of a meter: `Triple`."""
+    return _CLASS.fullmatch(text.strip(" .!")) is not None
 
 
 FOREIGN_NUMBERS = {

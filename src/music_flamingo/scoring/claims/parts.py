@@ -86,7 +86,7 @@ class PartName:
             middle_s = (parts[0].start_s + parts[-1].end_s) / 2
             return [k for k in found if parts[k].start_s <= middle_s < parts[k].end_s]
         if self.nth in ("next", "new"):
-            return found[1:]
+            return found if self.letter else found[1:]
         place = ORDINALS.get(self.nth) or int("".join(filter(str.isdigit, self.nth)))
         return found[place - 1 : place]
 
@@ -153,6 +153,25 @@ _ALIKE = re.compile(
 )
 
 
+_PAIR = re.compile(
+    rf"\b{a_part('1')}(?: and |[ /-]| \+ ){a_part('2')} (?:pair|cycle|unit|block|alternation|pattern|sequence|round)s? (?:\w+ ){{0,2}}?{HOW_OFTEN_PATTERN}\b",
+    re.IGNORECASE,
+)
+
+
+def _pairs(match: re.Match[str]) -> Callable[[Facts], Held]:
+    """Whether one part directly follows another so many times."""
+    one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+
+    def test(facts: Facts) -> Held:
+        first, second = one.places(facts), other.places(facts)
+        if first is None or second is None:
+            return NOT_MEASURED
+        return sum(k + 1 in second for k in first) == times_of(match), labels_of(facts)
+
+    return test
+
+
 def read_parts(text: str) -> Iterator[SpokenClaim]:
     """Read order, number and lengths of parts in a plain text."""
     if not holds(text, PART_WORDS) and not holds(text, ("equally", "same length", "equal length", "in length")):
@@ -164,6 +183,8 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
                 if one.is_known and other.is_known:
                     yield part_claim(match, text, follows(one, other))
     if holds(text, ("once", "twice", "thrice", "times")):
+        for match in _PAIR.finditer(text):
+            yield part_claim(match, text, _pairs(match))
         for match in _APPEARS.finditer(text):
             if PartName.of(match.groupdict()).is_known:
                 yield part_claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))

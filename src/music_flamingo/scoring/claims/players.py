@@ -14,7 +14,7 @@ _VOICE = r"(?:singers?|voices?|vocals?|vocalists?|singing|lead vocals?)"
 _HIS_SINGING = r"(?:voice|vocals?|singing|lyrics|words|phrasing|delivery|timbre|falsetto|melody|vibrato)"
 _SINGS = r"(?:sings|sang|is singing|raps|croons|whispers|hums|belts|performs|chants|delivers)"
 _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
-    ("playing", r"(?:guitar|drum|sax\w*|piano|bass|violin|organ|keyboard|trumpet|flute|cello) solos?", heard.unknown),
+    ("playing", r"(?:(?:acoustic|electric|bass|classical) )?(?:guitar|drum|sax\w*|piano|bass|violin|organ|keyboard|trumpet|flute|cello|clarinet|harp|fiddle|oboe|trombone|harmonica) solos?", heard.unknown),
     ("drums", r"drumless|percussion free|drum free|beatless", heard.negated(heard.drums)),
     ("drums", DRUMS, heard.drums),
     ("instruments", INSTRUMENTS, heard.unknown),
@@ -43,6 +43,7 @@ _NOT_OF_A_PLACE = re.compile(
     r" (?:horns?|guitars?|sixth|6th|augmented|lyrics?|vocals?|words?|language|text|terms?|tempo|names?|markings?|speaking|singing)\b",
     re.IGNORECASE,
 )
+_SOLO = re.compile(r"([\w ]+) solos?", re.IGNORECASE)
 _OF_A_SOUND = re.compile(
     r"electronic(?:ally)? (?:drum\w*|percussion|beats?|piano|keyboards?|organ|instrument\w*|sounds?|bass|kit|effects?|produced)\b",
     re.IGNORECASE,
@@ -68,6 +69,8 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             continue  # `electronic drums` name the drums
         if kind == "origin" and (_NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)):
             continue
-        yield SpokenClaim(
-            kind, match[0], _NAMED[kind](match[0]) if kind in _NAMED else test, is_denied(text, start, end)
-        )
+        if kind in _NAMED:
+            test = _NAMED[kind](match[0])
+        elif kind == "playing" and (player := _SOLO.fullmatch(match[0])) is not None:
+            test = heard.solo(player[1])
+        yield SpokenClaim(kind, match[0], test, is_denied(text, start, end))

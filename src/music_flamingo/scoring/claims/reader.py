@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from music_flamingo.records import Facts
@@ -17,47 +18,38 @@ from music_flamingo.scoring.claims.asked import (
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, judge, unmeasured
 from music_flamingo.scoring.claims.chord_lists import read_symbols
 from music_flamingo.scoring.claims.chord_places import place_in
+from music_flamingo.scoring.claims.degrees import read_degrees
 from music_flamingo.scoring.claims.events import read_events
 from music_flamingo.scoring.claims.form import read_form
-from music_flamingo.scoring.claims.gates import has_digit
-from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, read_chords
-from music_flamingo.scoring.claims.heard import by_itself
+from music_flamingo.scoring.claims.gates import has_digit, words_of
+from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, degree_in, read_chords
+from music_flamingo.scoring.claims.heard import by_itself, negated
 from music_flamingo.scoring.claims.keys import answer_key, read_keys
 from music_flamingo.scoring.claims.lines import answer_lines, answer_words, read_how_often
 from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_texture
-from music_flamingo.scoring.claims.meter import answer_meter, read_meter
-from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_beside, occurs
+from music_flamingo.scoring.claims.meter import answer_meter, is_meter, read_meter
+from music_flamingo.scoring.claims.parts import PartName, a_part, counted_beside, occurs
 from music_flamingo.scoring.claims.players import read_players
+from music_flamingo.scoring.claims.restated import restated
+from music_flamingo.scoring.claims.sounding import read_sounding
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, read_sung, without_quotes
 from music_flamingo.scoring.claims.tempo import answer_tempo, read_tempo
 from music_flamingo.scoring.claims.times import FIGURE, answer_length, count_claim, read_figures, read_times
+from music_flamingo.scoring.claims.topics import COUNTED, topic_of
 from music_flamingo.scoring.claims.wording import plain
 
-_READERS = (read_tempo, read_meter, read_keys, read_chords, read_form, read_events, read_times, read_players)
-_TOPICS: tuple[tuple[str, str], ...] = (
-    ("times", r"how (?:many times|often)\b"),
-    ("signature", r"how many (?:sharps|flats|accidentals)\b"),
-    ("count", r"how many (?:different |distinct |separate )?(?:(?P<letter>[A-E]) )?(?P<what>bars|measures|downbeats|sections|parts|chords|triads|harmonies|lines|verses|chorus(?:es)?|refrains|bridges)|of how many (?P<other>sections|parts)"),
-    ("meter", r"time signature|met(?:er|re)\b|how many (?:beats|pulses|counts)\b[^?]*\b(?:bar|measure)|(?:pulse|beats?|it) (?:is |are )?grouped|conduct|counted\b|\bin [2-9]\?|what time is it in|what (?:\w+ )?rhythm|beats? per (?:bar|measure)|\bbars?\b[^?]*\bbeats?\b|\bbeats?\b[^?]*\bbars?\b|count in\b|\bbars?\b[^?]*\blike\b|\b(?:twos|threes|fours)\b|wie viele schl|bars counted|taktart|welchem takt|tempos tem|compas\b|mesure\b|battuta|compasso"),
-    ("theme", r"what (?:are|is|do|does|did) (?:the |these |her |his |its )?(?:words|lyrics?|text|song|singer|verses?|sung|story|being sung|she|he)\b[^?]*\b(?:about|of|say|tell|describe)|(?<!plays the )(?<!play the )\b(?:theme|subject|topic|message|story)\b|lyric_themes"),
-    ("language", r"\blanguage\b"),
-    ("key", r"third\b[^?]*\bmajor or minor|tonic (?:chord|triad)\b[^?]*\bmajor or minor"),
-    ("texture", r"\btexture\b|\b(?:line|melody)\b[^?]*\bor\b[^?]*\b(?:chords?|texture|several)"),
-    ("envelope", r"\bnotes?\b[^?]*\b(?:held|hold|sustain\w*|die|decay\w*|fade|attack)\b"),
-    ("words", r"(?:which|what|first|last|opening|final|repeated) (?!tempo|italian|musical)(?:\w+ )?(?:words?|line|lyrics?|phrase)\b|\b(?:before|after) the (?:line|words)\b|\b(?:first|last) thing (?:she|he|they|the \w+) (?:sings?|says)|\b(?:second|third|fourth|fifth|sixth) line\b"),
-    ("extreme", r"\b(?:loudness|volume|level) peak|\b(?:where|which|what|when)\b[^?]*\b(?:loudest|quietest|softest|climax|peak)\b"),
-    ("event", r"\bhow much of\b[^?]*\bwhen\b|(?:^|[,;] )(?:(?:un)?till? when|(?:at|by|until|after) (?:what|which) (?:time|point|moment|second|mark)|(?:from )?when|where (?:do|does|did|is|in|on)\b(?![^?]*\b(?:harmony|chords?) (?:go|move|lead)))\b(?![^?]*\b(?:from|recorded|written)\b)|\bat what (?:time|point|second|moment|mark)\b|\bhow much time\b|\bhow (?:far|many seconds|long) (?:in\b|into\b|before\b|until\b|after\b)"),
-    ("lasts", rf"\b(?:how long|how many seconds|length|duration)\b[^?]*\b(?:{PART}|chord|triad|harmony)\b"),
-    ("part", r"\b(?:section|part)s? (?:comes|is|stands) (?:second|third|fourth|fifth|sixth)\b|\bsections?\b[^?]*\b(?:most|least) time|\b(?:longest|shortest|longer|shorter) (?:section|part)|\b(?:which|what)\b(?! (?:chord|key|word|line|instrument|harmony))[^?]*\b(?:section|part|portion|verse|chorus)s?\b[^?]*\b(?:opens?|begins?|starts?|first|ends?|closes?|last|finishes|concludes?|contrasting|long\w*|short\w*|after|follows?|before|next|between)|\b(?:open|begin|start|close|end|finish)(?:es|s)? with a[^?]* or |\b(?:section|part)s?\b[^?]*\b(?:once|twice|times)\b|comes first\b|what (?:follows|precedes|comes (?:right |directly )?(?:after|before|between|next))\b|how does (?:the|this) (?:song|piece|music|track) (?:open|begin|start|close|end|finish)\?"),
-    ("tempo", r"tempo|bpm|how many (?:beats|pulses)\b[^?]*\bminute|\b(?:slow|fast|quick)\b[^?]*\bor\b[^?]*\b(?:slow|fast|quick|medium|moderate)|beats (?:per|in a|a|go by in a|pass in a|every|each) minute|metronome|how (?:fast|slow|quick)|pace\b|speed|pulse rate|\bthe pulse\b"),
-    ("chords", r"\bchords?\b|harmony"),
-    ("key", r"\bkey\b|tonality|tonic|ton(?:al)? cent(?:er|re)|key ?note|home (?:note|key|pitch)|feels like home|scale\b|(?:relative|parallel) (?:major|minor)|mayor o menor|maior ou menor|majeur ou mineur|dur oder moll|maggiore o minore|major or (?:a )?minor|minor or (?:a )?major|\bmode\b|tonart|tonalite|tonalita|tonalidade?|tongeschlecht|\bmodo\b"),
-    ("form", r"\bform\b|structure|layout|letters"),
-    ("dynamics", r"\b(?:loudness|volume|dynamic(?:s|ally)?|louder|softer|quieter|loudest|quietest|level|intensity)\b"),
-    ("length", r"how long (?:is|does|was|lasts) (?:the |this )?(?:whole |entire )?(?:piece|song|music|recording|track|clip|excerpt|tune|it)\b(?! (?:hold|stay|sustain))|(?:duration|length) of the (?:piece|song|music|recording|track|clip|excerpt)|what(?:'s| is) (?:its|the) (?:total )?(?:length|duration)\b|how long does (?:it|this) (?:last|take|run)|running time|how many (?:minutes|seconds) (?:long|does|is|of)\b"),
-)  # fmt: skip
-_TOPIC = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _TOPICS]
-_COUNTED = dict(_TOPIC)["count"]
+_READERS = (
+    read_tempo,
+    read_meter,
+    read_keys,
+    read_degrees,
+    read_chords,
+    read_form,
+    read_events,
+    read_sounding,
+    read_times,
+    read_players,
+)
 _ANSWERS: dict[str, Callable[[str], Iterable[SpokenClaim]]] = {
     "tempo": answer_tempo,
     "meter": answer_meter,
@@ -105,6 +97,14 @@ _WITH = re.compile(r"^\W*(with|without)\b", re.IGNORECASE)
 _APART_FROM = re.compile(
     r"\b(?:apart from|besides|other than|except|in addition to|what else|accompan\w+)\b", re.IGNORECASE
 )
+_SUBJECT = re.compile(
+    r"^(?:is|are|does|do|did|has|have|was|were|can) the ([\w ]+?) (?!in\b|on\b|of\b|and\b|or\b)[a-z]", re.IGNORECASE
+)
+_ACCOMPANIED = re.compile(
+    r"\b(?:accompanied|supported|backed|joined|doubled)(?: by (?:any |some )?(?:other )?(?:instruments?|players?|anything(?: else)?|others|someone|something))?\W*$",
+    re.IGNORECASE,
+)
+"""`Is the flute accompanied?` asks whether it is heard alone."""
 _OF_WHO = frozenset(("voice", "lyrics", "drums", "instruments"))
 _GRANTED = re.compile(r"\b(?:the|these|its|all|both) (?:two|three|four|five|six|seven|eight|\d+) \w+", re.IGNORECASE)
 """`the two parts` are taken for granted, not asked for."""
@@ -125,6 +125,10 @@ _EITHER = re.compile(r"^(?:is|are) the (\w+) (?:an? )?\w+ or (?:an? )?\w+\W*$", 
 _A_KIND_OF_ONE = re.compile(r"\b(electric|acoustic|upright|grand|double|distorted|classical) one\b", re.IGNORECASE)
 _HAPPENS = re.compile(
     r"\b(?:what (?:happens|changes|enters|begins|starts)|(?:which|what) (?:section|part)\b[^?]*?)\s(?P<at>(?:at|after|around|about|from) [^?]*?(?:\d|second|minute)[^?]*|(?:a|one|two|three|half a|\d+) minutes? (?:in|into)\b[^?]*)",
+    re.IGNORECASE,
+)
+_CHORD_BEGINS = re.compile(
+    r"\b(?:chord|harmony|triad)\b[^?]*?\b(?:enters?|begins?|starts?|arrives?|comes in|appears?|is (?:reached|introduced)|sets in|takes over)\b (?P<at>(?:at|after|around|about) [^?]+)",
     re.IGNORECASE,
 )
 _BEGINS = re.compile(r"\b(?:begins?|starts?|enters?|returns?|comes|arrives?|ends?|stops?|sets in)\b", re.IGNORECASE)
@@ -160,13 +164,6 @@ def _known_claims(text: str) -> tuple[SpokenClaim, ...]:
     return (*claims, *read_sung(bare, quoted), *read_how_often(quoted))
 
 
-@lru_cache(maxsize=16384)
-def topic_of(question: str) -> str | None:
-    """Name what a question asks for, by its wording: `tempo`, `meter`, `key`, `chords`, `count`, `form`."""
-    text = plain(question)
-    return next((name for name, pattern in _TOPIC if pattern.search(text)), None)
-
-
 def grants_nothing(answer: str) -> bool:
     """Whether an answer denies what its question takes for granted: `Who sings? - Nobody`."""
     return _NOBODY.match(answer) is not None
@@ -193,8 +190,22 @@ def read_answer(question: str, answer: str) -> tuple[SpokenClaim, ...]:
 
 def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
     found = list(_all_in_context(question, answer))
+    if all(claim.is_place for claim in found):
+        found += _read_together(question, answer)
     # a line that was sung may fill in what nothing else answers
     yield from found or answer_lines(question, plain(answer))
+
+
+def _read_together(question: str, answer: str) -> list[SpokenClaim]:
+    """Read question and answer as one statement; the claims of the question alone are no answer."""
+    if _POLAR.match(plain(question)):
+        return []
+    words = words_of(plain(answer))
+    for statement in restated(plain(question), plain(answer)):
+        found = [c for c in _known_claims(statement) if not c.is_place and not words.isdisjoint(words_of(c.said))]
+        if found:
+            return [replace(claim, is_guess=True) for claim in found]
+    return list(answer_meter(plain(answer))) if is_meter(plain(answer)) else []
 
 
 def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
@@ -213,6 +224,13 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
     if topic == "key" and (relation := _RELATION.search(question)):
         yield from _known_claims(f"{relation[1] if relation[1].lower() == 'parallel' else 'relative'} {answer}")
         return
+    if (
+        topic in ("key", "chords")
+        and degree_in(question) not in (None, "tonic")
+        and (on_degree := _of_degree(question, answer))
+    ):
+        yield from on_degree
+        return
     own = _own_claims(question, answer, topic, polar)
     yield from own
     yield from _completed(question, answer)
@@ -226,6 +244,12 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from _ANSWERS[topic](text)
     elif topic == "form" and not any(c.kind == "form" for c in own):
         yield from read_form(f"{text} form")
+
+
+def _of_degree(question: str, answer: str) -> list[SpokenClaim]:
+    """Read the answer to `What is the dominant of this key?`: a degree of the key, and no key of the music."""
+    statements = restated(plain(question), plain(answer))
+    return next((found for s in statements if (found := list(read_degrees(s)))), [])
 
 
 def _own_claims(question: str, answer: str, topic: str | None, polar: bool) -> list[SpokenClaim]:
@@ -258,6 +282,8 @@ def _completed(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from read_events(
             plain(f"{thing} {happens['at']}") if _BEGINS.search(thing) else plain(f"{thing} begins {happens['at']}")
         )
+    if (begins := _CHORD_BEGINS.search(question)) and len(answer.split()) < SHORT_WORDS:
+        yield from read_events(plain(f"{answer.rstrip('. ')} begins {begins['at']}"))
     if (kind := _OF_A_KIND.search(question)) and len(answer.split()) < SHORT_WORDS:
         yield from (c for c in _known_claims(f"{answer.rstrip('. ')} {kind[1]}") if c.kind != FIGURE)
     if pronoun := _PRONOUN.fullmatch(answer):
@@ -291,6 +317,11 @@ def _asked(question: str) -> list[SpokenClaim]:
         asked = [c for c in asked if c.kind != "instruments"] + list(_known_claims(f"{kind[2]} {kind[1]}"))
     if _ABSENT.search(question):
         return [c.turned(True) for c in asked]
+    if (subject := _SUBJECT.match(question)) is not None:
+        rest = [c for c in asked if not (c.kind in _OF_WHO and c.said.lower() == subject[1].lower())]
+        asked = rest or asked
+        if _ACCOMPANIED.search(question):
+            return [c for c in rest if c.kind not in _OF_WHO] + [SpokenClaim("sound", question, negated(by_itself))]
     inverted = _INVERTED.match(question)
     if not asked and inverted:
         asked = [c for c in read_claims("{1} {0} {2}.".format(*inverted.groups())) if not c.is_place]
@@ -298,7 +329,7 @@ def _asked(question: str) -> list[SpokenClaim]:
 
 
 def _counted(question: str, text: str) -> Iterator[SpokenClaim]:
-    found = _COUNTED.search(plain(question))
+    found = COUNTED.search(plain(question))
     number = _NUMBER.search(text)
     if found is None or number is None:
         yield unmeasured("count", text)

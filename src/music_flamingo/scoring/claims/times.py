@@ -296,6 +296,10 @@ _BORDERS = re.compile(
     re.IGNORECASE,
 )
 """`above 128 is fast` defines a word, and says nothing of the music."""
+_TIMES_OVER = re.compile(
+    r"\b(?:heard|sung|played|repeated|repeats|recurs|returns|appears|occurs|sounds|comes)(?: (?:about|exactly|only|just|back))* (?P<n>\d+ times)\b(?! (?:as|faster|slower|louder|softer|longer|shorter|per|a minute|the|\d))",
+    re.IGNORECASE,
+)
 _RANGE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(?:db|decibels?)\b", re.IGNORECASE)
 RANGE_TOLERANCE_DB = 1.5
 _NO_FIGURE = frozenset(("0", "1"))
@@ -309,6 +313,9 @@ def read_figures(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenCla
     for claim in sorted(claims, key=lambda c: -len(c.said)):
         if has_digit(claim.said):
             text = text.replace(claim.said, "")
+    for match in _TIMES_OVER.finditer(text):
+        if not any(match["n"] in claim.said for claim in claims):
+            yield unmeasured(FIGURE, match[0])
     for match in _FIGURE.finditer(text):
         before = text[max(0, match.start() - 6) : match.start()]
         is_counted = match[0] not in _NO_FIGURE and not _SOME_OF.search(before)

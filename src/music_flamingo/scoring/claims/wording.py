@@ -135,6 +135,17 @@ def _value(words: str) -> str:
     return "".join(joint + str(number) for joint, number in zip(parts, numbers, strict=True)).removeprefix(" ")
 
 
+_HARTE = re.compile(
+    r"(?<![\w#])([A-G][#b]?):(maj7|min7|maj|min|dim7?|hdim7|aug|sus[24]|7|6|min6|9)(?:\([^)\s]*\))?(?:/[#b]?\d+)?(?![\w#])"
+)
+_HARTE_WORDS = {"maj": " major chord", "min": " minor chord", "min7": "m7", "min6": "m6", "hdim7": "m7b5"}
+
+
+def _in_words(match: re.Match[str]) -> str:
+    """`Eb:maj` -> `Eb major chord`: labels of measured chords, as prompts show them."""
+    return match[1] + _HARTE_WORDS.get(match[2], match[2])
+
+
 @lru_cache(maxsize=32768)
 def plain(text: str) -> str:
     """Give a text as the readers of claims read it."""
@@ -144,6 +155,8 @@ def plain(text: str) -> str:
         marked = unicodedata.normalize("NFKC", text.translate(_MARKS)).translate(_MARKS)
         folded = "".join(c for c in unicodedata.normalize("NFD", marked) if not unicodedata.combining(c))
     spaced = " ".join(folded.split())
+    if ":" in spaced:
+        spaced = _HARTE.sub(_in_words, spaced)
     if "-" in spaced:
         spaced = _OPEN.sub(" ", spaced)
     if words_of(spaced).isdisjoint(_NUMBER_WORDS):
@@ -154,7 +167,7 @@ def plain(text: str) -> str:
 _NOUN_DENIED = ("no ", "with", "kein", "ohne", "sans", "sin", "senz", "lack", "devo", "free", "abse")
 """Beginnings of denials that deny a noun, and not the phrase of time, place or key that follows it."""
 _PHRASE = re.compile(
-    r"(?<=\w) (?:in (?:the key of |a key of )?(?:[A-G](?:[ -]?(?:#|b\b|sharp|flat))? ?(?:major|minor|m\b|[.,;!?]|$)|\d|(?:common|triple|duple|waltz) time)|in the key\b|at (?:a|an|about|around|roughly|just|\d))",
+    r"(?<=\w) (?:in (?:the key of |a key of )?(?:[A-G](?:[ -]?(?:#|b\b|sharp|flat))? ?(?:major|minor|m\b|[.,;!?]|$)|\d|(?:common|triple|duple|waltz) time)|in the key\b|(?:above|over|under|underneath|beneath|behind|below|beside|alongside|against|except|besides|apart from|other than|but|with) |at (?:a|an|about|around|roughly|just|\d))",
 )
 
 
