@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
-from music_flamingo.scoring.claims.clock import WHEN, Moment, moment_of
+from music_flamingo.scoring.claims.clock import EXACT, WHEN, Moment, moment_of
 from music_flamingo.scoring.claims.events import BEGINS, ENDS, ROOM_S, THING, happens, part_at
 from music_flamingo.scoring.claims.form import form_of
 from music_flamingo.scoring.claims.harmony import triads_in
@@ -208,11 +208,17 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
     if match is None:
         return
     number = HOW_OFTEN.search(question)
+    time = _AT_TIME.search(question)
     groups = {**match.groupdict(), "letter": match["letter"] or match["only"]}
     answered = PartName.of(groups)
     place = _NTH_ASKED.search(question)
     if number is not None:
         yield SpokenClaim("form", match[0], occurs(answered, times_of(number)))
+    elif _UNIQUE.search(question):
+        yield SpokenClaim("form", match[0], occurs(answered, 1))
+    elif time is not None:
+        begins = _BEGINS_THERE.search(question) is not None
+        yield SpokenClaim("form", match[0], _sounds_at(answered, moment_of(time.groupdict()), begins))
     elif place is not None:
         yield SpokenClaim("form", match[0], _stands_at(answered, ORDINALS[(place[1] or place[2]).lower()] - 1))
     elif _COMES_FIRST.search(question):
@@ -228,6 +234,29 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
         yield part_at(groups, text, match, is_first=None)
     elif (place := _OPENS.search(question)) is not None:
         yield part_at(groups, text, match, is_first=bool(place["first"]))
+
+
+_UNIQUE = re.compile(
+    r"\b(?:unique|never (?:repeated|returns|comes back)|not (?:repeated|heard again)|only once|stands alone|does(?:n't| not) (?:return|repeat|come back))\b",
+    re.IGNORECASE,
+)
+_AT_TIME = re.compile(rf"\b(?:at|around|about) (?:the )?(?:{EXACT})", re.IGNORECASE)
+
+
+_BEGINS_THERE = re.compile(rf"\b(?:{BEGINS})\b", re.IGNORECASE)
+
+
+def _sounds_at(part: PartName, moment: Moment, begins: bool) -> Callable[[Facts], Held]:
+    """Whether a part is the one that is heard at a time, or begins there."""
+
+    def test(facts: Facts) -> Held:
+        spans, time_s = part.spans(facts), moment.at(facts)
+        if spans is None or time_s is None:
+            return NOT_MEASURED
+        ends = ((s.start_s, s.start_s if begins else s.end_s) for s in spans)
+        return any(a - ROOM_S <= time_s <= b + ROOM_S for a, b in ends), labels_of(facts)
+
+    return test
 
 
 _NTH_ASKED = re.compile(

@@ -11,7 +11,7 @@ from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
 from music_flamingo.scoring.claims.wording import ORDINALS
 
-Place = Moment | PartName | int | Literal["longest"] | None
+Place = Moment | PartName | int | Literal["longest", "shortest"] | None
 """Which chord is meant: 0 for the first, -1 for the last, 2 for the third; the one at a time; None is any."""
 SHORTEST_CHORD_S = 0.25
 PLACE_ROOM_S = 0.3
@@ -33,6 +33,7 @@ _LONGEST = re.compile(
     r"\b(?:for the longest|longest|most (?:of the time|often|frequent\w*|common)|dominates|predominat\w*)\b",
     re.IGNORECASE,
 )
+_SHORTEST = re.compile(r"\b(?:shortest|briefest|least time)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
 _NTH_CHORD = re.compile(
@@ -56,6 +57,8 @@ def place_in(words: str) -> Place:
     """Give the place that a question or the words around a chord speak of."""
     if _LONGEST.search(words):
         return "longest"
+    if _SHORTEST.search(words):
+        return "shortest"
     if may_hold_time(words):
         if (time := CHORD_AT.search(words)) is not None:
             return moment_of({**time.groupdict(), "bare": time["bare"] or time["plain"]})
@@ -77,6 +80,10 @@ def meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tupl
         return None
     if place == "longest":
         return _held_longest(facts.chords.segments)
+    if place == "shortest":
+        named = [s for s in facts.chords.segments if s.label not in "NX"]
+        brief = min(named, key=lambda s: s.end_s - s.start_s)
+        return [c for c in [parse_chord(brief.label.partition("(")[0])] if c]
     if isinstance(place, Moment):
         time_s = place.at(facts)
         if time_s is None:

@@ -18,7 +18,7 @@ EXACT = (
     r"(?P<clock>\d{1,2}:[0-5]\d)(?![\w:])"
     r"|(?P<of_unit>half|1 half|a half|a quarter|1 quarter|3 quarters)(?: of)? (?:a|1) (?P<unit>minute|hour)\b"
     rf"|(?P<mixed>{_N}|a) and (?P<mixed_part>a half|a quarter|3 quarters) {_MINUTES}"
-    rf"|(?P<min>{_N}|a) ?{_MINUTES}(?: flat| sharp)?"
+    rf"|(?P<min>{_N}|a)(?: (?:whole|full|good|entire|little|short|long))? ?{_MINUTES}(?: flat| sharp)?"
     rf"(?:(?:,| and|, and)? (?P<minsec>{_N}) ?{_SECONDS}| and (?P<min_part>a half|a quarter|3 quarters))?"
     rf"|{_DECADE}(?P<sec>{_N}) ?{_SECONDS}"
 )

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.chord_places import heard_triads
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.keys import key_label, key_of
 from music_flamingo.scoring.claims.wording import is_denied
@@ -29,7 +31,7 @@ _ROLE = r"(?: (?:chord|triad|harmony|degree|note))?"
 _OF_KEY = r"(?: (?:of|in) (?:the|this|its) (?:piece's |song's |home )?(?:key|piece|song|music|tonality|track|recording|excerpt)| here)?"
 _IS = r"(?:,? (?:which |that )?(?:is|are|was|being|would be|serves as|acts as|functions as|works as|as)|,(?= (?:[A-G]|the\b|a\b|its\b)[^,.;]{0,20}(?:[,.;]|$))|:| \()"
 _DEGREE_IS = re.compile(
-    rf"\b(?:the|its|a) {_DEGREE.format(n='degree')}{_ROLE}{_OF_KEY}{_IS} (?:an? |the )?{_NOTE.format(n='root')}".replace(
+    rf"\b(?:the|its|a) (?:minor |major )?{_DEGREE.format(n='degree')}{_ROLE}{_OF_KEY}{_IS} (?:an? |the )?{_NOTE.format(n='root')}".replace(
         "( \\() (?:", "( \\()(?: ?"
     ),
     re.IGNORECASE,
@@ -43,6 +45,11 @@ _OF_A_NOTE = re.compile(
     rf"|{_NOTE.format(n='root2')}{_IS} (?:the|a|its) (?P<degree2>{'|'.join(_NAMED)}) of {_NOTE.format(n='tonic2')}",
     re.IGNORECASE,
 )
+_ROW_WORDS = r"(?: chord)?(?P<how>,? (?:is |are )?(?:then |directly |immediately )?(?:followed by|moves to|goes to|leads to|resolves to|gives way to|precedes|follows|comes after|comes before|comes from|proceeds to|to))"
+_ONE_THEN = re.compile(
+    rf"\b(?:the )?{_DEGREE.format(n='one').replace('(?= chord| triad| harmony| degree)', '')}{_ROW_WORDS} (?:the |its )?{_DEGREE.format(n='other').replace('(?= chord| triad| harmony| degree)', '')}\b(?! (?:minor|major) of)",
+    re.IGNORECASE,
+)
 _WORDS = (*_NAMED, "chord", "triad", "harmony", "degree")
 
 
@@ -51,8 +58,13 @@ def read_degrees(text: str) -> Iterator[SpokenClaim]:
     if not holds(text, _NAMED) and words_of(text).isdisjoint(_NUMERALS):
         return
     for match in _OF_A_NOTE.finditer(text) if holds(text, _NAMED) else ():
-        groups = {name.removesuffix("2"): said for name, said in match.groupdict().items() if said}
+        groups = {name.replace("2", ""): said for name, said in match.groupdict().items() if said}
         yield SpokenClaim("key", match[0], _stands_above(groups), is_denied(text, *match.span()))
+    for match in _ONE_THEN.finditer(text):
+        degrees = [_semitones(match["one"]), _semitones(match["other"])]
+        if match["how"].strip(" ,").lower().split()[-1] in ("follows", "after", "from"):
+            degrees.reverse()
+        yield SpokenClaim("chords", match[0], _in_row(degrees), is_denied(text, *match.span()))
     for pattern in (_DEGREE_IS, _IS_DEGREE):
         for match in pattern.finditer(text):
             root = _pitch(match["root"], match["root_shift"])
@@ -70,6 +82,20 @@ def _semitones(degree: str) -> tuple[int, ...]:
         return _NAMED[name]
     shift = {"b": -1, "#": 1}.get(name[0], 0)
     return tuple(above + shift for above in _NUMERALS[name.lstrip("b#")])
+
+
+def _in_row(degrees: list[tuple[int, ...]]) -> Callable[[Facts], Held]:
+    """Whether chords on two degrees of the key are heard one directly after the other."""
+
+    def test(facts: Facts) -> Held:
+        key, heard = key_of(facts), heard_triads(facts)
+        if key is None or not heard:
+            return NOT_MEASURED
+        above = [(root - key[0]) % 12 for root, _ in heard]
+        fits = any(a in degrees[0] and b in degrees[1] for a, b in pairwise(above))
+        return fits, f"{', '.join(s.label for s in facts.chords.segments[:8])} measured" if facts.chords else ""
+
+    return test
 
 
 def on_degree_of_key(degree: str, root: int) -> Callable[[Facts], Held]:

@@ -24,10 +24,12 @@ THING = (
 )
 BEGINS = r"begins?|starts?|enters?|arrives?|comes?(?: in)?|kicks? in|appears?|sets? in|follows|drops?|occurs?|happens?|changes?|is (?:reached|introduced)|join(?:s)? in|join(?:s)?|takes? over|returns?"
 ENDS = r"ends?|stops?|finish(?:es)?|closes?|concludes?|is over|leaves?"
-_LASTS = r"lasts?(?: for)?|runs? for|takes|spans?|is|are|goes on for"
+_LASTS = (
+    r"(?:is|are) (?:held|sustained|heard|played|sounded) for|lasts?(?: for)?|runs? for|takes|spans?|is|are|goes on for"
+)
 _AT = r"(?: (?:at|around|about|roughly|approximately|after|from|by|near|just (?:before|after)|shortly (?:before|after)|on|for|until|the|mark|precisely|exactly|only))*"
 _EVENT = re.compile(
-    rf"\b(?:{THING})(?: of the [\w ]{{1,24}}?)? (?:then |first |finally |only )?(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})|(?P<lasts>{_LASTS}))(?P<at>{_AT}) (?:{TIME})(?P<in> (?:in|into|mark)\b)?(?P<adjective> long)?",
+    rf"\b(?:{THING})(?: of the [\w ]{{1,24}}?|,[^,.;]{{1,28}},)? (?:then |first |finally |only )?(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})|(?P<lasts>{_LASTS}))(?P<at>{_AT}) (?:{TIME})(?P<in> (?:in|into|mark)\b)?(?P<adjective> long)?",
     re.IGNORECASE,
 )
 _AT_FIRST = re.compile(
@@ -49,7 +51,10 @@ _IS_PART = re.compile(
     re.IGNORECASE,
 )
 _EVERY = re.compile(
-    rf"\b(?:chords?|harmon(?:y|ies))(?: \w+)? (?:chang\w+|mov\w+|switch\w*|shift\w*)(?: \w+)? (?:every|each|once every) (?:{TIME})",
+    rf"\b(?:chords?|harmon(?:y|ies)|harmonic)(?: \w+)? (?:chang\w+|mov\w+|switch\w*|shift\w*)(?: \w+)? (?:every|each|once every) (?:{TIME})"
+    rf"|\b(?:chord|harmony|harmonic)(?: \w+)? (?:changes|rhythm) (?:come|occur|happen|fall|is|are)(?: \w+)? (?:every|each|1 every|once every) (?:{TIME.replace('(?P<', '(?P<a_')})"
+    rf"|\b(?:each|every) (?:chord|harmony|triad) (?:lasts|is held|sounds|stays|holds|is sustained)(?: for)?(?: about| around| roughly| exactly)? (?:{TIME.replace('(?P<', '(?P<b_')})"
+    rf"|\b(?:time|gap|distance|interval|space|seconds) between (?:the |two |any two |successive |consecutive )*(?:chord|harmony|harmonic)\w* changes (?:is|are|lasts|amounts to)(?: about| around| roughly| exactly)? (?:{TIME.replace('(?P<', '(?P<c_')})",
     re.IGNORECASE,
 )
 HEDGED = re.compile(r"\b(?:around|about|roughly|approximately|near|shortly|nearly|almost)\b", re.IGNORECASE)
@@ -68,8 +73,13 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
                 is_state = (groups.get("lasts") or "").lower() in ("is", "are")
                 if not is_state or match["adjective"]:
                     yield happens(groups, text, match[0], is_denied(text, *match.span()), match[0])
-        for match in _EVERY.finditer(text) if holds(text, ("every", "each")) else ():
-            claim = _changes_every(moment_of(match.groupdict()).seconds)
+        for match in _EVERY.finditer(text) if holds(text, ("every", "each", "between")) else ():
+            groups = {
+                name.split("_", 1)[-1] if name[1] == "_" else name: said
+                for name, said in match.groupdict().items()
+                if said
+            }
+            claim = _changes_every(moment_of(groups).seconds)
             yield SpokenClaim("chords", match[0], claim, is_denied(text, *match.span()))
     if not holds(text, PART_WORDS):
         return

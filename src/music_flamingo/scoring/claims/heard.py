@@ -48,6 +48,9 @@ _NO_NAMES = frozenset(
         "beat",
         "the",
         "of",
+        "bowed",
+        "family",
+        "plucked",
     ]
 )
 _GROUPS = {

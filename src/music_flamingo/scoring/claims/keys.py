@@ -254,7 +254,9 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
         return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)
     if (edge := _ON_AN_EDGE.search(before)) is not None:
         return _edge_claim(match, text, value, 0 if edge["first"] else -1)
-    if _FOLLOWED.match(text, match.end()):
+    if _FOLLOWED.match(text, match.end()) or (
+        _IS_A_CHORD.match(text, match.end()) and not _IN_KEY_BEFORE.search(before) and "key" not in match[0].lower()
+    ):
         return _triad_claim(match, text, value)
     names_key = "key" in match[0].lower() or _TONALITY.search(before) is not None
     if not names_key and (_HARMONY.search(before) or _FROM_TO.search(before)):
@@ -290,6 +292,15 @@ _ON_AN_EDGE = re.compile(
 _FOLLOWED = re.compile(
     r" (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?[A-G]"
 )
+_IN_KEY_BEFORE = re.compile(r"\b(?:in|key|tonality|mode)(?: (?:of|is))? $", re.IGNORECASE)
+_IS_A_CHORD = re.compile(
+    r"(?:,? (?:which |that )?(?:is|as|being|serves as|acts as|functions as)|,|:)? ?(?:\()?(?:the|its|a|an)? ?(?:minor |major )?(?:(?-i:[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii))\b(?: chord| of\b)?|(?:super|sub)?(?:tonic|dominant|mediant)\b(?: chord| of\b))"
+    r"|,[^,.;]{1,28}, (?:is|was) (?:held|heard|sustained|played)\b|,[^,.;]{1,28}, (?:follows|sounds|enters|returns|lasts|appears|precedes|leads|resolves)\b"
+    r"|, (?:follows|enters|returns|appears|precedes|leads|resolves|is (?:held|heard|reached))\b"
+    r"| (?:(?:is|was) (?:held|heard|sustained|played|reached|introduced)\b|follows|sounds|enters|returns|lasts|appears|precedes|resolves|leads|accompanies|gives way|alternates)\b(?! throughout)",
+    re.IGNORECASE,
+)
+"""Behind `E minor`, what says that it is a chord."""
 _RETURNS = re.compile(
     r"\b(?:return\w*|goes|go|come\w*|rests?|settles?|stays?|back|ends?|starts?|lands?|arrives?|resolves?) (?:back )?(?:to|on|in|at) (?:an? )?$",
     re.IGNORECASE,

@@ -119,7 +119,10 @@ def read_how_often(quoted: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim("count", match[0], sung_times(match["line"], times_of(match)))
 
 
-_OF_WORDS = re.compile(r"\b(?:lyrics?|lines?|sings?|sung|words|mention\w*|text|verse|chorus)\b", re.IGNORECASE)
+_OF_WORDS = re.compile(
+    r"\b(?:lyrics?|lines?|sings?|singers?|narrators?|vocalists?|she|he|sung|words|mention\w*|text|verse|chorus)\b",
+    re.IGNORECASE,
+)
 _CONTENT = re.compile(r"[a-z]{3,}")
 _EMPTY = frozenset(
     [

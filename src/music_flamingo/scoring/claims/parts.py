@@ -98,9 +98,9 @@ class PartName:
             return None if places is None or facts.sections is None else [facts.sections.segments[k] for k in places]
         if facts.duration_s is None:
             return None
-        last = {"last": number, "final": number, "closing": number, "opening": 1}
+        last = {"last": number, "final": number, "closing": number, "opening": 1, "middle": 2 if number == 3 else 0}
         place = last.get(self.nth) or ORDINALS.get(self.nth)
-        if place is None or place > number:
+        if not place or place > number:
             return None
         step_s = facts.duration_s / number
         return [Segment(start_s=(place - 1) * step_s, end_s=place * step_s, label=self.name)]

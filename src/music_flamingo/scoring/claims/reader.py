@@ -19,6 +19,7 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, 
 from music_flamingo.scoring.claims.chord_lists import read_symbols
 from music_flamingo.scoring.claims.chord_places import place_in
 from music_flamingo.scoring.claims.degrees import read_degrees
+from music_flamingo.scoring.claims.derived import answer_difference, read_derived
 from music_flamingo.scoring.claims.events import read_events
 from music_flamingo.scoring.claims.form import read_form
 from music_flamingo.scoring.claims.gates import has_digit, words_of
@@ -47,6 +48,7 @@ _READERS = (
     read_form,
     read_events,
     read_sounding,
+    read_derived,
     read_times,
     read_players,
 )
@@ -74,6 +76,10 @@ _OF_QUESTION = {
 """Topics whose answers only the question's words explain."""
 _POLAR = re.compile(
     r"^(?:\u00bf ?)?(?:hat|ist|sind|gibt|wird|hort|est ce|y a|tiene|hay|esta|es|ha|c'e|tem|is|are|does|do|did|can|could|has|have|was|were|will|would)\b",
+    re.IGNORECASE,
+)
+_TRUE_OR_FALSE = re.compile(
+    r"^(?:true or false:? ?|is (?:it|this) (?:true|correct|right)(?: that|:)? )(.+?)\??$|^(.+?)[,:;.?]? ?(?:is (?:this|that|it) )?(?:true or false|right or wrong|correct or (?:not|incorrect|wrong)|true|correct|right)\??$",
     re.IGNORECASE,
 )
 _INVERTED = re.compile(
@@ -111,6 +117,7 @@ _GRANTED = re.compile(r"\b(?:the|these|its|all|both) (?:two|three|four|five|six|
 _COUNTED_BESIDE = re.compile(
     rf"\b(?:sections|parts)\b[^?]*\b(?P<side>before|after|precedes?|follow) (?:the |an? )?{a_part()}", re.IGNORECASE
 )
+_DISTINCT = re.compile(r"\b(?:distinct|different|unique)\b", re.IGNORECASE)
 _OF_TIMES = frozenset(("length", "lasts", "part"))
 """Topics under which a time is not read by itself."""
 _OF_A_KIND = re.compile(
@@ -121,7 +128,9 @@ _IS_OF_A_KIND = re.compile(
     r"^(?:is|are) the (bass|guitars?|piano|organ|violin) (?:an? )?(electric|acoustic|upright|grand|double|distorted)\b",
     re.IGNORECASE,
 )
-_EITHER = re.compile(r"^(?:is|are) the (\w+) (?:an? )?\w+ or (?:an? )?\w+\W*$", re.IGNORECASE)
+_EITHER = re.compile(
+    r"^(?:is|are|does|do) the (\w+)(?: sound| played| seem)? (?:an? )?\w+ or (?:an? )?\w+\W*$", re.IGNORECASE
+)
 _A_KIND_OF_ONE = re.compile(r"\b(electric|acoustic|upright|grand|double|distorted|classical) one\b", re.IGNORECASE)
 _HAPPENS = re.compile(
     r"\b(?:what (?:happens|changes|enters|begins|starts)|(?:which|what) (?:section|part)\b[^?]*?)\s(?P<at>(?:at|after|around|about|from) [^?]*?(?:\d|second|minute)[^?]*|(?:a|one|two|three|half a|\d+) minutes? (?:in|into)\b[^?]*)",
@@ -198,8 +207,6 @@ def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
 
 def _read_together(question: str, answer: str) -> list[SpokenClaim]:
     """Read question and answer as one statement; the claims of the question alone are no answer."""
-    if _POLAR.match(plain(question)):
-        return []
     words = words_of(plain(answer))
     for statement in restated(plain(question), plain(answer)):
         found = [c for c in _known_claims(statement) if not c.is_place and not words.isdisjoint(words_of(c.said))]
@@ -209,6 +216,10 @@ def _read_together(question: str, answer: str) -> list[SpokenClaim]:
 
 
 def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
+    if (stated := _TRUE_OR_FALSE.match(plain(question))) is not None and (_YES.match(answer) or _NO.match(answer)):
+        asked = [c for c in read_claims(stated[1] or stated[2]) if not c.is_place]
+        yield from asked if _YES.match(answer) else _refused(asked)
+        return
     polar = bool(_POLAR.match(plain(question)))
     if polar and (_YES.match(answer) or _NO.match(answer)):
         yield from _asked(question) if _YES.match(answer) else _refused(_asked(question))
@@ -234,6 +245,7 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
     own = _own_claims(question, answer, topic, polar)
     yield from own
     yield from _completed(question, answer)
+    yield from answer_difference(plain(question), text)
     if topic in _OF_QUESTION:
         yield from _OF_QUESTION[topic](plain(question), text)
     if topic == "count" and not any(c.kind in ("count", "meter") for c in own):
@@ -340,4 +352,6 @@ def _counted(question: str, text: str) -> Iterator[SpokenClaim]:
     elif found["letter"]:
         yield SpokenClaim("count", text, occurs(PartName("section", found["letter"].upper()), int(number[1])))
     else:
-        yield count_claim(text, found["what"] or found["other"], int(number[1]))
+        what = found["what"] or found["other"]
+        is_distinct = what.lower() == "lines" and _DISTINCT.search(question) is not None
+        yield count_claim(text, f"distinct {what}" if is_distinct else what, int(number[1]))

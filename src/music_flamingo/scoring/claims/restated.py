@@ -43,6 +43,16 @@ _ANSWER = re.compile(
 )
 _AND_WHEN = re.compile(r"\band (?:when|at (?:what|which) (?:time|point|second))\b", re.IGNORECASE)
 _THING_AT = re.compile(r"(.+?),? ((?:at|after|around|from|on) [^,]*\d[^,]*)", re.IGNORECASE)
+_BETWEEN = re.compile(
+    r"^(?:between|from|over|during|at|in) (?:what|which) (?:times?|seconds?|timestamps?|span|period|stretch|range|interval|two times)[^?]*? (?:does|do|did|can|is|are|could|will) (?P<thing>[^?]+?)(?: (?:be )?(?:heard|last|sound|play|run|extend|found|present|sung|go|occur|appear)\b[^?]*)?$",
+    re.IGNORECASE,
+)
+_PRONOUN = re.compile(r"(?:(?:yes|no|well|indeed),? )?(?:it|they|this|that|he|she) (?=\w)", re.IGNORECASE)
+_SUBJECT = re.compile(
+    r"\b(?:the|its|this) ((?:\w+ )?(?:harmony|chords?|tempo|pace|volume|loudness|dynamics?|level|key|meter|rhythm|beat|pulse|section|verse|chorus|bridge|intro|outro|singer|voice|melody|texture|notes?|tones?|form|song|piece|music|track)(?: (?-i:[A-E])\b)?)(?!\w)",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(r"(?:is|are|does|do|did|has|have|was|were|can)\b", re.IGNORECASE)
 MOST_WORDS = 14
 """Of an answer that is put into its question; a longer one is a statement of its own."""
 
@@ -52,8 +62,14 @@ def restated(question: str, answer: str) -> Iterator[str]:
     asked, said = _bare_question(question), _ANSWER.sub("", answer.strip().rstrip(".!"))
     if not said or len(said.split()) > MOST_WORDS:
         return
+    if (pronoun := _PRONOUN.match(answer.strip())) is not None and (subject := _SUBJECT.search(asked)) is not None:
+        yield f"The {subject[1]} {answer.strip()[pronoun.end() :]}"
+    if _ALTERNATIVE.match(asked):
+        return
     if _AND_WHEN.search(asked) and (two := _THING_AT.fullmatch(said)) is not None:
         yield f"{two[1]} begins {two[2]}"
+    if (span := _BETWEEN.match(asked)) is not None:
+        yield f"{span['thing']} is heard {said}"
     if (many := _HOW_MANY.match(asked)) is not None:
         yield f"There are {said} {many['things']}"
     elif (long := _HOW_LONG.match(asked)) is not None:

@@ -9,7 +9,7 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.clock import TIME, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.harmony import triads_in
-from music_flamingo.scoring.claims.parts import PartName, a_part
+from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
 from music_flamingo.scoring.claims.wording import is_denied
 
 ROOM_S = 0.6
@@ -27,13 +27,35 @@ _FROM = re.compile(
     re.IGNORECASE,
 )
 _WHILE = re.compile(
-    rf"\b(?P<side>after|past|beyond|from|at|before|until|around)(?: about| around| roughly)? (?:the )?(?:{TIME})(?: mark)?(?: onwards?| on)?,? (?:(?:we|you|one) (?:hear|have|get)s? |there is |it is )?(?:the |an? )?{_THING}(?: (?:is|are) (?:heard|playing|sounding|sung|active|present)| sounds| plays| prevails| continues| is in effect|(?=[.,;]|$))",
+    rf"\b(?P<side>after|past|beyond|from|at|before|until|around)(?: about| around| roughly)? (?:the )?(?:{TIME})(?: mark)?(?: onwards?| on)?,? (?:(?:we|you|one) (?:hear|have|get)s? |there is |it is )?(?:the |an? )?{_THING}(?: (?:is|are) (?:heard|playing|sounding|sung|active|present)| sounds| plays| prevails| continues| is in effect| continues|(?: (?:again|once more|instead|alone|only|a second time))?(?=[.,;]|$))",
     re.IGNORECASE,
 )
 
 
+_IN_PART = re.compile(
+    rf"{_CHORD}(?: (?:chord|triad|harmony))?(?:{_SOUNDS}| comes| enters| falls| lies)(?: only)? (?:in|during|throughout|over) (?:the )?{a_part()}\b",
+    re.IGNORECASE,
+)
+
+
+def _in_part(match: re.Match[str]) -> Callable[[Facts], Held]:
+    """Whether a chord sounds in a part for a good while."""
+    chords, part = _chord_spans(match["chord"]), PartName.of(match.groupdict())
+
+    def test(facts: Facts) -> Held:
+        spans, parts = chords(facts), part.spans(facts)
+        if spans is None or not parts:
+            return NOT_MEASURED
+        shared_s = max((min(s.end_s, p.end_s) - max(s.start_s, p.start_s) for s in spans for p in parts), default=0.0)
+        return shared_s > ROOM_S, _listed(spans)
+
+    return test
+
+
 def read_sounding(text: str) -> Iterator[SpokenClaim]:
     """Read what sounds when in a plain text."""
+    for match in _IN_PART.finditer(text) if holds(text, PART_WORDS) else ():
+        yield SpokenClaim("chords", match[0], _in_part(match), is_denied(text, *match.span()))
     if not may_hold_time(text):
         return
     for pattern in (_OVER, _FROM):
@@ -62,7 +84,11 @@ def _spans_of(match: re.Match[str]) -> Spans:
     """Give what finds the spans of the part or chord that a match names."""
     if match["part"]:
         return PartName.of(match.groupdict()).spans
-    triads = triads_in(f" {match['chord']}")
+    return _chord_spans(match["chord"])
+
+
+def _chord_spans(name: str) -> Spans:
+    triads = triads_in(f" {name}")
 
     def spans(facts: Facts) -> list[Segment] | None:
         if facts.chords is None:

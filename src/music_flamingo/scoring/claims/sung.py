@@ -29,7 +29,7 @@ _OF_WORDS = r"(?:lyrics?|words|text|verses?|refrain|singers?|vocalists?|she|he|s
 _OF_SONG = r"(?:songs?|chorus(?:es)?|story|voice|track|ballad)"
 _ABOUT = re.compile(
     rf"(?:\b{_OF_WORDS}\b[^.;?]{{0,30}}?\b(?:evokes?|narrat\w+|reflects? on|explor(?:es?|ing)|describ(?:es?|ing)|cent(?:er|re)s? (?:on|around)|deals? with|mentions?|recount\w*)"
-    rf"|\b(?:{_OF_WORDS}|{_OF_SONG})\b[^.;?]{{0,30}}?\b(?:about|tells? (?:of|the story)|speaks? (?:of|about)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|long(?:s|ing) for|yearn(?:s|ing)? for|praises?)"
+    rf"|\b(?:{_OF_WORDS}|{_OF_SONG})\b[^.;?]{{0,30}}?\b(?:about(?! (?:\d|half|a (?:minute|third|quarter|second|half)))|tells? (?:of|the story)|speaks? (?:of|about)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|long(?:s|ing) for|yearn(?:s|ing)? for|praises?)"
     r"|\b(?:sings?|sung|sang|singing|lyrics|words|themes|(?:songs?|story|tales?)(?= of (?!(?:about |around |roughly )?(?:\d|moderate|fast|slow|medium|this|that|the|its|such|low|high)))) of(?! (?:the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d)))"
     r" (?P<theme>[^.,;?!]+?)(?=[.,;?!]|$| (?:is|are|was|in which|that|which|who|with|over|sung|played|while|and (?:a|the|has|is)|in [A-G])\b)",
     re.IGNORECASE,

@@ -84,6 +84,7 @@ _NO_NOUN = re.compile(r",? (?:and|or|but|to|than|nor|enough|at|in|with|for|as|is
 _THING_BEFORE = re.compile(
     rf"(?:\b{_THING}\b(?: (?:here|itself))? (?:is|was|feels|sounds|moves|runs|goes|seems|proceeds|remains|stays)(?: along)?"
     rf"(?: (?:not|rather|quite|very|fairly|at an?|an?|in an?|relatively|extremely|somewhat|clearly|really|pretty|too|never|no))*"
+    rf"|\b(?:tempo|pace|speed|bpm):?(?: (?:very|rather|quite|fairly|extremely|moderately|somewhat))*"
     rf"|\b(?P<it>it) (?:is|moves|goes|runs|feels|plays)(?: (?:not|rather|quite|very|fairly|at an?|along))*) $",
     re.IGNORECASE,
 )

@@ -62,6 +62,8 @@ _HEDGE = re.compile(
 )
 _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
 _SOME = frozenset(("outer", "main", "other", "last", "first", "final", "inner"))
+_SOME_NOT_COUNTED = _SOME | {"beat", "beats", "count", "pulse", "note", "second", "minute", "string", "step", "way"}
+"""`a four-beat bar` counts beats, and `three-note chords` notes."""
 _LETTERS = ("A", "B", "C", "D", "E")
 _AFTER_OR_BEFORE = re.compile(r"\b(?:after|before|between) $", re.IGNORECASE)
 _SPREADS = re.compile(
@@ -126,7 +128,9 @@ def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
         hedge = None
     if hedge is not None and _SOME_OF.search(text, max(0, hedge.start() - 6), hedge.start()):
         hedge = None
-    if (match["of"] or "").lower() in _SOME or (hedge is None and _SOME_OF.search(text, max(0, start - 6), start)):
+    if (match["of"] or "").lower() in _SOME_NOT_COUNTED or (
+        hedge is None and _SOME_OF.search(text, max(0, start - 6), start)
+    ):
         return
     start = hedge.start() if hedge else start
     said, denied = text[start:end], is_denied(text, start, end)
@@ -149,7 +153,7 @@ def num_of(what: str, facts: Facts) -> int | None:
         return len(facts.sections.segments) if facts.sections else None
     if kind.startswith(("chord", "triad", "harmon")):
         return len(set(heard_triads(facts))) if facts.chords else None
-    if kind.startswith("line"):
+    if kind.startswith(("line", "distinct line")):
         return len(facts.lyrics.lines) if facts.lyrics and facts.lyrics.available else None
     if kind.startswith(_PART_COUNTED):
         places = PartName.of({"part": kind}).places(facts)
@@ -171,6 +175,8 @@ def count_claim(said: str, what: str, number: int, hedge: str | None = None, den
         counted = num_of(what, facts)
         if counted is None:
             return NOT_MEASURED
+        if what.lower().startswith("distinct line"):
+            counted = len({line.label.lower() for line in facts.lyrics.lines}) if facts.lyrics else counted
         if what.lower().startswith("chord") and counted < number <= num_symbols(facts):
             counted = number
         fact = f"{counted} {what} measured"
@@ -305,14 +311,23 @@ RANGE_TOLERANCE_DB = 1.5
 _NO_FIGURE = frozenset(("0", "1"))
 
 
+def _without(text: str, parts: Sequence[str]) -> str:
+    """Give a text without any of some parts of it, which may overlap."""
+    covered = bytearray(len(text))
+    for part in parts:
+        start = text.find(part)
+        while start >= 0:
+            covered[start : start + len(part)] = b"\1" * len(part)
+            start = text.find(part, start + 1)
+    return "".join(letter for letter, gone in zip(text, covered, strict=True) if not gone)
+
+
 def read_figures(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenClaim]:
     """Read the figures of a plain text that no claim accounts for: nobody measured what they count."""
     if not has_digit(text):
         return
     text = _BORDERS.sub("", text)
-    for claim in sorted(claims, key=lambda c: -len(c.said)):
-        if has_digit(claim.said):
-            text = text.replace(claim.said, "")
+    text = _without(text, [claim.said for claim in claims if has_digit(claim.said)])
     for match in _TIMES_OVER.finditer(text):
         if not any(match["n"] in claim.said for claim in claims):
             yield unmeasured(FIGURE, match[0])
