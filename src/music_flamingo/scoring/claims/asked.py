@@ -7,11 +7,10 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
 from music_flamingo.scoring.claims.clock import EXACT, WHEN, Moment, moment_of
-from music_flamingo.scoring.claims.events import BEGINS, ENDS, ROOM_S, THING, happens, part_at
+from music_flamingo.scoring.claims.events import BEGINS, EDGE_CHORD, ENDS, ROOM_S, THING, happens, part_at
 from music_flamingo.scoring.claims.form import form_of
 from music_flamingo.scoring.claims.harmony import triads_in
 from music_flamingo.scoring.claims.heard import trend
-from music_flamingo.scoring.claims.keys import signature_claim
 from music_flamingo.scoring.claims.lines import sung_times
 from music_flamingo.scoring.claims.part_lengths import all_equal
 from music_flamingo.scoring.claims.parts import (
@@ -23,6 +22,7 @@ from music_flamingo.scoring.claims.parts import (
     occurs,
     times_of,
 )
+from music_flamingo.scoring.claims.signatures import signature_claim
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 _ASKED = re.compile(
@@ -60,6 +60,10 @@ _TOLD = re.compile(r"\b(?:only|just)?\s*(once|twice|thrice|never)\b", re.IGNOREC
 
 def answer_event(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read a time or a place that answers when something begins or ends: the question says what."""
+    share, said = WHEN.search(question), WHEN.search(text)
+    if share is not None and said is not None and moment_of(share.groupdict()).is_share:
+        yield SpokenClaim("time", said[0], _is_share(moment_of(share.groupdict()), moment_of(said.groupdict())))
+        return
     asked = _END_OF.sub(r"\g<thing> ends", _START_OF.sub(r"\g<thing> starts", question))
     thing = _ASKED.search(asked)
     time = WHEN.search(_BARE_SHARE.sub(r"\1 of the way", text) if _HOW_MUCH.search(question) else text)
@@ -100,9 +104,17 @@ _EDGE_ASKED = re.compile(
 _MOST = re.compile(r"\b(?:the )?(?:(?P<loud>loudest)|(?P<soft>softest|quietest))\b", re.IGNORECASE)
 
 
+_MORE = re.compile(
+    r"\b(?:(?P<loud>louder|stronger|more (?:intense|powerful|forceful))|(?P<soft>softer|quieter|weaker|gentler|calmer))\b",
+    re.IGNORECASE,
+)
+_COMPARES = re.compile(r"\b(?:compared? (?:with|to)|than|differ\w* from|relative to|against|versus)\b", re.IGNORECASE)
+
+
 def answer_superlative(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read `the loudest` as an answer about the first or the last part: it tells how the loudness moves."""
-    most, edge = _MOST.search(text), _EDGE_ASKED.search(question)
+    """Read `the loudest` or `louder` as an answer about the first or the last part: it tells how the loudness moves."""
+    edge = _EDGE_ASKED.search(question)
+    most = _MOST.search(text) or (_MORE.search(text) if _COMPARES.search(question) else None)
     if most is not None and edge is not None:
         rises = bool(most["loud"]) == bool(edge["last"])
         yield SpokenClaim("dynamics", text, trend("rising" if rises else "falling"), is_denied(text, *most.span()))
@@ -139,14 +151,16 @@ def answer_lasts(question: str, text: str) -> Iterator[SpokenClaim]:
     if part is None or time is None:
         triads = triads_in(question)
         if time is not None and (triads or re.search(r"\b(?:chords?|harmon\w+)\b", question, re.IGNORECASE)):
-            yield SpokenClaim("time", time[0], _chord_lasts(triads, moment_of(time.groupdict())))
+            yield SpokenClaim(
+                "time", time[0], _chord_lasts(triads, moment_of(time.groupdict()), EDGE_CHORD.search(question))
+            )
         return
     moment, name = moment_of(time.groupdict()), PartName.of(part.groupdict())
     is_each = re.search(r"\b(?:each|every|all)\b", question, re.IGNORECASE) is not None
     yield SpokenClaim("time", time[0], _lengths(name, moment, is_each), is_denied(text, *time.span()))
 
 
-def _chord_lasts(triads: list[tuple[int, str]], moment: Moment) -> Callable[[Facts], Held]:
+def _chord_lasts(triads: list[tuple[int, str]], moment: Moment, edge: re.Match[str] | None) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         time_s = moment.at(facts)
         if facts.chords is None or time_s is None:
@@ -156,8 +170,10 @@ def _chord_lasts(triads: list[tuple[int, str]], moment: Moment) -> Callable[[Fac
             for s in facts.chords.segments
             if parse_chord(s.label.partition("(")[0]) in triads or (not triads and s.label not in "NX")
         ]
+        if edge is not None:
+            lengths = lengths[:1] if edge["first"] else lengths[-1:]
         return any(
-            abs(n - time_s) <= ROOM_S for n in lengths
+            abs(n - time_s) <= min(ROOM_S, max(0.3, n / 4)) for n in lengths
         ), f"{', '.join(f'{n:.1f}' for n in lengths[:6])} s measured"
 
     return test

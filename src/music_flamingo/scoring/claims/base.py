@@ -71,4 +71,5 @@ def either_of(claims: Sequence[SpokenClaim]) -> SpokenClaim:
             return True, right.fact
         return (None if any(j.verdict == "unmeasured" for j in judged) else False), judged[0].fact
 
-    return SpokenClaim(claims[0].kind, " or ".join(claim.said.strip() for claim in claims), test)
+    said = " or ".join(dict.fromkeys(claim.said.strip() for claim in claims))
+    return SpokenClaim(claims[0].kind, said, test)

@@ -72,6 +72,34 @@ def _of_list(match: re.Match[str], text: str, taken: set[int]) -> Iterator[Spoke
         yield SpokenClaim("chords", listed, _in_order([one[0] for one in found]))
 
 
+_WHOLE = re.compile(rf"\W*(?P<list>{SYMBOL}{_JOINT}{_LIST})\W*")
+
+
+def read_list(text: str) -> Iterator[SpokenClaim]:
+    """Read an answer that is nothing but a list of chords: each is heard, and three or more in this order."""
+    match = _WHOLE.fullmatch(text)
+    found = _ONE.findall(match["list"]) if match else []
+    if match is None or len(found) < 2:
+        return
+    yield from (SpokenClaim("chords", symbol, _is_heard(symbol)) for symbol in found)
+    if len(found) > 2:
+        yield SpokenClaim("chords", match["list"], _come_in_order(found))
+
+
+def _come_in_order(symbols: list[str]) -> Callable[[Facts], Held]:
+    """Whether chords are heard in this order, perhaps with others between them."""
+    wanted = [chord for symbol in symbols if (chord := parse_chord(_SEVENTH.sub("7", symbol)))]
+
+    def test(facts: Facts) -> Held:
+        heard = iter(heard_triads(facts))
+        if facts.chords is None:
+            return NOT_MEASURED
+        named = ", ".join(s.label for s in facts.chords.segments[:8])
+        return all(chord in heard for chord in wanted), f"{named} measured in this order"
+
+    return test
+
+
 def _is_no_list(found: list[re.Match[str]], text: str, joint: str | None) -> bool:
     """Whether letters name sections, an article, or a key: `sections A, B`, `in A ...`, `a progression in G major`."""
     if not found or _IS_NO_LIST.match(text, found[-1].end()):

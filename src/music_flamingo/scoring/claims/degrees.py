@@ -50,13 +50,37 @@ _ONE_THEN = re.compile(
     rf"\b(?:the )?{_DEGREE.format(n='one').replace('(?= chord| triad| harmony| degree)', '')}{_ROW_WORDS} (?:the |its )?{_DEGREE.format(n='other').replace('(?= chord| triad| harmony| degree)', '')}\b(?! (?:minor|major) of)",
     re.IGNORECASE,
 )
+_ROLE_OF = re.compile(
+    rf"\b(?:scale degree|degree|function|role|roman numeral|numeral) of (?:the )?{_NOTE.format(n='root')}[^.;]{{0,24}} is (?:the |an? |that of (?:the )?)?(?P<degree>{'|'.join(_NAMED)}|(?-i:[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))\b)",
+    re.IGNORECASE,
+)
+_ORDINALS = {
+    "first": "i",
+    "second": "ii",
+    "third": "iii",
+    "fourth": "iv",
+    "fifth": "v",
+    "sixth": "vi",
+    "seventh": "vii",
+}
+_NTH_IS = re.compile(
+    rf"\b(?:the )?(?P<nth>{'|'.join(_ORDINALS)}) (?:scale )?(?:degree|step|note|tone)(?: of (?:the|this|its) (?:\w+ )?(?:scale|key)[^.;]{{0,20}})? is (?:an? |the )?{_NOTE.format(n='root')}",
+    re.IGNORECASE,
+)
 _WORDS = (*_NAMED, "chord", "triad", "harmony", "degree")
 
 
 def read_degrees(text: str) -> Iterator[SpokenClaim]:
     """Read which chord or note stands on a degree of the key, or of a note that is named."""
+    for match in _NTH_IS.finditer(text) if holds(text, ("degree", "step", " note ", " tone ")) else ():
+        degree = _ORDINALS[match["nth"].lower()]
+        test = on_degree_of_key(degree, _pitch(match["root"], match["root_shift"]))
+        yield SpokenClaim("key", match[0], test, is_denied(text, *match.span()))
     if not holds(text, _NAMED) and words_of(text).isdisjoint(_NUMERALS):
         return
+    for match in _ROLE_OF.finditer(text):
+        test = on_degree_of_key(match["degree"], _pitch(match["root"], match["root_shift"]))
+        yield SpokenClaim("key", match[0], test, is_denied(text, *match.span()))
     for match in _OF_A_NOTE.finditer(text) if holds(text, _NAMED) else ():
         groups = {name.replace("2", ""): said for name, said in match.groupdict().items() if said}
         yield SpokenClaim("key", match[0], _stands_above(groups), is_denied(text, *match.span()))
@@ -82,6 +106,22 @@ def _semitones(degree: str) -> tuple[int, ...]:
         return _NAMED[name]
     shift = {"b": -1, "#": 1}.get(name[0], 0)
     return tuple(above + shift for above in _NUMERALS[name.lstrip("b#")])
+
+
+def answer_numeral(text: str) -> Iterator[SpokenClaim]:
+    """Read an answer that is nothing but a roman numeral: a chord on that degree is heard."""
+    match = re.fullmatch(r"\W*(?P<degree>[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))\W*", text)
+    if match is None:
+        return
+    wanted = _semitones(match["degree"])
+
+    def test(facts: Facts) -> Held:
+        key, heard = key_of(facts), heard_triads(facts)
+        if key is None or not heard:
+            return NOT_MEASURED
+        return any((root - key[0]) % 12 in wanted for root, _ in heard), f"{key_label(facts)} measured"
+
+    yield SpokenClaim("chords", match["degree"], test, is_guess=True)
 
 
 def _in_row(degrees: list[tuple[int, ...]]) -> Callable[[Facts], Held]:

@@ -35,6 +35,53 @@ _BY_HOW_MUCH = re.compile(
 _TIME = re.compile(EXACT, re.IGNORECASE)
 
 
+_EACH_LASTS = re.compile(
+    rf"\b(?P<which>any|no|some|a|every|each|all|none of the) (?:of the )?(?:(?P<chords>chords?|harmon(?:y|ies)|triads?)|(?P<parts>sections?|parts?)) (?:(?:last|is|are|be|go|run|sound|stay)\w*(?: held| heard)?(?: for)?) (?P<more>longer|shorter|more|less|over|under) (?:than )?(?:{EXACT})",
+    re.IGNORECASE,
+)
+_N_OF = re.compile(
+    rf"\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords) (?:of|lasting|at) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
+    re.IGNORECASE,
+)
+
+
+def _lengths_of(is_chord: bool, facts: Facts) -> list[float]:
+    segments = facts.chords if is_chord else facts.sections
+    return [s.end_s - s.start_s for s in segments.segments if s.label not in "NX" or not is_chord] if segments else []
+
+
+def _each_lasts(match: re.Match[str]) -> Callable[[Facts], Held]:
+    time_s, is_more = seconds_of(match.groupdict()), match["more"].lower() in ("longer", "more", "over")
+    wants_all = match["which"].lower() in ("every", "each", "all")
+
+    def test(facts: Facts) -> Held:
+        lengths = _lengths_of(bool(match["chords"]), facts)
+        if not lengths:
+            return NOT_MEASURED
+        held = [(n > time_s) == is_more and abs(n - time_s) > 0.1 for n in lengths]
+        return (all(held) if wants_all else any(held)), f"{', '.join(f'{n:.1f}' for n in lengths[:6])} s measured"
+
+    return test
+
+
+def _all_last(match: re.Match[str]) -> Callable[[Facts], Held]:
+    time_s, kind = seconds_of(match.groupdict()), match["parts"].lower()
+
+    def test(facts: Facts) -> Held:
+        if kind in ("sections", "parts", "chords"):
+            lengths = _lengths_of(kind == "chords", facts)
+        else:
+            spans = PartName.of({"part": kind}).spans(facts) or []
+            lengths = [s.end_s - s.start_s for s in spans]
+        if not lengths:
+            return NOT_MEASURED
+        return all(
+            abs(n - time_s) <= ROOM_S for n in lengths
+        ), f"{', '.join(f'{n:.1f}' for n in lengths[:6])} s measured"
+
+    return test
+
+
 def read_derived(text: str) -> Iterator[SpokenClaim]:
     """Read what follows from several facts in a plain text."""
     if not may_hold_time(text):
@@ -46,14 +93,68 @@ def read_derived(text: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim(
             "time", match[0], _lie_at(match["times"], of_chords=bool(match["chord"])), is_denied(text, *match.span())
         )
+    for match in (
+        _EACH_LASTS.finditer(text) if holds(text, ("longer", "shorter", "more", "less", "over", "under")) else ()
+    ):
+        yield SpokenClaim(
+            "time",
+            match[0],
+            _each_lasts(match),
+            match["which"].lower() in ("no", "none of the") or is_denied(text, *match.span()),
+        )
+    for match in _N_OF.finditer(text) if holds(text, ("each", "apiece")) else ():
+        yield SpokenClaim("time", match[0], _all_last(match), is_denied(text, *match.span()))
     for match in _MORE.finditer(text) if holds(text, ("longer", "shorter")) else ():
         yield SpokenClaim(
             "form", match[0], _differ(match, seconds_of(match.groupdict())), is_denied(text, *match.span())
         )
 
 
+_SHARE_ASKED = re.compile(
+    rf"^(?:how much|(?:which|what) (?:fraction|share|part|proportion|portion)|how many seconds) of (?:the |this )?(?:whole )?(?:piece|song|music|track|recording|tune|time|total)\b[^?]*?\b{a_part()}",
+    re.IGNORECASE,
+)
+_SHARE_SAID = re.compile(rf"(?P<share>half|(?:a|1|2|3|4) (?:third|quarter|fifth)s?)\b|(?:{EXACT})", re.IGNORECASE)
+
+
+def _fills(part: PartName, groups: dict[str, str | None]) -> Callable[[Facts], Held]:
+    """Whether all such parts together fill a share of the recording, or so many seconds."""
+    moment = moment_of(groups)
+
+    def test(facts: Facts) -> Held:
+        spans, wanted_s = part.spans(facts), moment.at(facts)
+        if not spans or wanted_s is None:
+            return NOT_MEASURED
+        filled_s = sum(s.end_s - s.start_s for s in spans)
+        return abs(filled_s - wanted_s) <= max(ROOM_S, moment.room(facts)), f"{filled_s:.1f} s measured"
+
+    return test
+
+
+_BEATS_IN = re.compile(
+    r"\bhow many (?:beats|pulses|counts)\b[^?]*\b(?:after|in|within|over|during) (?P<n>\d+) (?:bars|measures)\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
+
+
+def _beats_of_bars(bars: int, beats: int) -> Callable[[Facts], Held]:
+    def test(facts: Facts) -> Held:
+        if facts.beats is None or facts.beats.beats_per_bar is None:
+            return NOT_MEASURED
+        return bars * facts.beats.beats_per_bar == beats, f"{facts.beats.beats_per_bar} beats to the bar measured"
+
+    return test
+
+
 def answer_difference(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read the answer to `How much longer is the verse than the chorus?`."""
+    """Read the answer to `How much longer is the verse than the chorus?` and to `How many beats are in four bars?`."""
+    counted, number = _BEATS_IN.search(question), _NUMBER.search(text)
+    if counted is not None and number is not None:
+        yield SpokenClaim("meter", text, _beats_of_bars(int(counted["n"]), int(number[1])))
+    shared, share = _SHARE_ASKED.match(question), _SHARE_SAID.search(text)
+    if shared is not None and share is not None:
+        yield SpokenClaim("form", share[0], _fills(PartName.of(shared.groupdict()), share.groupdict()))
     asked, time = _BY_HOW_MUCH.match(question), _TIME.search(text)
     if asked is not None and time is not None:
         yield SpokenClaim("form", time[0], _differ(asked, seconds_of(time.groupdict())))

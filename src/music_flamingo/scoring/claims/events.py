@@ -29,7 +29,7 @@ _LASTS = (
 )
 _AT = r"(?: (?:at|around|about|roughly|approximately|after|from|by|near|just (?:before|after)|shortly (?:before|after)|on|for|until|the|mark|precisely|exactly|only))*"
 _EVENT = re.compile(
-    rf"\b(?:{THING})(?: of the [\w ]{{1,24}}?|,[^,.;]{{1,28}},)? (?:then |first |finally |only )?(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})|(?P<lasts>{_LASTS}))(?P<at>{_AT}) (?:{TIME})(?P<in> (?:in|into|mark)\b)?(?P<adjective> long)?",
+    rf"\b(?:{THING})(?: of the [\w ]{{1,24}}?|,[^,.;]{{1,28}},)? (?:then |first |finally |only )?(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})|(?P<lasts>{_LASTS}))(?: for the (?P<again>first|second|third|last|final) time)?(?P<at>{_AT}) (?:{TIME})(?P<in> (?:in|into|mark)\b)?(?P<adjective> long)?",
     re.IGNORECASE,
 )
 _AT_FIRST = re.compile(
@@ -47,7 +47,7 @@ _COMES = re.compile(
     re.IGNORECASE,
 )
 _IS_PART = re.compile(
-    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:an? |the |its )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
+    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
     re.IGNORECASE,
 )
 _EVERY = re.compile(
@@ -125,6 +125,8 @@ def part_at(groups: Mapping[str, str | None], text: str, match: re.Match[str], i
 
 def happens(groups: Mapping[str, str | None], text: str, said: str, denied: bool, words: str) -> SpokenClaim:
     """Claim that something begins or ends at a time, or lasts so long; `words` may name the chord that does."""
+    if groups.get("again") and groups.get("part"):
+        groups = {**groups, "nth": groups["again"]}
     moment, hedged = moment_of(groups), HEDGED.search(groups.get("at") or "") is not None
     room_s = ABOUT_ROOM_S if hedged else ROOM_S
     triads = triads_in(words) if groups.get("chord") else []
@@ -173,7 +175,7 @@ def _times_of_chords(
     if triads:
         chosen = [at(s) for s in heard if parse_chord(s.label.partition("(")[0]) in triads]
         return chosen[:1] if re.search(r"\bfirst\b", words, re.IGNORECASE) else chosen
-    if (edge := _EDGE_CHORD.search(words)) is not None:
+    if (edge := EDGE_CHORD.search(words)) is not None:
         return [at(s) for s in (heard[:1] if edge["first"] else heard[-1:])]
     if lasts:
         return [at(s) for s in heard]
@@ -186,7 +188,7 @@ def _times_of_chords(
     return [at(s) for s in segments]
 
 
-_EDGE_CHORD = re.compile(
+EDGE_CHORD = re.compile(
     r"\b(?:(?P<first>first|opening|initial)|last|final|closing) (?:chord|harmony|triad)\b(?! change)", re.IGNORECASE
 )
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
-from music_flamingo.scoring.claims.chord_lists import read_lists
+from music_flamingo.scoring.claims.chord_lists import read_list, read_lists
 from music_flamingo.scoring.claims.chord_places import (
     CHORD_AT,
     IN_PART,
@@ -141,6 +141,9 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
 
 def answer_chord(text: str, place: Place = None) -> Iterator[SpokenClaim]:
     """Read the answer to a question about a chord: a bare letter is a chord there, and the question says which."""
+    if place is None and (listed := list(read_list(text))):
+        yield from listed
+        return
     found = list(read_chords(text, place))
     yield from found or (_chord(match, text, place) for match in _BARE.finditer(text))
 

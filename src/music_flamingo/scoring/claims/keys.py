@@ -62,7 +62,6 @@ _FROM_TO = re.compile(
     re.IGNORECASE,
 )
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
-_SIGNATURE = re.compile(r"\b(?P<n>\d|no) (?P<kind>sharps?|flats?)(?: (?:or|and) (?:sharps?|flats?))?\b", re.IGNORECASE)
 _DEGREES = {"tonic": 0, "supertonic": 2, "mediant": 4, "subdominant": 5, "dominant": 7, "submediant": 9}
 _DEGREE_AFTER = re.compile(
     rf",? (?:is|as|being|serves as|acts as) (?:its|the|a) ({'|'.join(_DEGREES)})\b(?! of)", re.IGNORECASE
@@ -106,9 +105,6 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
             if not _OF_A_CHORD.match(text, match.end()) and not _A_CHORD.search(text, 0, match.start())
         ]
         yield from [either_of(claims)] if len(claims) > 1 else claims
-    for match in _SIGNATURE.finditer(text) if holds(text, ("sharp", "flat")) else ():
-        if not any(a < match.end() and match.start() < b for a, b in spans):
-            yield _signature(match, text)
     for pattern, words in ((_MODES, _MODE_WORDS), (_WIDE, ("third",))):
         for match in pattern.finditer(text) if holds(text, words) else ():
             word = next(group for group in match.groups() if group)
@@ -137,26 +133,6 @@ _OR = re.compile(
     r",? (?:or|and/or)(?: (?:its|the|relative|perhaps|maybe|possibly|rather|in|key|of|even))* ?", re.IGNORECASE
 )
 _OR_MODE = re.compile(r",? or (major|minor)\b", re.IGNORECASE)
-
-
-def _signature(match: re.Match[str], text: str) -> SpokenClaim:
-    number = 0 if match["n"].lower() == "no" else int(match["n"])
-    return signature_claim(match[0], number, match["kind"], number > 0 and is_denied(text, *match.span()))
-
-
-def signature_claim(said: str, number: int, kind: str, denied: bool = False) -> SpokenClaim:
-    """Claim that the key has so many sharps or flats."""
-    sign = -1 if kind.lower().startswith("flat") else 1
-
-    def test(facts: Facts) -> Held:
-        key = key_of(facts)
-        if key is None:
-            return NOT_MEASURED
-        major = key[0] if key[1] == "major" else relative_of(key)[0]
-        fifths = (7 * major + 5) % 12 - 5  # from five flats to six sharps
-        return number * sign == fifths or (abs(fifths) == 6 == number), f"{key_label(facts)} measured"
-
-    return SpokenClaim("key", said, test, denied)
 
 
 def key_label(facts: Facts) -> str:
@@ -243,7 +219,25 @@ def relative_of(key: tuple[int, str]) -> tuple[int, str]:
     return ((key[0] + 9) % 12, "minor") if key[1] == "major" else ((key[0] + 3) % 12, "major")
 
 
+_ON_OR_TO = re.compile(
+    r"\b(?:(?:slips?|moves?|goes|turns?|shifts?|passes|flows|stays?|rests?|sits?|lingers?|remains?|dwells?|hovers?|settles?|sinks?|rises?|drops?|steps?|returns?|leans?|swings?|slides?|falls?|opens?|closes?|lands?|is|are|via|through|then|degree of)(?: (?:down|up|back|out|over))? ?(?:on|onto|into|to|via|through|over|upon|at)?|comes to rest on|centers on|with) (?:an? |the )?$",
+    re.IGNORECASE,
+)
+_MODULATES = re.compile(r"\bmodulat\w*|\bkey\b|\bis in\b|\btonal", re.IGNORECASE)
+
+
 def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | None = None) -> SpokenClaim:
+    """Claim a key, or where a key and a chord are said alike (`it settles on F major`), one of both."""
+    claim = _key_claim(match, text, value, relation)
+    before = text[max(0, match.start() - 60) : match.start()].rpartition(". ")[2]
+    if claim.kind != "key" or not _ON_OR_TO.search(before) or _MODULATES.search(before + match[0]):
+        return claim
+    if before.rstrip().lower().endswith((" is", " are")) or _RELATIVE.search(before):
+        return claim
+    return either_of([claim, _triad_claim(match, text, value)])
+
+
+def _key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | None = None) -> SpokenClaim:
     """Claim that the music is in a key, in its relative or parallel, or moves there, as the words before say."""
     before = text[: match.start()]
     related = relation or (found.group(1).lower() if (found := _RELATIVE.search(before)) else None)

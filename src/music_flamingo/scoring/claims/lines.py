@@ -16,7 +16,9 @@ _LINE = re.compile(
 _IN_A_LINE = re.compile(
     r"\b(?:in|to|of|from|by) (?:the |her |his )?(?:\w+ )?(?:line|lyrics?|words|song|verse|chorus|text)\b", re.IGNORECASE
 )
-_REPEATED = re.compile(r"\b(?:repeat\w*|recur\w*|refrain|more than once|comes back|again and again)\b", re.IGNORECASE)
+_REPEATED = re.compile(
+    r"\b(?:repeat\w*|recur\w*|refrain|more than once|comes back|again and again|twice|2 times)\b", re.IGNORECASE
+)
 _FIRST_OR_LAST = re.compile(
     r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes|concluding))\b",
     re.IGNORECASE,

@@ -12,14 +12,14 @@ from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 ORDINAL = rf"(?:{'|'.join(ORDINALS)}|\d+(?:st|nd|rd|th)|last|final|opening|closing|middle|contrasting|next|new|whole|entire|only)"
 PART = (
-    r"sections?|parts?|verses?|chorus(?:es)?|refrains?|bridges?|intro(?:duction)?s?|outros?|codas?|middle eight|pre chorus(?:es)?"
+    r"sections?|parts?|material|strains?|verses?|chorus(?:es)?|refrains?|bridges?|intro(?:duction)?s?|outros?|codas?|middle eight|pre chorus(?:es)?"
     r"|interludes?|breakdowns?|solos?|hooks?|hal(?:f|ves)|thirds?|quarters?|strophes?|stanzas?"
 )
 PART_WORDS = (
-    "section", "part", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude",
+    "section", "part", "material", "strain", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude",
     "breakdown", "solo", "hook", "half", "third", "quarter", "strophe", "stanza",
 )  # fmt: skip
-GENERAL = frozenset(("section", "part"))
+GENERAL = frozenset(("section", "part", "material", "strain"))
 _SHARES = {"half": 2, "halve": 2, "third": 3, "quarter": 4}
 _SAME = {"refrain": "chorus", "hook": "chorus", "strophe": "verse", "stanza": "verse", "introduction": "intro"}
 
@@ -111,7 +111,7 @@ def has_names(facts: Facts) -> bool:
     return bool(facts.sections) and any(len(s.label) > 2 for s in facts.sections.segments)  # type: ignore[union-attr]
 
 
-ARTICLES = r"(?:(?:the|a|an|its|another|this|1|straight|right) )*"
+ARTICLES = r"(?:(?:the|a|an|each|every|any|both|its|another|this|1|straight|right) )*"
 _LEADS = (
     r"(?: (?:is|was|gets))?(?: (?:then|directly|immediately|always))? (?:followed(?: immediately| directly)? by"
     r"|(?:leads|moves|goes|gives way|passes|flows|turns|changes|opens)(?: straight| directly| back| on)? ?(?:in|on)?to"

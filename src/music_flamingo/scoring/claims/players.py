@@ -39,6 +39,7 @@ _LIKE = re.compile(
 )
 _LIKE_AFTER = re.compile(r" (?:can\b|would\b|like\b)")
 _OF_NOTES = re.compile(r"\b(?:notes?|attack|each|tones?)\b[^.]*$", re.IGNORECASE)
+_CLAUSE = re.compile(r"[.;!?]\s|; |, (?:and|but|while) ")
 _NOT_OF_A_PLACE = re.compile(
     r" (?:horns?|guitars?|sixth|6th|augmented|lyrics?|vocals?|words?|language|text|terms?|tempo|names?|markings?|speaking|singing)\b",
     re.IGNORECASE,
@@ -63,7 +64,7 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             continue  # `as a singing voice can` names no singer
         if match[0].lower() in ("he", "she") and not holds(text, _OF_VOICE):
             continue  # another player
-        if kind in ("dynamics", "loudness") and _OF_NOTES.search(text[:start].rpartition(".")[2]):
+        if kind in ("dynamics", "loudness") and _OF_NOTES.search(_CLAUSE.split(text[:start])[-1]):
             continue  # each note fades after its attack
         if kind == "genre" and _OF_A_SOUND.match(text, start):
             continue  # `electronic drums` name the drums

@@ -47,6 +47,9 @@ _BETWEEN = re.compile(
     r"^(?:between|from|over|during|at|in) (?:what|which) (?:times?|seconds?|timestamps?|span|period|stretch|range|interval|two times)[^?]*? (?:does|do|did|can|is|are|could|will) (?P<thing>[^?]+?)(?: (?:be )?(?:heard|last|sound|play|run|extend|found|present|sung|go|occur|appear)\b[^?]*)?$",
     re.IGNORECASE,
 )
+_HOW_EDGE = re.compile(
+    r"^how (?:does|do|did) (?P<thing>[^?,]+?) (?P<verb>begin|start|open|close|finish|conclude|end)\b", re.IGNORECASE
+)
 _PRONOUN = re.compile(r"(?:(?:yes|no|well|indeed),? )?(?:it|they|this|that|he|she) (?=\w)", re.IGNORECASE)
 _SUBJECT = re.compile(
     r"\b(?:the|its|this) ((?:\w+ )?(?:harmony|chords?|tempo|pace|volume|loudness|dynamics?|level|key|meter|rhythm|beat|pulse|section|verse|chorus|bridge|intro|outro|singer|voice|melody|texture|notes?|tones?|form|song|piece|music|track)(?: (?-i:[A-E])\b)?)(?!\w)",
@@ -64,7 +67,8 @@ def restated(question: str, answer: str) -> Iterator[str]:
         return
     if (pronoun := _PRONOUN.match(answer.strip())) is not None and (subject := _SUBJECT.search(asked)) is not None:
         yield f"The {subject[1]} {answer.strip()[pronoun.end() :]}"
-    if _ALTERNATIVE.match(asked):
+    if (aux := _ALTERNATIVE.match(asked)) is not None:
+        yield from _of_alternatives(asked[aux.end() :].strip(), aux[0].lower(), said)
         return
     if _AND_WHEN.search(asked) and (two := _THING_AT.fullmatch(said)) is not None:
         yield f"{two[1]} begins {two[2]}"
@@ -86,6 +90,8 @@ def restated(question: str, answer: str) -> Iterator[str]:
     elif (which := _WHICH.match(asked)) is not None:
         yield f"{said} {which['rest']}"
         yield f"The {which['noun'] or 'music'} {said} {which['rest']}"
+    elif (edge := _HOW_EDGE.match(asked)) is not None:
+        yield f"{edge['thing']} {edge['verb']}s {said}"
     elif (how := _HOW.match(asked)) is not None:
         yield f"{how['thing']} is {said}"
         yield f"{how['thing']} {said}"
@@ -96,6 +102,17 @@ def _bare_question(question: str) -> str:
     while (shorter := _POLITE.sub("", asked)) != asked:
         asked = shorter
     return asked
+
+
+def _of_alternatives(asked: str, aux: str, said: str) -> Iterator[str]:
+    """`Is the signature made of sharps or flats? - Flats` -> `the signature is made of Flats`."""
+    first, joint, second = asked.partition(" or ")
+    words, number = first.rstrip(",").split(), len(second.split())
+    if not joint or number >= len(words):
+        return
+    thing = " ".join(words[:-number])
+    yield f"{_inflected(thing)} {said}" if aux in ("does", "do", "did") else f"{thing} is {said}"
+    yield f"{thing} {said}"
 
 
 def _at(said: str) -> str:

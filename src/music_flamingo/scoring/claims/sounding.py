@@ -23,7 +23,7 @@ _UNIT = r"(?: ?s\b| ?seconds?\b| ?secs?\b)?"
 _RANGE = rf"(?:from |between |over |during |,? \()?(?:the |about |around |roughly |seconds? )*(?P<from>{_N}){_UNIT} ?(?:to|until|till|through|and|-|up to) ?(?:about |around |roughly |the )*(?P<to>{_N})(?:{_UNIT})"
 _OVER = re.compile(rf"\b{_THING}(?:{_SOUNDS})?(?: only| just| exactly| mainly)? {_RANGE}", re.IGNORECASE)
 _FROM = re.compile(
-    rf"\b(?:from|between) (?P<from>{_N}){_UNIT} (?:to|until|till|through|and) (?P<to>{_N}){_UNIT},? (?:(?:we|you|one) (?:hear|have|get)s? |there is |it is |the (?:music|song|harmony) (?:is|stays|rests) (?:in|on) )?(?:the |an? )?{_THING}",
+    rf"\b(?:from|between) (?P<from>{_N}){_UNIT} (?:to|until|till|through|and) (?P<to>{_N}){_UNIT},? (?:(?:(?:we|you|one|it|they|the \w+)(?: \w+)? )?(?:hears?|have|has|gets?|is|are|stays?|rests?|remains?|plays?|holds?|sits?|dwells?|lingers?|there is)(?: in| on| at| over| with)? )?(?:the |an? )?{_THING}",
     re.IGNORECASE,
 )
 _WHILE = re.compile(
@@ -69,6 +69,8 @@ def read_sounding(text: str) -> Iterator[SpokenClaim]:
         groups = {k: v for k, v in match.groupdict().items() if k not in ("part", "chord", "nth", "letter", "late")}
         if match["side"].lower() in ("after", "past", "beyond", "from"):
             yield _claim(match, text, _sounds_beside(_spans_of(match), moment_of(groups), 1.0))
+        elif match["side"].lower() in ("at", "around"):
+            yield _claim(match, text, _sounds_beside(_spans_of(match), moment_of(groups), 0.0))
         elif match["side"].lower() in ("before", "until"):
             yield _claim(match, text, _sounds_beside(_spans_of(match), moment_of(groups), -1.0))
 
@@ -114,13 +116,13 @@ def _fills(spans_of: Spans, start_s: float, end_s: float) -> Callable[[Facts], H
 
 
 def _sounds_beside(spans_of: Spans, moment: Moment, side: float) -> Callable[[Facts], Held]:
-    """Whether it sounds shortly after (`side` 1) or before (-1) a time."""
+    """Whether it sounds at a time (`side` 0), shortly after (1) or before (-1)."""
 
     def test(facts: Facts) -> Held:
         spans, time_s = spans_of(facts), moment.at(facts)
         if spans is None or time_s is None:
             return NOT_MEASURED
-        beside_s = time_s + side * (ROOM_S + moment.room(facts))
-        return any(s.start_s <= beside_s <= s.end_s for s in spans), _listed(spans)
+        beside_s, room_s = time_s + side * (ROOM_S + moment.room(facts)), 0.0 if side else ROOM_S
+        return any(s.start_s - room_s <= beside_s <= s.end_s + room_s for s in spans), _listed(spans)
 
     return test

@@ -16,7 +16,7 @@ BORDER = 0.06
 
 _NUMBER = r"\d{2,3}(?:[.,]\d+)?"
 _UNIT = (
-    r"(?:b\.?p\.?m\b\.?|beats? (?:per|a|each|every|in a|to the) (?:minute|min)\b|beats?/min\b|schlage(?:n)? pro minute"
+    r"(?:b\.?p\.?m\b\.?|beats? (?:per|a|each|every|1|in a|in 1|in the|to the) (?:minute|min)\b|beats?/min\b|schlage(?:n)? pro minute"
     r"|battements par minute|pulsaciones por minuto|battiti al minuto|quarter notes? (?:per|a) minute"
     r"|on the metronome|(?:times |clicks |pulses )?(?:per|a|each|every) minute\b)"
 )
@@ -63,7 +63,10 @@ _THING = (
     r"|groove|movement|work|excerpt|clip|one|bpm|opening|introduction|intro|passage|finale)"
 )
 _NAME = re.compile(rf"({_NAMES})(ly)?\b", re.IGNORECASE)
-_THING_AFTER = re.compile(rf"(?: and [a-z]+| [a-z]+)? {_THING}\b", re.IGNORECASE)
+_THING_AFTER = re.compile(
+    rf"(?: and [a-z]+| [a-z]+)? (?:{_THING}\b|\d+/\d+|(?:triple|duple|quadruple|common|compound) (?:time|meter|metre))",
+    re.IGNORECASE,
+)
 _BEGINS_A_PHRASE = re.compile(
     r"(?:^|[.;:!?,] |\b(?:a|an|this|the|very|quite|rather|fairly|and|of|some|extremely) )$", re.IGNORECASE
 )

@@ -73,7 +73,7 @@ _SPREADS = re.compile(
 """`runs over eight bars` counts eight, and not more."""
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
-    r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
+    r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|chords|harmony|harmonies|triad|longest|any)\b|\bIt lasts\b.*next",
     re.IGNORECASE,
 )
 _BAR = re.compile(
@@ -115,10 +115,22 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim("count", match[0], _has_bar(bar), is_place=True)
 
 
+_AFTER_BARS = re.compile(r"\b(?:after|another|further) (?:the )?$", re.IGNORECASE)
+
+
+def _always(facts: Facts) -> Held:
+    return True, "a place"
+
+
 def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
     """Read one count, with `about` and `more than` before it; `the last 4 bars` count nothing."""
     start, end = match.span()
     if match["n"] == "1" and _PER.search(text, max(0, start - 6), start):
+        return
+    if _AFTER_BARS.search(text, max(0, start - 12), start):
+        yield SpokenClaim(
+            "count", match[0], _has_bar(int(match["n"])) if holds(match[0], _BAR_WORDS) else _always, is_place=True
+        )
         return
     if match["p"]:
         yield unmeasured("count", match[0], is_denied(text, start, end))

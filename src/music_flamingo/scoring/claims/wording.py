@@ -59,7 +59,7 @@ _NO_DENIAL = re.compile(
 )
 _CUT = re.compile(
     r"[.;:!?]\s|\n|(?:^|(?<=[.;!?] ))(?:Without|Lacking|Despite|Although)\b[^,.;]*,\s|\s(?=the (?:piece|music|song|tune|track|recording|excerpt) )|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
-    r"|(?:,| and| or) (?=(?:no|not|without|never|neither) )|,? (?=nor\b)"
+    r"|(?:,| and| or) (?=(?:no|not|without|never|neither|nothing|nobody|none|no one) )|,? (?=nor\b)"
     r"| and (?=(?:has|have|is|are|was|were|uses?|features?|follows|moves|plays|runs|keeps|stays|sits|goes|comes|contains|includes|it|the|its)\b)"
 )
 _AFTER = re.compile(
