@@ -135,6 +135,9 @@ LEFT_OUT_STYLES: dict[str, Style] = {
     "six-eight march": Style(104, 126, 2, ((KICK, (0, 1)), (SNARE, (0, 0.67, 1, 1.33, 1.67))), ((0.67, 1.67), (0, 1)), ((0, 1),), 1 / 3),
 }  # fmt: skip
 """Grooves of which nothing is learned: benchmarks/real.py grades on them."""
+NAMED = STYLES | MORE_STYLES | LEFT_OUT_STYLES
+UNBROKEN = [n for n, s in NAMED.items() if n not in MORE_STYLES and all(len(places) < 6 for places in s.comping)]
+"""Styles whose chords are never broken into single notes."""
 HATS = (CLOSED_HAT, RIDE, OPEN_HAT)
 HAT_STEPS = (0.25, 0.5, 0.5, 1.0)
 DRAWN = "drawn"
@@ -212,6 +215,13 @@ class BandClip:
     parts: tuple[str, ...]
     """Of chords, bass, melody: those that sound."""
 
+    @property
+    def texture(self) -> str | None:
+        """Chords that sound as chords, or a melody alone; None for what is neither: a bass that spells chords out."""
+        if "chords" in self.parts:
+            return "chords" if self.style in UNBROKEN else None
+        return "melody" if self.parts == ("melody",) else None
+
 
 @dataclass
 class Band:
@@ -226,7 +236,7 @@ class Band:
         DRAWN is a style that is drawn for this clip.
         """
         rng = self.rng
-        style = drawn_style(rng) if name == DRAWN else (STYLES | MORE_STYLES | LEFT_OUT_STYLES)[name]
+        style = drawn_style(rng) if name == DRAWN else NAMED[name]
         if varied and rng.random() < 0.3:
             style = _with_other_hats(style, rng)
         bpm = float(np.exp(rng.uniform(np.log(style.low_bpm), np.log(style.high_bpm))))

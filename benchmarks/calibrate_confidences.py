@@ -36,7 +36,7 @@ from music_flamingo.mir.probabilities import (
 from music_flamingo.records import Facts
 from music_flamingo.scoring.normalise import same_answer
 
-ORIGINS = ("bands", "scores", "mixtures", "recordings")
+ORIGINS = (*MADE, "recordings")
 MADE_BY = "benchmarks/calibrate_confidences.py"
 INPUTS = Path(__file__).with_name("calibration_inputs.json")
 HEAD = (

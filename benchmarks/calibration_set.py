@@ -4,6 +4,7 @@
     python benchmarks/calibration_set.py KEPT --recordings RECORDINGS --hard HARD_AUDIO --varied 2
 
 bands        clips of benchmarks/bands.py with seeds of their own
+arrangements bands in styles whose chords sound together: a line or chords, with drums and without
 scores       performances of the works that a default run renders, with a seed of their own
 mixtures     such a performance without drums, and the drums of a band over it at a tempo of their own
 recordings   those of benchmarks/real.py as they are, and excerpts of them played faster or slower (tempo and key
@@ -24,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import soxr
-from bands import MORE_STYLES, STYLES, Band, BandClip
+from bands import MORE_STYLES, STYLES, UNBROKEN, Band
 from real import listed
 from threadpoolctl import threadpool_limits
 
@@ -40,13 +41,13 @@ from music_flamingo.sources.scores import ScoresConfig, ScoresSource, draw_perfo
 from music_flamingo.stages.facts import FactsConfig, heard, open_toolbox
 
 SEED = 900000
-MADE = {"bands": 120, "scores": 120, "mixtures": 60}
+MADE = {"bands": 120, "arrangements": 160, "scores": 120, "mixtures": 60}
 """How many clips of each origin are made."""
 BAND_S, EXCERPT_S = 16.0, 30.0
 DRUM_LEVEL = (0.3, 1.2)
 """Of the drums of a mixture, against the rest."""
-UNBROKEN = [n for n, s in STYLES.items() if all(len(places) < 6 for places in s.comping)]
-"""Styles whose chords are never broken into single notes."""
+ARRANGED_FROM = 50000
+ARRANGED = (["chords"], ["melody"], ["chords", "bass"], ["melody"], ["chords", "bass", "melody"])
 SEMITONES = (-3, -2, -1, 0, 1, 2, 3)
 """By how much an excerpt is played faster or slower."""
 
@@ -88,7 +89,7 @@ def facts_config() -> FactsConfig:
 def make(kept: Path, counts: dict[str, int] = MADE) -> None:
     """Render and measure the clips of each origin that the folder does not hold yet."""
     kept.mkdir(parents=True, exist_ok=True)
-    for origin, render in (("bands", band), ("scores", performance), ("mixtures", mixture)):
+    for origin, render in RENDERED.items():
         keep(kept / f"{origin}.jsonl", (str(number) for number in range(counts[origin])), render, facts_config())
 
 
@@ -122,23 +123,28 @@ def band(name: str) -> Clip:
     rng = np.random.default_rng(SEED + number)
     parts = [("melody", "bass", "melody")[number // 4 % 3]] if number % 4 == 0 else None
     played = Band(rng).play(names[number % len(names)], BAND_S, parts=parts, varied=True)
-    return Clip(name, f"band {name}", Signal(played.samples), played.tempo_bpm, played.key, texture_of(played))
+    return Clip(name, f"band {name}", Signal(played.samples), played.tempo_bpm, played.key, played.texture)
 
 
-def texture_of(played: BandClip) -> str | None:
-    """Chords that sound as chords, or a melody alone; None for what is neither: a bass that spells chords out."""
-    if "chords" in played.parts:
-        return "chords" if played.style in UNBROKEN else None
-    return "melody" if played.parts == ("melody",) else None
+def arrangement(name: str) -> Clip:
+    """Chords with or without others, or a melody alone; under drums every second time.
+
+    For textures: its plain chords have keys that are easier than those of recordings.
+    """
+    number, rng = int(name), np.random.default_rng(SEED + ARRANGED_FROM + int(name))
+    parts, drummed = ARRANGED[number % len(ARRANGED)], bool(number // len(ARRANGED) % 2)
+    styles = [n for n in UNBROKEN if n in STYLES and (STYLES[n].drums or not drummed)]
+    played = Band(rng).play(str(rng.choice(styles)), BAND_S, drums=drummed, parts=parts)
+    return Clip(name, f"arrangement {name}", Signal(played.samples), played.tempo_bpm, None, played.texture)
 
 
 def performance(name: str, drums: str | None = None) -> Clip:
-    """A performance of the so-many-th work, drawn as ingest draws them."""
+    """A performance of the so-many-th work in a drawn order, as ingest draws performances."""
     number, source = int(name), load_params(Path("params.yaml"))["ingest"]["source"]
     config = ScoresConfig.model_validate_json(json.dumps(source | {"seed": SEED}))
-    works = ScoresSource(config).units()
-    # a step that no number of works divides goes through the traditions
-    score = read_score(find_piece(works[number * 7 % len(works)]))
+    works = sorted(ScoresSource(config).units())
+    order = random.Random(SEED).sample(works, len(works))
+    score = read_score(find_piece(order[number % len(works)]))
     rng = random.Random(f"{SEED}/{name}")
     drawn = draw_performance(config, score, rng.randrange(config.performances), rng)
     drawn = replace(drawn, drums=drums) if drums else drawn
@@ -158,6 +164,9 @@ def mixture(name: str) -> Clip:
     mixed = under[:length] + rng.uniform(*DRUM_LEVEL) * beaten
     mixed = (mixed / max(float(np.abs(mixed).max()), 1.0)).astype(np.float32)
     return Clip(name, played.recording, Signal(mixed), None, played.key, played.texture)
+
+
+RENDERED = {"bands": band, "arrangements": arrangement, "scores": performance, "mixtures": mixture}
 
 
 @dataclass
