@@ -1,16 +1,16 @@
 """How well the default pipeline learns, seed by seed: python benchmarks/learning.py [--seeds 20 21] [--data data]
 
     python benchmarks/learning.py --set sft.turns=isolated --work build/learning-isolated
-    python benchmarks/learning.py --profile pipelines/profiles/thinking.yaml --first reason --exam test --seeds 20 21
+    python benchmarks/learning.py --first warmup --exam test
 
 Takes the annotated data of a finished run (tracks, truth, facts, skills, speech) and goes from backbone to evaluation
 once for each seed, with the parameters of params.yaml and of --profile. Prints, and writes to benchmarks/results/, the
 accuracy on held-out works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at
 temperature 1, next to both controls. Where composite questions are asked (evaluate.thinking), a second table has what
 thinking and GRPO are worth on them: paired differences, mean over the seeds, with 95 % intervals that resample works,
-and each seed alone. With `--first reason` all seeds start from the SFT model of that run, and differ in what comes
-after it. With `--exam dev` or `--exam test` the composite questions about that split are asked and nothing else: dev
-is for choosing settings. Each seed's folders are kept under --work, so that an interrupted run goes on.
+and each seed alone. With `--first warmup` all seeds start from the SFT model and the chains of that run, and differ in
+what comes after them. With `--exam dev` or `--exam test` the composite questions about that split are asked and nothing
+else: dev is for choosing settings. Each seed's folders are kept under --work, so that an interrupted run goes on.
 """
 
 import argparse

@@ -140,8 +140,8 @@ def test_a_share_of_the_combinations_of_each_set_of_families_is_held_out_in_any_
     assert HeldOutCombinations(share=0.0, seed=1).holds_out(options[0][:1]) is False
 
 
-def test_the_profile_asks_in_its_exam_about_what_its_training_leaves_out():
-    params = load_params(ROOT / "params.yaml", (ROOT / "pipelines" / "profiles" / "thinking.yaml",))
+def test_the_default_asks_in_its_exam_about_what_its_training_leaves_out():
+    params = load_params(ROOT / "params.yaml")
     assert params["evaluate"]["thinking"]["held_out"] == params["synthesize"]["composites"]["held_out"] is not None
 
 
