@@ -49,7 +49,7 @@ _AFTER = re.compile(
 )
 _BEFORE = re.compile(r"\b(?:before|precedes?|leads? (?:in)?to)\b", re.IGNORECASE)
 _BETWEEN = re.compile(r"\b(?:between|separates?)\b", re.IGNORECASE)
-_CONTRASTING = re.compile(r"\bcontrast\w*|\bdifferent\b", re.IGNORECASE)
+_CONTRASTING = re.compile(r"\bcontrast\w*|\bdiffer(?:s|ent)\b|\bstands out\b", re.IGNORECASE)
 _NAMED = re.compile(rf"\b{a_part()}\b|\b(?P<only>(?-i:[A-E]))\b(?! [a-z])", re.IGNORECASE)
 _A_PART = re.compile(rf"\b{a_part()}\b", re.IGNORECASE)
 _SAME = re.compile(r"\b(?:neither|both|equal\w*|same|none|all)\b", re.IGNORECASE)
@@ -241,12 +241,15 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
         others = [PartName.of(m.groupdict()) for m in _A_PART.finditer(question)]
         yield SpokenClaim("form", match[0], _comes_first(answered, others))
     elif _BETWEEN.search(question) and asked is not None:
-        yield SpokenClaim("form", match[0], _lies_between(PartName.of(asked.groupdict()), answered))
+        bounds = [PartName.of(m.groupdict()) for m in _A_PART.finditer(question) if PartName.of(m.groupdict()).is_known]
+        yield SpokenClaim("form", match[0], _lies_between(bounds or [PartName.of(asked.groupdict())], answered))
     elif asked is not None and PartName.of(asked.groupdict()).is_known and _AFTER.search(question):
         yield SpokenClaim("form", match[0], follows(PartName.of(asked.groupdict()), answered))
     elif asked is not None and PartName.of(asked.groupdict()).is_known and _BEFORE.search(question):
         yield SpokenClaim("form", match[0], follows(answered, PartName.of(asked.groupdict())))
-    elif _CONTRASTING.search(question) or _AFTER.search(question):
+    elif _CONTRASTING.search(question):
+        yield SpokenClaim("form", match[0], _contrasts(answered))
+    elif _AFTER.search(question):
         yield part_at(groups, text, match, is_first=None)
     elif (place := _OPENS.search(question)) is not None:
         yield part_at(groups, text, match, is_first=bool(place["first"]))
@@ -305,12 +308,26 @@ def _comes_first(part: PartName, others: list[PartName]) -> Callable[[Facts], He
     return test
 
 
-def _lies_between(outer: PartName, inner: PartName) -> Callable[[Facts], Held]:
+def _lies_between(outer: list[PartName], inner: PartName) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
-        bounds, places = outer.places(facts), inner.places(facts)
-        if bounds is None or places is None or len(bounds) < 2:
+        found, places = [part.places(facts) for part in outer], inner.places(facts)
+        bounds = sorted({k for places_ in found if places_ for k in places_})
+        if places is None or len(bounds) < 2:
             return NOT_MEASURED
         return any(bounds[0] < k < bounds[-1] for k in places), labels_of(facts)
+
+    return test
+
+
+def _contrasts(part: PartName) -> Callable[[Facts], Held]:
+    """Whether a part is unlike most others."""
+
+    def test(facts: Facts) -> Held:
+        places, form = part.places(facts), form_of(facts)
+        if not places:
+            return NOT_MEASURED if places is None else (False, labels_of(facts))
+        most = max(form.count(letter) for letter in form)
+        return all(form.count(form[k]) < most for k in places), labels_of(facts)
 
     return test
 

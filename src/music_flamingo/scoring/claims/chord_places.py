@@ -6,7 +6,7 @@ from typing import Literal
 
 from music_flamingo.records import Facts, Segment
 from music_flamingo.scoring.chords import parse_chord
-from music_flamingo.scoring.claims.clock import EXACT, FRACTION, TIME, Moment, may_hold_time, moment_of
+from music_flamingo.scoring.claims.clock import EXACT, FRACTION, TIME, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
 from music_flamingo.scoring.claims.wording import ORDINALS
@@ -33,6 +33,7 @@ _LONGEST = re.compile(
     r"\b(?:for the longest|longest|most (?:of the time|often|frequent\w*|common)|dominates|predominat\w*)\b",
     re.IGNORECASE,
 )
+_IN_FIRST = re.compile(rf"\b(?:first|opening|initial) (?:{EXACT})", re.IGNORECASE)
 _SHORTEST = re.compile(r"\b(?:shortest|briefest|least time)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
@@ -60,6 +61,8 @@ def place_in(words: str) -> Place:
     if _SHORTEST.search(words):
         return "shortest"
     if may_hold_time(words):
+        if (first := _IN_FIRST.search(words)) is not None:
+            return Moment(seconds_of(first.groupdict()) / 2)
         if (time := CHORD_AT.search(words)) is not None:
             return moment_of({**time.groupdict(), "bare": time["bare"] or time["plain"]})
         if (time := _CHORD_IN.search(words)) is not None:

@@ -9,7 +9,7 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
-from music_flamingo.scoring.claims.parts import PartName, a_part
+from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
 from music_flamingo.scoring.claims.wording import is_denied
 
 ROOM_S = 1.0
@@ -43,6 +43,24 @@ _N_OF = re.compile(
     rf"\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords) (?:of|lasting|at) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
     re.IGNORECASE,
 )
+
+
+_LONG_PART = re.compile(rf"\b(?:{EXACT})(?: long)? {a_part()}\b", re.IGNORECASE)
+
+
+def _is_long(match: re.Match[str]) -> Callable[[Facts], Held]:
+    time_s, part = seconds_of(match.groupdict()), PartName.of(match.groupdict())
+
+    def test(facts: Facts) -> Held:
+        spans = part.spans(facts)
+        if not spans:
+            return NOT_MEASURED
+        lengths = [s.end_s - s.start_s for s in spans]
+        return any(
+            abs(n - time_s) <= max(ROOM_S, 0.05 * n) for n in lengths
+        ), f"{', '.join(f'{n:.1f}' for n in lengths[:4])} s measured"
+
+    return test
 
 
 def _lengths_of(is_chord: bool, facts: Facts) -> list[float]:
@@ -102,6 +120,8 @@ def read_derived(text: str) -> Iterator[SpokenClaim]:
             _each_lasts(match),
             match["which"].lower() in ("no", "none of the") or is_denied(text, *match.span()),
         )
+    for match in _LONG_PART.finditer(text) if holds(text, PART_WORDS) else ():
+        yield SpokenClaim("time", match[0], _is_long(match), is_denied(text, *match.span()))
     for match in _N_OF.finditer(text) if holds(text, ("each", "apiece")) else ():
         yield SpokenClaim("time", match[0], _all_last(match), is_denied(text, *match.span()))
     for match in _MORE.finditer(text) if holds(text, ("longer", "shorter")) else ():

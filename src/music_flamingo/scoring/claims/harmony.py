@@ -198,6 +198,13 @@ def answer_degree(question: str, text: str) -> Iterator[SpokenClaim]:
         yield degree_claim(named, text, degree["degree"])
 
 
+_CLAUSE = re.compile(r"[.;!?]\s")
+_NTH_IS = re.compile(
+    r"\b(?:first|opening|initial|last|final|closing|second|third|fourth|fifth) (?:chord|harmony|triad)\b[^.;,]{0,24}\b(?:is|was|being) (?:an? |the )?$",
+    re.IGNORECASE,
+)
+
+
 def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     accidental = {"sharp": "#", "flat": "b"}.get(match[2] or "", match[2] or "")
     wanted = parse_chord(f"{match[1]}{accidental}{_KINDS.get(match[3] or '', match[3] or '')}")
@@ -206,7 +213,9 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     if place is None and (edge := _EDGE_AFTER.match(text, match.end())) is not None:
         place = 0 if edge["first"] else -1
     if place is None:
-        place = place_in(text[max(0, match.start() - 25) : match.end()])
+        near = _CLAUSE.split(text[max(0, match.start() - 25) : match.start()])[-1]
+        nth = _NTH_IS.search(text, max(0, match.start() - 45), match.start())
+        place = place_in((nth[0] if nth else near) + match[0])
     if place is None and holds(text, PART_WORDS):
         part = IN_PART.search(text, max(0, match.start() - 45), match.start())
         place = PartName.of(part.groupdict()) if part else None

@@ -144,6 +144,17 @@ def trend(*trends: str) -> Test:
     return test
 
 
+def leans(towards: str) -> Test:
+    """Whether the loudness moves this way: contradicted where it moves the other way, unmeasured where it is steady."""
+
+    def test(facts: Facts) -> Held:
+        if facts.dynamics is None or facts.dynamics.trend == "steady":
+            return NOT_MEASURED
+        return facts.dynamics.trend == towards, f"{facts.dynamics.trend} loudness measured"
+
+    return test
+
+
 def steady_at_most(facts: Facts) -> Held:
     """Contradicted where the loudness is steady: how it jumps nobody measures."""
     held = trend("rising", "falling")(facts)

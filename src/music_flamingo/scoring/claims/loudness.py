@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from music_flamingo.scoring.claims.base import SpokenClaim
-from music_flamingo.scoring.claims.heard import Test, sound, steady_at_most, trend, unknown
+from music_flamingo.scoring.claims.heard import Test, leans, negated, sound, steady_at_most, trend, unknown
 from music_flamingo.scoring.claims.wording import is_denied
 
 _SLOWLY = r"(?: (?!from\b)\w+){0,4}?"
@@ -24,6 +24,9 @@ DYNAMICS: tuple[tuple[str, str, Test], ...] = (
     ("dynamics", rf"{_BECOMES}{_SLOWLY} (?:softer|quieter|quiet)|softer and softer|quieter and quieter|ever (?:softer|quieter)|(?:progressively|gradually) (?:softer|quieter)|(?:de|dimin)(?:crescendo|uendo)\w*|fades? (?:out|away|to|into|down)|fading (?:out|away)|fade out|fades|taper\w*|subsid\w+|dwindl\w+|recedes?|{_LEVEL}(?: steadily| gradually| slowly)? (?:falls?|decreases?|drops?|declines?|sinks?|fades?|diminish(?:es)?|wanes?|dwindles?|subsides?|tapers?|shrinks?|ebbs?|lessens?|weakens?|softens?|abates?|slackens?|goes down|go down|moves? down(?:wards?)?)|decreas\w+ in {_LEVEL}|los(?:es|ing) (?:volume|intensity|power|force|strength)|falling {_LEVEL}|to a (?:hush|whisper|murmur)|{_LOUD} at first,? (?:and|but|then) (?:\w+ ){{0,2}}{_SOFT}|from {_LOUD} (?:\w+ ){{0,2}}to {_SOFT}|(?:starts?|begins?|opens?)(?: out| off)? (?:\w+ )?{_LOUD},? (?:and|but|then) (?:\w+ ){{0,3}}(?:los(?:es|ing)|soft\w*|quiet\w*|ends? {_SOFT}|fades?|dies)|{_LEVEL} (?:steadily |gradually |slowly )?(?:comes|goes) down|{_LEVEL} is (?:falling|decreasing|sinking)|dies (?:down|away)|dying away|winds? down|softens (?:toward|towards|by|at|until|as|throughout)|thins? out in volume", trend("falling")),
     ("dynamics", rf"(?:constant|steady|even|unchanging|stable|same|consistent|uniform|static|flat) (?:in )?{_LEVEL}|{_LEVEL}(?: level)? (?:is|are|stays?|remains?|keeps?|holds?)(?: \w+)? (?:the same|constant|steady|even|level|stable|unchanged|flat|consistent|static)|neither (?:rises?|grows?|swells?|increases?)(?: \w+)? nor (?:falls?|fades?|decreases?|shrinks?|drops?)|never (?:changes|varies) in {_LEVEL}|{_LEVEL} (?:never|hardly|barely) (?:changes|varies|moves)|(?:as|equally) loud at the (?:end|start)", trend("steady")),
     ("dynamics", rf"(?:sudden(?:ly)?|abrupt(?:ly)?|dramatic(?:ally)?|sharp|wild(?:ly)?|big|huge|extreme|large) (?:\w+ )?(?:drops?|jumps?|surges?|bursts?|shifts?|contrasts?|swings?|changes?|leaps?|falls?|rises?|loud\w*|soft\w*|quiet\w*)(?: (?:in|of) (?:the )?{_LEVEL})?|sforzando|terraced dynamics|dynamic contrasts?|(?:louder|softer|quieter) (?:than|in|at|sections?|passages?|parts?|chorus(?:es)?|verses?|moments?)", steady_at_most),
+    ("dynamics", r"(?:ends?|closes?|finish(?:es)?|concludes?) (?:very |rather |quite |on a )?loud(?:ly)?|(?:an? |with )?(?:even |much |far |ever )?(?:louder|stronger) (?:close|end|ending|finish|conclusion)|a loud (?:close|ending|finish)", leans("rising")),
+    ("dynamics", r"(?:ends?|closes?|finish(?:es)?|concludes?) (?:very |rather |quite |on a )?(?:soft|quiet)(?:ly)?|(?:an? |with )?(?:even |much |far |ever )?(?:softer|quieter|gentler) (?:close|end|ending|finish|conclusion)|a (?:soft|quiet) (?:close|ending|finish)", leans("falling")),
+    ("dynamics", rf"{_LEVEL}(?: \w+)? (?:changes?|varies|vary|fluctuates?|shifts?|moves?)(?: \w+)? (?:a lot|greatly|considerably|widely|strongly|dramatically|much|markedly|wildly)", negated(trend("steady"))),
     ("dynamics", r"fortissimo|pianissimo|mezzo (?:forte|piano)|forte\b", unknown),
 )  # fmt: skip
 SOUND: tuple[tuple[str, str, Test], ...] = (

@@ -77,6 +77,7 @@ _IN = re.compile(
 )
 _TWOS = {"twos": 2, "threes": 3, "fours": 4, "fives": 5, "sixes": 6, "sevens": 7}
 _IN_TWOS = re.compile(rf"\b(?:in|of|by) ({'|'.join(_TWOS)})\b", re.IGNORECASE)
+_ALL_TWOS = re.compile(rf"\b(?:{'|'.join(_TWOS)})\b", re.IGNORECASE)
 _NOT_IN = re.compile(
     r"\b(?:once|1|times?|split\w*|divid\w+|cut\w*|broken|falls?|separat\w+|comes?|parts?|sections?|grouped|packed|available|sung|enters?|chapters?|bar|measure|minute|at|later|for|out)(?: \w+)? $",
     re.IGNORECASE,
@@ -167,6 +168,8 @@ def answer_meter(text: str) -> Iterator[SpokenClaim]:
         found = [_claim(foreign, text, (FOREIGN_NUMBERS[foreign[1].lower()],))]
     if not found:
         found = [_claim(m, text, _CLASSES[m[1].lower()]) for m in _CLASS.finditer(text)]
+    if not found:
+        found = [_claim(m, text, (_TWOS[m[0].lower()],)) for m in _ALL_TWOS.finditer(text)]
     if not found:
         found = [_claim(m, text, beats_of(m[1], m[2] or "4")) for m in _BARE.finditer(text)]
     yield from found

@@ -45,6 +45,7 @@ _NOT_OF_A_PLACE = re.compile(
     re.IGNORECASE,
 )
 _SOLO = re.compile(r"([\w ]+) solos?", re.IGNORECASE)
+_OF_DRUMS = re.compile(r"\b(?:drums?|percussion|cymbals?|snare) (?:is|are|being|was|were)(?: \w+)? $", re.IGNORECASE)
 _OF_A_SOUND = re.compile(
     r"electronic(?:ally)? (?:drum\w*|percussion|beats?|piano|keyboards?|organ|instrument\w*|sounds?|bass|kit|effects?|produced)\b",
     re.IGNORECASE,
@@ -66,6 +67,8 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             continue  # another player
         if kind in ("dynamics", "loudness") and _OF_NOTES.search(_CLAUSE.split(text[:start])[-1]):
             continue  # each note fades after its attack
+        if kind == "sound" and _OF_DRUMS.search(text, max(0, start - 24), start):
+            continue  # `no drum is struck` says nothing of the lead
         if kind == "genre" and _OF_A_SOUND.match(text, start):
             continue  # `electronic drums` name the drums
         if kind == "origin" and (_NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)):

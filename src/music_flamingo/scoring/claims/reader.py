@@ -183,7 +183,7 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
 
 
 _DEGREE_ASKED = re.compile(
-    r"\b(?:degree|function|role|numeral|(?:first|second|third|fourth|fifth|sixth|seventh) (?:scale )?(?:note|step|tone))\b",
+    r"\b(?-i:[b#]?(?:VII|VI|IV|V|III|II|vii|vi|iv|v|iii|ii)) chord\b|\b(?:degree|function|role|numeral|(?:first|second|third|fourth|fifth|sixth|seventh) (?:scale )?(?:note|step|tone))\b",
     re.IGNORECASE,
 )
 

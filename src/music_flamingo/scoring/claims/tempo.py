@@ -48,13 +48,14 @@ _TERMS: dict[str, tuple[float, float]] = {
 _FAST, _SLOW, _MEDIUM = (FAST_ABOVE_BPM, 400.0), (0.0, SLOW_BELOW_BPM), (SLOW_BELOW_BPM, FAST_ABOVE_BPM)
 _UPBEAT = (96.0, 400.0)
 _CLASSES = {
-    **dict.fromkeys(("fast", "quick", "rapid", "rapidly", "brisk", "swift", "speedy", "up tempo", "uptempo", "racing",
+    **dict.fromkeys(("fast", "quick", "rapid", "rapidly", "swift", "speedy", "up tempo", "uptempo", "racing",
                      "hurried", "breakneck", "schnell", "rapido", "rapide", "veloce", "fast paced"), _FAST),
     **dict.fromkeys(("slow", "sluggish", "unhurried", "leisurely", "crawling", "langsam", "lent", "slow paced", "down tempo",
                      "downtempo", "ballad", "dragging"), _SLOW),
     **dict.fromkeys(("medium", "moderate", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
     **dict.fromkeys(("upbeat", "lively", "spirited"), _UPBEAT),
     **dict.fromkeys(("languid", "lethargic", "ponderous", "plodding", "glacial"), _SLOW),
+    "brisk": (108.0, 400.0),
     **_TERMS,
 }  # fmt: skip
 _NAMES = "|".join(sorted(_CLASSES, key=len, reverse=True))

@@ -63,7 +63,7 @@ _CUT = re.compile(
     r"| and (?=(?:has|have|is|are|was|were|uses?|features?|follows|moves|plays|runs|keeps|stays|sits|goes|comes|contains|includes|it|the|its)\b)"
 )
 _AFTER = re.compile(
-    r"[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
+    r": ?(?:none|no|absent|not present|nil|without)\b|[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
     r" not|n't|not)\b|(?:is|are|was|were)n't|fails? to|never|remain\w* silent|stay\w* silent|play\w* no part)",
     re.IGNORECASE,
 )
@@ -106,7 +106,20 @@ _DENIAL_WORDS = frozenset(
         "pas",
     ]
 )
-_AFTER_WORDS = ("not", "n't", "absent", "missing", "nowhere", "never", "silent", "fail", "no part")
+_AFTER_WORDS = (
+    ": no",
+    ": none",
+    ": abs",
+    "not",
+    "n't",
+    "absent",
+    "missing",
+    "nowhere",
+    "never",
+    "silent",
+    "fail",
+    "no part",
+)
 
 
 def _value(words: str) -> str:
