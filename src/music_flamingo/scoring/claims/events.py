@@ -50,6 +50,19 @@ _COMES = re.compile(
     r"|(?P<opens>opens|begins|starts)|(?P<closes>ends|closes|concludes|finishes)) ?(?P<thing>the (?:piece|song|music|track|recording|tune|excerpt))?",
     re.IGNORECASE,
 )
+_EDGE_WORDS = (
+    "first",
+    "last",
+    "at the ",
+    "in the ",
+    "opens",
+    "begins",
+    "starts",
+    "ends",
+    "closes",
+    "concludes",
+    "finishes",
+)
 _IS_PART = re.compile(
     rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:only )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
     re.IGNORECASE,
@@ -89,13 +102,13 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             yield SpokenClaim("chords", match[0], claim, is_denied(text, *match.span()))
     if parts_named(text) == 0:
         return
-    for match in _WITH.finditer(text):
+    for match in _WITH.finditer(text) if holds(text, (" with ", " on ", " in ")) else ():
         yield part_at(match.groupdict(), text, match, is_first=bool(match["first"]))
-    for match in _IS_PART.finditer(text):
+    for match in _IS_PART.finditer(text) if holds(text, (" is ",)) else ():
         if match["letter"] or match["part"]:
             groups = {"letter": match["letter"], "part": match["part0"]}
             yield part_at(groups, text, match, is_first=bool(match["first"]))
-    for match in _COMES.finditer(text):
+    for match in _COMES.finditer(text) if holds(text, _EDGE_WORDS) else ():
         if (match["part"] or "").lower() in ("half", "halves", "third", "thirds", "quarter", "quarters"):
             continue  # `a half closes it` may be a cadence
         is_first = bool(match["first"] or match["first2"] or match["opens"])

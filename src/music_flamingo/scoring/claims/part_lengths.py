@@ -10,7 +10,6 @@ from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.parts import (
     ARTICLES,
     ORDINAL,
-    PART_WORDS,
     PartName,
     a_part,
     a_part_or_place,
@@ -84,7 +83,7 @@ def _two_alike(match: re.Match[str]) -> Callable[[Facts], Held]:
 
 def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
     """Read how long parts are in a plain text."""
-    if not holds(text, (*PART_WORDS, "equally", "same length", "equal length", "in length")):
+    if parts_named(text) == 0 and not holds(text, ("equally", "same length", "equal length", "in length")):
         return
     if holds(text, ("longer", "shorter", "more", "less", "over", "under")):
         for match in _LONGER.finditer(text):
