@@ -2,9 +2,9 @@
 
 A line of RECORDS is an example, a question as a teacher writes it, a whole reply (`{"questions": [...]}`), a caption
 (`{"text": ...}`, `{"caption": ...}`), or a chain (`{"steps": [...]}` or `{"thinking": ...}`). What a run would add
-(ids, the teacher's stamp) may be missing. A line that is none of these is rejected by itself; a file that is one reply as it
-came, in a fence or behind prose, is read as one. FACTS is the port of the stage `facts`, one of its Parquet files, or
-JSON lines of facts; a record that names no track is held against the only one.
+(ids, the teacher's stamp) may be missing. A line that is none of these is rejected by itself; a file that is one
+reply as it came, in a fence or behind prose, is read as one. FACTS is the port of the stage `facts`, one of its
+Parquet files, or JSON lines of facts; a record that names no track is held against the only one.
 """
 
 import json

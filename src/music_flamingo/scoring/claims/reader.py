@@ -41,7 +41,7 @@ _ANSWERS: dict[str, Callable[[str], Iterable[SpokenClaim]]] = {
     "meter": answer_meter,
     "key": answer_key,
     "envelope": answer_envelope,
-    "texture": answer_texture,
+    "thickness": answer_texture,
     "language": answer_language,
     "theme": answer_theme,
     "length": answer_length,

@@ -53,7 +53,7 @@ _HOW_EDGE = re.compile(
 _WHAT_IT_IS = re.compile(rf"^(?:what|which|who) (?P<thing>(?:the|its|this) [^?]+?) {_BE}$", re.IGNORECASE)
 _PRONOUN = re.compile(r"(?:(?:yes|no|well|indeed),? )?(?:it|they|this|that|he|she) (?=\w)", re.IGNORECASE)
 _SUBJECT = re.compile(
-    r"\b(?:the|its|this) ((?:\w+ )?(?:harmony|chords?|tempo|pace|volume|loudness|dynamics?|level|key|meter|rhythm|beat|pulse|section|verse|chorus|bridge|intro|outro|singer|voice|melody|texture|notes?|tones?|form|song|piece|music|track)(?: (?-i:[A-E])\b)?)(?!\w)",
+    r"\b(?:the|its|this) ((?:\w+ )?(?:harmony|chords?|tempo|pace|volume|loudness|dynamics?|level|key|meter|rhythm|beat|pulse|section|verse|chorus|bridge|intro|outro|singer|voice|melody|notes?|tones?|form|song|piece|music|track)(?: (?-i:[A-E])\b)?)(?!\w)",
     re.IGNORECASE,
 )
 _ALTERNATIVE = re.compile(r"(?:is|are|does|do|did|has|have|was|were|can)\b", re.IGNORECASE)
