@@ -12,6 +12,7 @@ from music_flamingo.quality.trial import read_facts, try_records
 from music_flamingo.records import Facts
 from music_flamingo.runs.workspace import repository
 from music_flamingo.stages.validate import ValidateConfig
+from music_flamingo.teachers.replies import found_json
 
 
 @pytest.fixture
@@ -68,9 +69,22 @@ def test_what_is_no_record_has_a_reason_and_what_is_no_file_an_error(facts, tmp_
         "malformed",
         "track_unknown",
     ]
-    (tmp_path / "bad.jsonl").write_text("no json\n")
-    with pytest.raises(UserError, match="line 1: not JSON"):
-        list(try_records(facts, tmp_path / "bad.jsonl", limits))
+    with pytest.raises(UserError, match="cannot be read"):
+        list(try_records(facts, tmp_path / "absent.jsonl", limits))
+
+
+def test_a_bad_line_rejects_itself_and_not_the_file(facts, tmp_path, limits):
+    good = json.dumps({"text": "A piece in C major at 120 BPM with drums."})
+    (tmp_path / "bad.jsonl").write_text(f'no json\n[]\n{{"questions": [5]}}\n{{"steps": 5}}\n{good}\n')
+    found = list(try_records(facts, tmp_path / "bad.jsonl", limits))
+    assert [(v.reason or "kept").partition(":")[0] for v in found] == ["malformed"] * 4 + ["kept"]
+
+
+def test_a_reply_as_it_came_is_a_record(facts, tmp_path, limits):
+    reply = '```json\n{"questions": [\n {"question": "How fast is it?", "answer": "Presto"},\n]}\n```\n'
+    (tmp_path / "reply.txt").write_text(f"Here you are:\n{reply}")
+    (found,) = try_records(facts, tmp_path / "reply.txt", limits, found_json)
+    assert found.id == "line 1, question 1" and (found.reason or "").startswith("contradicts_tempo")
 
 
 def test_facts_are_read_from_a_port_too(tmp_path):

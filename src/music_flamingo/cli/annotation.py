@@ -161,11 +161,12 @@ def _check(arguments: argparse.Namespace) -> int:
     from music_flamingo.core.stage import parse_config
     from music_flamingo.quality.trial import try_records
     from music_flamingo.stages.validate import ValidateConfig
+    from music_flamingo.teachers.replies import found_json
 
     config = parse_config(stages.load("validate"), stage_json(resolved(arguments), "validate"))
     assert isinstance(config, ValidateConfig)
     num_kept = num_records = 0
-    for verdict in try_records(arguments.facts, arguments.records, config.limits):
+    for verdict in try_records(arguments.facts, arguments.records, config.limits, found_json):
         num_records += 1
         num_kept += verdict.reason is None
         print(json.dumps(verdict.as_json(), ensure_ascii=False) if arguments.json else "\n".join(verdict.lines()))

@@ -1,13 +1,14 @@
 """`mf check`: verdict and reason for given records, claim by claim, to try a teacher or a prompt without a run.
 
 A line of RECORDS is an example, a question as a teacher writes it, a whole reply (`{"questions": [...]}`), a caption
-(`{"text": ...}`), or a chain (`{"steps": [...]}` or `{"thinking": ...}`). What a run would add (ids, the teacher's
-stamp) may be missing. FACTS is the port of the stage `facts`, one of its Parquet files, or JSON lines of facts; a
-record that names no track is held against the only one.
+(`{"text": ...}`, `{"caption": ...}`), or a chain (`{"steps": [...]}` or `{"thinking": ...}`). What a run would add
+(ids, the teacher's stamp) may be missing. A line that is none of these is rejected by itself; a file that is one
+reply as it came, in a fence or behind prose, is read as one. FACTS is the port of the stage `facts`, one of its
+Parquet files, or JSON lines of facts; a record that names no track is held against the only one.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,50 @@ def _line(place: str, judged: ClaimJudgement) -> str:
     return f"  {judged.verdict:12s} {place}, {judged.claim.kind}: {denied}{judged.claim.said.strip()!r}; {judged.fact}"
 
 
-def try_records(facts_path: Path, records_path: Path, limits: Limits) -> Iterator[TrialVerdict]:
-    """Give the verdict on every record, in order. Raises UserError for a file that cannot be read."""
+def try_records(
+    facts_path: Path, records_path: Path, limits: Limits, find: Callable[[str], str] = str.strip
+) -> Iterator[TrialVerdict]:
+    """Give the verdict on every record, in order. Raises UserError for a file that cannot be read.
+
+    `find` gives the JSON in a line, or in a file, that is a model's reply as it came: in a fence, behind prose.
+    """
     songs = {f.id: Song(trusted(f), f.duration_s or 0.0, limits) for f in read_facts(facts_path)}
-    for number, record in read_lines(records_path):
-        yield from _each(number, record, songs)
+    for number, line in _lines_or_reply(records_path, find):
+        try:
+            record = json.loads(find(line))
+        except (json.JSONDecodeError, RecursionError) as error:
+            yield TrialVerdict(f"line {number}", f"malformed: not JSON: {error}", [])
+            continue
+        if isinstance(record, dict):
+            yield from _each(number, record, songs)
+        else:
+            yield TrialVerdict(f"line {number}", f"malformed: a record is an object, not {type(record).__name__}", [])
+
+
+def _lines_or_reply(path: Path, find: Callable[[str], str]) -> Iterator[tuple[int, str]]:
+    """Give (number, line) of a file; all of it at once where it is one reply over several lines."""
+    text = _text_of(path)
+    lines = [
+        (number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip(" `") not in ("", "json")
+    ]
+    if len(lines) > 1 and not any(_is_object(line) for _, line in lines) and _is_object(find(text)):
+        yield 1, text
+        return
+    yield from lines
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
 
 
 def read_facts(path: Path) -> Iterator[Facts]:
@@ -88,11 +128,7 @@ def read_facts(path: Path) -> Iterator[Facts]:
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Give (number of the line, record) of a file of JSON lines."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_text_of(path).splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -108,7 +144,11 @@ def _each(number: int, record: dict[str, Any], songs: dict[str, Song]) -> Iterat
     if isinstance(record.get("questions"), list):
         shared = {name: record[name] for name in ("track_id",) if name in record}
         for place, question in enumerate(record["questions"], start=1):
-            yield from _each(number, {"id": f"line {number}, question {place}", **shared, **question}, songs)
+            name = f"line {number}, question {place}"
+            if isinstance(question, dict):
+                yield from _each(number, {"id": name, **shared, **question}, songs)
+            else:
+                yield TrialVerdict(name, f"malformed: a question is an object, not {type(question).__name__}", [])
         return
     name = str(record.get("id", f"line {number}"))
     track_id = record.get("track_id") or (next(iter(songs)) if len(songs) == 1 else None)
@@ -122,10 +162,11 @@ def _each(number: int, record: dict[str, Any], songs: dict[str, Song]) -> Iterat
 
 
 def _of_example(name: str, record: dict[str, Any], song: Song) -> TrialVerdict:
-    caption = {"type": "caption", "skill": "caption", "question": "Describe this music.", "answer": record.get("text")}
+    said = record.get("text", record.get("caption"))
+    caption = {"type": "caption", "skill": "caption", "question": "Describe this music.", "answer": said}
     values = {
         **BLANK,
-        **(caption if "text" in record else {}),
+        **(caption if said is not None else {}),
         **{k: v for k, v in record.items() if k in Example.model_fields},
         "id": name,
     }
@@ -140,7 +181,9 @@ def _of_example(name: str, record: dict[str, Any], song: Song) -> TrialVerdict:
 
 def _of_chain(name: str, record: dict[str, Any], song: Song) -> TrialVerdict:
     blank = {"family": "", "claim": "", "verdict": "unchecked", "confidence": 0.0, "rewritten_from": None}
-    said = record.get("steps") or [record["thinking"]]
+    said = record.get("steps") or [record.get("thinking")]
+    if not isinstance(said, list):
+        return TrialVerdict(name, f"malformed: steps are a list, not {type(said).__name__}", [])
     try:
         steps = [Step.model_validate({**blank, **(s if isinstance(s, dict) else {"text": s})}) for s in said]
     except ValidationError as error:

@@ -22,7 +22,6 @@ from music_flamingo.scoring.claims.parts import (
     occurs,
     times_of,
 )
-from music_flamingo.scoring.claims.signatures import signature_claim
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 _ASKED = re.compile(
@@ -96,28 +95,6 @@ def answer_extreme(question: str, text: str) -> Iterator[SpokenClaim]:
     if where is not None and where["middle"] is None:
         rises = bool(_LOUDEST.search(question)) == bool(where["last"])
         yield SpokenClaim("dynamics", text, trend("rising" if rises else "falling"), is_denied(text, *where.span()))
-
-
-_EDGE_ASKED = re.compile(
-    r"\b(?:(?P<first>first|opening|beginning|start)|(?P<last>last|final|end|ending|closing))\b", re.IGNORECASE
-)
-_MOST = re.compile(r"\b(?:the )?(?:(?P<loud>loudest)|(?P<soft>softest|quietest))\b", re.IGNORECASE)
-
-
-_MORE = re.compile(
-    r"\b(?:(?P<loud>louder|stronger|more (?:intense|powerful|forceful))|(?P<soft>softer|quieter|weaker|gentler|calmer))\b",
-    re.IGNORECASE,
-)
-_COMPARES = re.compile(r"\b(?:compared? (?:with|to)|than|differ\w* from|relative to|against|versus)\b", re.IGNORECASE)
-
-
-def answer_superlative(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read `the loudest` or `louder` as an answer about the first or the last part: it tells how the loudness moves."""
-    edge = _EDGE_ASKED.search(question)
-    most = _MOST.search(text) or (_MORE.search(text) if _COMPARES.search(question) else None)
-    if most is not None and edge is not None:
-        rises = bool(most["loud"]) == bool(edge["last"])
-        yield SpokenClaim("dynamics", text, trend("rising" if rises else "falling"), is_denied(text, *most.span()))
 
 
 def _is_share(share: Moment, time: Moment) -> Callable[[Facts], Held]:
@@ -355,10 +332,3 @@ def _longest(question: str, text: str, match: re.Match[str] | None) -> Iterator[
         return not best.isdisjoint(places), labels_of(facts)
 
     yield SpokenClaim("form", text, test)
-
-
-def answer_signature(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read how many sharps or flats there are."""
-    number, kind = _NUMBER.search(text), re.search(r"\b(sharp|flat)", question, re.IGNORECASE)
-    if kind is not None and (number is not None or re.search(r"\b(?:none|no)\b", text, re.IGNORECASE)):
-        yield signature_claim(text, int(number[1]) if number else 0, kind[1].lower())

@@ -9,6 +9,7 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
+from music_flamingo.scoring.claims.meter import bar_of
 from music_flamingo.scoring.claims.parts import PartName, a_part, parts_named
 from music_flamingo.scoring.claims.wording import is_denied
 
@@ -161,9 +162,8 @@ _NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
 
 def _beats_of_bars(bars: int, beats: int) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
-        if facts.beats is None or facts.beats.beats_per_bar is None:
-            return NOT_MEASURED
-        return bars * facts.beats.beats_per_bar == beats, f"{facts.beats.beats_per_bar} beats to the bar measured"
+        bar = bar_of(facts)
+        return NOT_MEASURED if bar is None else (bars * bar == beats, f"{bar} beats to the bar measured")
 
     return test
 
@@ -184,7 +184,7 @@ def answer_difference(question: str, text: str) -> Iterator[SpokenClaim]:
 def _beat_lasts(time_s: float, is_bar: bool) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         beats = facts.beats
-        num = (beats.beats_per_bar if beats else None) if is_bar else 1
+        num = bar_of(facts) if is_bar else 1
         steps = [b - a for a, b in pairwise(beats.beats_s)] if beats else []
         beat_s = median(steps) if steps else 60 / facts.tempo.bpm if facts.tempo else None
         if num is None or beat_s is None:

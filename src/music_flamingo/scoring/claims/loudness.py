@@ -84,3 +84,25 @@ def answer_dynamics(text: str) -> Iterator[SpokenClaim]:
     for match in _TRENDS.finditer(text):
         assert match.lastgroup is not None, "each branch is named"
         yield SpokenClaim("dynamics", match[0], trend(match.lastgroup), is_denied(text, *match.span()))
+
+
+_EDGE_ASKED = re.compile(
+    r"\b(?:(?P<first>first|opening|beginning|start)|(?P<last>last|final|end|ending|closing))\b", re.IGNORECASE
+)
+_MOST = re.compile(r"\b(?:the )?(?:(?P<loud>loudest)|(?P<soft>softest|quietest))\b", re.IGNORECASE)
+
+
+_MORE = re.compile(
+    r"\b(?:(?P<loud>louder|stronger|more (?:intense|powerful|forceful))|(?P<soft>softer|quieter|weaker|gentler|calmer))\b",
+    re.IGNORECASE,
+)
+_COMPARES = re.compile(r"\b(?:compared? (?:with|to)|than|differ\w* from|relative to|against|versus)\b", re.IGNORECASE)
+
+
+def answer_superlative(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read `the loudest` or `louder` as an answer about the first or the last part: it tells how the loudness moves."""
+    edge = _EDGE_ASKED.search(question)
+    most = _MOST.search(text) or (_MORE.search(text) if _COMPARES.search(question) else None)
+    if most is not None and edge is not None:
+        rises = bool(most["loud"]) == bool(edge["last"])
+        yield SpokenClaim("dynamics", text, trend("rising" if rises else "falling"), is_denied(text, *most.span()))

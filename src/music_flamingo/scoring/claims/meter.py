@@ -175,6 +175,11 @@ def answer_meter(text: str) -> Iterator[SpokenClaim]:
     yield from found
 
 
+def bar_of(facts: Facts) -> int | None:
+    """Give the measured beats to the bar; None where nobody measured them."""
+    return facts.beats.beats_per_bar if facts.beats else None
+
+
 def is_meter(text: str) -> bool:
     """Tell whether a text is nothing but the name of a meter: `Triple`."""
     return _CLASS.fullmatch(text.strip(" .!")) is not None

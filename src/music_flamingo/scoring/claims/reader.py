@@ -10,8 +10,6 @@ from music_flamingo.scoring.claims.asked import (
     answer_extreme,
     answer_lasts,
     answer_part,
-    answer_signature,
-    answer_superlative,
     answer_times,
 )
 from music_flamingo.scoring.claims.base import SpokenClaim, unmeasured
@@ -25,11 +23,12 @@ from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, a
 from music_flamingo.scoring.claims.heard import by_itself
 from music_flamingo.scoring.claims.keys import answer_key
 from music_flamingo.scoring.claims.lines import answer_lines, answer_words
-from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_texture
+from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_superlative, answer_texture
 from music_flamingo.scoring.claims.meter import answer_meter, is_meter
 from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_beside, occurs
 from music_flamingo.scoring.claims.polar import ABSENT, NO, OF_WHO, POLAR, TRUE_OR_FALSE, YES, asked_of, refused
 from music_flamingo.scoring.claims.restated import restated
+from music_flamingo.scoring.claims.signatures import answer_signature
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, without_quotes
 from music_flamingo.scoring.claims.tempo import answer_tempo
 from music_flamingo.scoring.claims.texts import known_claims, read_claims
@@ -42,7 +41,7 @@ _ANSWERS: dict[str, Callable[[str], Iterable[SpokenClaim]]] = {
     "meter": answer_meter,
     "key": answer_key,
     "envelope": answer_envelope,
-    "texture": answer_texture,
+    "thickness": answer_texture,
     "language": answer_language,
     "theme": answer_theme,
     "length": answer_length,

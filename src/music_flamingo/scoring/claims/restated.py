@@ -50,9 +50,10 @@ _BETWEEN = re.compile(
 _HOW_EDGE = re.compile(
     r"^how (?:does|do|did) (?P<thing>[^?,]+?) (?P<verb>begin|start|open|close|finish|conclude|end)\b", re.IGNORECASE
 )
+_WHAT_IT_IS = re.compile(rf"^(?:what|which|who) (?P<thing>(?:the|its|this) [^?]+?) {_BE}$", re.IGNORECASE)
 _PRONOUN = re.compile(r"(?:(?:yes|no|well|indeed),? )?(?:it|they|this|that|he|she) (?=\w)", re.IGNORECASE)
 _SUBJECT = re.compile(
-    r"\b(?:the|its|this) ((?:\w+ )?(?:harmony|chords?|tempo|pace|volume|loudness|dynamics?|level|key|meter|rhythm|beat|pulse|section|verse|chorus|bridge|intro|outro|singer|voice|melody|texture|notes?|tones?|form|song|piece|music|track)(?: (?-i:[A-E])\b)?)(?!\w)",
+    r"\b(?:the|its|this) ((?:\w+ )?(?:harmony|chords?|tempo|pace|volume|loudness|dynamics?|level|key|meter|rhythm|beat|pulse|section|verse|chorus|bridge|intro|outro|singer|voice|melody|notes?|tones?|form|song|piece|music|track)(?: (?-i:[A-E])\b)?)(?!\w)",
     re.IGNORECASE,
 )
 _ALTERNATIVE = re.compile(r"(?:is|are|does|do|did|has|have|was|were|can)\b", re.IGNORECASE)
@@ -81,6 +82,8 @@ def restated(question: str, answer: str) -> Iterator[str]:
     elif (when := _WHEN.match(asked)) is not None:
         yield f"{when['rest']} {_at(said)}" if _is_verbal(when["rest"]) else f"{when['rest']} is {_at(said)}"
         yield f"{_inflected(when['rest'])} {_at(said)}"
+    elif (told := _WHAT_IT_IS.match(asked)) is not None:
+        yield f"{told['thing']} is {said}"
     elif (thing := _WHAT_IS.match(asked)) is not None:
         yield f"{thing['thing']} is {said}"
         yield f"{said} is {thing['thing']}"

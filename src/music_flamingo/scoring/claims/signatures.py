@@ -15,6 +15,8 @@ _SIGNATURE_KIND = re.compile(
 )
 _SIGNATURE = re.compile(r"\b(?P<n>\d|no) (?P<kind>sharps?|flats?)(?: (?:or|and) (?:sharps?|flats?))?\b", re.IGNORECASE)
 
+_NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
+
 
 def read_signatures(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about the key signature in a plain text."""
@@ -54,3 +56,10 @@ def signature_claim(said: str, number: int, kind: str, denied: bool = False) -> 
         return number * sign == fifths or (abs(fifths) == 6 == number), f"{key_label(facts)} measured"
 
     return SpokenClaim("key", said, test, denied)
+
+
+def answer_signature(question: str, text: str) -> Iterator[SpokenClaim]:
+    """Read how many sharps or flats there are."""
+    number, kind = _NUMBER.search(text), re.search(r"\b(sharp|flat)", question, re.IGNORECASE)
+    if kind is not None and (number is not None or re.search(r"\b(?:none|no)\b", text, re.IGNORECASE)):
+        yield signature_claim(text, int(number[1]) if number else 0, kind[1].lower())

@@ -55,7 +55,7 @@ _CLASSES = {
     **dict.fromkeys(("medium", "moderate", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
     **dict.fromkeys(("upbeat", "lively", "spirited"), _UPBEAT),
     **dict.fromkeys(("languid", "lethargic", "ponderous", "plodding", "glacial"), _SLOW),
-    "brisk": (108.0, 400.0),
+    "brisk": (114.0, 400.0),
     **_TERMS,
 }  # fmt: skip
 _NAMES = "|".join(sorted(_CLASSES, key=len, reverse=True))

@@ -18,7 +18,7 @@ _TOPICS: tuple[tuple[str, str], ...] = (
     ("theme", r"what (?:are|is|do|does|did) (?:the |these |her |his |its )?(?:words|lyrics?|text|song|singer|verses?|sung|story|being sung|she|he)\b[^?]*\b(?:about|of|say|tell|describe)|(?<!plays the )(?<!play the )\b(?:theme|subject|topic|message|story)\b|lyric_themes"),
     ("language", r"\blanguage\b"),
     ("key", r"third\b[^?]*\bmajor or minor|tonic (?:chord|triad)\b[^?]*\bmajor or minor"),
-    ("texture", r"\btexture\b|\b(?:chords?|harmony|harmonies)\b[^?]*\bor\b[^?]*\b(?:melody|line)\b|\b(?:line|melody)\b[^?]*\bor\b[^?]*\b(?:chords?|texture|several)"),
+    ("thickness", r"\btexture\b|\b(?:chords?|harmony|harmonies)\b[^?]*\bor\b[^?]*\b(?:melody|line)\b|\b(?:line|melody)\b[^?]*\bor\b[^?]*\b(?:chords?|texture|several)"),
     ("envelope", r"\bnotes?\b[^?]*\b(?:held|hold|sustain\w*|die|decay\w*|fade|attack)\b"),
     ("words", r"\b(?:quote|recite|give|write|cite)\b[^?]*\b(?:line|lyrics?|words)\b|(?:which|what|first|last|opening|final|closing|repeated) (?!tempo|italian|musical)(?:\w+ )?(?:words?|line|lyrics?|phrase)\b|\b(?:before|after) the (?:line|words)\b|\b(?:first|last) thing (?:she|he|they|the \w+) (?:sings?|says)|\b(?:second|third|fourth|fifth|sixth) line\b"),
     ("extreme", r"\b(?:loudness|volume|level) peak|\b(?:where|which|what|when)\b[^?]*\b(?:loudest|quietest|softest|climax|peak)\b"),
