@@ -11,7 +11,7 @@ import pytest
 
 from music_flamingo.core.errors import TransientError, UserError
 from music_flamingo.core.manifest import Manifest, list_files
-from music_flamingo.core.parallel import beside, map_shards, pool_map
+from music_flamingo.core.parallel import alongside, map_shards, pool_map
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.record import Record
 
@@ -158,20 +158,20 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_work_beside_is_done_when_the_body_is_left_in_another_process_where_that_is_wanted(tmp_path):
+def test_work_alongside_is_done_when_the_body_is_left_in_another_process_where_that_is_wanted(tmp_path):
     for own in (True, False):
-        with beside(partial(write_process, tmp_path / str(own)), own_process=own):
+        with alongside(partial(write_process, tmp_path / str(own)), own_process=own):
             pass
     assert int((tmp_path / "True").read_text()) != os.getpid() == int((tmp_path / "False").read_text())
 
 
-def test_work_beside_fails_with_its_own_error_and_a_dead_process_may_be_tried_again():
-    with pytest.raises(UserError, match="too short"), beside(partial(refuse, "too short"), own_process=True):
+def test_work_alongside_fails_with_its_own_error_and_a_dead_process_may_be_tried_again():
+    with pytest.raises(UserError, match="too short"), alongside(partial(refuse, "too short"), own_process=True):
         pass
-    with pytest.raises(TransientError, match="killed"), beside(die, own_process=True):
+    with pytest.raises(TransientError, match="killed"), alongside(die, own_process=True):
         pass
 
 
 def test_a_body_that_fails_leaves_no_work_behind():
-    with pytest.raises(ValueError, match="body"), beside(partial(time.sleep, 60), own_process=True):
+    with pytest.raises(ValueError, match="body"), alongside(partial(time.sleep, 60), own_process=True):
         raise ValueError("body")

@@ -54,7 +54,7 @@ def pool_map(
 
 
 @contextmanager
-def beside(work: Callable[[], None], *, own_process: bool) -> Iterator[None]:
+def alongside(work: Callable[[], None], *, own_process: bool) -> Iterator[None]:
     """Do `work` in a process of its own while the body runs, or in this one before it. It must be picklable.
 
     Raises what `work` raises, after the body, and TransientError where its process died.

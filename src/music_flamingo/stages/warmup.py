@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from music_flamingo.core.parallel import beside
+from music_flamingo.core.parallel import alongside
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.ranges import Count, NonNegative
 from music_flamingo.core.ranks import num_ranks
@@ -34,7 +34,7 @@ class ControlSteps(TrainingSettings):
     """Steps of answering plainly, from the SFT model: shorter targets, so more steps than the warm-up has."""
     longer: Count
     """Further steps of the warm-up, for as much computing as GRPO takes."""
-    beside: bool = Field(json_schema_extra=NOT_IDENTITY)
+    own_process: bool = Field(json_schema_extra=NOT_IDENTITY)
     """Train `direct` in a process of its own while the others train: another core, and as much memory again."""
 
 
@@ -84,7 +84,7 @@ def run(
     if config.controls is None:
         return _warm_up(config, think, tracks, speech, sft_model, warmup_model)
     direct = partial(_train_direct, config, config.controls, think, tracks, sft_model, warmup_model)
-    with beside(direct, own_process=config.controls.beside and num_ranks() == 1):
+    with alongside(direct, own_process=config.controls.own_process and num_ranks() == 1):
         metrics = _warm_up(config, think, tracks, speech, sft_model, warmup_model)
         _train_longer(config, config.controls, think, tracks, speech, sft_model, warmup_model)
     return metrics
