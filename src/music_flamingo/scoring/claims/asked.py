@@ -211,7 +211,9 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim("form", match[0], occurs(answered, 1))
     elif time is not None:
         begins = _BEGINS_THERE.search(question) is not None
-        yield SpokenClaim("form", match[0], _sounds_at(answered, moment_of(time.groupdict()), begins))
+        yield SpokenClaim(
+            "form", match[0], _sounds_at(answered, moment_of(time.groupdict()), begins, bool(time["after"]))
+        )
     elif place is not None:
         yield SpokenClaim("form", match[0], _stands_at(answered, ORDINALS[(place[1] or place[2]).lower()] - 1))
     elif _COMES_FIRST.search(question):
@@ -236,20 +238,21 @@ _UNIQUE = re.compile(
     r"\b(?:unique|never (?:repeated|returns|comes back)|not (?:repeated|heard again)|only once|stands alone|does(?:n't| not) (?:return|repeat|come back))\b",
     re.IGNORECASE,
 )
-_AT_TIME = re.compile(rf"\b(?:at|around|about) (?:the )?(?:{EXACT})", re.IGNORECASE)
+_AT_TIME = re.compile(rf"\b(?:at|around|about|(?P<after>after)) (?:the )?(?:{EXACT})", re.IGNORECASE)
 
 
 _BEGINS_THERE = re.compile(rf"\b(?:{BEGINS})\b", re.IGNORECASE)
 
 
-def _sounds_at(part: PartName, moment: Moment, begins: bool) -> Callable[[Facts], Held]:
+def _sounds_at(part: PartName, moment: Moment, begins: bool, after: bool) -> Callable[[Facts], Held]:
     """Whether a part is the one that is heard at a time, or begins there."""
 
     def test(facts: Facts) -> Held:
         spans, time_s = part.spans(facts), moment.at(facts)
         if spans is None or time_s is None:
             return NOT_MEASURED
-        ends = ((s.start_s, s.start_s if begins else s.end_s) for s in spans)
+        # what is heard after a time is not what ends there
+        ends = ((s.start_s, s.start_s if begins else s.end_s - 2 * ROOM_S * after) for s in spans)
         return any(a - ROOM_S <= time_s <= b + ROOM_S for a, b in ends), labels_of(facts)
 
     return test

@@ -34,8 +34,11 @@ _LONGEST = re.compile(
     re.IGNORECASE,
 )
 _IN_FIRST = re.compile(rf"\b(?:first|opening|initial) (?:{EXACT})", re.IGNORECASE)
+_RULES = re.compile(
+    rf"\b(?:dominates|predominates in|prevails in|governs) (?:the |its |this )?{a_part()}\b", re.IGNORECASE
+)
 _SHORTEST = re.compile(r"\b(?:shortest|briefest|least time)\b", re.IGNORECASE)
-_SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
+_SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:[2-9]|1\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
 _NTH_CHORD = re.compile(
     r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
@@ -56,6 +59,8 @@ def heard_triads(facts: Facts) -> list[tuple[int, str]]:
 
 def place_in(words: str) -> Place:
     """Give the place that a question or the words around a chord speak of."""
+    if (ruled := _RULES.search(words)) is not None:
+        return PartName.of(ruled.groupdict())
     if _LONGEST.search(words):
         return "longest"
     if _SHORTEST.search(words):

@@ -26,7 +26,7 @@ _NUMERALS = {"i": (0,), "ii": (2,), "iii": (3, 4), "iv": (5,), "v": (7,), "vi": 
 _WIDE = {3: "minor", 4: "major", 8: "minor", 9: "major", 10: "minor", 11: "major"}
 """Semitones above the tonic of degrees that minor lowers -> the mode in which they stand there."""
 _NOTE = r"(?<![\w#/'])(?P<{n}>[A-G])[ -]?(?P<{n}_shift>#|b(?![a-z])|sharp\b|flat\b)?(?:[ -]?(?:major|minor|maj|min|m)?7?(?![\w#]))"
-_DEGREE = rf"(?P<{{n}}>{'|'.join(_NAMED)}|(?-i:[b#]?(?:VII|VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))(?= chord| triad| harmony| degree))"
+_DEGREE = rf"(?P<{{n}}>{'|'.join(_NAMED)}|(?-i:[b#]?(?:VII|VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))(?= chord| triad| harmony| degree| of the (?:key|scale)| of this key))"
 _ROLE = r"(?: (?:chord|triad|harmony|degree|note))?"
 _OF_KEY = r"(?: (?:of|in) (?:the|this|its) (?:piece's |song's |home )?(?:key|piece|song|music|tonality|track|recording|excerpt)| here)?"
 _IS = r"(?:,? (?:which |that )?(?:is|are|was|being|would be|serves as|acts as|functions as|works as|as)|,(?= (?:[A-G]|the\b|a\b|its\b)[^,.;]{0,20}(?:[,.;]|$))|:| \()"
@@ -47,7 +47,7 @@ _OF_A_NOTE = re.compile(
 )
 _ROW_WORDS = r"(?: chord)?(?P<how>,? (?:is |are )?(?:then |directly |immediately )?(?:followed by|moves to|goes to|leads to|resolves to|gives way to|precedes|follows|comes after|comes before|comes from|proceeds to|to))"
 _ONE_THEN = re.compile(
-    rf"\b(?:the )?{_DEGREE.format(n='one').replace('(?= chord| triad| harmony| degree)', '')}{_ROW_WORDS} (?:the |its )?{_DEGREE.format(n='other').replace('(?= chord| triad| harmony| degree)', '')}\b(?! (?:minor|major) of)",
+    rf"\b(?:the )?{_DEGREE.format(n='one').replace('(?= chord| triad| harmony| degree| of the (?:key|scale)| of this key)', '')}{_ROW_WORDS} (?:the |its )?{_DEGREE.format(n='other').replace('(?= chord| triad| harmony| degree| of the (?:key|scale)| of this key)', '')}\b(?! (?:minor|major) of)",
     re.IGNORECASE,
 )
 _ROLE_OF = re.compile(

@@ -42,7 +42,7 @@ _EACH_LASTS = re.compile(
     re.IGNORECASE,
 )
 _N_OF = re.compile(
-    rf"\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords) (?:of|lasting|at) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
+    rf"\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords)(?:,[^.;]{1, 60},)? (?:of|lasting|at|last|are held for|are held|sound for|take) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
     re.IGNORECASE,
 )
 

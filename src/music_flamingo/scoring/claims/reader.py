@@ -68,6 +68,12 @@ _COUNTED_BESIDE = re.compile(
     rf"\b(?:sections|parts)\b[^?]*\b(?P<side>before|after|precedes?|follow) (?:the |an? )?{a_part()}", re.IGNORECASE
 )
 _DISTINCT = re.compile(r"\b(?:distinct|different|unique)\b", re.IGNORECASE)
+_IN_SECONDS = re.compile(r"\bseconds\b", re.IGNORECASE)
+_IS_HEARD_THERE = re.compile(r"\b(?:hear|heard|playing|plays|sounds|are we|do we have)\b", re.IGNORECASE)
+_CHORD_LASTS = re.compile(
+    r"\b(?:chord|harmony|triad)\b[^?]*?\b(?:lasts|is held|is sustained|sounds|stays)\b(?: for| only| just| about| exactly)* (?P<time>\d[\w :.]*)",
+    re.IGNORECASE,
+)
 _OF_TIMES = frozenset(("length", "lasts", "part"))
 """Topics under which a time is not read by itself."""
 _OF_A_KIND = re.compile(
@@ -134,7 +140,11 @@ def _read_together(question: str, answer: str) -> list[SpokenClaim]:
     """Read question and answer as one statement; the claims of the question alone are no answer."""
     words = words_of(plain(answer))
     for statement in restated(plain(question), plain(answer)):
-        found = [c for c in known_claims(statement) if not c.is_place and not words.isdisjoint(words_of(c.said))]
+        found = [
+            c
+            for c in known_claims(statement)
+            if not c.is_place and not _ONE_PART.fullmatch(c.said) and not words.isdisjoint(words_of(c.said))
+        ]
         if found:
             return [replace(claim, is_guess=True) for claim in found]
     return list(answer_meter(plain(answer)) if is_meter(plain(answer)) else answer_numeral(plain(answer)))
@@ -173,6 +183,8 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from _OF_QUESTION[topic](plain(question), text)
     if topic == "count" and not any(c.kind in ("count", "meter") for c in own):
         yield from _counted(question, text)
+    elif topic == "length" and _IN_SECONDS.search(question) and _NUMBER.fullmatch(text.strip(" .")):
+        yield from (replace(c, said=text) for c in answer_length(f"{text.strip(' .')} seconds"))
     elif topic in _ANSWERS and not any(
         c.kind == topic and (topic != "tempo" or has_digit(c.said) or not has_digit(text)) for c in own
     ):
@@ -227,7 +239,13 @@ def _completed(question: str, answer: str) -> Iterator[SpokenClaim]:
     if one := _A_KIND_OF_ONE.search(answer):
         nouns = [c.said for c in known_claims(question) if c.kind == "instruments"]
         yield from known_claims(f"{one[1]} {nouns[-1]}") if nouns else ()
-    if (happens := _HAPPENS.search(question)) and len(answer.split()) < MOST_WORDS_OF_AN_EVENT:
+    if (lasts := _CHORD_LASTS.search(plain(question))) and len(answer.split()) < SHORT_WORDS:
+        yield from read_events(plain(f"{answer.rstrip('. ')} lasts {lasts['time']}"))
+    if (
+        (happens := _HAPPENS.search(question))
+        and not _IS_HEARD_THERE.search(question)
+        and len(answer.split()) < MOST_WORDS_OF_AN_EVENT
+    ):
         thing = answer.rstrip(". ")
         yield from read_events(
             plain(f"{thing} {happens['at']}") if _BEGINS.search(thing) else plain(f"{thing} begins {happens['at']}")

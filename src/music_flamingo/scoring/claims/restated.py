@@ -51,6 +51,10 @@ _HOW_EDGE = re.compile(
     r"^how (?:does|do|did) (?P<thing>[^?,]+?) (?P<verb>begin|start|open|close|finish|conclude|end)\b", re.IGNORECASE
 )
 _WHAT_IT_IS = re.compile(rf"^(?:what|which|who) (?P<thing>(?:the|its|this) [^?]+?) {_BE}$", re.IGNORECASE)
+_SIDES = re.compile(
+    r"(?P<thing>[^?]+?) (?:above|over|faster than|more than|longer than|below|under|slower than|less than|shorter than) or (?:above|over|faster than|more than|longer than|below|under|slower than|less than|shorter than) (?P<rest>\d[^?]*)",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(r"(?:(?:yes|no|well|indeed),? )?(?:it|they|this|that|he|she) (?=\w)", re.IGNORECASE)
 _SUBJECT = re.compile(
     r"\b(?:the|its|this) ((?:\w+ )?(?:harmony|chords?|tempo|pace|volume|loudness|dynamics?|level|key|meter|rhythm|beat|pulse|section|verse|chorus|bridge|intro|outro|singer|voice|melody|notes?|tones?|form|song|piece|music|track)(?: (?-i:[A-E])\b)?)(?!\w)",
@@ -109,6 +113,9 @@ def _bare_question(question: str) -> str:
 
 def _of_alternatives(asked: str, aux: str, said: str) -> Iterator[str]:
     """`Is the signature made of sharps or flats? - Flats` -> `the signature is made of Flats`."""
+    if (sides := _SIDES.match(asked)) is not None:
+        yield f"{sides['thing']} is {said} {sides['rest']}"
+        return
     first, joint, second = asked.partition(" or ")
     words, number = first.rstrip(",").split(), len(second.split())
     if not joint or number >= len(words):

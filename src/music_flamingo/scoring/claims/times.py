@@ -125,8 +125,8 @@ def _always(facts: Facts) -> Held:
 def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
     """Read one count, with `about` and `more than` before it; `the last 4 bars` count nothing."""
     start, end = match.span()
-    if match["n"] == "1" and _PER.search(text, max(0, start - 6), start):
-        return
+    if match["n"] == "1" and (holds(match[0], _BAR_WORDS) or _PER.search(text, max(0, start - 6), start)):
+        return  # `the beats of one bar`
     if _AFTER_BARS.search(text, max(0, start - 12), start):
         yield SpokenClaim(
             "count", match[0], _has_bar(int(match["n"])) if holds(match[0], _BAR_WORDS) else _always, is_place=True
