@@ -6,9 +6,11 @@ and the server a connection, and of an answer its place.
 
 import asyncio
 import resource
-from typing import Any
+import weakref
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 HEADERS_S = 20.0
 """From a connection, or from a request's first byte, to the end of its headers; also for what a refused request still
@@ -27,9 +29,14 @@ def max_connections() -> int:
 class BoundedConnection(H11Protocol):
     """uvicorn's HTTP connection with limits of time and number."""
 
+    _idle_of: ClassVar[weakref.WeakKeyDictionary[ServerState, "dict[BoundedConnection, None]"]] = (
+        weakref.WeakKeyDictionary()
+    )
+    """Idle connections of each server, the longest idle first: none is looked for among thousands."""
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._idle_since_s = self.loop.time()
+        self._idle = self._idle_of.setdefault(self.server_state, {})
         self._headers_due: asyncio.TimerHandle | None = None
         self._reading_due: asyncio.TimerHandle | None = None
 
@@ -42,14 +49,17 @@ class BoundedConnection(H11Protocol):
         """Take a connection; where there are too many, the longest idle one goes, or this one."""
         super().connection_made(transport)
         if len(self.connections) > max_connections():
-            others = [c for c in self.connections if isinstance(c, BoundedConnection) and c.is_idle and c is not self]
-            oldest = min(others, key=lambda c: c._idle_since_s, default=self)
+            oldest = next(iter(self._idle), self)
+            self._idle.pop(oldest, None)
             self.connections.discard(oldest)
             oldest.transport.abort()
+        if not self.transport.is_closing():
+            self._idle[self] = None
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers."""
+        self._idle.pop(self, None)
         self._headers_are_here()
         self._is_read()
         super().connection_lost(exc)
@@ -60,14 +70,16 @@ class BoundedConnection(H11Protocol):
         if self.is_idle:
             self._expect_headers()
         else:
+            self._idle.pop(self, None)
             self._headers_are_here()
 
     def on_response_complete(self) -> None:
         """Idle from here on, within uvicorn's own limit for a connection that is kept."""
-        self._idle_since_s = self.loop.time()
         super().on_response_complete()
         if not self.is_idle:  # the next request had come already
             self._headers_are_here()
+        elif not self.transport.is_closing():
+            self._idle[self] = None
 
     def pause_writing(self) -> None:
         """The client does not read: give it some time."""
