@@ -18,7 +18,7 @@ sends."""
 UNREAD_S = 30.0
 """How long a client may leave an answer unread that no buffer holds."""
 MAX_CONNECTIONS = 2000
-"""Beyond it the one that has been idle longest is closed for a new one."""
+"""Beyond it one makes room for a new one: of the address with most idle ones, that which has been idle longest."""
 
 
 def max_connections() -> int:
@@ -29,10 +29,10 @@ def max_connections() -> int:
 class BoundedConnection(H11Protocol):
     """uvicorn's HTTP connection with limits of time and number."""
 
-    _idle_of: ClassVar[weakref.WeakKeyDictionary[ServerState, "dict[BoundedConnection, None]"]] = (
+    _idle_of: ClassVar[weakref.WeakKeyDictionary[ServerState, "dict[str, dict[BoundedConnection, None]]"]] = (
         weakref.WeakKeyDictionary()
     )
-    """Idle connections of each server, the longest idle first: none is looked for among thousands."""
+    """Idle connections of each server by address, the longest idle first: none is looked for among thousands."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -49,17 +49,17 @@ class BoundedConnection(H11Protocol):
         """Take a connection; where there are too many, the longest idle one goes, or this one."""
         super().connection_made(transport)
         if len(self.connections) > max_connections():
-            oldest = next(iter(self._idle), self)
-            self._idle.pop(oldest, None)
+            crowd: dict[BoundedConnection, None] = max(self._idle.values(), key=len, default={self: None})
+            oldest = next(iter(crowd))
+            oldest._is_not_idle()
             self.connections.discard(oldest)
             oldest.transport.abort()
-        if not self.transport.is_closing():
-            self._idle[self] = None
+        self._is_idle_now()
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers."""
-        self._idle.pop(self, None)
+        self._is_not_idle()
         self._headers_are_here()
         self._is_read()
         super().connection_lost(exc)
@@ -70,7 +70,7 @@ class BoundedConnection(H11Protocol):
         if self.is_idle:
             self._expect_headers()
         else:
-            self._idle.pop(self, None)
+            self._is_not_idle()
             self._headers_are_here()
 
     def on_response_complete(self) -> None:
@@ -78,8 +78,8 @@ class BoundedConnection(H11Protocol):
         super().on_response_complete()
         if not self.is_idle:  # the next request had come already
             self._headers_are_here()
-        elif not self.transport.is_closing():
-            self._idle[self] = None
+        else:
+            self._is_idle_now()
 
     def pause_writing(self) -> None:
         """The client does not read: give it some time."""
@@ -90,6 +90,20 @@ class BoundedConnection(H11Protocol):
         """The client reads."""
         super().resume_writing()
         self._is_read()
+
+    def _is_idle_now(self) -> None:
+        if not self.transport.is_closing():
+            self._idle.setdefault(self._address, {})[self] = None
+
+    def _is_not_idle(self) -> None:
+        of_address = self._idle.get(self._address, {})
+        of_address.pop(self, None)
+        if not of_address:
+            self._idle.pop(self._address, None)
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
 
     def _expect_headers(self) -> None:
         if self._headers_due is None and not self.transport.is_closing():
