@@ -118,7 +118,9 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
     from music_flamingo.serving.measuring import Measurer
     from music_flamingo.serving.routes import install_errors, install_routes
 
-    fetcher = Isolated(Fetcher(), FETCHERS, FETCHING_S, max_waiting=MAX_FETCHES_WAITING) if options.fetch_urls else None
+    fetcher = None
+    if options.fetch_urls:
+        fetcher = Isolated(Fetcher(), FETCHERS, FETCHING_S, max_waiting=MAX_FETCHES_WAITING, by_clock=True)
     measurer = Measurer(options.measure) if options.measure else None
 
     class OneAddressServer(ModelServer):  # type: ignore[misc]
