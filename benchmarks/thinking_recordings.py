@@ -3,9 +3,9 @@
     python benchmarks/thinking_recordings.py RECORDINGS --data DATA --work build/recordings
 
 Takes the models of a finished run (DATA: sft_model, warmup_model with its controls, grpo_model), which nobody trained
-on these recordings. Ingests and measures the folder with the parameters of params.yaml and of the profile `thinking`,
-and puts the exam of composite questions to the models. Answers follow from trusted facts of the tools, for there is no
-score: what is counted is agreement. A dozen recordings say little; intervals resample them and are as wide as that.
+on these recordings. Ingests and measures the folder with the parameters of params.yaml, and puts the exam of composite
+questions to the models. Answers follow from trusted facts of the tools, for there is no score: what is counted is
+agreement. A dozen recordings say little; intervals resample them and are as wide as that.
 """
 
 import argparse
@@ -68,14 +68,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT / "data")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "recordings")
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml")
-    parser.add_argument("--profile", type=Path, default=ROOT / "pipelines" / "profiles" / "thinking.yaml")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     for port in MODELS:
         link = options.work / port
         if not link.exists():
             link.symlink_to((options.data / port).resolve(), target_is_directory=True)
-    params = examined(load_params(options.params, (options.profile,)), options.recordings)
+    params = examined(load_params(options.params), options.recordings)
     run_stages((*MEASURING, "evaluate"), params, options.work)
     publish("thinking-recordings", "Thinking and GRPO on real recordings", report(options.work))
 

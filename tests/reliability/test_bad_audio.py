@@ -325,7 +325,7 @@ if __name__ == "__main__":
 
 def test_a_run_killed_in_the_middle_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     changes = {
-        "source": {"num_works": 6, "performances": 2, "excerpt_s": 4.0},
+        "source": {"num_works": 6, "performances": 2, "excerpt_s": 4.0, "held_out": None},
         "duplicates": {"min_common_s": 1.0},
         "shard_size": 4,
         "workers": 2,

@@ -10,7 +10,7 @@ from support.songs import params
 
 def write_songs(folder: Path, count: int, scratch: Path) -> Path:
     """`count` recordings of 12 s as FLAC, each of another work."""
-    source = {**params("ingest")["source"], "num_works": count, "performances": 1}
+    source = {**params("ingest")["source"], "num_works": count, "performances": 1, "held_out": None}
     scores = ScoresSource(ScoresConfig.model_validate_json(json.dumps(source)))
     folder.mkdir(parents=True, exist_ok=True)
     for unit in scores.units()[:count]:

@@ -2,9 +2,12 @@
 
 import random
 from collections import Counter
+from itertools import product
+from pathlib import Path
 
 import pytest
 
+from music_flamingo.core.params import load_params
 from music_flamingo.quality.agreement import answer_agrees, rests_on
 from music_flamingo.quality.checks import Limits, Song, reason_against
 from music_flamingo.quality.steps import OptionProbabilities, StepLimits
@@ -13,6 +16,7 @@ from music_flamingo.records import Example, Withheld, trusted
 from music_flamingo.scoring.families import (
     COMPOSITES,
     FAMILIES,
+    HeldOutCombinations,
     NamedPart,
     check_sentence,
     evidence_of,
@@ -23,6 +27,7 @@ from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.teachers import ScriptedConfig, open_teacher
 from tests.support import songs
 
+ROOT = Path(__file__).resolve().parents[2]
 HEARD = {"drums": "yes", "texture": "chords", "lead_envelope": "decaying", "tempo_class": "medium"}
 LIMITS = StepLimits(right_above=0.3, answer_right_above=0.05, restate_above=0.8, max_wrong_fraction=0.3, max_words=250)
 TEACHER = open_teacher(ScriptedConfig(kind="scripted"))
@@ -106,6 +111,38 @@ def test_what_is_not_trusted_of_one_part_leaves_no_question_about_it():
     withheld = [Withheld(fact="tempo", reason="unsure")]
     left = [e for e in examples(trusted(songs.make_facts(withheld=withheld))) if e.family in COMPOSITES]
     assert left and not [e for e in left if "tempo_class" in evidence_of(e.family, e.question)]
+
+
+def test_no_question_is_asked_about_combinations_that_are_held_out():
+    given = songs.params("synthesize")
+    rule = {**given["composites"], "held_out": {"share": 0.4, "seed": 1}, "per_track": dict.fromkeys(COMPOSITES, 40)}
+    config = SynthesizeConfig.model_validate({**given, "composites": rule})
+    held_out = config.composites.held_out
+    asked, left = set(), set()
+    for texture, envelope in (("chords", "decaying"), ("melody", "decaying"), ("chords", "sustained")):
+        facts = songs.make_facts()
+        sound = facts.sound.model_copy(update={"texture": texture, "lead_envelope": envelope})
+        written = write_track(config, TEACHER, songs.make_track(), facts.model_copy(update={"sound": sound}), [])
+        parts = [parts_asked(e.family, e.question) for e in written if e.family in COMPOSITES]
+        asked |= {frozenset(p) for p in parts}
+        left |= {frozenset(p) for p in parts if held_out.holds_out(p)}
+    assert len(asked) > 20 and not left
+
+
+def test_a_share_of_the_combinations_of_each_set_of_families_is_held_out_in_any_order():
+    rule = HeldOutCombinations(share=0.4, seed=1)
+    options = [[NamedPart(name, v) for v in FAMILIES[name].options] for name in ("texture", "lead_envelope", "drums")]
+    for some in (options, options[:2]):
+        combinations = list(product(*some))
+        held = [c for c in combinations if rule.holds_out(c)]
+        assert len(held) == round(0.4 * len(combinations))
+        assert all(rule.holds_out(c[::-1]) for c in held)
+    assert HeldOutCombinations(share=0.0, seed=1).holds_out(options[0][:1]) is False
+
+
+def test_the_default_asks_in_its_exam_about_what_its_training_leaves_out():
+    params = load_params(ROOT / "params.yaml")
+    assert params["evaluate"]["thinking"]["held_out"] == params["synthesize"]["composites"]["held_out"] is not None
 
 
 def test_the_same_parts_in_another_order_are_a_duplicate():

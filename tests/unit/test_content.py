@@ -112,6 +112,18 @@ def test_where_a_voice_leads_its_envelope_is_no_question():
     assert reasons(songs.make_facts(content=content(singing=0.6))) == {"sound.lead_envelope": "sung"}
 
 
+def test_a_voice_alone_has_no_pulse_and_one_with_a_band_has():
+    sound = songs.make_facts().sound.model_copy(update={"texture": "melody"})
+    alone = songs.make_facts(content=content(singing=0.85), sound=sound)
+    assert {name for name, why in reasons(alone).items() if why == "unaccompanied"} == {"beats", "tempo"}
+    for other in (
+        songs.make_facts(content=content(singing=0.6), sound=sound),
+        songs.make_facts(content=content(singing=0.85), sound=sound.model_copy(update={"texture": "chords"})),
+        songs.make_facts(content=content(), sound=sound),
+    ):
+        assert "unaccompanied" not in reasons(other).values()
+
+
 def test_records_keep_what_is_withheld():
     facts = _gated(songs.make_facts(content=content("neither")))
     assert facts.key is not None and trusted(facts).key is None

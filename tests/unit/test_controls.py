@@ -58,7 +58,7 @@ def warmed(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(supervised, "train_supervised", train_supervised)
-        manifests = world.run("warmup", data, **settings(controls={"direct": 3, "longer": 2}))
+        manifests = world.run("warmup", data, **settings(controls={"direct": 3, "longer": 2, "beside": False}))
     return data, manifests, taught
 
 
@@ -115,3 +115,11 @@ def test_controls_leave_the_warm_up_as_it_is_without_them(warmed, tmp_path):
     world.run("warmup", tmp_path, **settings(controls=None))
     assert weights(tmp_path / "warmup_model") == weights(data / "warmup_model")
     assert not (tmp_path / "warmup_model" / "controls").exists()
+
+
+def test_a_control_in_a_process_of_its_own_is_the_same_model(warmed, tmp_path):
+    data, _, _ = warmed
+    for port in ("think", "tracks", "speech", "sft_model"):
+        (tmp_path / port).symlink_to(data / port)
+    manifests = world.run("warmup", tmp_path, **settings(controls={"direct": 3, "longer": 2, "beside": True}))
+    assert manifests["warmup_model"].digest == read_manifest(data / "warmup_model").digest

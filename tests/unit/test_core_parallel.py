@@ -2,14 +2,16 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from music_flamingo.core.errors import UserError
+from music_flamingo.core.errors import TransientError, UserError
 from music_flamingo.core.manifest import Manifest, list_files
-from music_flamingo.core.parallel import map_shards, pool_map
+from music_flamingo.core.parallel import beside, map_shards, pool_map
 from music_flamingo.core.ports import Table, Writer
 from music_flamingo.core.record import Record
 
@@ -142,3 +144,34 @@ def test_where_many_items_end_their_workers_the_stage_ends_with_a_reason(tmp_pat
     source = stored(tmp_path / "in", [list(range(30))])
     with pytest.raises(UserError, match="a worker process died"):
         mapped_over_crashes(source, tmp_path / "out", die_from_seven_on)
+
+
+def write_process(path: Path) -> None:
+    path.write_text(str(os.getpid()))
+
+
+def refuse(reason: str) -> None:
+    raise UserError(reason)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_work_beside_is_done_when_the_body_is_left_in_another_process_where_that_is_wanted(tmp_path):
+    for own in (True, False):
+        with beside(partial(write_process, tmp_path / str(own)), own_process=own):
+            pass
+    assert int((tmp_path / "True").read_text()) != os.getpid() == int((tmp_path / "False").read_text())
+
+
+def test_work_beside_fails_with_its_own_error_and_a_dead_process_may_be_tried_again():
+    with pytest.raises(UserError, match="too short"), beside(partial(refuse, "too short"), own_process=True):
+        pass
+    with pytest.raises(TransientError, match="killed"), beside(die, own_process=True):
+        pass
+
+
+def test_a_body_that_fails_leaves_no_work_behind():
+    with pytest.raises(ValueError, match="body"), beside(partial(time.sleep, 60), own_process=True):
+        raise ValueError("body")

@@ -17,7 +17,11 @@ from music_flamingo.stages.facts import STAGE, Toolbox, measure
 from music_flamingo.stages.ingest import STAGE as INGEST
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
-SMALL = {"source": {"num_works": 2, "performances": 2, "excerpt_s": 6.0}, "shard_size": 2, "workers": 1}
+SMALL = {
+    "source": {"num_works": 2, "performances": 2, "excerpt_s": 6.0, "held_out": None},
+    "shard_size": 2,
+    "workers": 1,
+}
 CHEAP = {"beats": None, "key": None, "chords": None, "sections": None}
 
 

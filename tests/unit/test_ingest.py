@@ -26,7 +26,7 @@ from music_flamingo.stages.ingest import STAGE, IngestConfig
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 SMALL = {
-    "source": {"num_works": 4, "performances": 2, "excerpt_s": 4.0},
+    "source": {"num_works": 4, "performances": 2, "excerpt_s": 4.0, "held_out": None},
     "duplicates": {"min_common_s": 1.0},
     "shard_size": 4,
     "workers": 1,
@@ -120,6 +120,26 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
     ingest_into(tmp_path, small_config())
     assert len(rendered) == 4 - 2 * (stop_after + 1)  # two works in a shard: what is finished is not made again
     assert digests(tmp_path) == digests(scores)
+
+
+def test_works_of_fewer_recordings_are_counted_as_such_when_an_interrupted_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = small_config(source={"num_works": 2, "held_out": {"num_works": 3, "performances": 1, "dev_every": 4}})
+    write = ingest.Taken.write
+
+    def write_then_stop(self: ingest.Taken, index: int, made: list[object]) -> None:
+        write(self, index, made)  # type: ignore[arg-type]
+        if index == 2:
+            raise KeyboardInterrupt
+
+    small_shards = json.dumps({**json.loads(some), "shard_size": 2})
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(ingest.Taken, "write", write_then_stop)
+        ingest_into(tmp_path / "stopped", small_shards)
+    stopped = list(ingest_into(tmp_path / "stopped", small_shards))
+    assert [t.id for t in stopped] == [t.id for t in ingest_into(tmp_path / "whole", small_shards)]
+    assert len({t.id for t in stopped}) == len(stopped) == 2 * 2 + 3
 
 
 def test_an_interruption_between_the_final_shards_changes_nothing(

@@ -20,7 +20,7 @@ def written(facts=FACTS_WITH_WORDS) -> dict[str, Example]:
     config = SynthesizeConfig.model_validate_json(
         '{"teacher": {"kind": "scripted"}, "min_questions": 12, "max_questions": 99, "min_distractors": 3,'
         ' "max_distractors": 8, "composites": {"parts": ["drums", "texture", "lead_envelope"], "per_track":'
-        ' {"all_heard": 1, "count_heard": 1, "either_or": 1, "exactly_two": 1}},'
+        ' {"all_heard": 1, "count_heard": 1, "either_or": 1, "exactly_two": 1}, "held_out": null},'
         ' "states_claims": false, "source": null, "seed": 1}'
     )
     examples = write_track(config, open_teacher(config.teacher), songs.make_track(), facts, [])

@@ -60,6 +60,8 @@ def test_one_clear_level_is_said_alone_and_two_likely_ones_both() -> None:
     assert (both["bpm"], both["also_bpm"]) == (75.0, 150) and 0.85 < both["confidence"] <= 0.9
     unsure = counted_at(levels((75, 0.4), (150, 0.14), (50, 0.13)), 0.8, 75.0)
     assert unsure["also_bpm"] is None and unsure["confidence"] < 0.45
+    likelier = counted_at(levels((174, 0.65), (87, 0.34)), 0.8, 174.0)
+    assert (likelier["bpm"], likelier["also_bpm"]) == (174.0, None) and 0.6 < likelier["confidence"] < 0.66
 
 
 def test_beats_that_the_network_hardly_hears_lower_the_confidence() -> None:
@@ -68,15 +70,19 @@ def test_beats_that_the_network_hardly_hears_lower_the_confidence() -> None:
 
 
 def test_the_tracked_level_stays_unless_another_is_clear_and_no_waltz_is_counted_in_one() -> None:
-    assert level_to_count(levels((75, 0.8), (150, 0.2)), 150.0, struck=True) == 75
-    assert level_to_count(levels((75, 0.55), (150, 0.4)), 150.0, struck=True) == 150
-    assert level_to_count(levels((50, 0.9), (150, 0.1)), 150.0, struck=True) == 150
+    assert level_to_count(levels((75, 0.8), (150, 0.2)), 150.0, struck=True, beats_per_bar=4) == 75
+    assert level_to_count(levels((75, 0.55), (150, 0.4)), 150.0, struck=True, beats_per_bar=4) == 150
+    assert level_to_count(levels((50, 0.9), (150, 0.1)), 150.0, struck=True, beats_per_bar=3) == 150
+
+
+def test_six_eighths_are_counted_by_their_dotted_quarters_where_that_is_clear():
+    assert level_to_count(levels((48.8, 0.98), (146.3, 0.01)), 146.3, struck=True, beats_per_bar=4) == 48.8
 
 
 def test_a_faster_level_is_followed_where_percussion_strikes_and_a_slower_one_everywhere():
-    assert level_to_count(levels((132, 0.94), (66, 0.05)), 66.0, struck=True) == 132
-    assert level_to_count(levels((132, 0.94), (66, 0.05)), 66.0, struck=False) == 66
-    assert level_to_count(levels((66, 0.94), (132, 0.05)), 132.0, struck=False) == 66
+    assert level_to_count(levels((132, 0.94), (66, 0.05)), 66.0, struck=True, beats_per_bar=4) == 132
+    assert level_to_count(levels((132, 0.94), (66, 0.05)), 66.0, struck=False, beats_per_bar=4) == 66
+    assert level_to_count(levels((66, 0.94), (132, 0.05)), 132.0, struck=False, beats_per_bar=4) == 66
 
 
 def test_strong_rises_above_5_khz_are_percussion():

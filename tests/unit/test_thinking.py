@@ -30,10 +30,23 @@ from music_flamingo.evaluation.thinking_tables import (
     verdict,
 )
 from music_flamingo.records import Prediction
-from music_flamingo.scoring.families import COMPOSITES, FAMILIES, check_sentence, heard_in_truth, parts_asked
+from music_flamingo.scoring.families import (
+    COMPOSITES,
+    FAMILIES,
+    HeldOutCombinations,
+    check_sentence,
+    heard_in_truth,
+    parts_asked,
+)
 from music_flamingo.stages.evaluate import STAGE
 
-EXAM = {"parts": ["drums", "texture", "lead_envelope"], "families": ["all_heard", "either_or"], "per_track": 2}
+EXAM = {
+    "parts": ["drums", "texture", "lead_envelope"],
+    "families": ["all_heard", "either_or"],
+    "per_track": 2,
+    "held_out": None,
+}
+HALF = HeldOutCombinations(share=0.5, seed=3)
 TRUTHS = [
     make_truth(
         work,
@@ -97,6 +110,41 @@ def test_questions_are_spread_over_works_and_answered_by_the_truth():
         assert COMPOSITES[item.family].follows(parts, HEARD[item.track_id]) == item.reference
     assert len({item.id for item in ITEMS}) == len(ITEMS)
     assert choose_composites(TRUTHS[::-1], exam_of(), 1) == ITEMS
+
+
+def is_held_out(asked) -> bool:
+    return HALF.holds_out(parts_asked(asked.family, asked.question))
+
+
+def test_half_of_the_exam_is_about_parts_that_training_never_asks_about_together():
+    asked = choose_composites(TRUTHS, exam_of(held_out=HALF.model_dump(), per_family=20), 1)
+    assert len({item.id for item in asked}) == len(asked)
+    for name in ("all_heard", "either_or"):
+        assert [is_held_out(item) for item in asked if item.family == name].count(True) == 10
+        assert len([item for item in asked if item.family == name]) == 20
+
+
+def test_both_halves_are_scored_and_the_table_and_the_page_name_them():
+    by_heart = [p if not is_held_out(p) else wrongly(p) for p in said("direct")]
+    answers = {("direct", "audio", "greedy"): by_heart, ("warmup", "audio", "greedy"): said("warmup")}
+    scored = thinking_results(answers, 300, 1, HALF)
+    by_name = {(row.model, row.family): row.accuracy for row in scored.rows}
+    assert (by_name["direct", "taught"], by_name["direct", "held_out"]) == (1.0, 0.0)
+    assert by_name["warmup", "held_out"] == 1.0
+    gained = {d.family: d.difference for d in scored.differences}
+    assert gained["taught"] == 0.0 and gained["held_out"] == 1.0 and 0.0 < gained["all"] < 1.0
+    assert "| taught together | never taught together |" in thinking_table(scored)
+    shown = page_of(scored)
+    assert [answer.question for answer in shown.answers] == [
+        "Does thinking pay?",
+        "And of parts never taught together?",
+    ]
+    assert shown.parts[:2] == ("Taught together", "Never taught together")
+    assert "never taught" not in thinking_table(thinking_results(answers, 300, 1))
+
+
+def wrongly(p: Prediction) -> Prediction:
+    return p.model_copy(update={"correct": False})
 
 
 def test_chains_are_whole_and_faithful_by_share():

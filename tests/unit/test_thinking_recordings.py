@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from thinking_recordings import MEASURING, examined, run_stages  # noqa: E402
 
-PARAMS = load_params(ROOT / "params.yaml", (ROOT / "pipelines/profiles/thinking.yaml",))
+PARAMS = load_params(ROOT / "params.yaml")
 RECORDINGS = os.environ.get("MF_RECORDINGS")
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -50,6 +51,26 @@ def pool_map(
                 f"({error}). What is finished stays: run the same command again, with `workers: 1` for the stage if it "
                 "happens again."
             ) from error
+
+
+@contextmanager
+def beside(work: Callable[[], None], *, own_process: bool) -> Iterator[None]:
+    """Do `work` in a process of its own while the body runs, or in this one before it. It must be picklable.
+
+    Raises what `work` raises, after the body, and TransientError where its process died.
+    """
+    if not own_process:
+        work()
+        yield
+        return
+    with ThreadPoolExecutor(1) as threads, pool_map(2) as run_map:  # the pool ends first, and the thread with it
+        done = threads.submit(lambda: list(run_map(_called, [work])))
+        yield
+        done.result()
+
+
+def _called(work: Callable[[], None]) -> None:
+    work()
 
 
 class _Crashes:

@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass, field
+from multiprocessing import parent_process
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -40,7 +41,7 @@ class Progress:
         now = time.monotonic()
         if self._first is None:
             self._first = (now, self.done)
-        if self.stream.isatty():
+        if self.stream.isatty() and parent_process() is None:  # two bars would write over each other
             if self._bar is None:
                 self._bar = tqdm(total=self.total, desc=self.label, unit=f" {self.unit}", file=self.stream)
             self._bar.update(units)

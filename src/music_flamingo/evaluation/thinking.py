@@ -22,13 +22,16 @@ from music_flamingo.scoring.families import (
     COMPOSITES,
     FAMILIES,
     Composite,
-    Family,
     FamilyNames,
+    HeldOutCombinations,
+    NamedPart,
     parts_asked,
     read_chain,
 )
 
 ALL = "all"
+TAUGHT, HELD_OUT = "taught", "held_out"
+"""Questions whose parts training asks about together, and those whose parts it never does."""
 JOINED, SINGLE = "joined", "single"
 PAIRS = (("warmup", "direct"), ("grpo", "direct"), ("grpo", "warmup"), ("grpo", "longer"), ("longer", "warmup"))
 """(model, what it is held against)."""
@@ -50,6 +53,8 @@ class ThinkingExam(BaseModel):
     """Questions of a family about one track, at most."""
     per_family: Count
     """Questions of a family, spread over works."""
+    held_out: HeldOutCombinations | None
+    """What `synthesize.composites.held_out` is: half of the questions are then about those. Null: nobody asks which."""
 
     @field_validator("families")
     @classmethod
@@ -66,6 +71,7 @@ class ThinkingRow(RecordPart):
     condition: Condition
     drawn: Drawn
     family: str
+    """A composite family; or `all`, or `taught` and `held_out`, the halves by what training asks about together."""
     num_items: int
     num_works: int
     accuracy: float
@@ -84,7 +90,7 @@ class ThinkingDifference(RecordPart):
     minus_model: str
     drawn: Drawn
     family: str = ALL
-    """A composite family, or all of them."""
+    """A composite family, `all`, `taught` or `held_out`."""
     difference: float
     low: float
     high: float
@@ -98,29 +104,39 @@ class ThinkingResults(RecordPart):
 
 
 def choose_composites(truths: Sequence[Reference], exam: ThinkingExam, seed: int) -> list[ExamItem]:
-    """Composite questions answered by the truth, or by trusted facts: every work once before any comes twice."""
-    families = {name: FAMILIES[name] for name in exam.parts}
+    """Composite questions answered by the truth, or by trusted facts: every work once before any comes twice. Where
+    combinations are held out, half of each family is about those."""
     known = sorted(truths, key=lambda truth: truth.id)
     items: list[ExamItem] = []
     for name in exam.families:
-        asked = (
-            item
-            for truth in spread_over_works(known, seed, name)
-            for item in _about(truth, COMPOSITES[name], families, exam.per_track, seed)
-        )
-        items += sorted(islice(asked, exam.per_family), key=lambda item: item.id)
+        for half in (None,) if exam.held_out is None else (False, True):
+            asked = (
+                item
+                for truth in spread_over_works(known, seed, name)
+                for item in _about(truth, COMPOSITES[name], exam, half, seed)
+            )
+            most = exam.per_family if half is None else exam.per_family // 2
+            items += sorted(islice(asked, most), key=lambda item: item.id)
     return items
 
 
 def _about(
-    truth: Reference, composite: Composite, families: Mapping[str, Family], per_track: int, seed: int
+    truth: Reference, composite: Composite, exam: ThinkingExam, held_out: bool | None, seed: int
 ) -> list[ExamItem]:
+    """Questions about one piece. `held_out`: of combinations that are held out, or that are taught; None: of any."""
+    families = {name: FAMILIES[name] for name in exam.parts}
     heard = {name: answer for name, family in families.items() if (answer := answer_of(family, truth)) is not None}
     rng = rng_of(seed, composite.name, truth.id)
-    drawn = composite.draw_many(heard, families, per_track, Random(int(rng.integers(2**32))))
+    count = exam.per_track if held_out is None else max(1, exam.per_track // 2)
+
+    def wanted(parts: tuple[NamedPart, ...]) -> bool:
+        return held_out is None or exam.held_out is None or exam.held_out.holds_out(parts) == held_out
+
+    drawn = composite.draw_many(heard, families, count, Random(int(rng.integers(2**32))), wanted)
+    first = count + 1 if held_out else 1
     return [
         ExamItem(truth.id, truth.work_id, composite.name, q.text, composite.options, q.answer, number=number)
-        for number, q in enumerate(drawn, start=1)
+        for number, q in enumerate(drawn, start=first)
     ]
 
 
@@ -153,22 +169,42 @@ def joined_by_logic(composite: Sequence[Prediction], single: Sequence[Prediction
     return joined
 
 
-def thinking_results(answers: Mapping[ThinkingKey, Sequence[Prediction]], resamples: int, seed: int) -> ThinkingResults:
-    """Score every model, and each against what it is held against."""
+def thinking_results(
+    answers: Mapping[ThinkingKey, Sequence[Prediction]],
+    resamples: int,
+    seed: int,
+    held_out: HeldOutCombinations | None = None,
+) -> ThinkingResults:
+    """Score every model, and each against what it is held against: all questions, each family and, where combinations
+    are held out, what is taught and what is not."""
     rows = [
-        _row(key, family, [p for p in predictions if family in (ALL, p.family)], resamples, seed)
+        _row(key, name, [p for p in predictions if belongs(p, name, held_out)], resamples, seed)
         for key, predictions in answers.items()
-        for family in (*dict.fromkeys(p.family for p in predictions), ALL)
+        for name in (*_parts_of(predictions, held_out), ALL)
     ]
     drawns: tuple[Drawn, ...] = ("greedy", "sampled")
     differences = [
-        _difference(model, minus, drawn, family, answers, resamples, seed)
+        _difference(model, minus, drawn, name, answers, held_out, resamples, seed)
         for drawn in drawns
         for model, minus in PAIRS
         if (model, "audio", drawn) in answers and (minus, "audio", drawn) in answers
-        for family in (ALL, *dict.fromkeys(p.family for p in answers[model, "audio", drawn]))
+        for name in (ALL, *_parts_of(answers[model, "audio", drawn], held_out))
     ]
     return ThinkingResults(rows=rows, differences=differences)
+
+
+def _parts_of(predictions: Sequence[Prediction], held_out: HeldOutCombinations | None) -> tuple[str, ...]:
+    """What is scored apart from the whole: each family, and both halves where combinations are held out."""
+    halves = (name for name in (TAUGHT, HELD_OUT) if any(belongs(p, name, held_out) for p in predictions))
+    return (*dict.fromkeys(p.family for p in predictions), *halves)
+
+
+def belongs(prediction: Prediction, name: str, held_out: HeldOutCombinations | None) -> bool:
+    """Whether an answer counts in a row: of a family, of all, or of a half by what training asks about together."""
+    if name in (TAUGHT, HELD_OUT):
+        parts = parts_asked(prediction.family, prediction.question) or ()
+        return held_out is not None and held_out.holds_out(parts) == (name == HELD_OUT)
+    return name in (ALL, prediction.family)
 
 
 def _row(key: ThinkingKey, family: str, predictions: Sequence[Prediction], resamples: int, seed: int) -> ThinkingRow:
@@ -206,20 +242,21 @@ def _difference(
     model: str,
     minus: str,
     drawn: Drawn,
-    family: str,
+    name: str,
     answers: Mapping[ThinkingKey, Sequence[Prediction]],
+    held_out: HeldOutCombinations | None,
     resamples: int,
     seed: int,
 ) -> ThinkingDifference:
     ours, theirs = (
-        marks_of([p for p in answers[name, "audio", drawn] if family in (ALL, p.family)]) for name in (model, minus)
+        marks_of([p for p in answers[one, "audio", drawn] if belongs(p, name, held_out)]) for one in (model, minus)
     )
     found = difference_interval(ours, theirs, resamples, seed)
     return ThinkingDifference(
         model=model,
         minus_model=minus,
         drawn=drawn,
-        family=family,
+        family=name,
         difference=found.value,
         low=found.low,
         high=found.high,

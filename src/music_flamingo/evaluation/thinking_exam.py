@@ -93,12 +93,16 @@ def _folders(roots: Mapping[str, Path]) -> dict[str, tuple[Path, bool]]:
 
 
 def score_thinking(
-    jobs: Sequence[AnswerJob], said: Sequence[Sequence[Prediction]], resamples: int, seed: int
+    jobs: Sequence[AnswerJob],
+    said: Sequence[Sequence[Prediction]],
+    exam: ThinkingExam | None,
+    resamples: int,
+    seed: int,
 ) -> ThinkingResults | None:
     """Score the jobs of `thinking_jobs`, with the ceiling by single answers; None where there were none."""
-    if not jobs:
+    if not jobs or exam is None:
         return None
     answers = {(job.model, job.condition, job.drawn): of_job for job, of_job in zip(jobs, said, strict=True)}
     single = answers.pop((SINGLE, "audio", "greedy"))
     answers[JOINED, "audio", "greedy"] = joined_by_logic(answers[EXAMINED, "audio", "greedy"], single)
-    return thinking_results(answers, resamples, seed)
+    return thinking_results(answers, resamples, seed, exam.held_out)

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from music_flamingo.evaluation.thinking import ALL, ThinkingDifference, ThinkingResults, ThinkingRow
+from music_flamingo.evaluation.thinking import (
+    ALL,
+    HELD_OUT,
+    TAUGHT,
+    ThinkingDifference,
+    ThinkingResults,
+    ThinkingRow,
+)
 from music_flamingo.scoring.families import COMPOSITES
 
 TITLES = {
@@ -23,10 +30,16 @@ QUESTIONS = {
     ("longer", "warmup"): ("And further training alone?", "The warm-up continued less the warm-up"),
 }
 """(model, what it is held against) -> (question, which difference answers it)."""
+PARTS = {TAUGHT: "Taught together", HELD_OUT: "Never taught together"} | {
+    name: composite.title for name, composite in COMPOSITES.items()
+}
+"""What is scored apart from the whole, in the order of the table: halves by what training asks together, and kinds."""
+PUT_TOGETHER = "And of parts never taught together?"
 INTRODUCTION = (
     "Balanced accuracy in percent [95 % interval, resampling works] on questions whose answer follows from two or "
-    "three things that must be heard. Whole: chains that check every part; faithful: answers that follow from their "
-    "own chain. Settings are chosen on other pieces (dev) alone; these are for looking at once."
+    "three things that must be heard. Never taught together: no training question names these parts together, so that "
+    "the answer is put together and not known by heart. Whole: chains that check every part; faithful: answers that "
+    "follow from their own chain. Settings are chosen on other pieces (dev) alone; these are for looking at once."
 )
 
 
@@ -47,26 +60,26 @@ def rows_of(results: ThinkingResults, family: str = ALL) -> list[tuple[str, Thin
     return rows
 
 
-def families_of(results: ThinkingResults) -> list[str]:
-    """Composite families that were asked, in the order of their table."""
+def parts_of(results: ThinkingResults) -> list[str]:
+    """What is scored apart from the whole: both halves where combinations are held out, and the kinds of question."""
     asked = {row.family for row in results.rows}
-    return [name for name in COMPOSITES if name in asked]
+    return [name for name in PARTS if name in asked]
 
 
 def thinking_table(results: ThinkingResults) -> str:
     """The results as a Markdown table, then a line for each difference."""
-    families = families_of(results)
-    by_family = {(row.model, row.condition, row.drawn, row.family): row for row in results.rows}
+    names = parts_of(results)
+    by_name = {(row.model, row.condition, row.drawn, row.family): row for row in results.rows}
     first = rows_of(results)[0][1]
-    titles = [f"{COMPOSITES[name].title.lower()}" for name in families]
+    titles = [PARTS[name].lower() for name in names]
     lines = [
         f"Composite questions: {first.num_items} about {first.num_works} works.",
         "",
         "| model | all, greedy | " + " | ".join([*titles, "all, sampled", "whole", "faithful"]) + " |",
-        "| --- |" + " ---: |" * (len(families) + 4),
+        "| --- |" + " ---: |" * (len(names) + 4),
     ]
     for title, greedy, sampled in rows_of(results):
-        cells = [percent(by_family[greedy.model, greedy.condition, "greedy", name].accuracy) for name in families]
+        cells = [percent(by_name[greedy.model, greedy.condition, "greedy", name].accuracy) for name in names]
         fields = [title, with_interval(greedy), *cells, with_interval(sampled) if sampled else "-"]
         lines.append("| " + " | ".join([*fields, percent(greedy.whole), percent(greedy.faithful)]) + " |")
     sentences = [*difference_sentences(results.differences), *sentences_by_kind(results.differences)]
@@ -82,22 +95,25 @@ def difference_sentences(differences: Sequence[ThinkingDifference]) -> list[str]
 
 
 def _asked_of(differences: Sequence[ThinkingDifference]) -> list[tuple[str, str, list[ThinkingDifference]]]:
-    """(question, which difference answers it, that difference greedy and sampled) of each pair that was examined."""
-    found = [
-        (*asked, [d for d in differences if (d.model, d.minus_model, d.family) == (*pair, ALL)])
-        for pair, asked in QUESTIONS.items()
-    ]
-    return [row for row in found if row[2]]
+    """(question, which difference answers it, that difference greedy and sampled) of each pair that was examined; that
+    of thinking once more for what was never taught together."""
+    found = []
+    for pair, (question, compared) in QUESTIONS.items():
+        for name in (ALL, HELD_OUT) if pair[1] == "direct" else (ALL,):
+            mine = [d for d in differences if (d.model, d.minus_model, d.family) == (*pair, name)]
+            if mine:
+                found.append((question if name == ALL else PUT_TOGETHER, compared, mine))
+    return found
 
 
 def sentences_by_kind(differences: Sequence[ThinkingDifference]) -> list[str]:
-    """`One but not both, greedy: thinking ... +6.3 points [...], clearly better; GRPO ...`, one a kind of question."""
+    """`One but not both, greedy: thinking ... +6.3 points [...], clearly better; GRPO ...`, one a half or kind."""
     sentences = []
-    for name, composite in COMPOSITES.items():
+    for name, title in PARTS.items():
         mine = [d for d in differences if d.family == name and d.drawn == "greedy"]
         said = [f"{SHORT[d.model]} less {SHORT[d.minus_model]} {points(d)}, {verdict(d)}" for d in mine]
         if said:
-            sentences.append(f"{composite.title}, greedy: {'; '.join(said)}.")
+            sentences.append(f"{title}, greedy: {'; '.join(said)}.")
     return sentences
 
 
@@ -135,7 +151,7 @@ class ThinkingLine:
 
     title: str
     greedy: str
-    by_family: tuple[str, ...]
+    by_part: tuple[str, ...]
     sampled: str
     whole: str
     faithful: str
@@ -157,27 +173,26 @@ class ThinkingPage:
     introduction: str
     num_items: int
     num_works: int
-    families: tuple[str, ...]
+    parts: tuple[str, ...]
+    """Titles of what is scored apart from the whole: the columns between all, greedy and all, sampled."""
     lines: tuple[ThinkingLine, ...]
     answers: tuple[ThinkingAnswer, ...]
     by_kind: tuple[str, ...]
-    """A sentence for each kind of question."""
+    """A sentence for each half and kind of question."""
     kinds: tuple[tuple[str, str], ...]
     """(title, wording) of each kind of question."""
 
 
 def page_of(results: ThinkingResults) -> ThinkingPage:
     """The exam in words, for the report."""
-    families = families_of(results)
-    by_family = {(row.model, row.condition, row.drawn, row.family): row for row in results.rows}
+    names = parts_of(results)
+    by_name = {(row.model, row.condition, row.drawn, row.family): row for row in results.rows}
     rows = rows_of(results)
     lines = [
         ThinkingLine(
             title=title,
             greedy=with_interval(greedy),
-            by_family=tuple(
-                percent(by_family[greedy.model, greedy.condition, "greedy", name].accuracy) for name in families
-            ),
+            by_part=tuple(percent(by_name[greedy.model, greedy.condition, "greedy", name].accuracy) for name in names),
             sampled=with_interval(sampled) if sampled else "-",
             whole=percent(greedy.whole),
             faithful=percent(greedy.faithful),
@@ -188,9 +203,9 @@ def page_of(results: ThinkingResults) -> ThinkingPage:
         introduction=INTRODUCTION,
         num_items=rows[0][1].num_items,
         num_works=rows[0][1].num_works,
-        families=tuple(COMPOSITES[name].title for name in families),
+        parts=tuple(PARTS[name] for name in names),
         lines=tuple(lines),
         answers=tuple(ThinkingAnswer(q, compared, tuple(d)) for q, compared, d in _asked_of(results.differences)),
         by_kind=tuple(sentences_by_kind(results.differences)),
-        kinds=tuple((COMPOSITES[name].title, COMPOSITES[name].question) for name in families),
+        kinds=tuple((COMPOSITES[name].title, COMPOSITES[name].question) for name in names if name in COMPOSITES),
     )

@@ -2,8 +2,8 @@
 
 A key's confidence is the strength of the votes for it; how often a key of such a strength is right depends on whether
 others voted against it. Whether one line sounds alone is weighed anew with the chord recogniser's certainty: a line
-lets it guess, chords do not, drums or no drums. The fits are those of benchmarks/calibrate_confidences.py; facts of
-other tools keep the confidence that they came with.
+lets it guess, chords do not, drums or no drums. The fits are those of benchmarks/calibrate_confidences.py, which keeps
+what it fitted on (calibration_inputs.json); facts of other tools keep the confidence that they came with.
 """
 
 import json

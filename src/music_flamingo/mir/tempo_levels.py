@@ -33,13 +33,16 @@ MULTIPLES = (1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0)
 """Of a beat: where its repetition is looked at."""
 LAG_TOLERANCE = 0.03
 COMMON_BPM = 105.0
-ALONE_FROM, NAMED_FROM = 0.7, 0.15
-"""From the first probability on a level is said alone; below it a second is said too, if it has at least the other."""
+ALONE_FROM, NAMED_FROM = 0.6, 0.3
+"""From the first probability on a level is said alone; below it a second is said too, if it has at least the other: two
+levels are named where they are near to even, and a level that is likelier than the other stays alone and less sure."""
+FOLLOWED_FROM, LOST_BELOW = 0.7, 0.15
+"""Beats are counted anew at a level as likely as the first, or where the tracked one is less likely than the second."""
+SAME = 0.02
+"""Logarithms of tempi nearer than this are of the same one."""
 STRUCK_FROM_DB = 15.0
 """Of the rises above 5 kHz one in twenty is stronger where percussion plays. On 500 bands a faster level was followed
 and right in 8 of 12 grooves with drums, in 0 of 6 without."""
-THIRD = 0.9
-"""Between the logarithms of 2 and 3."""
 UNLIKE_ABOVE = 4.0
 """Standard deviations: what lies further from all that was seen in fitting counts no more than this."""
 
@@ -113,17 +116,17 @@ def counted_at(levels: list[TempoLevel], beat_confidence: float, bpm: float) -> 
     return {"bpm": round(bpm, 2), "also_bpm": also, "levels": levels, "confidence": confidence}
 
 
-def level_to_count(levels: list[TempoLevel], tracked_bpm: float, struck: bool) -> float:
+def level_to_count(levels: list[TempoLevel], tracked_bpm: float, struck: bool, beats_per_bar: int) -> float:
     """The tempo (BPM) to count at: the likeliest where it is clear, else the tracked one.
 
-    Thirds and triples are weighed and not followed: the beats of a waltz are beats, also where it is felt in one. A
+    The beats of a waltz are beats, also where it is felt in one: no level that takes its bar for a beat is followed. A
     faster level is followed where percussion strikes it alone.
     """
     here = min(levels, key=lambda level: abs(log(level.bpm / tracked_bpm)))
-    is_third = abs(log(levels[0].bpm / here.bpm)) > THIRD
-    is_clear = levels[0].probability >= ALONE_FROM or here.probability < NAMED_FROM
+    is_clear = levels[0].probability >= FOLLOWED_FROM or here.probability < LOST_BELOW
+    is_bar_of_three = beats_per_bar == 3 and abs(log(here.bpm / levels[0].bpm / 3)) < SAME
     is_unstruck = levels[0].bpm > here.bpm and not struck
-    return levels[0].bpm if is_clear and not is_third and not is_unstruck else here.bpm
+    return levels[0].bpm if is_clear and not is_bar_of_three and not is_unstruck else here.bpm
 
 
 def is_struck(rises: np.ndarray) -> bool:

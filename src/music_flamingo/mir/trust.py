@@ -1,11 +1,12 @@
 """The gate of facts: decide which are trusted. The others stay on record and are withheld from every consumer.
 
-not_music   the recording is of something else: nothing musical is said of it
-no_pitch    nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody
-sung        a voice leads: whether it is struck or bowed is no question
-unsure      the confidence is below the fact's least
-unsung      words come with the recording, and nobody is heard to sing or speak in it
-disputed    the tagger hears drums where the analysis of the sound hears none, or the other way round
+not_music      the recording is of something else: nothing musical is said of it
+no_pitch       nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody
+sung           a voice leads: whether it is struck or bowed is no question
+unaccompanied  one voice sings alone: its pulse is free, and the beats that are found in it are syllables
+unsure         the confidence is below the fact's least
+unsung         words come with the recording, and nobody is heard to sing or speak in it
+disputed       the tagger hears drums where the analysis of the sound hears none, or the other way round
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.core.ranges import Fraction
-from music_flamingo.mir.voices import hears_drums
+from music_flamingo.mir.voices import VOICE, hears_drums
 from music_flamingo.records import MEASURED, Content, Facts, Withheld
 from music_flamingo.records.heard import HAS_DRUMS, SOUND_CLAIMS
 
@@ -25,6 +26,11 @@ OF_CLAIMS = {
 }
 """Claims of a fact with a confidence of their own: the claim -> the field that has it."""
 NEEDS_PITCH = ("key", "chords", *(claim.fact for claim in SOUND_CLAIMS if claim.needs_pitch))
+
+OF_PULSE = ("beats", "tempo")
+ACCOMPANIED_FROM = 0.1
+"""Share of the time in which there is music and nobody sings, from which on something accompanies. No fit: the one
+unaccompanied song of the shared recordings has 0, a band with a singer .36."""
 
 
 class TrustRules(BaseModel):
@@ -74,6 +80,8 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
     content = facts.content
     if content is not None and content.kind != "music":
         yield from (Withheld(fact=name, reason="not_music") for name in MUSICAL)
+    if content is not None and content.singing_share >= rules.sung_from_share and _is_alone(facts, content):
+        yield from (Withheld(fact=name, reason="unaccompanied") for name in OF_PULSE)
     yield from _unsure(facts, rules, MEASURED)
     if any(entry.fact == "beats" for entry in _unsure(facts, rules, ("beats",))):
         yield Withheld(fact="tempo", reason="unsure")  # it was counted from them
@@ -99,6 +107,13 @@ def _is_voiceless(facts: Facts, rules: TrustRules) -> bool:
     voice = facts.voice
     least = rules.least_confidence.get("voice", 0.0)
     return voice is not None and not voice.present and voice.confidence >= least
+
+
+def _is_alone(facts: Facts, content: Content) -> bool:
+    """Whether the voice that leads is one and nothing else plays."""
+    others = {one.name for one in facts.instruments.labels} - {VOICE} if facts.instruments else set()
+    is_one_line = facts.sound is not None and facts.sound.texture == "melody"
+    return is_one_line and not others and content.music_share - content.singing_share < ACCOMPANIED_FROM
 
 
 def _disputes_drums(facts: Facts) -> bool:

@@ -131,7 +131,7 @@ class Lyrics(Measured):
     """Why there are none, where `available` is false."""
 
 
-WhyWithheld = Literal["not_music", "no_pitch", "unsure", "sung", "unsung", "disputed"]
+WhyWithheld = Literal["not_music", "no_pitch", "unsure", "sung", "unaccompanied", "unsung", "disputed"]
 
 
 class Withheld(RecordPart):

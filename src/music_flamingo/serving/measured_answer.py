@@ -1,7 +1,7 @@
 """Answer a question from measured facts, where the model was never trained on such a question."""
 
 from music_flamingo.records import Facts, Measured, trusted
-from music_flamingo.scoring.claims.reader import topic_of
+from music_flamingo.scoring.claims import topic_of
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.scoring.normalise import normalise_answer
 

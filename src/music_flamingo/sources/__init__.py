@@ -50,13 +50,17 @@ class Source(Protocol):
     """
 
     tool: str
-    recordings_per_unit: int
+    is_rendered: bool
+    """Whether the project makes the recordings itself: they do not crash by what others put into a file."""
 
     def tool_version(self) -> str:
         """Versions of the libraries that read the recordings, for provenance."""
 
     def units(self) -> Sequence[str]:
         """All units of the source, in a fixed order."""
+
+    def num_recordings(self, unit: str) -> int:
+        """How many recordings a unit has, without reading it: where an interrupted run goes on follows from it."""
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         """Read the recordings of one unit; fetched files go below `originals`."""
@@ -66,7 +70,7 @@ class Listed:
     """A source of units that are listed in advance. The listing stays at home: workers get units, and a copy of the
     source without it."""
 
-    recordings_per_unit = 1
+    is_rendered = False
 
     def __init__(self, listing: Callable[[], Sequence[str]]) -> None:
         self._listing: Callable[[], Sequence[str]] | None = listing
@@ -78,3 +82,7 @@ class Listed:
         """The units, listed when first asked for."""
         assert self._listing is not None, "workers are given units"
         return self._listing()
+
+    def num_recordings(self, unit: str) -> int:
+        """One."""
+        return 1

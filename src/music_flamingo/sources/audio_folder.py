@@ -79,7 +79,7 @@ class AudioFolderSource:
     """Units are paths relative to the folder; what is no file follows a zero byte, which no path holds."""
 
     tool = "audio_folder"
-    recordings_per_unit = 1
+    is_rendered = False
 
     def __init__(self, root: Path, limits: DecodeLimits) -> None:
         self.root = root.resolve()
@@ -93,6 +93,10 @@ class AudioFolderSource:
     def units(self) -> Sequence[str]:
         """Paths of all audio files, relative to the folder."""
         return [f"{e.name}\0{e.problem}" if e.problem else e.name for e in list_entries(self.root, self.limits)]
+
+    def num_recordings(self, unit: str) -> int:
+        """One."""
+        return 1
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         """The recording of one file, with its metadata."""

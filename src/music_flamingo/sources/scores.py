@@ -95,10 +95,10 @@ class ScoresSource:
     """Units are work ids."""
 
     tool = "scores"
+    is_rendered = True
 
     def __init__(self, config: ScoresConfig) -> None:
         self.config = config
-        self.recordings_per_unit = config.performances
 
     def tool_version(self) -> str:
         """Versions of music21, the synthesiser and its soundfont's package."""
@@ -107,6 +107,12 @@ class ScoresSource:
     def units(self) -> Sequence[str]:
         """Ids of the works, one unit each."""
         return [piece.work_id for piece in (*choose_pieces(self.config.num_works), *self._held_out())]
+
+    def num_recordings(self, unit: str) -> int:
+        """Performances of a work; a further work that is held out may have others."""
+        more = self.config.held_out
+        is_held_out = more is not None and self._given_split(unit) is not None
+        return more.performances if more and is_held_out else self.config.performances
 
     def _held_out(self) -> list[Piece]:
         more = self.config.held_out
@@ -122,9 +128,7 @@ class ScoresSource:
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         """Parse the piece once, render its performances into `originals`."""
         score = read_score(find_piece(unit))
-        more = self.config.held_out
-        is_held_out = more is not None and self._given_split(unit) is not None
-        for number in range(more.performances if more and is_held_out else self.config.performances):
+        for number in range(self.num_recordings(unit)):
             yield self._record(score, number, originals)
 
     def _record(self, score: NotatedScore, number: int, originals: Path) -> SourceRecording:

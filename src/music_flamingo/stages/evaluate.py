@@ -120,7 +120,7 @@ def run(
         differences=differences(answers, config.resamples, config.seed),
         corpus=corpus,
         graded_by="truth" if has_truth else "facts",
-        thinking=score_thinking(exam, said[len(jobs) :], config.resamples, config.seed),
+        thinking=score_thinking(exam, said[len(jobs) :], config.thinking, config.resamples, config.seed),
     )
     log.info("\n%s", markdown_table(rows, evaluation.chance))
     if evaluation.thinking:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate, islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -237,11 +238,10 @@ class Taken:
 def _take_in_shards(config: IngestConfig, source: Source, taken: Taken, work: TakeIn) -> None:
     """Where a shard ends follows from its recordings alone, so an interrupted run ends its shards where others do."""
     units = source.units()
-    done, most = taken.num_recordings() // source.recordings_per_unit, max(config.shard_size, 1)
+    done, most = _num_units_of(source, units, taken.num_recordings()), max(config.shard_size, 1)
     made: list[TakenRecording] = []
-    total = (len(units) - done) * source.recordings_per_unit
-    # what the project renders itself does not crash by what others put into a file
-    crashed = work.crashed if source.recordings_per_unit == 1 else None
+    total = sum(source.num_recordings(unit) for unit in islice(units, done, None))
+    crashed = None if source.is_rendered else work.crashed
     with Progress("ingest", total, "tracks") as progress, pool_map(config.workers, crashed) as run_map:
         for unit_made in run_map(work, _from(units, done)):
             progress.advance(len(unit_made))
@@ -251,6 +251,12 @@ def _take_in_shards(config: IngestConfig, source: Source, taken: Taken, work: Ta
             made.extend(unit_made)
     if made:
         taken.write(len(taken.shards), made)
+
+
+def _num_units_of(source: Source, units: Sequence[str], num_recordings: int) -> int:
+    """How many of the first units have so many recordings."""
+    so_far = accumulate((source.num_recordings(unit) for unit in units), initial=0)
+    return next((place for place, num in enumerate(so_far) if num >= num_recordings), len(units))
 
 
 def _from(units: Sequence[str], start: int) -> Iterator[str]:

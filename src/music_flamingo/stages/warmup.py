@@ -6,11 +6,16 @@ answers the composite questions of the chains without thinking, `longer` goes on
 begin. What thinking and GRPO are worth is what they do beyond these.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
+from music_flamingo.core.parallel import beside
 from music_flamingo.core.ports import Folder, InputFolder, OutputFolder, Table
 from music_flamingo.core.ranges import Count, NonNegative
-from music_flamingo.core.stage import Metrics, Stage, StageTitle
+from music_flamingo.core.ranks import num_ranks
+from music_flamingo.core.stage import NOT_IDENTITY, Metrics, Stage, StageTitle
 from music_flamingo.records import Chain, Track, Utterance
 from music_flamingo.scoring.families import COMPOSITES
 from music_flamingo.training.backbone.settings import SpeechTask
@@ -29,6 +34,8 @@ class ControlSteps(TrainingSettings):
     """Steps of answering plainly, from the SFT model: shorter targets, so more steps than the warm-up has."""
     longer: Count
     """Further steps of the warm-up, for as much computing as GRPO takes."""
+    beside: bool = Field(json_schema_extra=NOT_IDENTITY)
+    """Train `direct` in a process of its own while the others train: another core, and as much memory again."""
 
 
 class WarmupConfig(SupervisedConfig):
@@ -73,17 +80,52 @@ def run(
     sft_model: InputFolder,
     warmup_model: OutputFolder,
 ) -> Metrics:
-    """Fine-tune on chains of thought before GRPO."""
-    from music_flamingo.training.supervised import train_supervised
-
-    prepared = prepare(config, think, tracks, speech, sft_model)
-    metrics = train_supervised("warmup", config, prepared, sft_model.root, warmup_model.root, warmup_model.work)
-    if config.controls is not None:
-        _train_controls(config, config.controls, think, tracks, speech, sft_model, warmup_model)
+    """Fine-tune on chains of thought before GRPO; the controls as well, where they are wanted."""
+    if config.controls is None:
+        return _warm_up(config, think, tracks, speech, sft_model, warmup_model)
+    direct = partial(_train_direct, config, config.controls, think, tracks, sft_model, warmup_model)
+    with beside(direct, own_process=config.controls.beside and num_ranks() == 1):
+        metrics = _warm_up(config, think, tracks, speech, sft_model, warmup_model)
+        _train_longer(config, config.controls, think, tracks, speech, sft_model, warmup_model)
     return metrics
 
 
-def _train_controls(
+def _warm_up(
+    config: WarmupConfig,
+    think: Table[Chain],
+    tracks: Table[Track],
+    speech: Table[Utterance],
+    sft_model: InputFolder,
+    warmup_model: OutputFolder,
+) -> Metrics:
+    from music_flamingo.training.supervised import train_supervised
+
+    prepared = prepare(config, think, tracks, speech, sft_model)
+    return train_supervised("warmup", config, prepared, sft_model.root, warmup_model.root, warmup_model.work)
+
+
+def _train_direct(
+    config: WarmupConfig,
+    steps: ControlSteps,
+    think: Table[Chain],
+    tracks: Table[Track],
+    sft_model: InputFolder,
+    warmup_model: OutputFolder,
+) -> None:
+    from music_flamingo.training.data.items import plain_item_of_chain
+    from music_flamingo.training.data.mixture import MixtureSource
+    from music_flamingo.training.supervised import prepare, train_supervised
+
+    chains = (c for c in think.ok() if c.split == "train" and c.family in COMPOSITES)
+    families = {name: weight for name, weight in config.families.items() if name in COMPOSITES}
+    plain = [MixtureSource("think", map(plain_item_of_chain, chains), tracks, families)]
+    direct = config.model_copy(update={"steps": steps.direct, "families": families, "mixture": ALONE})
+    out, work = control_folder(warmup_model.root, DIRECT), warmup_model.work / DIRECT
+    prepared = prepare(DIRECT, direct, plain, sft_model, min_answers=1)
+    train_supervised(DIRECT, direct, prepared, sft_model.root, out, work)
+
+
+def _train_longer(
     config: WarmupConfig,
     steps: ControlSteps,
     think: Table[Chain],
@@ -92,22 +134,12 @@ def _train_controls(
     sft_model: InputFolder,
     warmup_model: OutputFolder,
 ) -> None:
-    from music_flamingo.training.data.items import plain_item_of_chain
-    from music_flamingo.training.data.mixture import MixtureSource
-    from music_flamingo.training.supervised import prepare as prepare_lessons
     from music_flamingo.training.supervised import train_supervised
 
-    chains = (c for c in think.ok() if c.split == "train" and c.family in COMPOSITES)
-    families = {name: weight for name, weight in config.families.items() if name in COMPOSITES}
-    plain = [MixtureSource("think", map(plain_item_of_chain, chains), tracks, families)]
-    direct = config.model_copy(update={"steps": steps.direct, "families": families, "mixture": ALONE})
-    out, work = control_folder(warmup_model.root, DIRECT), warmup_model.work / DIRECT
-    train_supervised(
-        DIRECT, direct, prepare_lessons(DIRECT, direct, plain, sft_model, min_answers=1), sft_model.root, out, work
-    )
     longer = config.model_copy(update={"steps": steps.longer, "seed": config.seed + 1})
     out, work = control_folder(warmup_model.root, LONGER), warmup_model.work / LONGER
-    train_supervised(LONGER, longer, prepare(longer, think, tracks, speech, sft_model), warmup_model.root, out, work)
+    prepared = prepare(longer, think, tracks, speech, sft_model)
+    train_supervised(LONGER, longer, prepared, warmup_model.root, out, work)
 
 
 STAGE = Stage(

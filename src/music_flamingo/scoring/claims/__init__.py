@@ -6,8 +6,10 @@ One file a kind of claim. `read_claims` reads a text; `read_answer` reads an ans
 
 from music_flamingo.scoring.claims.base import ClaimJudgement, SpokenClaim, Verdict, judge
 from music_flamingo.scoring.claims.keys import keys_in
-from music_flamingo.scoring.claims.reader import grants_nothing, read_answer, read_claims, read_premises, topic_of
+from music_flamingo.scoring.claims.reader import grants_nothing, read_answer, read_premises
 from music_flamingo.scoring.claims.tempo import tempi_in
+from music_flamingo.scoring.claims.texts import read_claims
+from music_flamingo.scoring.claims.topics import topic_of
 from music_flamingo.scoring.claims.wording import plain
 
 __all__ = [

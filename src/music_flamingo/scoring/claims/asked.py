@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
-from music_flamingo.scoring.claims.clock import WHEN, Moment, moment_of
-from music_flamingo.scoring.claims.events import BEGINS, ENDS, ROOM_S, THING, happens, part_at
+from music_flamingo.scoring.claims.clock import EXACT, WHEN, Moment, moment_of
+from music_flamingo.scoring.claims.events import BEGINS, EDGE_CHORD, ENDS, ROOM_S, THING, happens, part_at
 from music_flamingo.scoring.claims.form import form_of
 from music_flamingo.scoring.claims.harmony import triads_in
 from music_flamingo.scoring.claims.heard import trend
-from music_flamingo.scoring.claims.keys import signature_claim
 from music_flamingo.scoring.claims.lines import sung_times
 from music_flamingo.scoring.claims.part_lengths import all_equal
 from music_flamingo.scoring.claims.parts import (
@@ -23,6 +22,7 @@ from music_flamingo.scoring.claims.parts import (
     occurs,
     times_of,
 )
+from music_flamingo.scoring.claims.signatures import signature_claim
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 _ASKED = re.compile(
@@ -49,7 +49,7 @@ _AFTER = re.compile(
 )
 _BEFORE = re.compile(r"\b(?:before|precedes?|leads? (?:in)?to)\b", re.IGNORECASE)
 _BETWEEN = re.compile(r"\b(?:between|separates?)\b", re.IGNORECASE)
-_CONTRASTING = re.compile(r"\bcontrast\w*|\bdifferent\b", re.IGNORECASE)
+_CONTRASTING = re.compile(r"\bcontrast\w*|\bdiffer(?:s|ent)\b|\bstands out\b", re.IGNORECASE)
 _NAMED = re.compile(rf"\b{a_part()}\b|\b(?P<only>(?-i:[A-E]))\b(?! [a-z])", re.IGNORECASE)
 _A_PART = re.compile(rf"\b{a_part()}\b", re.IGNORECASE)
 _SAME = re.compile(r"\b(?:neither|both|equal\w*|same|none|all)\b", re.IGNORECASE)
@@ -60,6 +60,10 @@ _TOLD = re.compile(r"\b(?:only|just)?\s*(once|twice|thrice|never)\b", re.IGNOREC
 
 def answer_event(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read a time or a place that answers when something begins or ends: the question says what."""
+    share, said = WHEN.search(question), WHEN.search(text)
+    if share is not None and said is not None and moment_of(share.groupdict()).is_share:
+        yield SpokenClaim("time", said[0], _is_share(moment_of(share.groupdict()), moment_of(said.groupdict())))
+        return
     asked = _END_OF.sub(r"\g<thing> ends", _START_OF.sub(r"\g<thing> starts", question))
     thing = _ASKED.search(asked)
     time = WHEN.search(_BARE_SHARE.sub(r"\1 of the way", text) if _HOW_MUCH.search(question) else text)
@@ -100,9 +104,17 @@ _EDGE_ASKED = re.compile(
 _MOST = re.compile(r"\b(?:the )?(?:(?P<loud>loudest)|(?P<soft>softest|quietest))\b", re.IGNORECASE)
 
 
+_MORE = re.compile(
+    r"\b(?:(?P<loud>louder|stronger|more (?:intense|powerful|forceful))|(?P<soft>softer|quieter|weaker|gentler|calmer))\b",
+    re.IGNORECASE,
+)
+_COMPARES = re.compile(r"\b(?:compared? (?:with|to)|than|differ\w* from|relative to|against|versus)\b", re.IGNORECASE)
+
+
 def answer_superlative(question: str, text: str) -> Iterator[SpokenClaim]:
-    """Read `the loudest` as an answer about the first or the last part: it tells how the loudness moves."""
-    most, edge = _MOST.search(text), _EDGE_ASKED.search(question)
+    """Read `the loudest` or `louder` as an answer about the first or the last part: it tells how the loudness moves."""
+    edge = _EDGE_ASKED.search(question)
+    most = _MOST.search(text) or (_MORE.search(text) if _COMPARES.search(question) else None)
     if most is not None and edge is not None:
         rises = bool(most["loud"]) == bool(edge["last"])
         yield SpokenClaim("dynamics", text, trend("rising" if rises else "falling"), is_denied(text, *most.span()))
@@ -139,14 +151,16 @@ def answer_lasts(question: str, text: str) -> Iterator[SpokenClaim]:
     if part is None or time is None:
         triads = triads_in(question)
         if time is not None and (triads or re.search(r"\b(?:chords?|harmon\w+)\b", question, re.IGNORECASE)):
-            yield SpokenClaim("time", time[0], _chord_lasts(triads, moment_of(time.groupdict())))
+            yield SpokenClaim(
+                "time", time[0], _chord_lasts(triads, moment_of(time.groupdict()), EDGE_CHORD.search(question))
+            )
         return
     moment, name = moment_of(time.groupdict()), PartName.of(part.groupdict())
     is_each = re.search(r"\b(?:each|every|all)\b", question, re.IGNORECASE) is not None
     yield SpokenClaim("time", time[0], _lengths(name, moment, is_each), is_denied(text, *time.span()))
 
 
-def _chord_lasts(triads: list[tuple[int, str]], moment: Moment) -> Callable[[Facts], Held]:
+def _chord_lasts(triads: list[tuple[int, str]], moment: Moment, edge: re.Match[str] | None) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         time_s = moment.at(facts)
         if facts.chords is None or time_s is None:
@@ -156,8 +170,10 @@ def _chord_lasts(triads: list[tuple[int, str]], moment: Moment) -> Callable[[Fac
             for s in facts.chords.segments
             if parse_chord(s.label.partition("(")[0]) in triads or (not triads and s.label not in "NX")
         ]
+        if edge is not None:
+            lengths = lengths[:1] if edge["first"] else lengths[-1:]
         return any(
-            abs(n - time_s) <= ROOM_S for n in lengths
+            abs(n - time_s) <= min(ROOM_S, max(0.3, n / 4)) for n in lengths
         ), f"{', '.join(f'{n:.1f}' for n in lengths[:6])} s measured"
 
     return test
@@ -208,26 +224,58 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
     if match is None:
         return
     number = HOW_OFTEN.search(question)
+    time = _AT_TIME.search(question)
     groups = {**match.groupdict(), "letter": match["letter"] or match["only"]}
     answered = PartName.of(groups)
     place = _NTH_ASKED.search(question)
     if number is not None:
         yield SpokenClaim("form", match[0], occurs(answered, times_of(number)))
+    elif _UNIQUE.search(question):
+        yield SpokenClaim("form", match[0], occurs(answered, 1))
+    elif time is not None:
+        begins = _BEGINS_THERE.search(question) is not None
+        yield SpokenClaim("form", match[0], _sounds_at(answered, moment_of(time.groupdict()), begins))
     elif place is not None:
         yield SpokenClaim("form", match[0], _stands_at(answered, ORDINALS[(place[1] or place[2]).lower()] - 1))
     elif _COMES_FIRST.search(question):
         others = [PartName.of(m.groupdict()) for m in _A_PART.finditer(question)]
         yield SpokenClaim("form", match[0], _comes_first(answered, others))
     elif _BETWEEN.search(question) and asked is not None:
-        yield SpokenClaim("form", match[0], _lies_between(PartName.of(asked.groupdict()), answered))
+        bounds = [PartName.of(m.groupdict()) for m in _A_PART.finditer(question) if PartName.of(m.groupdict()).is_known]
+        yield SpokenClaim("form", match[0], _lies_between(bounds or [PartName.of(asked.groupdict())], answered))
     elif asked is not None and PartName.of(asked.groupdict()).is_known and _AFTER.search(question):
         yield SpokenClaim("form", match[0], follows(PartName.of(asked.groupdict()), answered))
     elif asked is not None and PartName.of(asked.groupdict()).is_known and _BEFORE.search(question):
         yield SpokenClaim("form", match[0], follows(answered, PartName.of(asked.groupdict())))
-    elif _CONTRASTING.search(question) or _AFTER.search(question):
+    elif _CONTRASTING.search(question):
+        yield SpokenClaim("form", match[0], _contrasts(answered))
+    elif _AFTER.search(question):
         yield part_at(groups, text, match, is_first=None)
     elif (place := _OPENS.search(question)) is not None:
         yield part_at(groups, text, match, is_first=bool(place["first"]))
+
+
+_UNIQUE = re.compile(
+    r"\b(?:unique|never (?:repeated|returns|comes back)|not (?:repeated|heard again)|only once|stands alone|does(?:n't| not) (?:return|repeat|come back))\b",
+    re.IGNORECASE,
+)
+_AT_TIME = re.compile(rf"\b(?:at|around|about) (?:the )?(?:{EXACT})", re.IGNORECASE)
+
+
+_BEGINS_THERE = re.compile(rf"\b(?:{BEGINS})\b", re.IGNORECASE)
+
+
+def _sounds_at(part: PartName, moment: Moment, begins: bool) -> Callable[[Facts], Held]:
+    """Whether a part is the one that is heard at a time, or begins there."""
+
+    def test(facts: Facts) -> Held:
+        spans, time_s = part.spans(facts), moment.at(facts)
+        if spans is None or time_s is None:
+            return NOT_MEASURED
+        ends = ((s.start_s, s.start_s if begins else s.end_s) for s in spans)
+        return any(a - ROOM_S <= time_s <= b + ROOM_S for a, b in ends), labels_of(facts)
+
+    return test
 
 
 _NTH_ASKED = re.compile(
@@ -260,12 +308,26 @@ def _comes_first(part: PartName, others: list[PartName]) -> Callable[[Facts], He
     return test
 
 
-def _lies_between(outer: PartName, inner: PartName) -> Callable[[Facts], Held]:
+def _lies_between(outer: list[PartName], inner: PartName) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
-        bounds, places = outer.places(facts), inner.places(facts)
-        if bounds is None or places is None or len(bounds) < 2:
+        found, places = [part.places(facts) for part in outer], inner.places(facts)
+        bounds = sorted({k for places_ in found if places_ for k in places_})
+        if places is None or len(bounds) < 2:
             return NOT_MEASURED
         return any(bounds[0] < k < bounds[-1] for k in places), labels_of(facts)
+
+    return test
+
+
+def _contrasts(part: PartName) -> Callable[[Facts], Held]:
+    """Whether a part is unlike most others."""
+
+    def test(facts: Facts) -> Held:
+        places, form = part.places(facts), form_of(facts)
+        if not places:
+            return NOT_MEASURED if places is None else (False, labels_of(facts))
+        most = max(form.count(letter) for letter in form)
+        return all(form.count(form[k]) < most for k in places), labels_of(facts)
 
     return test
 
@@ -287,7 +349,10 @@ def _longest(question: str, text: str, match: re.Match[str] | None) -> Iterator[
             return NOT_MEASURED
         lengths = [(s.end_s - s.start_s) * (1 if is_long else -1) for s in facts.sections.segments]
         best = {k for k, length_s in enumerate(lengths) if length_s >= max(lengths) - ROOM_S}
-        return len(best) < len(lengths) and not best.isdisjoint(places), labels_of(facts)
+        if len(best) == len(lengths) > 1:  # they hardly differ: what is longest by a little may be called so
+            is_most = max(lengths) > sorted(lengths)[-2] and lengths.index(max(lengths)) in places
+            return (True if is_most else None if max(lengths) > min(lengths) else False), labels_of(facts)
+        return not best.isdisjoint(places), labels_of(facts)
 
     yield SpokenClaim("form", text, test)
 

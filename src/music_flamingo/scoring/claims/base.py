@@ -1,6 +1,6 @@
 """A claim read in a text, and what the measured facts say of it: supported, contradicted or unmeasured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -59,3 +59,17 @@ def judge(claim: SpokenClaim, facts: Facts) -> ClaimJudgement:
 def unmeasured(kind: str, said: str, denied: bool = False) -> SpokenClaim:
     """Give a claim that no tool of this project measures."""
     return SpokenClaim(kind, said, lambda facts: NOT_MEASURED, denied)
+
+
+def either_of(claims: Sequence[SpokenClaim]) -> SpokenClaim:
+    """Give the claim that at least one of several holds, as a text says that joins them by `or`."""
+
+    def test(facts: Facts) -> Held:
+        judged = [judge(claim, facts) for claim in claims]
+        right = next((j for j in judged if j.verdict == "supported"), None)
+        if right is not None:
+            return True, right.fact
+        return (None if any(j.verdict == "unmeasured" for j in judged) else False), judged[0].fact
+
+    said = " or ".join(dict.fromkeys(claim.said.strip() for claim in claims))
+    return SpokenClaim(claims[0].kind, said, test)

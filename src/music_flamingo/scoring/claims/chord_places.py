@@ -6,12 +6,12 @@ from typing import Literal
 
 from music_flamingo.records import Facts, Segment
 from music_flamingo.scoring.chords import parse_chord
-from music_flamingo.scoring.claims.clock import EXACT, FRACTION, TIME, Moment, may_hold_time, moment_of
+from music_flamingo.scoring.claims.clock import EXACT, FRACTION, TIME, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
 from music_flamingo.scoring.claims.wording import ORDINALS
 
-Place = Moment | PartName | int | Literal["longest"] | None
+Place = Moment | PartName | int | Literal["longest", "shortest"] | None
 """Which chord is meant: 0 for the first, -1 for the last, 2 for the third; the one at a time; None is any."""
 SHORTEST_CHORD_S = 0.25
 PLACE_ROOM_S = 0.3
@@ -22,17 +22,19 @@ CHORD_AT = re.compile(
 )
 _CHORD_IN = re.compile(rf"\b(?:(?:{EXACT})(?= (?:in\b|into\b|mark\b))|{FRACTION})", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing)\b",
+    r"\b(first|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing|comes? to (?:a )?rest|settles?|lands?|resolves? (?:in the )?finally|come to a close)\b",
     re.IGNORECASE,
 )
 IN_PART = re.compile(
-    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does) (?:the |its |this )?{a_part()}\b",
+    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does|accompan(?:y|ies)|underlies|supports?|underpins?|carries|colou?rs|beneath|throughout|within) (?:the |its |this )?{a_part()}\b",
     re.IGNORECASE,
 )
 _LONGEST = re.compile(
     r"\b(?:for the longest|longest|most (?:of the time|often|frequent\w*|common)|dominates|predominat\w*)\b",
     re.IGNORECASE,
 )
+_IN_FIRST = re.compile(rf"\b(?:first|opening|initial) (?:{EXACT})", re.IGNORECASE)
+_SHORTEST = re.compile(r"\b(?:shortest|briefest|least time)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
 _NTH_CHORD = re.compile(
@@ -56,7 +58,11 @@ def place_in(words: str) -> Place:
     """Give the place that a question or the words around a chord speak of."""
     if _LONGEST.search(words):
         return "longest"
+    if _SHORTEST.search(words):
+        return "shortest"
     if may_hold_time(words):
+        if (first := _IN_FIRST.search(words)) is not None:
+            return Moment(seconds_of(first.groupdict()) / 2)
         if (time := CHORD_AT.search(words)) is not None:
             return moment_of({**time.groupdict(), "bare": time["bare"] or time["plain"]})
         if (time := _CHORD_IN.search(words)) is not None:
@@ -77,6 +83,10 @@ def meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tupl
         return None
     if place == "longest":
         return _held_longest(facts.chords.segments)
+    if place == "shortest":
+        named = [s for s in facts.chords.segments if s.label not in "NX"]
+        brief = min(named, key=lambda s: s.end_s - s.start_s)
+        return [c for c in [parse_chord(brief.label.partition("(")[0])] if c]
     if isinstance(place, Moment):
         time_s = place.at(facts)
         if time_s is None:

@@ -17,8 +17,8 @@ _DECADE = r"(?!(?:1[5-9]|20)\d0s\b)"
 EXACT = (
     r"(?P<clock>\d{1,2}:[0-5]\d)(?![\w:])"
     r"|(?P<of_unit>half|1 half|a half|a quarter|1 quarter|3 quarters)(?: of)? (?:a|1) (?P<unit>minute|hour)\b"
-    rf"|(?P<mixed>{_N}|a) and (?P<mixed_part>a half|a quarter|3 quarters) {_MINUTES}"
-    rf"|(?P<min>{_N}|a) ?{_MINUTES}(?: flat| sharp)?"
+    rf"|(?P<mixed>{_N}|a) and (?P<mixed_part>a half|a quarter|3 quarters|(?:a|1|2) thirds?) {_MINUTES}"
+    rf"|(?P<min>{_N}|a)(?: (?:whole|full|good|entire|little|short|long))? ?{_MINUTES}(?: flat| sharp)?"
     rf"(?:(?:,| and|, and)? (?P<minsec>{_N}) ?{_SECONDS}| and (?P<min_part>a half|a quarter|3 quarters))?"
     rf"|{_DECADE}(?P<sec>{_N}) ?{_SECONDS}"
 )
@@ -95,4 +95,4 @@ def _share(said: str) -> float:
     words = said.lower().split()
     if not words:
         return 0.0
-    return (3 if words[0] == "3" else 1) * _PARTS[words[-1].rstrip("s")]
+    return (int(words[0]) if words[0].isdigit() else 1) * _PARTS[words[-1].rstrip("s")]

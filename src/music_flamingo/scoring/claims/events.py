@@ -24,10 +24,12 @@ THING = (
 )
 BEGINS = r"begins?|starts?|enters?|arrives?|comes?(?: in)?|kicks? in|appears?|sets? in|follows|drops?|occurs?|happens?|changes?|is (?:reached|introduced)|join(?:s)? in|join(?:s)?|takes? over|returns?"
 ENDS = r"ends?|stops?|finish(?:es)?|closes?|concludes?|is over|leaves?"
-_LASTS = r"lasts?(?: for)?|runs? for|takes|spans?|is|are|goes on for"
+_LASTS = (
+    r"(?:is|are) (?:held|sustained|heard|played|sounded) for|lasts?(?: for)?|runs? for|takes|spans?|is|are|goes on for"
+)
 _AT = r"(?: (?:at|around|about|roughly|approximately|after|from|by|near|just (?:before|after)|shortly (?:before|after)|on|for|until|the|mark|precisely|exactly|only))*"
 _EVENT = re.compile(
-    rf"\b(?:{THING})(?: of the [\w ]{{1,24}}?)? (?:then |first |finally |only )?(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})|(?P<lasts>{_LASTS}))(?P<at>{_AT}) (?:{TIME})(?P<in> (?:in|into|mark)\b)?(?P<adjective> long)?",
+    rf"\b(?:{THING})(?: of the [\w ]{{1,24}}?|,[^,.;]{{1,28}},)? (?:then |first |finally |only )?(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})|(?P<lasts>{_LASTS}))(?: for the (?P<again>first|second|third|last|final) time)?(?P<at>{_AT}) (?:{TIME})(?P<in> (?:in|into|mark)\b)?(?P<adjective> long)?",
     re.IGNORECASE,
 )
 _AT_FIRST = re.compile(
@@ -45,11 +47,14 @@ _COMES = re.compile(
     re.IGNORECASE,
 )
 _IS_PART = re.compile(
-    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:an? |the |its )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
+    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:only )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
     re.IGNORECASE,
 )
 _EVERY = re.compile(
-    rf"\b(?:chords?|harmon(?:y|ies))(?: \w+)? (?:chang\w+|mov\w+|switch\w*|shift\w*)(?: \w+)? (?:every|each|once every) (?:{TIME})",
+    rf"\b(?:chords?|harmon(?:y|ies)|harmonic)(?: \w+)? (?:chang\w+|mov\w+|switch\w*|shift\w*)(?: \w+)? (?:every|each|once every) (?:{TIME})"
+    rf"|\b(?:chord|harmony|harmonic)(?: \w+)? (?:changes|rhythm) (?:come|occur|happen|fall|is|are)(?: \w+)? (?:every|each|1 every|once every) (?:{TIME.replace('(?P<', '(?P<a_')})"
+    rf"|\b(?:each|every) (?:chord|harmony|triad) (?:lasts|is held|sounds|stays|holds|is sustained)(?: for)?(?: about| around| roughly| exactly)? (?:{TIME.replace('(?P<', '(?P<b_')})"
+    rf"|\b(?:time|gap|distance|interval|space|seconds) between (?:the |two |any two |successive |consecutive )*(?:chord|harmony|harmonic)\w* changes (?:is|are|lasts|amounts to)(?: about| around| roughly| exactly)? (?:{TIME.replace('(?P<', '(?P<c_')})",
     re.IGNORECASE,
 )
 HEDGED = re.compile(r"\b(?:around|about|roughly|approximately|near|shortly|nearly|almost)\b", re.IGNORECASE)
@@ -68,8 +73,13 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
                 is_state = (groups.get("lasts") or "").lower() in ("is", "are")
                 if not is_state or match["adjective"]:
                     yield happens(groups, text, match[0], is_denied(text, *match.span()), match[0])
-        for match in _EVERY.finditer(text) if holds(text, ("every", "each")) else ():
-            claim = _changes_every(moment_of(match.groupdict()).seconds)
+        for match in _EVERY.finditer(text) if holds(text, ("every", "each", "between")) else ():
+            groups = {
+                name.split("_", 1)[-1] if name[1] == "_" else name: said
+                for name, said in match.groupdict().items()
+                if said
+            }
+            claim = _changes_every(moment_of(groups).seconds)
             yield SpokenClaim("chords", match[0], claim, is_denied(text, *match.span()))
     if not holds(text, PART_WORDS):
         return
@@ -80,6 +90,8 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             groups = {"letter": match["letter"], "part": match["part0"]}
             yield part_at(groups, text, match, is_first=bool(match["first"]))
     for match in _COMES.finditer(text):
+        if (match["part"] or "").lower() in ("half", "halves", "third", "thirds", "quarter", "quarters"):
+            continue  # `a half closes it` may be a cadence
         is_first = bool(match["first"] or match["first2"] or match["opens"])
         if match["thing"] or not (match["opens"] or match["closes"]):
             yield part_at(match.groupdict(), text, match, is_first=is_first)
@@ -113,6 +125,8 @@ def part_at(groups: Mapping[str, str | None], text: str, match: re.Match[str], i
 
 def happens(groups: Mapping[str, str | None], text: str, said: str, denied: bool, words: str) -> SpokenClaim:
     """Claim that something begins or ends at a time, or lasts so long; `words` may name the chord that does."""
+    if groups.get("again") and groups.get("part"):
+        groups = {**groups, "nth": groups["again"]}
     moment, hedged = moment_of(groups), HEDGED.search(groups.get("at") or "") is not None
     room_s = ABOUT_ROOM_S if hedged else ROOM_S
     triads = triads_in(words) if groups.get("chord") else []
@@ -161,6 +175,8 @@ def _times_of_chords(
     if triads:
         chosen = [at(s) for s in heard if parse_chord(s.label.partition("(")[0]) in triads]
         return chosen[:1] if re.search(r"\bfirst\b", words, re.IGNORECASE) else chosen
+    if (edge := EDGE_CHORD.search(words)) is not None:
+        return [at(s) for s in (heard[:1] if edge["first"] else heard[-1:])]
     if lasts:
         return [at(s) for s in heard]
     if re.search(
@@ -170,6 +186,11 @@ def _times_of_chords(
     ):
         return [s.start_s for s in heard[1:2]]
     return [at(s) for s in segments]
+
+
+EDGE_CHORD = re.compile(
+    r"\b(?:(?P<first>first|opening|initial)|last|final|closing) (?:chord|harmony|triad)\b(?! change)", re.IGNORECASE
+)
 
 
 def _changes_every(step_s: float) -> Callable[[Facts], Held]:

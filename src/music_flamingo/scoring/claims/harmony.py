@@ -7,6 +7,7 @@ from itertools import groupby
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.chord_lists import read_list, read_lists
 from music_flamingo.scoring.claims.chord_places import (
     CHORD_AT,
     IN_PART,
@@ -33,6 +34,7 @@ _SYMBOL = re.compile(
 _NAMED = re.compile(
     rf"\b(?:(?i:chords?|triads?|harmon(?:y|ies))|opens?|begins?|starts?|ends?|closes?|finishes|rests?)(?: (?:heard|used|first|last|is|are|on|with|upon|a|an|the|of|chord))* {_ROOT}[ -]?({_KIND})?(?![\w#'])(?! (?:section|part))"
 )
+_AN_ARTICLE = re.compile(r"(?:^|[.!?:] )\W*$")
 _BARE = re.compile(rf"{_ROOT}[ -]?({_KIND})?(?![\w#'])")
 _OF_A_KEY = re.compile(r"\b(?:key|tonality|tonic)\b[^.;,]*$", re.IGNORECASE)
 DEGREES_NAMED = {"tonic": 0, "supertonic": 2, "mediant": 4, "subdominant": 5, "dominant": 7, "submediant": 9}
@@ -45,7 +47,19 @@ _EDGE_AFTER = re.compile(
     r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
 )
 _CHORD_THEN = re.compile(
-    r"\b(?P<asked>[A-G](?:[#b]| sharp| flat)? ?(?:major|minor)) (?:is followed by|gives way to|precedes) (?P<said>(?:an? )?[A-G](?:[#b]| sharp| flat)? ?(?:major|minor))"
+    r"\b(?P<asked>[A-G](?:[#b]| sharp| flat)? ?(?:major|minor)) (?P<how>is followed by|gives way to|precedes|leads to|goes to|moves to|resolves to|comes before|follows|comes after|after) (?P<said>(?:an? )?[A-G](?:[#b]| sharp| flat)? ?(?:major|minor))"
+)
+_THEN_WORDS = (
+    "followed by",
+    "gives way",
+    "precedes",
+    "leads to",
+    "goes to",
+    "moves to",
+    "resolves to",
+    "before",
+    "follows",
+    "after",
 )
 _CHORD_BESIDE = re.compile(
     r"\b(?:chord|harmony) (?P<asked>(?:right |directly |immediately )?(?:after|before|following|preceding) (?:the )?[A-G][\w# ]{0,10}?) is (?P<said>(?:an? )?[A-G][\w# ]*)"
@@ -98,13 +112,21 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
         for match in pattern.finditer(text):
             if pattern is not _WORDED and _OF_A_KEY.search(text, max(0, match.start() - 24), match.start()):
                 continue
-            if match[1] in "A" and not match[2] and not match[3] and pattern is _NAMED:
-                continue  # `ends on A gentle note`
+            if (
+                match[1] == "A"
+                and not match[2]
+                and not match[3]
+                and (pattern is _NAMED or _AN_ARTICLE.search(text, 0, match.start()))
+            ):
+                continue  # `ends on A gentle note`, `A chord progression`
             if match.start(1) not in taken:
                 taken.add(match.start(1))
                 yield _chord(match, text, place)
-    for match in _CHORD_THEN.finditer(text) if holds(text, ("followed by", "gives way", "precedes")) else ():
-        yield from answer_neighbour(f"after {match['asked']}", match["said"])
+    if place is None and _ANY_ROOT.search(text):
+        yield from read_lists(text, taken)
+    for match in _CHORD_THEN.finditer(text) if holds(text, _THEN_WORDS) else ():
+        side = "before" if match["how"].endswith(("follows", "after")) else "after"
+        yield from answer_neighbour(f"{side} {match['asked']}", match["said"])
     for match in _CHORD_BESIDE.finditer(text) if names_chords else ():
         yield from answer_neighbour(match["asked"], match["said"])
     for match in _ON_A_DEGREE.finditer(text) if holds(text, DEGREES_NAMED) else ():
@@ -119,6 +141,9 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
 
 def answer_chord(text: str, place: Place = None) -> Iterator[SpokenClaim]:
     """Read the answer to a question about a chord: a bare letter is a chord there, and the question says which."""
+    if place is None and (listed := list(read_list(text))):
+        yield from listed
+        return
     found = list(read_chords(text, place))
     yield from found or (_chord(match, text, place) for match in _BARE.finditer(text))
 
@@ -173,6 +198,13 @@ def answer_degree(question: str, text: str) -> Iterator[SpokenClaim]:
         yield degree_claim(named, text, degree["degree"])
 
 
+_CLAUSE = re.compile(r"[.;!?]\s")
+_NTH_IS = re.compile(
+    r"\b(?:first|opening|initial|last|final|closing|second|third|fourth|fifth) (?:chord|harmony|triad)\b[^.;,]{0,24}\b(?:is|was|being) (?:an? |the )?$",
+    re.IGNORECASE,
+)
+
+
 def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     accidental = {"sharp": "#", "flat": "b"}.get(match[2] or "", match[2] or "")
     wanted = parse_chord(f"{match[1]}{accidental}{_KINDS.get(match[3] or '', match[3] or '')}")
@@ -181,7 +213,9 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     if place is None and (edge := _EDGE_AFTER.match(text, match.end())) is not None:
         place = 0 if edge["first"] else -1
     if place is None:
-        place = place_in(text[max(0, match.start() - 25) : match.end()])
+        near = _CLAUSE.split(text[max(0, match.start() - 25) : match.start()])[-1]
+        nth = _NTH_IS.search(text, max(0, match.start() - 45), match.start())
+        place = place_in((nth[0] if nth else near) + match[0])
     if place is None and holds(text, PART_WORDS):
         part = IN_PART.search(text, max(0, match.start() - 45), match.start())
         place = PartName.of(part.groupdict()) if part else None

@@ -48,6 +48,9 @@ _NO_NAMES = frozenset(
         "beat",
         "the",
         "of",
+        "bowed",
+        "family",
+        "plucked",
     ]
 )
 _GROUPS = {
@@ -104,6 +107,16 @@ def by_itself(facts: Facts) -> Held:
     return (True, f"only {labels[0].name} measured") if is_alone else NOT_MEASURED
 
 
+def solo(name: str) -> Test:
+    """Whether an instrument of this name is heard alone; a solo among others is a passage that nobody measures."""
+    played = plays(name)
+
+    def test(facts: Facts) -> Held:
+        return by_itself(facts) if played(facts)[0] and by_itself(facts)[0] else NOT_MEASURED
+
+    return test
+
+
 def unknown(facts: Facts) -> Held:
     """Nobody measures it."""
     del facts
@@ -127,6 +140,17 @@ def trend(*trends: str) -> Test:
         if facts.dynamics is None:
             return NOT_MEASURED
         return facts.dynamics.trend in trends, f"{facts.dynamics.trend} loudness measured"
+
+    return test
+
+
+def leans(towards: str) -> Test:
+    """Whether the loudness moves this way: contradicted where it moves the other way, unmeasured where it is steady."""
+
+    def test(facts: Facts) -> Held:
+        if facts.dynamics is None or facts.dynamics.trend == "steady":
+            return NOT_MEASURED
+        return facts.dynamics.trend == towards, f"{facts.dynamics.trend} loudness measured"
 
     return test
 

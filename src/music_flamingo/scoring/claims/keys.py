@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
-from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
+from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, either_of
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.wording import is_denied, plain
 from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
@@ -22,7 +22,7 @@ _MODE = r"(?:major|minor|maj|min|ionian|aeolian)"
 _MINOR = re.compile(r"min|moll|mineur|menor|m$|aeol|klein", re.IGNORECASE)
 _ENGLISH = re.compile(
     rf"(?<![\w'#/:])(?:([A-G])|([a-g])(?=[ -]?(?:#|b\b|b |sharp|flat)|[ -]{_MODE}\b[.,;]?$))"
-    rf"[ -]?(#|b(?![a-z])|sharp\b|flat\b)?[ -]?((?i:{_MODE})\b)(?!7|th)"
+    rf"[ -]?(#|b(?![a-z])|b(?=(?i:{_MODE})\b)|sharp\b|flat\b)?[ -]?((?i:{_MODE})\b)(?!7|th)"
 )
 _FOREIGN = re.compile(
     rf"(?<!\w)({'|'.join(sorted(_GERMAN, key=len, reverse=True))})[ -](dur|moll)(?!\w)"
@@ -30,11 +30,19 @@ _FOREIGN = re.compile(
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"(?<![\w'#/])([A-G])(#|b)?m(?![\w#])")
+_NO_KEY_AFTER = r"(?![\w#/'])(?! ?-?(?:maj|min|Maj|Min|dur|moll|Dur|Moll|chord|triad|section|dorian|lydian))"
 _IN_A_KEY = re.compile(
-    r"\b(?:[Kk]ey(?: signature)?(?: (?:is|of|here is|seems to be|would be|centre is|center is))+|[Tt]onic(?: note)?(?: is| of|:)|"
-    r"(?<!parallel )(?<!relative )[Kk]ey:|(?:is|plays|played|set|written|song|piece|music|tune|stays|remains|sits|pitched) in(?: the key of)?|[Tt]onal (?:centre|center) (?:is|of)|"
-    r"[Cc]ent(?:re|er)ed on|key of)(?: the note)? ([A-G])(?:[ -]?(#|b\b|sharp|flat))?(m)?(?![\w#/'])"
-    r"(?! ?-?(?:maj|min|Maj|Min|dur|moll|Dur|Moll|chord|triad|section|dorian|lydian))"
+    r"\b(?:[Kk]ey(?: signature)?(?:,? (?:is|was|being|of|in|as|here|seems|appears|to|be|would|centre|center|this|the|song|piece|music|track|tune|composition|recording|which|that|clearly|also|most|likely|probably|either|set))+|[Tt]onic(?: note)?(?: is| of|:)|"
+    r"(?<!parallel )(?<!relative )[Kk]ey:|(?:is|plays|played|set|written|composed|performed|song|piece|music|tune|track|ballad|instrumental|composition|stays|remains|sits|pitched|BPM|bpm|tempo|time) in(?: the key of)?|[Tt]onal (?:centre|center) (?:is|of)|"
+    r"[Cc]ent(?:re|er)ed on|key of)(?: the note)? ([A-G])(?:[ -]?(#|b\b|b(?=[mM]\b)|sharp|flat))?(m(?:in)?|M(?:aj)?)?"
+    + _NO_KEY_AFTER
+)
+_IN_MINOR = re.compile(r"\b(?:in|either|or) ([A-G])(#|b)?(m)(?:in)?\b" + _NO_KEY_AFTER)
+"""`a ballad in Fm`: a small m says that it is a key, unless chords are spoken of."""
+_MAJOR_KEY = re.compile(r"\b([A-G])(#|b)?(M)\b(?= key)|(?<=\bor )([A-G])(#|b)?(M)\b")
+_CHORDS_BEFORE = re.compile(
+    r"\b(?:chords?|progressions?|triads?|harmon\w*|sequences?|changes|ends?|closes?|begins?|starts?|opens?|rests?|resolves?)\b[^.;]*$",
+    re.I,
 )
 _MODES = re.compile(
     r"\b(major|minor|moll|dur|mineur|majeur|menor|mayor|minore|maggiore)[ -]?(?:key|mode|tonality|scale|keyed|tonart|sounding)\b"
@@ -44,15 +52,17 @@ _MODES = re.compile(
     r"|\bthird(?: above (?:it|the tonic))? is (major|minor)\b|\b(?:modo|mode|tonalidad) (mayor|menor|majeur|mineur|maggiore|minore)\b",
     re.IGNORECASE,
 )
-_WIDE = re.compile(r"third above the tonic is the (wide|narrow) one|(major|minor) third above the tonic", re.IGNORECASE)
+_WIDE = re.compile(
+    r"third above the tonic is the (wide|narrow) one|(major|minor) third (?:above|over|on|on top of|from) (?:the tonic|the root|the keynote|[A-G](?:#|b| sharp| flat)?\b)",
+    re.IGNORECASE,
+)
 _HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
 _FROM_TO = re.compile(
-    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes) (?:an? )?$",
+    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?$",
     re.IGNORECASE,
 )
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
-_SIGNATURE = re.compile(r"\b(?P<n>\d|no) (?P<kind>sharps?|flats?)(?: (?:or|and) (?:sharps?|flats?))?\b", re.IGNORECASE)
-_DEGREES = {"tonic": 0, "supertonic": 2, "subdominant": 5, "dominant": 7}
+_DEGREES = {"tonic": 0, "supertonic": 2, "mediant": 4, "subdominant": 5, "dominant": 7, "submediant": 9}
 _DEGREE_AFTER = re.compile(
     rf",? (?:is|as|being|serves as|acts as) (?:its|the|a) ({'|'.join(_DEGREES)})\b(?! of)", re.IGNORECASE
 )
@@ -83,17 +93,19 @@ _ARTICLE = re.compile(r"(?:^|[.!?:] )A (?:major|minor) (?!is\b|with\b|and\b|in\b
 
 def read_keys(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about the key and the mode in a plain text."""
-    spans: list[tuple[int, int]] = []
+    found: list[tuple[re.Match[str], KeyValue]] = []
     for match, value in _named(text):
-        if any(a < match.end() and match.start() < b for a, b in spans):
-            continue
-        spans.append(match.span())
-        if not _OF_A_CHORD.match(text, match.end()) and not _A_CHORD.search(text, 0, match.start()):
-            yield key_claim(match, text, value)
-    for match in _SIGNATURE.finditer(text) if holds(text, ("sharp", "flat")) else ():
-        if not any(a < match.end() and match.start() < b for a, b in spans):
-            yield _signature(match, text)
-    for pattern, words in ((_MODES, _MODE_WORDS), (_WIDE, ("third above",))):
+        if not any(m.start() < match.end() and match.start() < m.end() for m, _ in found):
+            found.append((match, value))
+    spans = [match.span() for match, _ in found]
+    for group in _alternatives(found, text):
+        claims = [
+            key_claim(match, text, value)
+            for match, value in group
+            if not _OF_A_CHORD.match(text, match.end()) and not _A_CHORD.search(text, 0, match.start())
+        ]
+        yield from [either_of(claims)] if len(claims) > 1 else claims
+    for pattern, words in ((_MODES, _MODE_WORDS), (_WIDE, ("third",))):
         for match in pattern.finditer(text) if holds(text, words) else ():
             word = next(group for group in match.groups() if group)
             is_minor = bool(_MINOR.search(word)) or word.lower() == "narrow"
@@ -102,24 +114,25 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
                 yield mode_claim(match, text, "minor" if is_minor else "major")
 
 
-def _signature(match: re.Match[str], text: str) -> SpokenClaim:
-    number = 0 if match["n"].lower() == "no" else int(match["n"])
-    return signature_claim(match[0], number, match["kind"], number > 0 and is_denied(text, *match.span()))
+def _alternatives(
+    found: list[tuple[re.Match[str], KeyValue]], text: str
+) -> Iterator[list[tuple[re.Match[str], KeyValue]]]:
+    """Give keys in groups: those that only an `or` parts belong together, as in `either C minor or C major`."""
+    group: list[tuple[re.Match[str], KeyValue]] = []
+    for match, value in sorted(found, key=lambda pair: pair[0].start()):
+        if group and not _OR.fullmatch(text, group[-1][0].end(), match.start(1) if match[1] else match.start()):
+            yield group
+            group = []
+        group.append((match, value))
+    if group:
+        mode = _OR_MODE.match(text, group[-1][0].end()) if len(group) == 1 else None
+        yield [*group, (mode, (group[0][1][0], _mode(mode[1])))] if mode else group
 
 
-def signature_claim(said: str, number: int, kind: str, denied: bool = False) -> SpokenClaim:
-    """Claim that the key has so many sharps or flats."""
-    sign = -1 if kind.lower().startswith("flat") else 1
-
-    def test(facts: Facts) -> Held:
-        key = key_of(facts)
-        if key is None:
-            return NOT_MEASURED
-        major = key[0] if key[1] == "major" else relative_of(key)[0]
-        fifths = (7 * major + 5) % 12 - 5  # from five flats to six sharps
-        return number * sign == fifths or (abs(fifths) == 6 == number), f"{key_label(facts)} measured"
-
-    return SpokenClaim("key", said, test, denied)
+_OR = re.compile(
+    r",? (?:or|and/or)(?: (?:its|the|relative|perhaps|maybe|possibly|rather|in|key|of|even))* ?", re.IGNORECASE
+)
+_OR_MODE = re.compile(r",? or (major|minor)\b", re.IGNORECASE)
 
 
 def key_label(facts: Facts) -> str:
@@ -174,7 +187,13 @@ def _named(text: str) -> Iterator[tuple[re.Match[str], KeyValue]]:
             else:
                 yield match, (_shifted(_LATIN[match[3].lower()], match[4], match[5]), _mode(match[6]))
     for match in _IN_A_KEY.finditer(text) if holds(text, _IN_WORDS) else ():
-        yield match, (_pitch(match[1], match[2]), "minor" if match[3] else None)
+        kind = match[3] or ""
+        yield match, (_pitch(match[1], match[2]), {"": None, "m": "minor", "M": "major"}[kind[:1]])
+    for match in _IN_MINOR.finditer(text) if holds(text, (" in ", "either", " or ")) else ():
+        if not _CHORDS_BEFORE.search(text, 0, match.start()):
+            yield match, (_pitch(match[1], match[2]), "minor")
+    for match in _MAJOR_KEY.finditer(text) if holds(text, ("key",)) else ():
+        yield match, (_pitch(match[1] or match[4], match[2] or match[5]), "major")
 
 
 def _mode(word: str) -> str:
@@ -200,7 +219,25 @@ def relative_of(key: tuple[int, str]) -> tuple[int, str]:
     return ((key[0] + 9) % 12, "minor") if key[1] == "major" else ((key[0] + 3) % 12, "major")
 
 
+_ON_OR_TO = re.compile(
+    r"\b(?:(?:slips?|moves?|goes|turns?|shifts?|passes|flows|stays?|rests?|sits?|lingers?|remains?|dwells?|hovers?|settles?|sinks?|rises?|drops?|steps?|returns?|leans?|swings?|slides?|falls?|opens?|closes?|lands?|is|are|via|through|then|degree of)(?: (?:down|up|back|out|over))? ?(?:on|onto|into|to|via|through|over|upon|at)?|comes to rest on|centers on|with) (?:an? |the )?$",
+    re.IGNORECASE,
+)
+_MODULATES = re.compile(r"\bmodulat\w*|\bkey\b|\bis in\b|\btonal", re.IGNORECASE)
+
+
 def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | None = None) -> SpokenClaim:
+    """Claim a key, or where a key and a chord are said alike (`it settles on F major`), one of both."""
+    claim = _key_claim(match, text, value, relation)
+    before = text[max(0, match.start() - 60) : match.start()].rpartition(". ")[2]
+    if claim.kind != "key" or not _ON_OR_TO.search(before) or _MODULATES.search(before + match[0]):
+        return claim
+    if before.rstrip().lower().endswith((" is", " are")) or _RELATIVE.search(before):
+        return claim
+    return either_of([claim, _triad_claim(match, text, value)])
+
+
+def _key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | None = None) -> SpokenClaim:
     """Claim that the music is in a key, in its relative or parallel, or moves there, as the words before say."""
     before = text[: match.start()]
     related = relation or (found.group(1).lower() if (found := _RELATIVE.search(before)) else None)
@@ -211,9 +248,12 @@ def key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str | 
         return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)
     if (edge := _ON_AN_EDGE.search(before)) is not None:
         return _edge_claim(match, text, value, 0 if edge["first"] else -1)
-    if _FOLLOWED.match(text, match.end()):
+    if _FOLLOWED.match(text, match.end()) or (
+        _IS_A_CHORD.match(text, match.end()) and not _IN_KEY_BEFORE.search(before) and "key" not in match[0].lower()
+    ):
         return _triad_claim(match, text, value)
-    if (_HARMONY.search(before) or _FROM_TO.search(before)) and not _TONALITY.search(before):
+    names_key = "key" in match[0].lower() or _TONALITY.search(before) is not None
+    if not names_key and (_HARMONY.search(before) or _FROM_TO.search(before)):
         return _triad_claim(match, text, value)
     degree = _DEGREE_AFTER.match(text, match.end()) or _DEGREE_BEFORE.search(before)
     moves = bool(_MOVES.search(before)) and degree is None
@@ -243,7 +283,18 @@ _ON_AN_EDGE = re.compile(
     r"\b(?:(?P<first>opens?|begins?|starts?)|ends?|closes?|finish(?:es)?|concludes?|stops?)(?: \w+)? (?:on|with) (?:an? |the )?$",
     re.IGNORECASE,
 )
-_FOLLOWED = re.compile(r" (?:is followed by|gives way to|precedes) (?:an? )?[A-G]")
+_FOLLOWED = re.compile(
+    r" (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?[A-G]"
+)
+_IN_KEY_BEFORE = re.compile(r"\b(?:in|key|tonality|mode)(?: (?:of|is))? $", re.IGNORECASE)
+_IS_A_CHORD = re.compile(
+    r"(?:,? (?:which |that )?(?:is|as|being|serves as|acts as|functions as)|,|:)? ?(?:\()?(?:the|its|a|an)? ?(?:minor |major )?(?:(?-i:[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii))\b(?: chord| of\b)?|(?:super|sub)?(?:tonic|dominant|mediant)\b(?: chord| of\b))"
+    r"|,[^,.;]{1,28}, (?:is|was) (?:held|heard|sustained|played)\b|,[^,.;]{1,28}, (?:follows|sounds|enters|returns|lasts|appears|precedes|leads|resolves)\b"
+    r"|, (?:follows|enters|returns|appears|precedes|leads|resolves|is (?:held|heard|reached))\b"
+    r"| (?:(?:is|was) (?:held|heard|sustained|played|reached|introduced)\b|follows|sounds|enters|returns|lasts|appears|precedes|resolves|leads|accompanies|gives way|alternates)\b(?! throughout)",
+    re.IGNORECASE,
+)
+"""Behind `E minor`, what says that it is a chord."""
 _RETURNS = re.compile(
     r"\b(?:return\w*|goes|go|come\w*|rests?|settles?|stays?|back|ends?|starts?|lands?|arrives?|resolves?) (?:back )?(?:to|on|in|at) (?:an? )?$",
     re.IGNORECASE,

@@ -10,13 +10,18 @@ from music_flamingo.scoring.claims.parts import HOW_OFTEN_PATTERN, times_of
 from music_flamingo.scoring.claims.sung import lines_of, said_claim
 from music_flamingo.scoring.claims.wording import ORDINALS
 
-_LINE = re.compile(rf"\b(?P<nth>{'|'.join(ORDINALS)}|last|final|opening) (?:line|verse|phrase)\b", re.IGNORECASE)
+_LINE = re.compile(
+    rf"\b(?P<nth>{'|'.join(ORDINALS)}|last|final|closing|concluding|opening) (?:line|verse|phrase)\b", re.IGNORECASE
+)
 _IN_A_LINE = re.compile(
     r"\b(?:in|to|of|from|by) (?:the |her |his )?(?:\w+ )?(?:line|lyrics?|words|song|verse|chorus|text)\b", re.IGNORECASE
 )
-_REPEATED = re.compile(r"\b(?:repeat\w*|recur\w*|refrain|more than once|comes back|again and again)\b", re.IGNORECASE)
+_REPEATED = re.compile(
+    r"\b(?:repeat\w*|recur\w*|refrain|more than once|comes back|again and again|twice|2 times)\b", re.IGNORECASE
+)
 _FIRST_OR_LAST = re.compile(
-    r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes))\b", re.IGNORECASE
+    r"\b(?:(?P<first>first|opens?|opening|begins?|starts?)|(?P<last>last|final|ends?|closing|closes|concluding))\b",
+    re.IGNORECASE,
 )
 
 
@@ -116,7 +121,10 @@ def read_how_often(quoted: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim("count", match[0], sung_times(match["line"], times_of(match)))
 
 
-_OF_WORDS = re.compile(r"\b(?:lyrics?|lines?|sings?|sung|words|mention\w*|text|verse|chorus)\b", re.IGNORECASE)
+_OF_WORDS = re.compile(
+    r"\b(?:lyrics?|lines?|sings?|singers?|narrators?|vocalists?|she|he|sung|words|mention\w*|text|verse|chorus)\b",
+    re.IGNORECASE,
+)
 _CONTENT = re.compile(r"[a-z]{3,}")
 _EMPTY = frozenset(
     [

@@ -40,7 +40,20 @@ _NAME_WORDS = (
     "quattro", "quatre", "achtel", "por ocho", "ottavi", "huit",
 )  # fmt: skip
 _BEAT_WORDS = ("beat", "pulse", "count", "schlage", "temps", "tiempos")
-_BEAT_FEEL_WORDS = (*_BEAT_WORDS, "pattern", "cycle", "bar", "measure", "group", "rhythm", "crotchet", "quarter")
+_BEAT_FEEL_WORDS = (
+    *_BEAT_WORDS,
+    "pattern",
+    "cycle",
+    "bar",
+    "measure",
+    "group",
+    "rhythm",
+    "crotchet",
+    "quarter",
+    "signature",
+    "feel",
+    "lilt",
+)
 _TWO_FIGURES = re.compile(r"\d[ -](?:over |by |por )?(?:[248]|16|ei|qu|ha)", re.IGNORECASE)
 _IN_FIGURE = re.compile(r"\bin \d", re.IGNORECASE)
 _SIGNATURE = re.compile(r"(?<![\w/.])(\d{1,2}) ?/ ?(2|4|8|16)(?![\w/])(?! of\b)")
@@ -64,17 +77,29 @@ _IN = re.compile(
 )
 _TWOS = {"twos": 2, "threes": 3, "fours": 4, "fives": 5, "sixes": 6, "sevens": 7}
 _IN_TWOS = re.compile(rf"\b(?:in|of|by) ({'|'.join(_TWOS)})\b", re.IGNORECASE)
+_ALL_TWOS = re.compile(rf"\b(?:{'|'.join(_TWOS)})\b", re.IGNORECASE)
 _NOT_IN = re.compile(
     r"\b(?:once|1|times?|split\w*|divid\w+|cut\w*|broken|falls?|separat\w+|comes?|parts?|sections?|grouped|packed|available|sung|enters?|chapters?|bar|measure|minute|at|later|for|out)(?: \w+)? $",
     re.IGNORECASE,
 )
 _BEAT_FEEL = re.compile(
     r"\b(\d{1,2}) (?:beats?|counts?|pulses?) (?:feel|patterns?|groove|rhythm|pulse|bars?|measures?|met(?:er|re)|cycles?|time|grouping|swing|waltz|march|lilt|phrase of)\b"
-    r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure|counts?) of (\d{1,2})(?: (?:fits?|suits?|works?|(?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?))|(?=[.,;!?]|$))"
+    r"|\b(?:patterns?|cycles?|bars?|measures?|groups?|rhythm|figure|counts?|feel|feeling|lilt|pulse) of (\d{1,2})(?: (?:fits?|suits?|works?|(?:\w+ )?(?:beats?|pulses?|counts?|quarter notes?|crotchets?))|(?=[.,;!?]|$))"
     r"|\b(\d{1,2}) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b|\b(\d{1,2}) (?:quarter notes?|crotchets?) (?:to|in|per|a) (?:the |a |each |every )?(?:bar|measure)\b"
     r"|\b(\d{1,2}) (?:\w+ )?beats? (?:fill|fills|make up|form|fit into|belong to) (?:each|every|a|the|1) (?:bar|measure)\b|\b(\d{1,2}) (?:\w+ )?beats? (?:before|between|until) (?:each|the|every|1) (?:\w+ )?(?:accent|downbeat|accents|downbeats|strong beat)",
     re.IGNORECASE,
 )
+_FEW = r"(1[0-2]|[2-9])(?![\d/]|[.:]\d|st\b|nd\b|rd\b|th\b)"
+_AND_ENDS = r"(?! ?(?:bpm|beats? (?:per|a|each) min|seconds?|secs?|minutes?|bars?|measures?|times|%|sections?|parts?|chords?|lines?|notes?|instruments?|drums?|hits?|s\b|ms\b|db\b|hz\b|or \d))"
+_COUNTED_TO = re.compile(
+    rf"\b(?:beats?|pulse|count)(?: (?:counts?|structure|pattern|rhythm))?,?(?: (?:is|that|which|of|at|to|in|set|counts?|counting|counted|timed|for|steady|steadily|consistently|clearly|marked|slow,?|a|an|the|standard|solid|simple|constant|up|till|until))+ {_FEW}{_AND_ENDS}"
+    rf"|\b(?:counts?|counting|counted)(?: (?:each|every|the|it|out|\w+ly|measure|bar|beat|up))* (?:to|till|until|in) {_FEW}{_AND_ENDS}"
+    rf"|(?<![\d.:/]){_FEW}[ -](?:beat|count)\b(?! (?:rests?|pauses?|breaks?|silence|gaps?|notes?|intros?|introduction|fills?|pick ?ups?|delays?|drops?|holds?|chords?|loops?|sustain|per|in (?:the|a|each|every)|a minute)\b)"
+    rf"|\bsignature (?:of|is|is in|at|set to|reads?|in) {_FEW}{_AND_ENDS}|\bbeat's {_FEW} counts?\b",
+    re.IGNORECASE,
+)
+"""`a beat of 4`, `the beat counts to 4`, `a steady 4-beat`, `a 4-count`."""
+_EVERY_N = re.compile(r"\b(?:every|another|last|first|next|after|for|lasts?|holds?|rests?) (?:\w+ )?$", re.IGNORECASE)
 _BARE = re.compile(r"(?<![\d.:/])(\d{1,2})(?! ?(?:bpm|%|s\b|/))(?:[ -](?:over |by )?(2|4|8|16)\b)?", re.IGNORECASE)
 _CLASS = re.compile(
     r"\b(duple|triple|quadruple|compound|odd|binary|ternary|common time|cut time|march)\b", re.IGNORECASE
@@ -109,8 +134,20 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
     for match in _IN.finditer(text) if _IN_FIGURE.search(text) else ():
         if not _NOT_IN.search(text, max(0, match.start() - 24), match.start()):
             yield _claim(match, text, (int(match[1]),), match.start(1))
-    for match in _BEAT_FEEL.finditer(text) if holds(text, _BEAT_FEEL_WORDS) else ():
-        yield _claim(match, text, (int(next(n for n in match.groups() if n)),))
+    yield from _counted(text)
+
+
+def _counted(text: str) -> Iterator[SpokenClaim]:
+    """Read `a four-beat pattern`, `a beat of 4` and their like, each figure once."""
+    taken: set[int] = set()
+    for pattern in (_BEAT_FEEL, _COUNTED_TO) if holds(text, _BEAT_FEEL_WORDS) else ():
+        for match in pattern.finditer(text):
+            number = next(k for k, said in enumerate(match.groups(), start=1) if said)
+            place = match.start(number)
+            if place in taken or (pattern is _COUNTED_TO and _EVERY_N.search(text, max(0, place - 24), place)):
+                continue
+            taken.add(place)
+            yield _claim(match, text, (int(match[number]),))
 
 
 _COUNTED_OUT = re.compile(r"\b1(?:,| and|-)? 2(?:[,;]?(?: and)? \d)*\b(?![/:\d]|\.\d)")
@@ -132,8 +169,15 @@ def answer_meter(text: str) -> Iterator[SpokenClaim]:
     if not found:
         found = [_claim(m, text, _CLASSES[m[1].lower()]) for m in _CLASS.finditer(text)]
     if not found:
+        found = [_claim(m, text, (_TWOS[m[0].lower()],)) for m in _ALL_TWOS.finditer(text)]
+    if not found:
         found = [_claim(m, text, beats_of(m[1], m[2] or "4")) for m in _BARE.finditer(text)]
     yield from found
+
+
+def is_meter(text: str) -> bool:
+    """Tell whether a text is nothing but the name of a meter: `Triple`."""
+    return _CLASS.fullmatch(text.strip(" .!")) is not None
 
 
 FOREIGN_NUMBERS = {

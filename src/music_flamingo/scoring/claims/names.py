@@ -15,7 +15,7 @@ INSTRUMENTS = (
     "|guzheng|guqin|koto|shamisen|pipa|erhu|sitars?|sarod|sarangi|tanpura|tambura|veena|balalaika|charango|cuatro|cavaquinho|harps?|harpist|lyre|psaltery|dulcimer|cimbalom|santur|kalimba|mbira|thumb piano"
     "|plucked strings"
     # bowed
-    "|violins?|violinists?|geige|violon|violino|fiddles?|fiddlers?|viola(?! da)|violas|violist|cellos?|celli|cellist|violoncello|viola da gamba|viol|double bass|upright bass|contrabass"
+    "|violins?|violinists?|geige|violon|violino|fiddles?|fiddlers?|viola(?! da)|violas|violist|cellos?|celli|cellist|violoncello|viola da gamba|viol|double ?bass|upright bass|contrabass"
     "|string (?:section|quartet|orchestra|ensemble|trio|band|pads?)|strings|bowed strings|nyckelharpa|hardanger fiddle"
     # winds
     "|whistles?(?! (?:while|of))|(?:tin|penny|low) whistles?|flutes?|flautist|flutist|piccolo|recorder|recorders|fife|panpipes?|pan flute|ocarina|shakuhachi|dizi|ney|bansuri|oboes?|oboist|cor anglais|english horn|bassoons?|clarinets?|clarinettist|clarinetist"
@@ -26,7 +26,7 @@ INSTRUMENTS = (
     "|orchestra|orchestral|big band|chamber group|duo|duet|trio|quartet|quintet|sextet|septet|octet"
 )  # fmt: skip
 DRUMS = (
-    r"drums?|drum ?kit|drum set|drum machine|drummers?|drumming|drum ?beat|percussion|percussive|percussionists?|kick|bass drums?|snares?|hi ?hats?|cymbals?|ride cymbal|crash cymbal|tom toms?|toms|backbeat"
+    r"drums?|drum ?kit|drum set|drum ?machines?|drum ?loops?|drum ?pads?|drummers?|drumming|drum ?beat|percussion|percussive|percussionists?|kick|bass drums?|snares?|hi ?hats?|cymbals?|ride cymbal|crash cymbal|tom toms?|toms|backbeat"
     r"|bongos?|congas?|tambourines?|shakers?|maracas|timpani|timpanist|kettle ?drums?|beatbox\w*|rimshots?|bateria|baterista|tambor\w*|tambura drum|schlagzeug\w*|trommeln?|pauken|batterie|batteria|batteur"
     r"|percusion|percussioni|percussions|schlagwerk|cajon|cowbell|wood ?blocks?|claves|guiro|triangles?(?! (?:relation|of))|castanets|hand ?claps?|clapping|breakbeats?|bodhran|djembe|tabla|dhol|dholak|mridangam|taiko|darbuka|doumbek|frame drum"
     r"|surdo|pandeiro|timbales|washboard|brush(?:es|ed)(?: (?:snare|drums?|kit))?|paradiddles?|rattles?|finger snaps?|stomps?|808 (?:kick|drums?)|beat machine"
@@ -34,11 +34,11 @@ DRUMS = (
 GENRES = (
     "jazz(?:y)?|(?:smooth|free|acid|latin|modern|cool|gypsy) jazz|bebop|be bop|hard bop|dixieland|big band swing|blues(?:y)?|boogie(?: woogie)?|rhythm and blues|rhythm & blues|r&b|rnb|neo soul|soul(?:ful)?(?: music| song| ballad)?|motown|funk(?:y)?|disco"
     "|rock(?: and roll| n roll| 'n' roll)?|(?:hard|soft|indie|punk|folk|prog|progressive|psychedelic|alternative|classic|garage|southern|glam|art|post|surf|math|country|yacht) rock|rockabilly|pop(?! (?:up|out))|(?:synth|indie|dream|dance|power|teen|electro|folk|k|j|hyper|brit|art|chamber|bedroom) pop|synthpop|kpop|jpop|hyperpop|britpop|electropop|shoegaze|grunge|emo|punk|ska(?: punk)?|reggae(?:ton)?|dub|dancehall|rocksteady"
-    "|(?:heavy|death|black|thrash|speed|doom|power|nu) metal|metal(?: music| song| track)|metalcore|hardcore|hip hop|hiphop|rap(?: music| song| track)?|trap(?: music| beat)?|drill music|grime|lo fi|lofi|boom bap|trip hop"
+    "|(?:heavy|death|black|thrash|speed|doom|power|nu) metal|metal(?: music| song| track)|metalcore|hardcore|hip hop|hiphop|rap(?: music| song| track)?|trap(?: music| beat)?|drill music|grime|lo fi|lofi|boom bap|trip ?hop|chill ?hop"
     "|techno|house|(?:deep|tech|progressive|acid) house|trance|dubstep|drum and bass|drum n bass|drum 'n' bass|dnb|jungle|edm|electronica?|electronic dance|electro|eurodance|synthwave|vaporwave|ambient|chill ?out|chillwave|downbeat electronica|idm|industrial (?:music|metal|rock)|uk garage|hardstyle|psytrance|breakcore"
     "|country(?: and western| music| song| ballad)?|western swing|honky tonk|bluegrass|americana|folk(?:sy)?|old time|singer songwriter|sea shant(?:y|ies)|shant(?:y|ies)|celtic|klezmer|polka|tarantella|fado|flamenco|mariachi|ranchera|norteno|corrido|cumbia|salsa|merengue|bachata|bossa nova|bossa|samba|tango|milonga|rumba|mambo|cha cha(?: cha)?|bolero|son cubano|calypso|soca|zouk|afrobeats?|highlife|soukous|rai music|qawwali|raga|bhangra|bollywood|gamelan music|enka|gagaku"
     "|classical|baroque|renaissance|medieval|romantic (?:era|period|style|piece|music)|impressionis(?:t|tic|m)|minimalis(?:t|m)|avant garde|neoclassical|chamber music|orchestral music|symphon(?:y|ic)|concerto|sonata(?! form)|etude|nocturne|prelude|fugue|toccata|chorale|requiem|motet|madrigal|arias?|oratorio|lieder|operatic|opera|operetta|ballet|gregorian|plainchant"
-    "|gospel|hymns?|spirituals?|worship|christmas carol|carol|lullab(?:y|ies)|nursery rhyme|anthem(?:ic)?|ragtime|stride|swing(?: music| era| tune)|latin (?:music|pop|rhythms?|groove|beat|dance|feel|flavou?r)|new age|soundtrack|film score|cinematic|video game music|chiptune|8 bit|musical theat(?:re|er)|show tune|broadway|cabaret|vaudeville|barbershop|doo wop|exotica|lounge|easy listening|muzak|world music|tropical|jig|reels?|hornpipe|strathspey|gavotte|sarabande|gigue|bourree|allemande|courante|pavane|galliard|csardas|polonaise|habanera|military march|marching band"
+    "|gospel|hymns?|spirituals?|worship|christmas carol|carol|lullab(?:y|ies)|nursery rhyme|ragtime|stride|swing(?: music| era| tune)|latin (?:music|pop|rhythms?|groove|beat|dance|feel|flavou?r)|new age|soundtrack|film score|cinematic|video game music|chiptune|8 bit|musical theat(?:re|er)|show tune|broadway|cabaret|vaudeville|barbershop|doo wop|exotica|lounge|easy listening|muzak|world music|tropical|jig|reels?|hornpipe|strathspey|gavotte|sarabande|gigue|bourree|allemande|courante|pavane|galliard|csardas|polonaise|habanera|military march|marching band"
 )  # fmt: skip
 LANGUAGES = {
     "english": "en", "spanish": "es", "french": "fr", "german": "de", "italian": "it", "portuguese": "pt", "latin": "la", "russian": "ru",

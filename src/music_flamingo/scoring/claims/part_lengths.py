@@ -62,6 +62,25 @@ _TAKES_UP = re.compile(
 )
 
 
+_TWO_ALIKE = re.compile(
+    rf"\b{a_part('1')} and {ARTICLES}{a_part('2')} (?:(?P<unequal>differ in (?:length|duration)|are not (?:equally long|(?:of )?(?:the same|equal) length)|(?:have|are of) (?:different|unequal) lengths?)|are (?:about |roughly |exactly )?(?:equally long|as long as each other|equal in length|of (?:the same|equal) length)|have (?:about )?(?:the same|equal) lengths?|last equally long)",
+    re.IGNORECASE,
+)
+
+
+def _two_alike(match: re.Match[str]) -> Callable[[Facts], Held]:
+    one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+
+    def test(facts: Facts) -> Held:
+        length_s, other_s = _length(one, facts), _length(other, facts)
+        if length_s is None or other_s is None:
+            return NOT_MEASURED
+        alike = abs(length_s - other_s) <= LENGTH_ROOM * max(length_s, other_s)
+        return alike != bool(match["unequal"]), f"{length_s:.1f} s and {other_s:.1f} s measured"
+
+    return test
+
+
 def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
     """Read how long parts are in a plain text."""
     if not holds(text, (*PART_WORDS, "equally", "same length", "equal length", "in length")):
@@ -70,6 +89,8 @@ def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
         for match in _LONGER.finditer(text):
             yield part_claim(match, text, _is_longer(match))
     if holds(text, ("long", "length", "duration")):
+        for match in _TWO_ALIKE.finditer(text):
+            yield SpokenClaim("form", match[0], _two_alike(match))
         for match in _AS_LONG.finditer(text):
             yield part_claim(match, text, _is_as_long(match))
         for match in _EQUAL.finditer(text):

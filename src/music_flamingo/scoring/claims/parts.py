@@ -12,14 +12,14 @@ from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 ORDINAL = rf"(?:{'|'.join(ORDINALS)}|\d+(?:st|nd|rd|th)|last|final|opening|closing|middle|contrasting|next|new|whole|entire|only)"
 PART = (
-    r"sections?|parts?|verses?|chorus(?:es)?|refrains?|bridges?|intro(?:duction)?s?|outros?|codas?|middle eight|pre chorus(?:es)?"
+    r"sections?|parts?|material|strains?|verses?|chorus(?:es)?|refrains?|bridges?|intro(?:duction)?s?|outros?|codas?|middle eight|pre chorus(?:es)?"
     r"|interludes?|breakdowns?|solos?|hooks?|hal(?:f|ves)|thirds?|quarters?|strophes?|stanzas?"
 )
 PART_WORDS = (
-    "section", "part", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude",
+    "section", "part", "material", "strain", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude",
     "breakdown", "solo", "hook", "half", "third", "quarter", "strophe", "stanza",
 )  # fmt: skip
-GENERAL = frozenset(("section", "part"))
+GENERAL = frozenset(("section", "part", "material", "strain"))
 _SHARES = {"half": 2, "halve": 2, "third": 3, "quarter": 4}
 _SAME = {"refrain": "chorus", "hook": "chorus", "strophe": "verse", "stanza": "verse", "introduction": "intro"}
 
@@ -86,7 +86,7 @@ class PartName:
             middle_s = (parts[0].start_s + parts[-1].end_s) / 2
             return [k for k in found if parts[k].start_s <= middle_s < parts[k].end_s]
         if self.nth in ("next", "new"):
-            return found[1:]
+            return found if self.letter else found[1:]
         place = ORDINALS.get(self.nth) or int("".join(filter(str.isdigit, self.nth)))
         return found[place - 1 : place]
 
@@ -98,9 +98,9 @@ class PartName:
             return None if places is None or facts.sections is None else [facts.sections.segments[k] for k in places]
         if facts.duration_s is None:
             return None
-        last = {"last": number, "final": number, "closing": number, "opening": 1}
+        last = {"last": number, "final": number, "closing": number, "opening": 1, "middle": 2 if number == 3 else 0}
         place = last.get(self.nth) or ORDINALS.get(self.nth)
-        if place is None or place > number:
+        if not place or place > number:
             return None
         step_s = facts.duration_s / number
         return [Segment(start_s=(place - 1) * step_s, end_s=place * step_s, label=self.name)]
@@ -111,7 +111,7 @@ def has_names(facts: Facts) -> bool:
     return bool(facts.sections) and any(len(s.label) > 2 for s in facts.sections.segments)  # type: ignore[union-attr]
 
 
-ARTICLES = r"(?:(?:the|a|an|its|another|this|1|straight|right) )*"
+ARTICLES = r"(?:(?:the|a|an|each|every|any|both|its|another|this|1|straight|right) )*"
 _LEADS = (
     r"(?: (?:is|was|gets))?(?: (?:then|directly|immediately|always))? (?:followed(?: immediately| directly)? by"
     r"|(?:leads|moves|goes|gives way|passes|flows|turns|changes|opens)(?: straight| directly| back| on)? ?(?:in|on)?to"
@@ -153,6 +153,25 @@ _ALIKE = re.compile(
 )
 
 
+_PAIR = re.compile(
+    rf"\b{a_part('1')}(?: and |[ /-]| \+ ){a_part('2')} (?:pair|cycle|unit|block|alternation|pattern|sequence|round)s? (?:\w+ ){{0,2}}?{HOW_OFTEN_PATTERN}\b",
+    re.IGNORECASE,
+)
+
+
+def _pairs(match: re.Match[str]) -> Callable[[Facts], Held]:
+    """Whether one part directly follows another so many times."""
+    one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+
+    def test(facts: Facts) -> Held:
+        first, second = one.places(facts), other.places(facts)
+        if first is None or second is None:
+            return NOT_MEASURED
+        return sum(k + 1 in second for k in first) == times_of(match), labels_of(facts)
+
+    return test
+
+
 def read_parts(text: str) -> Iterator[SpokenClaim]:
     """Read order, number and lengths of parts in a plain text."""
     if not holds(text, PART_WORDS) and not holds(text, ("equally", "same length", "equal length", "in length")):
@@ -164,6 +183,8 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
                 if one.is_known and other.is_known:
                     yield part_claim(match, text, follows(one, other))
     if holds(text, ("once", "twice", "thrice", "times")):
+        for match in _PAIR.finditer(text):
+            yield part_claim(match, text, _pairs(match))
         for match in _APPEARS.finditer(text):
             if PartName.of(match.groupdict()).is_known:
                 yield part_claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))

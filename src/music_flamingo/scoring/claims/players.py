@@ -14,7 +14,7 @@ _VOICE = r"(?:singers?|voices?|vocals?|vocalists?|singing|lead vocals?)"
 _HIS_SINGING = r"(?:voice|vocals?|singing|lyrics|words|phrasing|delivery|timbre|falsetto|melody|vibrato)"
 _SINGS = r"(?:sings|sang|is singing|raps|croons|whispers|hums|belts|performs|chants|delivers)"
 _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
-    ("playing", r"(?:guitar|drum|sax\w*|piano|bass|violin|organ|keyboard|trumpet|flute|cello) solos?", heard.unknown),
+    ("playing", r"(?:(?:acoustic|electric|bass|classical) )?(?:guitar|drum|sax\w*|piano|bass|violin|organ|keyboard|trumpet|flute|cello|clarinet|harp|fiddle|oboe|trombone|harmonica) solos?", heard.unknown),
     ("drums", r"drumless|percussion free|drum free|beatless", heard.negated(heard.drums)),
     ("drums", DRUMS, heard.drums),
     ("instruments", INSTRUMENTS, heard.unknown),
@@ -27,20 +27,27 @@ _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
     ("lyrics", r"lyrics?|lyrical|lyricist|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)", heard.words),
     ("genre", GENRES, heard.unknown),
     ("origin", PEOPLES, heard.unknown),
-    ("sound", r"(?:all )?alone|(?:all )?by (?:itself|himself|herself)|on its own", heard.by_itself),
+    ("sound", r"(?:all )?alone|(?:all )?by (?:itself|himself|herself)|on its own|(?:the )?(?:only|sole) instrument\w*|no (?:other|further|additional|accompanying) instruments?\w*|without (?:any )?(?:other|further|additional) instruments?|no accompaniment|nothing else (?:plays|is heard|sounds)", heard.by_itself),
     *DYNAMICS,
     *SOUND,
 )  # fmt: skip
 _ALL = WordScanner([pattern for _, pattern, _ in _KINDS])
 _OF_VOICE = ("sing", "voice", "vocal", "lyric", "word", *_SINGS[3:-1].split("|"))
 _LIKE = re.compile(
-    r"(?:\b(?:my|your) (?:\w+ )?|\b(?:as|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
+    r"(?:\b(?:my|your) (?:\w+ )?|(?<!well )\b(?:as(?! well\b)|like|where|than|resembl\w+)(?: if)? (?:an? |the )?(?:\w+ ){0,2}|pop up |\bor (?:an? |from an )?)$",
     re.IGNORECASE,
 )
 _LIKE_AFTER = re.compile(r" (?:can\b|would\b|like\b)")
 _OF_NOTES = re.compile(r"\b(?:notes?|attack|each|tones?)\b[^.]*$", re.IGNORECASE)
+_CLAUSE = re.compile(r"[.;!?]\s|; |, (?:and|but|while) ")
 _NOT_OF_A_PLACE = re.compile(
     r" (?:horns?|guitars?|sixth|6th|augmented|lyrics?|vocals?|words?|language|text|terms?|tempo|names?|markings?|speaking|singing)\b",
+    re.IGNORECASE,
+)
+_SOLO = re.compile(r"([\w ]+) solos?", re.IGNORECASE)
+_OF_DRUMS = re.compile(r"\b(?:drums?|percussion|cymbals?|snare) (?:is|are|being|was|were)(?: \w+)? $", re.IGNORECASE)
+_OF_A_SOUND = re.compile(
+    r"electronic(?:ally)? (?:drum\w*|percussion|beats?|piano|keyboards?|organ|instrument\w*|sounds?|bass|kit|effects?|produced)\b",
     re.IGNORECASE,
 )
 _LANGUAGE = re.compile(r"\b(?:in|into|to|from) $", re.IGNORECASE)
@@ -58,10 +65,16 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             continue  # `as a singing voice can` names no singer
         if match[0].lower() in ("he", "she") and not holds(text, _OF_VOICE):
             continue  # another player
-        if kind in ("dynamics", "loudness") and _OF_NOTES.search(text[:start].rpartition(".")[2]):
+        if kind in ("dynamics", "loudness") and _OF_NOTES.search(_CLAUSE.split(text[:start])[-1]):
             continue  # each note fades after its attack
+        if kind == "sound" and _OF_DRUMS.search(text, max(0, start - 24), start):
+            continue  # `no drum is struck` says nothing of the lead
+        if kind == "genre" and _OF_A_SOUND.match(text, start):
+            continue  # `electronic drums` name the drums
         if kind == "origin" and (_NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)):
             continue
-        yield SpokenClaim(
-            kind, match[0], _NAMED[kind](match[0]) if kind in _NAMED else test, is_denied(text, start, end)
-        )
+        if kind in _NAMED:
+            test = _NAMED[kind](match[0])
+        elif kind == "playing" and (player := _SOLO.fullmatch(match[0])) is not None:
+            test = heard.solo(player[1])
+        yield SpokenClaim(kind, match[0], test, is_denied(text, start, end))

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from music_flamingo.scoring.claims.reader import read_answer, read_claims, read_premises
+from music_flamingo.scoring.claims.reader import read_answer, read_premises
+from music_flamingo.scoring.claims.texts import read_claims
 from music_flamingo.scoring.claims.wording import plain
 
 StatedKind = Literal[

@@ -25,9 +25,12 @@ _OF_A_SONG = re.compile(
     r"\b(?:words?|lines?|lyrics?|text|sings?|sung|sang|singing|phrases?|refrain|begins?|opens?|ends?|repeat\w*) ?(?:is|are|of|with|on|here|:|,)* ?$",
     re.IGNORECASE,
 )
+_OF_WORDS = r"(?:lyrics?|words|text|verses?|refrain|singers?|vocalists?|she|he|sings?|sung|singing|sang|narrator|lines)"
+_OF_SONG = r"(?:songs?|chorus(?:es)?|story|voice|track|ballad)"
 _ABOUT = re.compile(
-    r"\b(?:lyrics?|words|text|songs?|verses?|chorus(?:es)?|refrain|singers?|vocalists?|voice|she|he|sings?|sung|singing|sang|themes?|story|narrator|lines?)\b[^.;?]{0,30}?"
-    r"\b(?:about|of(?! (?:the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d))|tells? (?:of|the story)|speaks? (?:of|about)|describ(?:es?|ing)|recount\w*|deals? with|cent(?:er|re)s? (?:on|around)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|evokes?|narrat\w+|long(?:s|ing) for|yearn(?:s|ing)? for|praises?|mentions?|reflects? on|explor(?:es?|ing))"
+    rf"(?:\b{_OF_WORDS}\b[^.;?]{{0,30}}?\b(?:evokes?|narrat\w+|reflects? on|explor(?:es?|ing)|describ(?:es?|ing)|cent(?:er|re)s? (?:on|around)|deals? with|mentions?|recount\w*)"
+    rf"|\b(?:{_OF_WORDS}|{_OF_SONG})\b[^.;?]{{0,30}}?\b(?:about(?! (?:\d|half|a (?:minute|third|quarter|second|half)))|tells? (?:of|the story)|speaks? (?:of|about)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|long(?:s|ing) for|yearn(?:s|ing)? for|praises?)"
+    r"|\b(?:sings?|sung|sang|singing|lyrics|words|themes|(?:songs?|story|tales?)(?= of (?!(?:about |around |roughly )?(?:\d|moderate|fast|slow|medium|this|that|the|its|such|low|high)))) of(?! (?:the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d)))"
     r" (?P<theme>[^.,;?!]+?)(?=[.,;?!]|$| (?:is|are|was|in which|that|which|who|with|over|sung|played|while|and (?:a|the|has|is)|in [A-G])\b)",
     re.IGNORECASE,
 )

@@ -16,7 +16,7 @@ BORDER = 0.06
 
 _NUMBER = r"\d{2,3}(?:[.,]\d+)?"
 _UNIT = (
-    r"(?:b\.?p\.?m\b\.?|beats? (?:per|a|each|every|in a|to the) (?:minute|min)\b|beats?/min\b|schlage(?:n)? pro minute"
+    r"(?:b\.?p\.?m\b\.?|beats? (?:per|a|each|every|1|in a|in 1|in the|to the) (?:minute|min)\b|beats?/min\b|schlage(?:n)? pro minute"
     r"|battements par minute|pulsaciones por minuto|battiti al minuto|quarter notes? (?:per|a) minute"
     r"|on the metronome|(?:times |clicks |pulses )?(?:per|a|each|every) minute\b)"
 )
@@ -48,13 +48,14 @@ _TERMS: dict[str, tuple[float, float]] = {
 _FAST, _SLOW, _MEDIUM = (FAST_ABOVE_BPM, 400.0), (0.0, SLOW_BELOW_BPM), (SLOW_BELOW_BPM, FAST_ABOVE_BPM)
 _UPBEAT = (96.0, 400.0)
 _CLASSES = {
-    **dict.fromkeys(("fast", "quick", "rapid", "rapidly", "brisk", "swift", "speedy", "up tempo", "uptempo", "racing",
+    **dict.fromkeys(("fast", "quick", "rapid", "rapidly", "swift", "speedy", "up tempo", "uptempo", "racing",
                      "hurried", "breakneck", "schnell", "rapido", "rapide", "veloce", "fast paced"), _FAST),
     **dict.fromkeys(("slow", "sluggish", "unhurried", "leisurely", "crawling", "langsam", "lent", "slow paced", "down tempo",
                      "downtempo", "ballad", "dragging"), _SLOW),
     **dict.fromkeys(("medium", "moderate", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
     **dict.fromkeys(("upbeat", "lively", "spirited"), _UPBEAT),
     **dict.fromkeys(("languid", "lethargic", "ponderous", "plodding", "glacial"), _SLOW),
+    "brisk": (108.0, 400.0),
     **_TERMS,
 }  # fmt: skip
 _NAMES = "|".join(sorted(_CLASSES, key=len, reverse=True))
@@ -63,7 +64,10 @@ _THING = (
     r"|groove|movement|work|excerpt|clip|one|bpm|opening|introduction|intro|passage|finale)"
 )
 _NAME = re.compile(rf"({_NAMES})(ly)?\b", re.IGNORECASE)
-_THING_AFTER = re.compile(rf"(?: and [a-z]+| [a-z]+)? {_THING}\b", re.IGNORECASE)
+_THING_AFTER = re.compile(
+    rf"(?: and [a-z]+| [a-z]+)? (?:{_THING}\b|\d+/\d+|(?:triple|duple|quadruple|common|compound) (?:time|meter|metre))",
+    re.IGNORECASE,
+)
 _BEGINS_A_PHRASE = re.compile(
     r"(?:^|[.;:!?,] |\b(?:a|an|this|the|very|quite|rather|fairly|and|of|some|extremely) )$", re.IGNORECASE
 )
@@ -84,6 +88,7 @@ _NO_NOUN = re.compile(r",? (?:and|or|but|to|than|nor|enough|at|in|with|for|as|is
 _THING_BEFORE = re.compile(
     rf"(?:\b{_THING}\b(?: (?:here|itself))? (?:is|was|feels|sounds|moves|runs|goes|seems|proceeds|remains|stays)(?: along)?"
     rf"(?: (?:not|rather|quite|very|fairly|at an?|an?|in an?|relatively|extremely|somewhat|clearly|really|pretty|too|never|no))*"
+    rf"|\b(?:tempo|pace|speed|bpm):?(?: (?:very|rather|quite|fairly|extremely|moderately|somewhat))*"
     rf"|\b(?P<it>it) (?:is|moves|goes|runs|feels|plays)(?: (?:not|rather|quite|very|fairly|at an?|along))*) $",
     re.IGNORECASE,
 )
@@ -139,6 +144,8 @@ def read_tempo(text: str) -> Iterator[SpokenClaim]:
         yield from _decades(text)
 
 
+DECADE_LETTERS = 30
+"""Before `the eighties`, in which `tempo` or `BPM` stands."""
 _OF_BEATS = ("bpm", "tempo", "beats", "metronome", "pulse")
 _TENS = {"fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90}
 _DECADE = re.compile(
@@ -156,9 +163,12 @@ _PARTS_OF_TEN = {
 }
 
 
-def _decades(text: str) -> Iterator[SpokenClaim]:
+def _decades(text: str, is_answer: bool = False) -> Iterator[SpokenClaim]:
     """Read tempi by tens: `in the mid seventies`."""
     for match in _DECADE.finditer(text):
+        near = text[max(0, match.start() - DECADE_LETTERS) : match.end() + len(" beats per")]
+        if not is_answer and not holds(near, _OF_BEATS):
+            continue  # `the pop of the 80s`
         tens = float(match["figure"] or _TENS[(match["word"] or "").lower()])
         low, high = (tens + part for part in _PARTS_OF_TEN[(match["where"] or "").lower()])
         yield SpokenClaim("tempo", match[0], _between(low, high), is_denied(text, *match.span()))
@@ -206,7 +216,7 @@ def _numbers(text: str) -> Iterator[tuple[re.Match[str], re.Match[str]]]:
 
 def answer_tempo(text: str) -> Iterator[SpokenClaim]:
     """Read the answer to a question about tempo: a bare number or class is a claim there."""
-    found = list(read_tempo(text)) or list(_decades(text))
+    found = list(read_tempo(text)) or list(_decades(text, is_answer=True))
     if has_digit(text) and not any(has_digit(claim.said) for claim in found):
         found = [*found, *(_of_numbers(m, text, None, m) for m in _BARE_NUMBER.finditer(text))]
     if not found:

@@ -62,11 +62,18 @@ _HEDGE = re.compile(
 )
 _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
 _SOME = frozenset(("outer", "main", "other", "last", "first", "final", "inner"))
+_SOME_NOT_COUNTED = _SOME | {"beat", "beats", "count", "pulse", "note", "second", "minute", "string", "step", "way"}
+"""`a four-beat bar` counts beats, and `three-note chords` notes."""
 _LETTERS = ("A", "B", "C", "D", "E")
 _AFTER_OR_BEFORE = re.compile(r"\b(?:after|before|between) $", re.IGNORECASE)
+_SPREADS = re.compile(
+    r"\b(?:runs?|spans?|spread|extends?|stretch\w*|unfolds?|goes|cycles?|repeats?|repeated|takes place) $",
+    re.IGNORECASE,
+)
+"""`runs over eight bars` counts eight, and not more."""
 _SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
 _OF_PART = re.compile(
-    r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|longest)\b|\bIt lasts\b.*next",
+    r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|chords|harmony|harmonies|triad|longest|any)\b|\bIt lasts\b.*next",
     re.IGNORECASE,
 )
 _BAR = re.compile(
@@ -108,18 +115,34 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
         yield SpokenClaim("count", match[0], _has_bar(bar), is_place=True)
 
 
+_AFTER_BARS = re.compile(r"\b(?:after|another|further) (?:the )?$", re.IGNORECASE)
+
+
+def _always(facts: Facts) -> Held:
+    return True, "a place"
+
+
 def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
     """Read one count, with `about` and `more than` before it; `the last 4 bars` count nothing."""
     start, end = match.span()
     if match["n"] == "1" and _PER.search(text, max(0, start - 6), start):
         return
+    if _AFTER_BARS.search(text, max(0, start - 12), start):
+        yield SpokenClaim(
+            "count", match[0], _has_bar(int(match["n"])) if holds(match[0], _BAR_WORDS) else _always, is_place=True
+        )
+        return
     if match["p"]:
         yield unmeasured("count", match[0], is_denied(text, start, end))
         return
     hedge = _HEDGE.search(text, max(0, start - 12), start)
+    if hedge is not None and hedge[1].lower() == "over" and _SPREADS.search(text, 0, hedge.start()):
+        hedge = None
     if hedge is not None and _SOME_OF.search(text, max(0, hedge.start() - 6), hedge.start()):
         hedge = None
-    if (match["of"] or "").lower() in _SOME or (hedge is None and _SOME_OF.search(text, max(0, start - 6), start)):
+    if (match["of"] or "").lower() in _SOME_NOT_COUNTED or (
+        hedge is None and _SOME_OF.search(text, max(0, start - 6), start)
+    ):
         return
     start = hedge.start() if hedge else start
     said, denied = text[start:end], is_denied(text, start, end)
@@ -142,7 +165,7 @@ def num_of(what: str, facts: Facts) -> int | None:
         return len(facts.sections.segments) if facts.sections else None
     if kind.startswith(("chord", "triad", "harmon")):
         return len(set(heard_triads(facts))) if facts.chords else None
-    if kind.startswith("line"):
+    if kind.startswith(("line", "distinct line")):
         return len(facts.lyrics.lines) if facts.lyrics and facts.lyrics.available else None
     if kind.startswith(_PART_COUNTED):
         places = PartName.of({"part": kind}).places(facts)
@@ -164,6 +187,8 @@ def count_claim(said: str, what: str, number: int, hedge: str | None = None, den
         counted = num_of(what, facts)
         if counted is None:
             return NOT_MEASURED
+        if what.lower().startswith("distinct line"):
+            counted = len({line.label.lower() for line in facts.lyrics.lines}) if facts.lyrics else counted
         if what.lower().startswith("chord") and counted < number <= num_symbols(facts):
             counted = number
         fact = f"{counted} {what} measured"
@@ -289,9 +314,24 @@ _BORDERS = re.compile(
     re.IGNORECASE,
 )
 """`above 128 is fast` defines a word, and says nothing of the music."""
+_TIMES_OVER = re.compile(
+    r"\b(?:heard|sung|played|repeated|repeats|recurs|returns|appears|occurs|sounds|comes)(?: (?:about|exactly|only|just|back))* (?P<n>\d+ times)\b(?! (?:as|faster|slower|louder|softer|longer|shorter|per|a minute|the|\d))",
+    re.IGNORECASE,
+)
 _RANGE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(?:db|decibels?)\b", re.IGNORECASE)
 RANGE_TOLERANCE_DB = 1.5
 _NO_FIGURE = frozenset(("0", "1"))
+
+
+def _without(text: str, parts: Sequence[str]) -> str:
+    """Give a text without any of some parts of it, which may overlap."""
+    covered = bytearray(len(text))
+    for part in parts:
+        start = text.find(part)
+        while start >= 0:
+            covered[start : start + len(part)] = b"\1" * len(part)
+            start = text.find(part, start + 1)
+    return "".join(letter for letter, gone in zip(text, covered, strict=True) if not gone)
 
 
 def read_figures(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenClaim]:
@@ -299,9 +339,10 @@ def read_figures(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenCla
     if not has_digit(text):
         return
     text = _BORDERS.sub("", text)
-    for claim in sorted(claims, key=lambda c: -len(c.said)):
-        if has_digit(claim.said):
-            text = text.replace(claim.said, "")
+    text = _without(text, [claim.said for claim in claims if has_digit(claim.said)])
+    for match in _TIMES_OVER.finditer(text):
+        if not any(match["n"] in claim.said for claim in claims):
+            yield unmeasured(FIGURE, match[0])
     for match in _FIGURE.finditer(text):
         before = text[max(0, match.start() - 6) : match.start()]
         is_counted = match[0] not in _NO_FIGURE and not _SOME_OF.search(before)

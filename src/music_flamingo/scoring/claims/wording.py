@@ -59,10 +59,11 @@ _NO_DENIAL = re.compile(
 )
 _CUT = re.compile(
     r"[.;:!?]\s|\n|(?:^|(?<=[.;!?] ))(?:Without|Lacking|Despite|Although)\b[^,.;]*,\s|\s(?=the (?:piece|music|song|tune|track|recording|excerpt) )|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
-    r"|(?:,| and| or) (?=(?:no|not|without|never|neither) )|,? (?=nor\b)"
+    r"|(?:,| and| or) (?=(?:no|not|without|never|neither|nothing|nobody|none|no one) )|,? (?=nor\b)"
+    r"| and (?=(?:has|have|is|are|was|were|uses?|features?|follows|moves|plays|runs|keeps|stays|sits|goes|comes|contains|includes|it|the|its)\b)"
 )
 _AFTER = re.compile(
-    r"[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
+    r": ?(?:none|no|absent|not present|nil|without)\b|[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
     r" not|n't|not)\b|(?:is|are|was|were)n't|fails? to|never|remain\w* silent|stay\w* silent|play\w* no part)",
     re.IGNORECASE,
 )
@@ -105,7 +106,20 @@ _DENIAL_WORDS = frozenset(
         "pas",
     ]
 )
-_AFTER_WORDS = ("not", "n't", "absent", "missing", "nowhere", "never", "silent", "fail", "no part")
+_AFTER_WORDS = (
+    ": no",
+    ": none",
+    ": abs",
+    "not",
+    "n't",
+    "absent",
+    "missing",
+    "nowhere",
+    "never",
+    "silent",
+    "fail",
+    "no part",
+)
 
 
 def _value(words: str) -> str:
@@ -134,6 +148,17 @@ def _value(words: str) -> str:
     return "".join(joint + str(number) for joint, number in zip(parts, numbers, strict=True)).removeprefix(" ")
 
 
+_HARTE = re.compile(
+    r"(?<![\w#])([A-G][#b]?):(maj7|min7|maj|min|dim7?|hdim7|aug|sus[24]|7|6|min6|9)(?:\([^)\s]*\))?(?:/[#b]?\d+)?(?![\w#])"
+)
+_HARTE_WORDS = {"maj": " major chord", "min": " minor chord", "min7": "m7", "min6": "m6", "hdim7": "m7b5"}
+
+
+def _in_words(match: re.Match[str]) -> str:
+    """`Eb:maj` -> `Eb major chord`: labels of measured chords, as prompts show them."""
+    return match[1] + _HARTE_WORDS.get(match[2], match[2])
+
+
 @lru_cache(maxsize=32768)
 def plain(text: str) -> str:
     """Give a text as the readers of claims read it."""
@@ -143,6 +168,8 @@ def plain(text: str) -> str:
         marked = unicodedata.normalize("NFKC", text.translate(_MARKS)).translate(_MARKS)
         folded = "".join(c for c in unicodedata.normalize("NFD", marked) if not unicodedata.combining(c))
     spaced = " ".join(folded.split())
+    if ":" in spaced:
+        spaced = _HARTE.sub(_in_words, spaced)
     if "-" in spaced:
         spaced = _OPEN.sub(" ", spaced)
     if words_of(spaced).isdisjoint(_NUMBER_WORDS):
@@ -153,7 +180,7 @@ def plain(text: str) -> str:
 _NOUN_DENIED = ("no ", "with", "kein", "ohne", "sans", "sin", "senz", "lack", "devo", "free", "abse")
 """Beginnings of denials that deny a noun, and not the phrase of time, place or key that follows it."""
 _PHRASE = re.compile(
-    r"(?<=\w) (?:in (?:the key of |a key of )?(?:[A-G](?:[ -]?(?:#|b\b|sharp|flat))? ?(?:major|minor|m\b|[.,;!?]|$)|\d|(?:common|triple|duple|waltz) time)|in the key\b|at (?:a|an|about|around|roughly|just|\d))",
+    r"(?<=\w) (?:in (?:the key of |a key of )?(?:[A-G](?:[ -]?(?:#|b\b|sharp|flat))? ?(?:major|minor|m\b|[.,;!?]|$)|\d|(?:common|triple|duple|waltz) time)|in the key\b|(?:above|over|under|underneath|beneath|behind|below|beside|alongside|against|except|besides|apart from|other than|but|with) |at (?:a|an|about|around|roughly|just|\d))",
 )
 
 

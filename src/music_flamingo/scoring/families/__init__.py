@@ -18,6 +18,7 @@ from music_flamingo.scoring.families.checks import (
     read_chain,
     without_verdict,
 )
+from music_flamingo.scoring.families.combinations import HeldOutCombinations
 from music_flamingo.scoring.families.composite import (
     Composite,
     CompositeQuestion,
@@ -110,6 +111,7 @@ __all__ = [
     "CompositeQuestion",
     "Family",
     "FamilyNames",
+    "HeldOutCombinations",
     "NamedPart",
     "Rewording",
     "check_sentence",

@@ -113,15 +113,21 @@ class Composite:
         return CompositeQuestion(self.worded(parts, families), self.answer(size - len(false), size), parts)
 
     def draw_many(
-        self, heard: Heard, families: Mapping[str, Family], count: int, rng: random.Random
+        self,
+        heard: Heard,
+        families: Mapping[str, Family],
+        count: int,
+        rng: random.Random,
+        wanted: Callable[[tuple[NamedPart, ...]], bool] = lambda parts: True,
     ) -> list[CompositeQuestion]:
-        """Draw up to `count` questions that differ in more than the order of their parts."""
+        """Draw up to `count` questions of wanted parts that differ in more than the order of these."""
         found: dict[frozenset[NamedPart], CompositeQuestion] = {}
         for _ in range(count * TRIES):
             question = self.draw(heard, families, rng)
             if question is None or len(found) == count:
                 break
-            found.setdefault(frozenset(question.parts), question)
+            if wanted(question.parts):
+                found.setdefault(frozenset(question.parts), question)
         return list(found.values())
 
 

@@ -13,7 +13,15 @@ from music_flamingo import __version__
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.ranges import CountOrNone
 from music_flamingo.records import Facts, TeacherStamp
-from music_flamingo.scoring.families import COMPOSITES, FAMILIES, CompositeQuestion, FamilyNames, heard_in_facts
+from music_flamingo.scoring.families import (
+    COMPOSITES,
+    FAMILIES,
+    CompositeQuestion,
+    FamilyNames,
+    HeldOutCombinations,
+    NamedPart,
+    heard_in_facts,
+)
 from music_flamingo.teachers.payloads import SongFacts, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked
 from music_flamingo.teachers.scripted.words import whole
@@ -31,6 +39,8 @@ class CompositeRule(BaseModel):
     """Single families that may be part of one: what can be heard well enough to be reasoned with."""
     per_track: dict[str, CountOrNone]
     """Composite family -> questions a track; fewer where its facts have no more of them."""
+    held_out: HeldOutCombinations | None
+    """Combinations of parts that nothing is asked about, so that an exam can; null: none."""
 
     @field_validator("parts")
     @classmethod
@@ -51,10 +61,14 @@ def composite_questions(facts: Facts, rule: CompositeRule, rng: random.Random) -
     """(family, question), drawn from the trusted facts of a track; both need not be there."""
     families = {name: FAMILIES[name] for name in rule.parts}
     heard = heard_in_facts(facts, families.values())
+
+    def taught(parts: tuple[NamedPart, ...]) -> bool:
+        return rule.held_out is None or not rule.held_out.holds_out(parts)
+
     return [
         (name, question)
         for name, count in sorted(rule.per_track.items())
-        for question in COMPOSITES[name].draw_many(heard, families, count, rng)
+        for question in COMPOSITES[name].draw_many(heard, families, count, rng, taught)
     ]
 
 
