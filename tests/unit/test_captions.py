@@ -1,5 +1,7 @@
 """captions: windows that cover a track, one caption each, whatever interrupts the stage."""
 
+import random
+
 import pytest
 from support import songs
 
@@ -8,6 +10,8 @@ from music_flamingo.core.ports import Table
 from music_flamingo.core.shards import shard_path
 from music_flamingo.records import Caption, Facts, Track
 from music_flamingo.stages.captions import STAGE
+from music_flamingo.teachers.payloads import WindowPayload
+from music_flamingo.teachers.scripted.short import write_initial_caption
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,12 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_digest(data):
     shard_path(data / "captions", 1).unlink()
     assert songs.run_stage(STAGE, config, data)["captions"].digest == whole.digest
     assert shard_path(data / "captions", 0).stat().st_mtime_ns == before, "a finished shard is not made again"
+
+
+def test_drums_alone_play_along_with_nobody():
+    heard = {"has_drums": True, "texture": None, "lead_envelope": None, "dynamics_trend": None}
+    window = WindowPayload(track_id="w1/0", start_s=0.0, end_s=30.0, content="music", **heard)
+    texts = {write_initial_caption(window, random.Random(seed)).text for seed in range(8)}
+    assert texts == {"Drums are heard."}
+    with_bass = window.model_copy(update={"instruments": ["bass"]})
+    assert write_initial_caption(with_bass, random.Random(0)).text.startswith("Bass is heard and ")

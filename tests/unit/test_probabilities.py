@@ -69,6 +69,11 @@ def test_sure_chords_over_drums_are_no_single_line():
     assert weighed(sound_of(-4.0, -5.0), chords_of(0.02)).texture == "melody"
 
 
+def test_one_line_that_the_analysis_hears_as_chords_is_not_sure():
+    assert weighed(sound_of(1.7, 1.7), chords_of(0.04)).texture_confidence == 0.7
+    assert weighed(sound_of(-1.7, -1.7), chords_of(0.04)).texture_confidence > 0.9
+
+
 def test_the_texture_says_what_is_likelier():
     for odds in np.linspace(-9, 9, 7):
         for certainty in (0.0, 0.05, 0.15, 0.4):

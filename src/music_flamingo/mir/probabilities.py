@@ -19,6 +19,9 @@ from music_flamingo.records import Chords, Facts, Key, Sound, SoundPart
 MODEL = Path(__file__).with_name("probability_model.json")
 NEVER_SURE = 0.02
 """Confidences nearer to 0 and 1 than this are taken for this."""
+AGAINST, AT_MOST = 0.5, 0.7
+"""One line that the analysis hears as chords by these log odds is no surer than this: of four such clips in the fit,
+three are one line. No chords of short notes are among them (a clavinet's), and those leave Chordino guessing too."""
 BOUND = 8.0
 """Log odds of the analysis beyond this count no more."""
 
@@ -63,11 +66,13 @@ def weighed(sound: Sound | None, chords: Chords | None) -> Sound | None:
     bias, weight, certain = model.texture
     shift = bias + certain * chord_evidence(chords.confidence)
     parts = [_part(part, weight * _bounded(part.chords) + shift) for part in sound.parts]
-    odds = weight * texture_evidence(sound) + shift
+    evidence = texture_evidence(sound)
+    odds = weight * evidence + shift
+    most = AT_MOST if odds <= 0 and evidence > AGAINST else 1.0
     return sound.model_copy(
         update={
             "texture": "chords" if odds > 0 else "melody",
-            "texture_confidence": round(_probability(abs(odds)), 4),
+            "texture_confidence": min(most, round(_probability(abs(odds)), 4)),
             "parts": parts,
         }
     )

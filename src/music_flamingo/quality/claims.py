@@ -95,7 +95,9 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
     settled = _is_settled(example, agreed)
     # a rule of the family bore the figures of its answer out
     stated = (
-        claim for place, claim in claims_of(example) if not (settled and place == "answer" and claim.kind == FIGURE)
+        claim
+        for place, claim in claims_of(example, settled)
+        if not (settled and place == "answer" and claim.kind == FIGURE)
     )
     judged = [judge(claim, facts) for claim in stated]
     if reason := first_reason(judged, by_ear):
@@ -111,16 +113,19 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
     return f"covered_by_no_rule:answer: {example.answer[:60]!r} names nothing that was measured"
 
 
-def claims_of(example: Example) -> Iterator[tuple[str, SpokenClaim]]:
-    """(where it stands, claim) for question, answer, rationale and structured truth of an example."""
+def claims_of(example: Example, settled: bool = False) -> Iterator[tuple[str, SpokenClaim]]:
+    """(where it stands, claim) for question, answer, rationale and structured truth of an example.
+
+    `settled`: a rule of the family bore the answer out, so it need not be read together with its question.
+    """
     if not grants_nothing(example.answer):
         yield from (("question", claim) for claim in read_premises(example.question))
-    yield from (("answer", claim) for claim in answer_claims(example))
+    yield from (("answer", claim) for claim in answer_claims(example, settled))
     yield from (("rationale", claim) for claim in read_claims(example.rationale))
     yield from (("structured", claim) for claim in _structured(example))
 
 
-def answer_claims(example: Example) -> tuple[SpokenClaim, ...]:
+def answer_claims(example: Example, settled: bool = False) -> tuple[SpokenClaim, ...]:
     """Read the answer: of a caption as a text, of a closed question of the project not at all (its family judges)."""
     if example.type == "caption":
         return read_claims(example.answer)
@@ -129,7 +134,7 @@ def answer_claims(example: Example) -> tuple[SpokenClaim, ...]:
         return ()
     if parts_asked(example.family, example.question) is not None:
         return ()
-    return read_answer(example.question, example.answer)
+    return read_answer(example.question, example.answer, alone=settled)
 
 
 def _is_settled(example: Example, agreed: bool) -> bool:

@@ -110,7 +110,7 @@ def _semitones(degree: str) -> tuple[int, ...]:
 
 def answer_numeral(text: str) -> Iterator[SpokenClaim]:
     """Read an answer that is nothing but a roman numeral: a chord on that degree is heard."""
-    match = re.fullmatch(r"\W*(?P<degree>[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))\W*", text)
+    match = re.fullmatch(r"[^\w#]*(?P<degree>[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))\W*", text)
     if match is None:
         return
     wanted = _semitones(match["degree"])

@@ -9,7 +9,7 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
-from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
+from music_flamingo.scoring.claims.parts import PartName, a_part, parts_named
 from music_flamingo.scoring.claims.wording import is_denied
 
 ROOM_S = 1.0
@@ -24,6 +24,7 @@ _BORDERS = re.compile(
     rf"\b{_BORDER}(?:'s)? (?:boundar(?:y|ies)|borders?|changes?|transitions?|shifts?|joins?|divisions?|starts?|breaks?|chang\w+)(?: \w+){{0,2}}? (?:at|near|around|after)(?: the)?(?: about| around| roughly)? {_TIMES}",
     re.IGNORECASE,
 )
+_BORDER_WORDS = ("boundar", "border", "chang", "transition", "shift", "join", "division", "start", "break")
 _MORE = re.compile(
     rf"\b{a_part('1')} (?:is|lasts|goes on|runs)(?: about| around| roughly| exactly)? (?:{EXACT}) (?P<more>longer|shorter) than (?:the |an? |its )?{a_part('2')}",
     re.IGNORECASE,
@@ -107,7 +108,7 @@ def read_derived(text: str) -> Iterator[SpokenClaim]:
     for match in _OF_BEAT.finditer(text) if holds(text, ("bar", "measure", "beat", "pulse")) else ():
         claim = _beat_lasts(moment_of(match.groupdict()).seconds, is_bar=bool(match["bar"]))
         yield SpokenClaim("time", match[0], claim, is_denied(text, *match.span()), is_guess=True)
-    for match in _BORDERS.finditer(text):
+    for match in _BORDERS.finditer(text) if holds(text, _BORDER_WORDS) else ():
         yield SpokenClaim(
             "time", match[0], _lie_at(match["times"], of_chords=bool(match["chord"])), is_denied(text, *match.span())
         )
@@ -120,7 +121,7 @@ def read_derived(text: str) -> Iterator[SpokenClaim]:
             _each_lasts(match),
             match["which"].lower() in ("no", "none of the") or is_denied(text, *match.span()),
         )
-    for match in _LONG_PART.finditer(text) if holds(text, PART_WORDS) else ():
+    for match in _LONG_PART.finditer(text) if parts_named(text) else ():
         yield SpokenClaim("time", match[0], _is_long(match), is_denied(text, *match.span()))
     for match in _N_OF.finditer(text) if holds(text, ("each", "apiece")) else ():
         yield SpokenClaim("time", match[0], _all_last(match), is_denied(text, *match.span()))

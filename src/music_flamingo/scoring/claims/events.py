@@ -11,7 +11,7 @@ from music_flamingo.scoring.claims.form import form_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.harmony import degree_in, on_degree, triads_in
 from music_flamingo.scoring.claims.part_lengths import read_part_lengths
-from music_flamingo.scoring.claims.parts import GENERAL, PART_WORDS, PartName, a_part, has_names, read_parts
+from music_flamingo.scoring.claims.parts import GENERAL, PartName, a_part, has_names, parts_named, read_parts
 from music_flamingo.scoring.claims.wording import is_denied
 
 ROOM_S, ABOUT_ROOM_S = 1.0, 2.5
@@ -32,6 +32,10 @@ _EVENT = re.compile(
     rf"\b(?:{THING})(?: of the [\w ]{{1,24}}?|,[^,.;]{{1,28}},)? (?:then |first |finally |only )?(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})|(?P<lasts>{_LASTS}))(?: for the (?P<again>first|second|third|last|final) time)?(?P<at>{_AT}) (?:{TIME})(?P<in> (?:in|into|mark)\b)?(?P<adjective> long)?",
     re.IGNORECASE,
 )
+_AT_A_TIME = re.compile(
+    rf"\b(?:{BEGINS}|{ENDS}|{_LASTS})(?: for the \w+ time)?{_AT} (?:\d|half|1|a |the |mid)", re.IGNORECASE
+)
+"""What the cheap end of an event looks like: without it nothing is said to happen at a time."""
 _AT_FIRST = re.compile(
     rf"\b(?:at|around|about|after|from)(?P<at> about| around| roughly| approximately)? (?:the )?(?:{TIME})(?: (?:in|mark))?,? (?:the|a|an) (?:{THING}) (?P<begins>{BEGINS})",
     re.IGNORECASE,
@@ -45,6 +49,19 @@ _COMES = re.compile(
     rf"\b{a_part()} (?:(?:comes|is heard|appears|sounds|stands|falls) (?:right |only )?(?:(?:(?P<first>first)|(?P<last>last))|(?:at|in) the (?:very )?(?:(?P<first2>start|beginning|opening)|(?P<last2>end|close)))"
     r"|(?P<opens>opens|begins|starts)|(?P<closes>ends|closes|concludes|finishes)) ?(?P<thing>the (?:piece|song|music|track|recording|tune|excerpt))?",
     re.IGNORECASE,
+)
+_EDGE_WORDS = (
+    "first",
+    "last",
+    "at the ",
+    "in the ",
+    "opens",
+    "begins",
+    "starts",
+    "ends",
+    "closes",
+    "concludes",
+    "finishes",
 )
 _IS_PART = re.compile(
     rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:only )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
@@ -68,6 +85,8 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
         return
     if may_hold_time(text):
         for pattern in (_EVENT, _AT_FIRST):
+            if pattern is _EVENT and _AT_A_TIME.search(text) is None:
+                continue
             for match in pattern.finditer(text):
                 groups = match.groupdict()
                 is_state = (groups.get("lasts") or "").lower() in ("is", "are")
@@ -81,15 +100,15 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             }
             claim = _changes_every(moment_of(groups).seconds)
             yield SpokenClaim("chords", match[0], claim, is_denied(text, *match.span()))
-    if not holds(text, PART_WORDS):
+    if parts_named(text) == 0:
         return
-    for match in _WITH.finditer(text):
+    for match in _WITH.finditer(text) if holds(text, (" with ", " on ", " in ")) else ():
         yield part_at(match.groupdict(), text, match, is_first=bool(match["first"]))
-    for match in _IS_PART.finditer(text):
+    for match in _IS_PART.finditer(text) if holds(text, (" is ",)) else ():
         if match["letter"] or match["part"]:
             groups = {"letter": match["letter"], "part": match["part0"]}
             yield part_at(groups, text, match, is_first=bool(match["first"]))
-    for match in _COMES.finditer(text):
+    for match in _COMES.finditer(text) if holds(text, _EDGE_WORDS) else ():
         if (match["part"] or "").lower() in ("half", "halves", "third", "thirds", "quarter", "quarters"):
             continue  # `a half closes it` may be a cadence
         is_first = bool(match["first"] or match["first2"] or match["opens"])

@@ -10,12 +10,12 @@ from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.parts import (
     ARTICLES,
     ORDINAL,
-    PART_WORDS,
     PartName,
     a_part,
     a_part_or_place,
     labels_of,
     part_claim,
+    parts_named,
 )
 
 SHARE_FILLED = 0.75
@@ -83,13 +83,13 @@ def _two_alike(match: re.Match[str]) -> Callable[[Facts], Held]:
 
 def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
     """Read how long parts are in a plain text."""
-    if not holds(text, (*PART_WORDS, "equally", "same length", "equal length", "in length")):
+    if parts_named(text) == 0 and not holds(text, ("equally", "same length", "equal length", "in length")):
         return
     if holds(text, ("longer", "shorter", "more", "less", "over", "under")):
         for match in _LONGER.finditer(text):
             yield part_claim(match, text, _is_longer(match))
     if holds(text, ("long", "length", "duration")):
-        for match in _TWO_ALIKE.finditer(text):
+        for match in _TWO_ALIKE.finditer(text) if parts_named(text) > 1 else ():
             yield SpokenClaim("form", match[0], _two_alike(match))
         for match in _AS_LONG.finditer(text):
             yield part_claim(match, text, _is_as_long(match))
@@ -102,14 +102,16 @@ def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
             yield part_claim(match, text, _fills_the_edge(match))
     for match in _SPANS.finditer(text) if may_hold_time(text) else ():
         yield part_claim(match, text, _spans(PartName.of(match.groupdict()), match["from"], match["to"]))
-    for match in _LIES_IN.finditer(text) if holds(text, ("half", "third", "quarter")) else ():
+    for match in _LIES_IN.finditer(text) if parts_named(text) > 1 and holds(text, ("half", "third", "quarter")) else ():
         one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
         yield part_claim(match, text, _lies_in(one, other))
     for match in _IS_A_SHARE.finditer(text) if holds(text, (" of ",)) else ():
         share = moment_of({"share": match["share"]}).seconds
         yield part_claim(match, text, _is_a_share(PartName.of(match.groupdict()), share))
     for match in (
-        _TAKES_UP.finditer(text) if holds(text, ("takes up", "fill", "occup", "cover", "span", "makes")) else ()
+        _TAKES_UP.finditer(text)
+        if parts_named(text) > 1 and holds(text, ("takes up", "fill", "occup", "cover", "span", "makes"))
+        else ()
     ):
         one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
         yield part_claim(match, text, _fills(one, other.spans))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from music_flamingo.records import Facts, Segment
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
@@ -22,6 +23,15 @@ PART_WORDS = (
 GENERAL = frozenset(("section", "part", "material", "strain"))
 _SHARES = {"half": 2, "halve": 2, "third": 3, "quarter": 4}
 _SAME = {"refrain": "chorus", "hook": "chorus", "strophe": "verse", "stanza": "verse", "introduction": "intro"}
+
+
+_ANY_PART = re.compile(rf"\b(?:{PART})\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def parts_named(text: str) -> int:
+    """Count the names of parts in a text: patterns of two parts are not tried where one stands."""
+    return len(_ANY_PART.findall(text)) if holds(text, PART_WORDS) else 0
 
 
 def a_part(n: str = "") -> str:
@@ -174,16 +184,17 @@ def _pairs(match: re.Match[str]) -> Callable[[Facts], Held]:
 
 def read_parts(text: str) -> Iterator[SpokenClaim]:
     """Read order, number and lengths of parts in a plain text."""
-    if not holds(text, PART_WORDS) and not holds(text, ("equally", "same length", "equal length", "in length")):
+    number = parts_named(text)
+    if number == 0:
         return
-    if holds(text, _ORDER_WORDS):
+    if number > 1 and holds(text, _ORDER_WORDS):
         for pattern, (earlier, later) in _ORDERS:
             for match in pattern.finditer(text):
                 one, other = PartName.of(match.groupdict(), earlier), PartName.of(match.groupdict(), later)
                 if one.is_known and other.is_known:
                     yield part_claim(match, text, follows(one, other))
     if holds(text, ("once", "twice", "thrice", "times")):
-        for match in _PAIR.finditer(text):
+        for match in _PAIR.finditer(text) if number > 1 else ():
             yield part_claim(match, text, _pairs(match))
         for match in _APPEARS.finditer(text):
             if PartName.of(match.groupdict()).is_known:

@@ -117,15 +117,15 @@ def read_premises(question: str) -> tuple[SpokenClaim, ...]:
 
 
 @lru_cache(maxsize=65536)
-def read_answer(question: str, answer: str) -> tuple[SpokenClaim, ...]:
-    """Read the claims of an answer in the light of its question."""
-    claims = tuple(_in_context(question, answer))
+def read_answer(question: str, answer: str, alone: bool = False) -> tuple[SpokenClaim, ...]:
+    """Read the claims of an answer in the light of its question; `alone`: never as one statement with it."""
+    claims = tuple(_in_context(question, answer, alone))
     return (*claims, *read_figures(without_quotes(plain(answer)), claims))
 
 
-def _in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
+def _in_context(question: str, answer: str, alone: bool) -> Iterator[SpokenClaim]:
     found = list(_all_in_context(question, answer))
-    if all(claim.is_place for claim in found):
+    if not alone and all(claim.is_place for claim in found):
         found += _read_together(question, answer)
     # a line that was sung may fill in what nothing else answers
     yield from found or answer_lines(question, plain(answer))

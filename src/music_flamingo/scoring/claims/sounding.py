@@ -9,7 +9,7 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.clock import TIME, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.harmony import triads_in
-from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
+from music_flamingo.scoring.claims.parts import PartName, a_part, parts_named
 from music_flamingo.scoring.claims.wording import is_denied
 
 ROOM_S = 0.6
@@ -32,6 +32,11 @@ _WHILE = re.compile(
 )
 
 
+_TWO_TIMES = re.compile(r"\d(?: ?s(?:ec\w*)?)? ?(?:to|until|till|through|and|-|up to) ?(?:\w+ )?\d", re.IGNORECASE)
+_SIDE = re.compile(
+    r"\b(?:after|past|beyond|from|at|before|until|around)\b(?: (?:about|around|roughly|the))* (?:\d|a |1 |half|mid|3 )",
+    re.IGNORECASE,
+)
 _IN_PART = re.compile(
     rf"{_CHORD}(?: (?:chord|triad|harmony))?(?:{_SOUNDS}| comes| enters| falls| lies)(?: only)? (?:in|during|throughout|over) (?:the )?{a_part()}\b",
     re.IGNORECASE,
@@ -54,18 +59,18 @@ def _in_part(match: re.Match[str]) -> Callable[[Facts], Held]:
 
 def read_sounding(text: str) -> Iterator[SpokenClaim]:
     """Read what sounds when in a plain text."""
-    for match in _IN_PART.finditer(text) if holds(text, PART_WORDS) else ():
+    for match in _IN_PART.finditer(text) if parts_named(text) else ():
         yield SpokenClaim("chords", match[0], _in_part(match), is_denied(text, *match.span()))
     if not may_hold_time(text):
         return
-    for pattern in (_OVER, _FROM):
+    for pattern in (_OVER, _FROM) if _TWO_TIMES.search(text) else ():
         for match in (
             pattern.finditer(text) if holds(text, (" to ", " until ", " till ", " and ", "-", "through")) else ()
         ):
             span = [seconds_of({"clock" if ":" in said else "sec": said}) for said in (match["from"], match["to"])]
             if span[0] < span[1] and (match["part"] or match["chord"]):
                 yield _claim(match, text, _fills(_spans_of(match), span[0], span[1]))
-    for match in _WHILE.finditer(text):
+    for match in _WHILE.finditer(text) if _SIDE.search(text) else ():
         groups = {k: v for k, v in match.groupdict().items() if k not in ("part", "chord", "nth", "letter", "late")}
         if match["side"].lower() in ("after", "past", "beyond", "from"):
             yield _claim(match, text, _sounds_beside(_spans_of(match), moment_of(groups), 1.0))
