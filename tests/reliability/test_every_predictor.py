@@ -16,10 +16,13 @@ import httpx
 import openai
 import pytest
 import soundfile
+from support.benchmark_files import WRITERS
 from support.listening import RATE_HZ, heard_well, make_release, tone
 from support.on_vllm import NEEDS_VLLM, QUESTIONS, serving_vllm, tagged_release, told
 from support.served import QUESTION, serving
 
+from music_flamingo.cli import main
+from music_flamingo.evaluation.ledger import Ledger, LedgerEntry
 from music_flamingo.serving.client import ask
 
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(600)]
@@ -204,3 +207,20 @@ def test_mf_ask_says_the_same_of_both(both, tmp_path):
     ours, theirs = (ask(tmp_path / "song.wav", QUESTIONS[0], endpoint=base, release=tmp_path) for base in both)
     plain = ask(tmp_path / "song.wav", QUESTIONS[0], endpoint=both[1].removesuffix("/v1"), release=tmp_path)
     assert (ours.answer, ours.thinking) == (theirs.answer, theirs.thinking) == (plain.answer, plain.thinking)
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(3600)
+@NEEDS_VLLM
+def test_mf_evaluate_gets_the_same_answers_of_both(both, tmp_path):
+    """Asked bare, as it asks by default: each server's template decides that the model thinks."""
+    WRITERS["gtzan"][0](tmp_path / "data")
+    given = []
+    for name, base in zip(("ours", "theirs"), both, strict=True):
+        command = ["evaluate", base, "--model-name", "music-flamingo", "--benchmark", "gtzan"]
+        command += ["--data", str(tmp_path / "data"), "--out", str(tmp_path / name), "--max-new-tokens", "60"]
+        assert main([*command, "--conditions", "noise"]) == 0
+        entries = Ledger(tmp_path / name / "gtzan" / "answers.jsonl", LedgerEntry).entries.values()
+        given.append({(e.item_id, e.condition): (e.output, e.thoughts, e.finish_reason) for e in entries})
+    assert given[0] == given[1] and len(given[0]) == 6
+    assert any(thoughts for _, thoughts, _ in given[0].values())

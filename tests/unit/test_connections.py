@@ -101,6 +101,45 @@ def test_the_longest_idle_connection_makes_room_for_a_new_one(monkeypatch):
     assert b"200 OK" in said
 
 
+def test_a_connection_that_was_answered_since_is_not_the_longest_idle(monkeypatch):
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 5)
+
+    async def crowd() -> bytes:
+        async with listening() as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+            for _ in range(2):
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert await reader.readuntil(b"0\r\n\r\n")
+                idle += [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+                await asyncio.sleep(0.05)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            said = await asyncio.wait_for(reader.read(), 5)
+            for _, other in idle:
+                other.close()
+            return said
+
+    assert b"200 OK" in asyncio.run(crowd())
+
+
+def test_a_crowd_of_one_address_makes_room_for_itself(monkeypatch):
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 5)
+
+    async def crowd() -> bytes:
+        async with listening() as (server, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+            await asyncio.sleep(0.05)
+            assert len(server.server_state.connections) <= 5
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            said = await asyncio.wait_for(reader.read(), 5)
+            for _, other in idle:
+                other.close()
+            return said
+
+    assert b"200 OK" in asyncio.run(crowd())
+
+
 def test_an_answer_that_nobody_reads_ends(monkeypatch):
     monkeypatch.setattr(connections, "UNREAD_S", 0.2)
 

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import struct
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from music_flamingo.serving.chat import parse_chat
 from music_flamingo.serving.connections import BoundedConnection
 from music_flamingo.serving.engine import Before, Engine
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.fairness import CLIENT
 from music_flamingo.serving.fetching import is_public
 from music_flamingo.serving.formats import NamedSchema, SchemaFormat
 from music_flamingo.serving.isolation import Isolated
@@ -206,6 +208,52 @@ def test_a_body_that_stands_still_is_given_up(monkeypatch):
     scope = {"type": "http", "method": "POST", "path": "/v1/x", "headers": []}
     asyncio.run(BodyLimit(Starlette())(scope, never, send))
     assert answered[0]["status"] == 408
+
+
+POST = {"type": "http", "method": "POST", "path": "/v1/x"}
+
+
+def test_a_crowd_of_slow_bodies_keeps_no_other_client_and_no_probe_waiting(monkeypatch):
+    """A client's bodies are read so many at a time; further ones wait, unread; still further ones are refused."""
+    monkeypatch.setattr(limits, "TURN_S", 0.3)
+    begun, answered = Counter(), Counter()
+
+    async def app(scope, receive, send) -> None:
+        answered[CLIENT.get()] += 1
+
+    async def ask(limit: BodyLimit, client: bytes, *, wait_s: float, headers: list[tuple[bytes, bytes]]) -> None:
+        CLIENT.set(client)
+
+        async def receive() -> dict:
+            begun[client] += 1
+            await asyncio.sleep(wait_s)
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict) -> None:
+            answered[message.get("status", 0)] += 1
+
+        await limit({**POST, "headers": headers}, receive, send)
+
+    async def crowd() -> list[float]:
+        limit, some = BodyLimit(app), [(b"content-length", b"2")]
+        number = limits.MAX_READ_EACH + limits.MAX_UNREAD_EACH + 7
+        asked = [asyncio.ensure_future(ask(limit, b"crowd", wait_s=60, headers=some)) for _ in range(number)]
+        await asyncio.sleep(0.01)
+        assert begun[b"crowd"] == limits.MAX_READ_EACH and answered[429] == 7
+        took_s = []
+        for client, headers in ((b"other", some), (b"crowd", [])):
+            started_s = time.monotonic()
+            await ask(limit, client, wait_s=0, headers=headers)
+            took_s.append(time.monotonic() - started_s)
+        await asyncio.sleep(0.4)
+        assert begun[b"crowd"] >= 2 * limits.MAX_READ_EACH, "what is slow keeps none of its own client's waiting"
+        for one in asked:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        assert not limit._reading._turns, "nothing is remembered of who is gone"
+        return took_s
+
+    assert max(asyncio.run(crowd())) < 0.25
 
 
 def test_work_ends_when_its_client_goes_away():

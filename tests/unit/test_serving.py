@@ -517,6 +517,21 @@ def test_a_decoder_that_cannot_be_interrupted_is_replaced():
     decode.close()
 
 
+def test_the_limit_is_of_processor_time_unless_a_call_mostly_waits():
+    """On a busy machine an honest song takes minutes by the clock."""
+    napping, fetching = Isolated(time.sleep, 1, 0.4), Isolated(time.sleep, 1, 0.4, by_clock=True)
+    assert napping(0.8) is None
+    with pytest.raises(ApiError) as refused:
+        fetching(0.8)
+    assert refused.value.code == "audio_too_costly"
+    working = Isolated(stuck, 1, 1.0)
+    with pytest.raises(ApiError) as refused:
+        working(True)
+    assert refused.value.code == "audio_too_costly"
+    for part in (napping, fetching, working):
+        part.close()
+
+
 def test_closing_ends_what_is_at_work_and_nothing_begins_after():
     decode, began = Isolated(stuck, 1, 60.0), time.monotonic()
     with ThreadPoolExecutor(1) as pool:

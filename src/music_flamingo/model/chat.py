@@ -69,10 +69,14 @@ class ChatTokens:
 
 def hear(processor: MusicFlamingoProcessor, samples: np.ndarray) -> EncoderAudio:
     """Log-mel windows of float32 mono samples at the processor's rate, exactly as the processor gives them."""
-    extractor = processor.feature_extractor
-    heard = processor(text=[processor.audio_token], audio=[samples], sampling_rate=extractor.sampling_rate)
-    num_tokens = int((heard["input_ids"] == processor.audio_token_id).sum())
-    return EncoderAudio(heard["input_features"], heard["input_features_mask"], num_tokens)
+    # the part of its call that works on sound: the other half of the time would go into a text of audio marks
+    heard, _ = processor._process_audio(
+        [samples],
+        sampling_rate=processor.feature_extractor.sampling_rate,
+        return_attention_mask=True,
+        return_tensors="pt",
+    )
+    return EncoderAudio(heard["input_features"], heard["input_features_mask"], int(heard["num_audio_tokens"][0]))
 
 
 def messages_of(

@@ -67,7 +67,11 @@ class Guard:
     """Client -> when it asked within the last minute."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(GUARDED):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        CLIENT.set(_address(scope))
+        if scope["path"].startswith(GUARDED):
             try:
                 self._admit(scope)
             except ApiError as error:

@@ -20,7 +20,7 @@ QUICK_LIMITS = UPLOAD_LIMITS.model_copy(update={"max_duration_s": 120.0})
 """Few bytes may hold twenty minutes, which take seconds: what goes on beyond this is put aside for other processes."""
 TOO_LONG = f"audio_{QuarantineReason.TOO_LONG}"
 DECODING_S = 60.0
-"""For one recording: 20 minutes take 2 to 4 s."""
+"""Of the processor, for one recording: 20 minutes take 2 to 4 s."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ and the server a connection, and of an answer its place.
 
 import asyncio
 import resource
-from typing import Any
+import weakref
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 HEADERS_S = 20.0
 """From a connection, or from a request's first byte, to the end of its headers; also for what a refused request still
@@ -16,7 +18,7 @@ sends."""
 UNREAD_S = 30.0
 """How long a client may leave an answer unread that no buffer holds."""
 MAX_CONNECTIONS = 2000
-"""Beyond it the one that has been idle longest is closed for a new one."""
+"""Beyond it one makes room for a new one: of the address with most idle ones, that which has been idle longest."""
 
 
 def max_connections() -> int:
@@ -27,9 +29,14 @@ def max_connections() -> int:
 class BoundedConnection(H11Protocol):
     """uvicorn's HTTP connection with limits of time and number."""
 
+    _idle_of: ClassVar[weakref.WeakKeyDictionary[ServerState, "dict[str, dict[BoundedConnection, None]]"]] = (
+        weakref.WeakKeyDictionary()
+    )
+    """Idle connections of each server by address, the longest idle first: none is looked for among thousands."""
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._idle_since_s = self.loop.time()
+        self._idle = self._idle_of.setdefault(self.server_state, {})
         self._headers_due: asyncio.TimerHandle | None = None
         self._reading_due: asyncio.TimerHandle | None = None
 
@@ -42,14 +49,17 @@ class BoundedConnection(H11Protocol):
         """Take a connection; where there are too many, the longest idle one goes, or this one."""
         super().connection_made(transport)
         if len(self.connections) > max_connections():
-            others = [c for c in self.connections if isinstance(c, BoundedConnection) and c.is_idle and c is not self]
-            oldest = min(others, key=lambda c: c._idle_since_s, default=self)
+            crowd: dict[BoundedConnection, None] = max(self._idle.values(), key=len, default={self: None})
+            oldest = next(iter(crowd))
+            oldest._is_not_idle()
             self.connections.discard(oldest)
             oldest.transport.abort()
+        self._is_idle_now()
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers."""
+        self._is_not_idle()
         self._headers_are_here()
         self._is_read()
         super().connection_lost(exc)
@@ -60,14 +70,16 @@ class BoundedConnection(H11Protocol):
         if self.is_idle:
             self._expect_headers()
         else:
+            self._is_not_idle()
             self._headers_are_here()
 
     def on_response_complete(self) -> None:
         """Idle from here on, within uvicorn's own limit for a connection that is kept."""
-        self._idle_since_s = self.loop.time()
         super().on_response_complete()
         if not self.is_idle:  # the next request had come already
             self._headers_are_here()
+        else:
+            self._is_idle_now()
 
     def pause_writing(self) -> None:
         """The client does not read: give it some time."""
@@ -78,6 +90,20 @@ class BoundedConnection(H11Protocol):
         """The client reads."""
         super().resume_writing()
         self._is_read()
+
+    def _is_idle_now(self) -> None:
+        if not self.transport.is_closing():
+            self._idle.setdefault(self._address, {})[self] = None
+
+    def _is_not_idle(self) -> None:
+        of_address = self._idle.get(self._address, {})
+        of_address.pop(self, None)
+        if not of_address:
+            self._idle.pop(self._address, None)
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
 
     def _expect_headers(self) -> None:
         if self._headers_due is None and not self.transport.is_closing():

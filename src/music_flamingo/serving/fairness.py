@@ -74,10 +74,11 @@ class Turns:
             self._pass_on()
 
     async def _wait(self) -> None:
-        self._waiting = [entry for entry in self._waiting if not entry[2].done()]
         if len(self._waiting) >= self._max_waiting:
-            raise busy("too many requests of this kind are in hand")
-        heapq.heapify(self._waiting)
+            self._waiting = [entry for entry in self._waiting if not entry[2].done()]
+            if len(self._waiting) >= self._max_waiting:
+                raise busy("too many requests of this kind are in hand")
+            heapq.heapify(self._waiting)
         mine = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (RANK.get(), next(self._order), mine))
         try:
@@ -94,3 +95,26 @@ class Turns:
                 next_one.set_result(None)
                 return
         self._num_free += 1
+
+
+class ClientTurns:
+    """Some tasks of each client at once, its others in the order of their coming. For one event loop."""
+
+    def __init__(self, each: int, max_waiting_each: int) -> None:
+        self._each, self._max_waiting = each, max_waiting_each
+        self._turns: dict[bytes, Turns] = {}
+        self._num_tasks: Counter[bytes] = Counter()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn of this task's client. Raises ApiError (429) when too many of its tasks wait."""
+        client = CLIENT.get()
+        turns = self._turns.setdefault(client, Turns(self._each, self._max_waiting))
+        self._num_tasks[client] += 1
+        try:
+            async with turns.turn():
+                yield
+        finally:
+            self._num_tasks[client] -= 1
+            if not self._num_tasks[client]:
+                del self._num_tasks[client], self._turns[client]

@@ -1,4 +1,4 @@
-"""Call a function on untrusted input in sandboxed worker processes (memory and time limits).
+"""Call a function on untrusted input in sandboxed worker processes (limits of memory and processor time).
 
 A decoder is the part of a server that strangers feed. What goes wrong in there, down to a crash of FFmpeg, costs one
 request its answer and the server a process, which another replaces. Each process has a pipe of its own: one that is
@@ -12,6 +12,7 @@ Each kind of work has its processes, its threads and its queue: what is slow of 
 
 import asyncio
 import ctypes
+import math
 import multiprocessing
 import os
 import queue
@@ -38,6 +39,8 @@ TRIES_AFTER_S = (0.0, 0.1, 0.5, 2.0)
 """To start a process: a forkserver that is killed takes a while to end, and until then processes are asked of it."""
 PR_SET_PDEATHSIG = 1
 """Linux' name for `the signal to get when the parent ends`, in its prctl.h."""
+BUSY = 5
+"""A call may take so many times longer by the clock than its processor time: others may have the processor."""
 MAX_WAITING = 64
 """Calls that wait for a process; more are turned away."""
 LEFT_S = 1.0
@@ -55,10 +58,14 @@ class Isolated:
         memory_bytes: int = MEMORY_BYTES,
         max_waiting: int = MAX_WAITING,
         niceness: int = 0,
+        *,
+        by_clock: bool = False,
     ) -> None:
-        """`niceness`: how far other processes of the machine go first."""
+        """`time_s`: processor seconds of a call, or seconds of the clock (`by_clock`) for what mostly waits.
+        `niceness`: how far other processes of the machine go first."""
         self._memory_bytes = memory_bytes
         self.time_s = time_s
+        self._by_clock = by_clock
         self._function = function
         self._niceness = niceness
         self._turns = Turns(workers, max_waiting)
@@ -107,12 +114,13 @@ class Isolated:
                     worker = None
                     worker = self._new()
                 with call.running_in(worker):
-                    found = worker.call(arguments, self.time_s)
+                    found = worker.call(arguments, self.time_s, self.time_s * (1 if self._by_clock else BUSY))
             except (EOFError, OSError) as error:
-                if worker is not None:
-                    worker.end()
+                if (ended := worker) is not None:
+                    ended.end()
                 worker = None
-                if isinstance(error, TimeoutError) or call.is_left:
+                is_costly = isinstance(error, TimeoutError) or (ended is not None and ended.ran_out)
+                if is_costly or call.is_left:
                     raise _too_costly() from error
                 continue
             finally:
@@ -193,10 +201,15 @@ class _Worker:
             self.end()
             raise
 
-    def call(self, arguments: tuple[object, ...], time_s: float) -> Any:
+    @property
+    def ran_out(self) -> bool:
+        """Whether the system ended it at its limit of processor time."""
+        return self.process.exitcode == -signal.SIGXCPU
+
+    def call(self, arguments: tuple[object, ...], cpu_s: float, wait_s: float) -> Any:
         """Raises EOFError or OSError when the process dies, TimeoutError when it takes longer."""
-        self._pipe.send(arguments)
-        return self._receive(time_s)
+        self._pipe.send((arguments, cpu_s))
+        return self._receive(wait_s)
 
     def end(self) -> None:
         self.process.kill()
@@ -220,9 +233,10 @@ def _work(pipe: Connection, function: Callable[..., Any], memory_bytes: int, nic
     pipe.send(None)
     while True:
         try:
-            arguments = pipe.recv()
+            arguments, cpu_s = pipe.recv()
         except EOFError:
             return
+        _allow(cpu_s)
         try:
             found = function(*arguments)
         except MemoryError:
@@ -230,6 +244,13 @@ def _work(pipe: Connection, function: Callable[..., Any], memory_bytes: int, nic
         except Exception as error:
             found = error
         pipe.send(found)
+
+
+def _allow(cpu_s: float) -> None:
+    """Have the system end this process when it has worked for so many seconds more (whole ones, as it counts)."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    ends_s = math.ceil(used.ru_utime + used.ru_stime + cpu_s)
+    resource.setrlimit(resource.RLIMIT_CPU, (ends_s, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def _end_with_parent() -> None:

@@ -1,7 +1,8 @@
 """Limit the body of every request before it is parsed: 413 if too large, 408 if too slow.
 
 Every byte is counted before it is kept: of one request, of all that are being read, and of what no route reads. JSON
-of very many elements is refused by counting its brackets as they come, before a parser makes objects of them. An
+of very many elements is refused by counting its brackets as they come, before a parser makes objects of them. Of one
+client some bodies are read at once and some wait unread, so that the event loop is never busy with a crowd's. An
 application whose client went away is cancelled, whatever it waits for.
 """
 
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from music_flamingo.serving.errors import ApiError
+from music_flamingo.serving.fairness import MAX_IN_HAND_EACH, ClientTurns
 
 MAX_BODY_BYTES = 25 * 2**20
 MAX_DRAIN_BYTES = 25 * 2**20
@@ -35,6 +37,14 @@ RAW_TYPES = ("audio/", "video/", "application/octet-stream")
 MAX_JSON_ELEMENTS = 10_000
 """Opening brackets and commas of a body of JSON; a schema of a thousand properties has about three thousand."""
 RETRY_AFTER_S = 2
+MAX_READ_EACH = MAX_IN_HAND_EACH
+"""Bodies of one client that are read at once. The loop turns a dozen times for a request, and each turn reads them all:
+of 2,000 it would take seconds."""
+TURN_S = 2.0
+"""A body that takes longer goes on without its turn: it costs the loop little, and keeps no other waiting."""
+MAX_UNREAD_EACH = 256
+"""Further ones that wait; beyond them 429. The system holds most of what their client sends: a connection keeps what it
+read with the headers, 256 KB at most."""
 
 
 class BodyLimit:
@@ -45,6 +55,7 @@ class BodyLimit:
         self.max_bytes = max_bytes
         self.timeout_s = timeout_s
         self._held_bytes = 0
+        self._reading = ClientTurns(MAX_READ_EACH, MAX_UNREAD_EACH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +63,7 @@ class BodyLimit:
             return
         held = _Held(self)
         try:
-            body = await self._body_of(scope, receive, held)
+            body = await self._in_turn(scope, receive, held)
             if isinstance(body, bytes):
                 await until_gone(self.app, scope, body, receive, send)
             elif body is not None:
@@ -61,6 +72,22 @@ class BodyLimit:
                 await JSONResponse(body.body(), body.status, headers=headers)(scope, receive, send)
         finally:
             held.release()
+
+    async def _in_turn(self, scope: Scope, receive: Receive, held: "_Held") -> bytes | ApiError | None:
+        """As `_body_of`, when it is this client's turn. A request without a body, as a probe's, waits for none."""
+        headers, reading = Headers(scope=scope), None
+        if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
+            return await self._body_of(scope, receive, held)
+        try:
+            async with self._reading.turn():
+                reading = asyncio.ensure_future(self._body_of(scope, receive, held))
+                await asyncio.wait((reading,), timeout=TURN_S)
+            return await reading
+        except ApiError as refused:
+            return refused
+        finally:
+            if reading is not None:
+                reading.cancel()
 
     async def _body_of(self, scope: Scope, receive: Receive, held: "_Held") -> bytes | ApiError | None:
         """The body; the error to answer with; or None when the client went away."""

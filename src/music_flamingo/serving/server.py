@@ -81,8 +81,7 @@ def serve(release: Path, options: Options) -> None:
     engine.warm_up()
     with _without_arguments():
         server = _server(engine, options, access)
-    # two lines of timings for each request next to uvicorn's own, and KServe's use of an outdated response class
-    logging.getLogger("kserve.trace").setLevel(logging.WARNING)
+    # KServe's use of an outdated response class
     warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
     from music_flamingo.serving.predictor import Predictor
 
@@ -119,7 +118,9 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
     from music_flamingo.serving.measuring import Measurer
     from music_flamingo.serving.routes import install_errors, install_routes
 
-    fetcher = Isolated(Fetcher(), FETCHERS, FETCHING_S, max_waiting=MAX_FETCHES_WAITING) if options.fetch_urls else None
+    fetcher = None
+    if options.fetch_urls:
+        fetcher = Isolated(Fetcher(), FETCHERS, FETCHING_S, max_waiting=MAX_FETCHES_WAITING, by_clock=True)
     measurer = Measurer(options.measure) if options.measure else None
 
     class OneAddressServer(ModelServer):  # type: ignore[misc]
@@ -134,6 +135,7 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             )
             rest.config.host = options.host
             _bound(rest.config)
+            rest._add_middlewares = lambda app: None  # KServe's reads the clocks of all threads, twice a request
             local_only = not access.digests and _is_loopback(options.host)
             install_routes(model_server.app, engine, access, fetcher.run if fetcher else None, measurer, local_only)
             rest.create_application()
@@ -141,7 +143,7 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             self.setup_event_loop()
             self.register_signal_handler()
             try:
-                rest._server.run()  # on uvloop, as uvicorn chooses
+                rest._server.run()
             finally:
                 for part in (engine, measurer, fetcher):
                     if part is not None:
@@ -158,6 +160,7 @@ def _bound(config: Any) -> None:
     """
     from music_flamingo.serving.connections import BoundedConnection
 
+    config.loop = "asyncio"  # uvloop takes one connection a turn: behind a crowd's 2,000 others wait for as many turns
     config.http = BoundedConnection
     config.ws = "none"
     config.h11_max_incomplete_event_size = MAX_HEADER_BYTES
