@@ -66,11 +66,19 @@ class Source(Protocol):
         """Read the recordings of one unit; fetched files go below `originals`."""
 
 
-class Listed:
-    """A source of units that are listed in advance. The listing stays at home: workers get units, and a copy of the
-    source without it."""
+class OneEach:
+    """Others' recordings, one a unit."""
 
     is_rendered = False
+
+    def num_recordings(self, unit: str) -> int:
+        """One."""
+        return 1
+
+
+class Listed(OneEach):
+    """A source of units that are listed in advance. The listing stays at home: workers get units, and a copy of the
+    source without it."""
 
     def __init__(self, listing: Callable[[], Sequence[str]]) -> None:
         self._listing: Callable[[], Sequence[str]] | None = listing
@@ -82,7 +90,3 @@ class Listed:
         """The units, listed when first asked for."""
         assert self._listing is not None, "workers are given units"
         return self._listing()
-
-    def num_recordings(self, unit: str) -> int:
-        """One."""
-        return 1

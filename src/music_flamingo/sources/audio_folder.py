@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from music_flamingo.audio.decode import BadAudioError, DecodeLimits, QuarantineReason, open_audio
 from music_flamingo.core.errors import UserError
 from music_flamingo.core.hashing import sha256_json
-from music_flamingo.sources import SourceRecording
+from music_flamingo.sources import OneEach, SourceRecording
 from music_flamingo.sources.about import describe, describe_by_row, name_of
 from music_flamingo.sources.licences import OWN_RECORDINGS
 from music_flamingo.sources.rows import ListingRow, read_rows
@@ -75,11 +75,10 @@ class AudioFolderConfig(BaseModel):
         return sha256_json([[ascii(e.name), e.num_bytes, e.mtime_ns, e.problem] for e in entries])
 
 
-class AudioFolderSource:
+class AudioFolderSource(OneEach):
     """Units are paths relative to the folder; what is no file follows a zero byte, which no path holds."""
 
     tool = "audio_folder"
-    is_rendered = False
 
     def __init__(self, root: Path, limits: DecodeLimits) -> None:
         self.root = root.resolve()
@@ -93,10 +92,6 @@ class AudioFolderSource:
     def units(self) -> Sequence[str]:
         """Paths of all audio files, relative to the folder."""
         return [f"{e.name}\0{e.problem}" if e.problem else e.name for e in list_entries(self.root, self.limits)]
-
-    def num_recordings(self, unit: str) -> int:
-        """One."""
-        return 1
 
     def recordings(self, unit: str, originals: Path) -> Iterator[SourceRecording]:
         """The recording of one file, with its metadata."""

@@ -7,6 +7,7 @@ begin. What thinking and GRPO are worth is what they do beyond these.
 """
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -81,27 +82,21 @@ def run(
     warmup_model: OutputFolder,
 ) -> Metrics:
     """Fine-tune on chains of thought before GRPO; the controls as well, where they are wanted."""
-    if config.controls is None:
-        return _warm_up(config, think, tracks, speech, sft_model, warmup_model)
-    direct = partial(_train_direct, config, config.controls, think, tracks, sft_model, warmup_model)
-    with alongside(direct, own_process=config.controls.own_process and num_ranks() == 1):
-        metrics = _warm_up(config, think, tracks, speech, sft_model, warmup_model)
-        _train_longer(config, config.controls, think, tracks, speech, sft_model, warmup_model)
-    return metrics
-
-
-def _warm_up(
-    config: WarmupConfig,
-    think: Table[Chain],
-    tracks: Table[Track],
-    speech: Table[Utterance],
-    sft_model: InputFolder,
-    warmup_model: OutputFolder,
-) -> Metrics:
     from music_flamingo.training.supervised import train_supervised
 
-    prepared = prepare(config, think, tracks, speech, sft_model)
-    return train_supervised("warmup", config, prepared, sft_model.root, warmup_model.root, warmup_model.work)
+    def think_aloud(label: str, config: WarmupConfig, start: Path, out: Path, work: Path) -> Metrics:
+        prepared = prepare(config, think, tracks, speech, sft_model)
+        return train_supervised(label, config, prepared, start, out, work)
+
+    own, steps = warmup_model.root, config.controls
+    if steps is None:
+        return think_aloud("warmup", config, sft_model.root, own, warmup_model.work)
+    direct = partial(_train_direct, config, steps, think, tracks, sft_model, warmup_model)
+    with alongside(direct, own_process=steps.own_process and num_ranks() == 1):
+        metrics = think_aloud("warmup", config, sft_model.root, own, warmup_model.work)
+        longer = config.model_copy(update={"steps": steps.longer, "seed": config.seed + 1})
+        think_aloud(LONGER, longer, own, control_folder(own, LONGER), warmup_model.work / LONGER)
+    return metrics
 
 
 def _train_direct(
@@ -123,23 +118,6 @@ def _train_direct(
     out, work = control_folder(warmup_model.root, DIRECT), warmup_model.work / DIRECT
     prepared = prepare(DIRECT, direct, plain, sft_model, min_answers=1)
     train_supervised(DIRECT, direct, prepared, sft_model.root, out, work)
-
-
-def _train_longer(
-    config: WarmupConfig,
-    steps: ControlSteps,
-    think: Table[Chain],
-    tracks: Table[Track],
-    speech: Table[Utterance],
-    sft_model: InputFolder,
-    warmup_model: OutputFolder,
-) -> None:
-    from music_flamingo.training.supervised import train_supervised
-
-    longer = config.model_copy(update={"steps": steps.longer, "seed": config.seed + 1})
-    out, work = control_folder(warmup_model.root, LONGER), warmup_model.work / LONGER
-    prepared = prepare(longer, think, tracks, speech, sft_model)
-    train_supervised(LONGER, longer, prepared, warmup_model.root, out, work)
 
 
 STAGE = Stage(
