@@ -51,7 +51,10 @@ class Clip:
 
 def main() -> None:
     ingest = load_params(Path("params.yaml"))["ingest"]
-    configs = [ScoresConfig.model_validate_json(json.dumps(ingest["source"] | {"seed": seed})) for seed in SEEDS]
+    configs = [
+        ScoresConfig.model_validate_json(json.dumps(ingest["source"] | {"seed": seed, "held_out": None}))
+        for seed in SEEDS
+    ]
     jobs = [Job(config, work_id) for config in configs for work_id in ScoresSource(config).units()]
     with multiprocessing.Pool(WORKERS) as pool:
         clips = [clip for made in pool.imap(perform, jobs, chunksize=4) for clip in made]

@@ -141,7 +141,7 @@ def arrangement(name: str) -> Clip:
 def performance(name: str, drums: str | None = None) -> Clip:
     """A performance of the so-many-th work in a drawn order, as ingest draws performances."""
     number, source = int(name), load_params(Path("params.yaml"))["ingest"]["source"]
-    config = ScoresConfig.model_validate_json(json.dumps(source | {"seed": SEED}))
+    config = ScoresConfig.model_validate_json(json.dumps(source | {"seed": SEED, "held_out": None}))
     works = sorted(ScoresSource(config).units())
     order = random.Random(SEED).sample(works, len(works))
     score = read_score(find_piece(order[number % len(works)]))

@@ -282,3 +282,16 @@ MOST_LINES = 350
 def test_no_file_of_the_package_is_longer_than_a_person_reads_at_once():
     lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PACKAGE_ROOT.rglob("*.py")}
     assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_no_text_renders_a_tuple():
+    """In an f-string `{1,3}` of a regular expression is a tuple; it is written `{{1,3}}`."""
+    rendered = [
+        f"{path.relative_to(ROOT)}:{part.lineno}"
+        for path in PACKAGE_ROOT.rglob("*.py")
+        for text in ast.walk(ast.parse(path.read_text()))
+        if isinstance(text, ast.JoinedStr)
+        for part in text.values
+        if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Tuple)
+    ]
+    assert rendered == []

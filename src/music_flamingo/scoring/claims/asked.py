@@ -22,7 +22,7 @@ from music_flamingo.scoring.claims.parts import (
     occurs,
     times_of,
 )
-from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
+from music_flamingo.scoring.claims.wording import NUMBER, ORDINALS, is_denied
 
 _ASKED = re.compile(
     rf"\b(?:{THING})\b(?:[^?]{{0,40}}?\b(?:(?P<begins>{BEGINS})|(?P<ends>{ENDS})))?(?!\w)", re.IGNORECASE
@@ -53,7 +53,6 @@ _NAMED = re.compile(rf"\b{a_part()}\b|\b(?P<only>(?-i:[A-E]))\b(?! [a-z])", re.I
 _A_PART = re.compile(rf"\b{a_part()}\b", re.IGNORECASE)
 _SAME = re.compile(r"\b(?:neither|both|equal\w*|same|none|all)\b", re.IGNORECASE)
 _FEW = {"once": 1, "one": 1, "twice": 2, "thrice": 3, "never": 0}
-_NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
 _TOLD = re.compile(r"\b(?:only|just)?\s*(once|twice|thrice|never)\b", re.IGNORECASE)
 
 
@@ -188,7 +187,7 @@ def _how_often(text: str) -> int | None:
         return times_of(found)
     if (word := _TOLD.search(text)) is not None:
         return _FEW[word[1].lower()]
-    number = _NUMBER.search(text)
+    number = NUMBER.search(text)
     return int(number[1]) if number else None
 
 

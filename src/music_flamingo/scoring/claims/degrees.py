@@ -26,14 +26,16 @@ _NUMERALS = {"i": (0,), "ii": (2,), "iii": (3, 4), "iv": (5,), "v": (7,), "vi": 
 _WIDE = {3: "minor", 4: "major", 8: "minor", 9: "major", 10: "minor", 11: "major"}
 """Semitones above the tonic of degrees that minor lowers -> the mode in which they stand there."""
 _NOTE = r"(?<![\w#/'])(?P<{n}>[A-G])[ -]?(?P<{n}_shift>#|b(?![a-z])|sharp\b|flat\b)?(?:[ -]?(?:major|minor|maj|min|m)?7?(?![\w#]))"
-_DEGREE = rf"(?P<{{n}}>{'|'.join(_NAMED)}|(?-i:[b#]?(?:VII|VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))(?= chord| triad| harmony| degree| of the (?:key|scale)| of this key))"
+_NUMERAL = r"(?-i:[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))"
+_ANY_DEGREE = rf"(?P<{{n}}>{'|'.join(_NAMED)}|{_NUMERAL})"
+_DEGREE = (
+    rf"(?P<{{n}}>{'|'.join(_NAMED)}|{_NUMERAL}(?= chord| triad| harmony| degree| of the (?:key|scale)| of this key))"
+)
 _ROLE = r"(?: (?:chord|triad|harmony|degree|note))?"
 _OF_KEY = r"(?: (?:of|in) (?:the|this|its) (?:piece's |song's |home )?(?:key|piece|song|music|tonality|track|recording|excerpt)| here)?"
 _IS = r"(?:,? (?:which |that )?(?:is|are|was|being|would be|serves as|acts as|functions as|works as|as)|,(?= (?:[A-G]|the\b|a\b|its\b)[^,.;]{0,20}(?:[,.;]|$))|:| \()"
 _DEGREE_IS = re.compile(
-    rf"\b(?:the|its|a) (?:minor |major )?{_DEGREE.format(n='degree')}{_ROLE}{_OF_KEY}{_IS} (?:an? |the )?{_NOTE.format(n='root')}".replace(
-        "( \\() (?:", "( \\()(?: ?"
-    ),
+    rf"\b(?:the|its|a) (?:minor |major )?{_DEGREE.format(n='degree')}{_ROLE}{_OF_KEY}{_IS} (?:an? |the )?{_NOTE.format(n='root')}",
     re.IGNORECASE,
 )
 _IS_DEGREE = re.compile(
@@ -47,7 +49,7 @@ _OF_A_NOTE = re.compile(
 )
 _ROW_WORDS = r"(?: chord)?(?P<how>,? (?:is |are )?(?:then |directly |immediately )?(?:followed by|moves to|goes to|leads to|resolves to|gives way to|precedes|follows|comes after|comes before|comes from|proceeds to|to))"
 _ONE_THEN = re.compile(
-    rf"\b(?:the )?{_DEGREE.format(n='one').replace('(?= chord| triad| harmony| degree| of the (?:key|scale)| of this key)', '')}{_ROW_WORDS} (?:the |its )?{_DEGREE.format(n='other').replace('(?= chord| triad| harmony| degree| of the (?:key|scale)| of this key)', '')}\b(?! (?:minor|major) of)",
+    rf"\b(?:the )?{_ANY_DEGREE.format(n='one')}{_ROW_WORDS} (?:the |its )?{_ANY_DEGREE.format(n='other')}\b(?! (?:minor|major) of)",
     re.IGNORECASE,
 )
 _ROLE_OF = re.compile(

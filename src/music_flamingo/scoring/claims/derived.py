@@ -11,7 +11,7 @@ from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, moment_of,
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.meter import bar_of
 from music_flamingo.scoring.claims.parts import PartName, a_part, parts_named
-from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.claims.wording import NUMBER, is_denied
 
 ROOM_S = 1.0
 _LASTS = r"(?: of music)?(?: \w+ly)? (?:lasts?|takes?|is|are|comes?|goes|go|runs?|spans?|equals?|fills?|occup\w+)(?: (?:about|around|roughly|approximately|just|only|nearly|almost|some|over|under|exactly|by|every))*"
@@ -42,7 +42,7 @@ _EACH_LASTS = re.compile(
     re.IGNORECASE,
 )
 _N_OF = re.compile(
-    rf"\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords)(?:,[^.;]{1, 60},)? (?:of|lasting|at|last|are held for|are held|sound for|take) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
+    rf"\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords)(?:,[^.;]{{1,60}},)? (?:of|lasting|at|last|are held for|are held|sound for|take) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
     re.IGNORECASE,
 )
 
@@ -157,7 +157,6 @@ _BEATS_IN = re.compile(
     r"\bhow many (?:beats|pulses|counts)\b[^?]*\b(?:after|in|within|over|during) (?P<n>\d+) (?:bars|measures)\b",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
 
 
 def _beats_of_bars(bars: int, beats: int) -> Callable[[Facts], Held]:
@@ -170,7 +169,7 @@ def _beats_of_bars(bars: int, beats: int) -> Callable[[Facts], Held]:
 
 def answer_difference(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read the answer to `How much longer is the verse than the chorus?` and to `How many beats are in four bars?`."""
-    counted, number = _BEATS_IN.search(question), _NUMBER.search(text)
+    counted, number = _BEATS_IN.search(question), NUMBER.search(text)
     if counted is not None and number is not None:
         yield SpokenClaim("meter", text, _beats_of_bars(int(counted["n"]), int(number[1])))
     shared, share = _SHARE_ASKED.match(question), _SHARE_SAID.search(text)

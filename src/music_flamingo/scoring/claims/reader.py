@@ -34,7 +34,7 @@ from music_flamingo.scoring.claims.tempo import answer_tempo
 from music_flamingo.scoring.claims.texts import known_claims, read_claims
 from music_flamingo.scoring.claims.times import FIGURE, answer_length, count_claim, read_figures
 from music_flamingo.scoring.claims.topics import COUNTED, topic_of
-from music_flamingo.scoring.claims.wording import plain
+from music_flamingo.scoring.claims.wording import NUMBER, plain
 
 _ANSWERS: dict[str, Callable[[str], Iterable[SpokenClaim]]] = {
     "tempo": answer_tempo,
@@ -101,7 +101,6 @@ _RELATION = re.compile(r"\b(relative|parallel|shares?)\b(?! the (?:melody|tune))
 _RELATES = re.compile(r"\brelat(?:e|es|ed|ion|ionship)\b", re.IGNORECASE)
 _IN_A_KEY = re.compile(r"\b(?:in|key|modulat\w*|piece|song|track) (?:of |to )?[A-G]\b|\bkey\b")
 _SHARES = re.compile(r"\bshares?\b", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
 
 
 def grants_nothing(answer: str) -> bool:
@@ -183,7 +182,7 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from _OF_QUESTION[topic](plain(question), text)
     if topic == "count" and not any(c.kind in ("count", "meter") for c in own):
         yield from _counted(question, text)
-    elif topic == "length" and _IN_SECONDS.search(question) and _NUMBER.fullmatch(text.strip(" .")):
+    elif topic == "length" and _IN_SECONDS.search(question) and NUMBER.fullmatch(text.strip(" .")):
         yield from (replace(c, said=text) for c in answer_length(f"{text.strip(' .')} seconds"))
     elif topic in _ANSWERS and not any(
         c.kind == topic and (topic != "tempo" or has_digit(c.said) or not has_digit(text)) for c in own
@@ -260,7 +259,7 @@ def _completed(question: str, answer: str) -> Iterator[SpokenClaim]:
 
 def _counted(question: str, text: str) -> Iterator[SpokenClaim]:
     found = COUNTED.search(plain(question))
-    number = _NUMBER.search(text)
+    number = NUMBER.search(text)
     if found is None or number is None:
         yield unmeasured("count", text)
     elif beside := _COUNTED_BESIDE.search(plain(question)):

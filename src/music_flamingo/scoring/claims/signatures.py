@@ -7,15 +7,13 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.keys import key_label, key_of, relative_of
-from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.claims.wording import NUMBER, is_denied
 
 _SIGNATURE_KIND = re.compile(
     r"\b(?:key|signature)\b[^.;]{0,30}\b(?:made of|has|have|contains|uses|with|is|of|consists of)(?: only| made of)? (?P<kind>sharps|flats)\b",
     re.IGNORECASE,
 )
 _SIGNATURE = re.compile(r"\b(?P<n>\d|no) (?P<kind>sharps?|flats?)(?: (?:or|and) (?:sharps?|flats?))?\b", re.IGNORECASE)
-
-_NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
 
 
 def read_signatures(text: str) -> Iterator[SpokenClaim]:
@@ -60,6 +58,6 @@ def signature_claim(said: str, number: int, kind: str, denied: bool = False) -> 
 
 def answer_signature(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read how many sharps or flats there are."""
-    number, kind = _NUMBER.search(text), re.search(r"\b(sharp|flat)", question, re.IGNORECASE)
+    number, kind = NUMBER.search(text), re.search(r"\b(sharp|flat)", question, re.IGNORECASE)
     if kind is not None and (number is not None or re.search(r"\b(?:none|no)\b", text, re.IGNORECASE)):
         yield signature_claim(text, int(number[1]) if number else 0, kind[1].lower())

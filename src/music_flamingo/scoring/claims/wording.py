@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from music_flamingo.scoring.claims.gates import holds, words_of
 
+NUMBER = re.compile(r"(?<![\w.:/])(\d+)(?![\w/%]|[.:]\d)")
+"""A whole number in a plain text: no time, share, fraction or part of a word."""
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 _UNITS += " seventeen eighteen nineteen"
 SMALL = {word: value for value, word in enumerate(_UNITS.split())}
