@@ -269,6 +269,7 @@ CONFIGS: dict[str, dict] = {
         "prompts_per_step": 3,
         "num_generations": 4,
         "candidates": 1.5,
+        "ask_first": "think",
         "beta": 0.05,
         "epsilon": 0.2,
         "exploration": {"redraws": 0, "no_spread": "keep", "epsilon_high": None, "entropy_floor": None},

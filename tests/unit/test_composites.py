@@ -11,6 +11,7 @@ from music_flamingo.core.params import load_params
 from music_flamingo.quality.agreement import answer_agrees, rests_on
 from music_flamingo.quality.checks import Limits, Song, reason_against
 from music_flamingo.quality.steps import OptionProbabilities, StepLimits
+from music_flamingo.reasoning.selection import Wanted
 from music_flamingo.reasoning.writing import Manner, Topic, evidence_for, write_chain
 from music_flamingo.records import Example, Withheld, trusted
 from music_flamingo.scoring.families import (
@@ -115,7 +116,11 @@ def test_what_is_not_trusted_of_one_part_leaves_no_question_about_it():
 
 def test_no_question_is_asked_about_combinations_that_are_held_out():
     given = songs.params("synthesize")
-    rule = {**given["composites"], "held_out": {"share": 0.4, "seed": 1}, "per_track": dict.fromkeys(COMPOSITES, 40)}
+    rule = {
+        **given["composites"],
+        "held_out": {"share": 0.4, "grpo_share": 0.0, "seed": 1},
+        "per_track": dict.fromkeys(COMPOSITES, 40),
+    }
     config = SynthesizeConfig.model_validate({**given, "composites": rule})
     held_out = config.composites.held_out
     asked, left = set(), set()
@@ -130,19 +135,32 @@ def test_no_question_is_asked_about_combinations_that_are_held_out():
 
 
 def test_a_share_of_the_combinations_of_each_set_of_families_is_held_out_in_any_order():
-    rule = HeldOutCombinations(share=0.4, seed=1)
+    rule = HeldOutCombinations(share=0.4, grpo_share=0.2, seed=1)
     options = [[NamedPart(name, v) for v in FAMILIES[name].options] for name in ("texture", "lead_envelope", "drums")]
     for some in (options, options[:2]):
         combinations = list(product(*some))
         held = [c for c in combinations if rule.holds_out(c)]
         assert len(held) == round(0.4 * len(combinations))
         assert all(rule.holds_out(c[::-1]) for c in held)
-    assert HeldOutCombinations(share=0.0, seed=1).holds_out(options[0][:1]) is False
+        left = [c for c in combinations if rule.leaves_to_grpo(c[::-1])]
+        assert len(left) == round(0.2 * len(combinations)) and not set(left) & set(held)
+    assert HeldOutCombinations(share=0.0, grpo_share=0.0, seed=1).holds_out(options[0][:1]) is False
 
 
 def test_the_default_asks_in_its_exam_about_what_its_training_leaves_out():
     params = load_params(ROOT / "params.yaml")
-    assert params["evaluate"]["thinking"]["held_out"] == params["synthesize"]["composites"]["held_out"] is not None
+    rule = params["synthesize"]["composites"]["held_out"]
+    assert rule == params["reason"]["held_out"] == params["evaluate"]["thinking"]["held_out"] is not None
+
+
+def test_no_chain_is_written_about_combinations_that_are_left_to_grpo():
+    rule = HeldOutCombinations(share=0.0, grpo_share=0.2, seed=1)
+    wanted, any_of_them = (Wanted(None, frozenset(), held_out) for held_out in (rule, None))
+    left = [e for e in COMPOSITE if rule.leaves_to_grpo(parts_asked(e.family, e.question))]
+    assert 0 < len(left) < len(COMPOSITE)
+    assert [e for e in COMPOSITE if not wanted.takes(e.family, e.question)] == left
+    assert all(any_of_them.takes(e.family, e.question) for e in left)
+    assert wanted.takes("drums", "Are there drums?")
 
 
 def test_the_same_parts_in_another_order_are_a_duplicate():

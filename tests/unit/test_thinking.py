@@ -49,7 +49,7 @@ EXAM = {
     "per_track": 2,
     "held_out": None,
 }
-HALF = HeldOutCombinations(share=0.5, seed=3)
+HALF = HeldOutCombinations(share=0.5, grpo_share=0.2, seed=3)
 TRUTHS = [
     make_truth(
         work,
@@ -125,6 +125,7 @@ def test_half_of_the_exam_is_about_parts_that_training_never_asks_about_together
     for name in ("all_heard", "either_or"):
         assert [is_held_out(item) for item in asked if item.family == name].count(True) == 10
         assert len([item for item in asked if item.family == name]) == 20
+    assert not any(HALF.leaves_to_grpo(parts_asked(item.family, item.question)) for item in asked)
 
 
 def test_both_halves_are_scored_and_the_table_and_the_page_name_them():

@@ -10,11 +10,12 @@ from support import tiny_world as world
 from transformers import get_scheduler
 
 from music_flamingo.core.errors import UserError
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES, NamedPart
 from music_flamingo.training.data.audio import SoundBank, num_samples_of
 from music_flamingo.training.data.collator import Branches, LessonCollator
 from music_flamingo.training.data.items import curriculum
 from music_flamingo.training.data.samples import WindowRule
-from music_flamingo.training.grpo.prompts import draw_prompts, interleave, most_doubtful, within_reach
+from music_flamingo.training.grpo.prompts import asked_first, draw_prompts, interleave, most_doubtful, within_reach
 from music_flamingo.training.optimiser import Constant, Cosine, Optimiser, WarmupStableDecay
 
 TRACKS = world.tracks(8)
@@ -199,6 +200,23 @@ def test_no_question_comes_again_before_all_have_come():
 def test_questions_of_mf_think_come_first():
     hard = {"t6/other", "t7/other"}
     assert {p.item.id for p in drawn(8, hard)["other"]} == hard
+
+
+def test_composite_questions_of_parts_that_no_chain_puts_together_come_first_if_wanted():
+    one, another = (
+        COMPOSITES["all_heard"].worded((NamedPart("drums", "yes"), NamedPart("texture", texture)), FAMILIES)
+        for texture in FAMILIES["texture"].options[:2]
+    )
+    items = [
+        replace(world.item("t0"), id="chained", family="all_heard", question=one),
+        replace(world.item("t1"), id="same parts", family="all_heard", question=one),
+        replace(world.item("t2"), id="new parts", family="all_heard", question=another),
+        replace(world.item("t3"), id="single, chained"),
+        replace(world.item("t4"), id="single"),
+    ]
+    hard = {"chained", "single, chained"}
+    assert asked_first(items, hard, "think") == hard
+    assert asked_first(items, hard, "new_combinations") == {"new parts", "single, chained"}
 
 
 def reach(items, on_overflow="window_by_references", room: int = 10**9, samples=None):

@@ -54,7 +54,8 @@ class ThinkingExam(BaseModel):
     per_family: Count
     """Questions of a family, spread over works."""
     held_out: HeldOutCombinations | None
-    """What `synthesize.composites.held_out` is: half of the questions are then about those. Null: nobody asks which."""
+    """What `synthesize.composites.held_out` is: half of the questions are then about those that are held out, and none
+    about those left to GRPO. Null: nobody asks which."""
 
     @field_validator("families")
     @classmethod
@@ -130,7 +131,9 @@ def _about(
     count = exam.per_track if held_out is None else max(1, exam.per_track // 2)
 
     def wanted(parts: tuple[NamedPart, ...]) -> bool:
-        return held_out is None or exam.held_out is None or exam.held_out.holds_out(parts) == held_out
+        if held_out is None or (rule := exam.held_out) is None:
+            return True
+        return rule.holds_out(parts) == held_out and not rule.leaves_to_grpo(parts)
 
     drawn = composite.draw_many(heard, families, count, Random(int(rng.integers(2**32))), wanted)
     first = count + 1 if held_out else 1

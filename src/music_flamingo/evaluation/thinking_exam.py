@@ -53,7 +53,7 @@ def refuse_taught(exam: ThinkingExam, grpo_model: Path) -> None:
             named = ", ".join(f"{family} {value}" for family, value in combination)
             raise ConfigError(
                 f"training asked about {named} together, and evaluate.thinking.held_out counts this as never taught. "
-                "Give evaluate.thinking.held_out and synthesize.composites.held_out the same share and seed, or null."
+                "Give evaluate.thinking.held_out and synthesize.composites.held_out the same shares and seed, or null."
             )
 
 

@@ -161,7 +161,7 @@ def plan_reason(config: reason.ReasonConfig, catalogue: Catalogue, standing: lis
         return PlanRow("reason", config.teacher, PlannedCalls())
     ratings, chains, num_rated = Planner(config.teacher), Planner(config.teacher), 0
     for (_, facts), examples in zip(catalogue.sample, standing, strict=True):
-        wanted = [e for e in examples if config.wanted.takes(e.family)]
+        wanted = [e for e in examples if config.wanted.takes(e.family, e.question)]
         num_rated += len(wanted)
         for example in wanted:
             rate(ratings, example, facts, config.seed)

@@ -16,7 +16,7 @@ from music_flamingo.quality.difficulty import Candidate, Difficulty, DifficultyR
 from music_flamingo.quality.steps import OptionProbabilities
 from music_flamingo.reasoning.probing import ProbedQuestion
 from music_flamingo.records import Example, Facts, trusted
-from music_flamingo.scoring.families import COMPOSITES, FAMILIES
+from music_flamingo.scoring.families import COMPOSITES, FAMILIES, HeldOutCombinations, parts_asked
 from music_flamingo.teachers import Teacher, TeacherFailedError, over_shards, request_seed
 from music_flamingo.teachers.thinking import rate
 
@@ -32,10 +32,14 @@ class Wanted:
     families: frozenset[str] | None
     """None: all of them."""
     trivial: frozenset[str]
+    held_out: HeldOutCombinations | None
+    """Combinations of parts that GRPO alone asks about."""
 
-    def takes(self, family: str) -> bool:
-        """Whether questions of this family are eligible."""
-        return family not in self.trivial and (self.families is None or family in self.families)
+    def takes(self, family: str, question: str) -> bool:
+        """Whether this question is eligible."""
+        if family in self.trivial or (self.families is not None and family not in self.families):
+            return False
+        return self.held_out is None or not self.held_out.leaves_to_grpo(parts_asked(family, question) or ())
 
 
 class Rated(Record):
@@ -81,7 +85,7 @@ def rate_all(
     def items(index: int) -> Iterator[tuple[Example, Facts, float]]:
         heard = heard_in(work, index)
         known = {f.id: trusted(f) for f in facts.read_shard(index)}
-        examples = [e for e in skills.read_shard(index) if wanted.takes(e.family)]
+        examples = [e for e in skills.read_shard(index) if wanted.takes(e.family, e.question)]
         listened_to = {e.track_id for e in examples if e.id in heard}
         for e in examples:
             if e.id in heard:

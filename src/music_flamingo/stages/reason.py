@@ -35,7 +35,14 @@ from music_flamingo.reasoning.selection import Wanted, chosen_of, heard_in, num_
 from music_flamingo.reasoning.writing import Affirm, Manner, Topic, write_chain
 from music_flamingo.records import Chain, Example, Facts, Track, trusted
 from music_flamingo.records.caption import PUBLISHED_KIND
-from music_flamingo.scoring.families import COMPOSITES, FAMILIES, SHORT_CAPTION, FamilyNames, evidence_of
+from music_flamingo.scoring.families import (
+    COMPOSITES,
+    FAMILIES,
+    SHORT_CAPTION,
+    FamilyNames,
+    HeldOutCombinations,
+    evidence_of,
+)
 from music_flamingo.sources.conversations.config import ConversationsConfig
 from music_flamingo.teachers import Teacher, TeacherConfig, is_settled, over_shards, teaching
 from music_flamingo.teachers.payloads import ChainStyle
@@ -71,6 +78,8 @@ class ReasonConfig(StageConfig):
     checks: tuple[NonNegative, ...]
     """How often a chain about a composite question has 1, 2, 3 ... checks, in proportion; a question of fewer parts is
     gone through whole. Empty: every chain is whole."""
+    held_out: HeldOutCombinations | None
+    """What `synthesize.composites.held_out` is: no chain is written about the combinations that it leaves to GRPO."""
     limits: StepLimits
     max_new_tokens: int = Field(ge=1)
     """Of the model's answer to a question without options."""
@@ -95,7 +104,8 @@ class ReasonConfig(StageConfig):
     @property
     def wanted(self) -> Wanted:
         """Families of questions that may get a chain."""
-        return Wanted(None if self.families is None else frozenset(self.families), frozenset(self.trivial))
+        families = None if self.families is None else frozenset(self.families)
+        return Wanted(families, frozenset(self.trivial), self.held_out)
 
     @property
     def choice(self) -> DifficultyRule:
@@ -180,7 +190,7 @@ def _listen_to_all(
                 for e in skills.read_shard(index)
                 if e.track_id in asked_of
                 and e.family not in COMPOSITES
-                and (config.wanted.takes(e.family) or e.family in evidence)
+                and (config.wanted.takes(e.family, e.question) or e.family in evidence)
             ]
             about = {e.track_id for e in examples}
             samples = {t.id: decode_flac(t.audio.bytes) for t in tracks.read_shard(index) if t.id in about and t.audio}

@@ -247,6 +247,9 @@ class VllmGeneration(TrainingSettings):
 Generation = Annotated[TransformersGeneration | VllmGeneration, Field(discriminator="kind")]
 
 
+AskFirst = Literal["think", "new_combinations"]
+
+
 class GrpoConfig(StageConfig):
     """What GRPO samples, how it is rewarded, and how far the policy may move.
 
@@ -264,8 +267,11 @@ class GrpoConfig(StageConfig):
     num_generations: Annotated[int, Field(ge=2)]
     """G (paper: 5)."""
     candidates: Annotated[float, Field(ge=1, allow_inf_nan=False)]
-    """Draw this many times the prompts needed and keep those the model is least sure of; 1 keeps all. Questions of
-    MF-Think are drawn before the rest of MF-Skills: they were chosen for being hard."""
+    """Draw this many times the prompts needed and keep those the model is least sure of; 1 keeps all."""
+    ask_first: AskFirst
+    """Questions that are drawn before the rest of MF-Skills: those of MF-Think, which were chosen for being hard; or
+    composite ones of parts that no chain puts together, where an answer by heart fails and going through all parts
+    pays."""
     beta: NonNegative
     """Weight of the KL divergence to the model that training starts from."""
     epsilon: PositiveFraction

@@ -2,7 +2,8 @@
 
 There are few combinations of few parts, and a model that answers plainly learns the answer to each by heart. Of every
 set of families a share of the combinations of their answers is held out, whatever the kind of question and the order
-of its parts; the exam asks about both (compositional generalisation, as in CLEVR-CoGenT, arXiv 1612.06890).
+of its parts; the exam asks about both (compositional generalisation, as in CLEVR-CoGenT, arXiv 1612.06890). Another
+share is left to GRPO: no chain is written about it, so that only who goes through all parts finds the answer.
 """
 
 from collections.abc import Iterable
@@ -28,12 +29,21 @@ class HeldOutCombinations(BaseModel):
 
     share: float = Field(ge=0, le=0.75)
     """With more, too little is left to learn what is asked from."""
+    grpo_share: float = Field(ge=0, le=0.25)
+    """Share of all combinations that is left to GRPO."""
     seed: Seed
 
     def holds_out(self, parts: Iterable[NamedPart]) -> bool:
         """Whether these parts are never asked about together in training."""
+        return self._is_drawn(parts, 0)
+
+    def leaves_to_grpo(self, parts: Iterable[NamedPart]) -> bool:
+        """Whether GRPO alone asks about these parts together."""
+        return self._is_drawn(parts, 1)
+
+    def _is_drawn(self, parts: Iterable[NamedPart], which: int) -> bool:
         named = tuple(sorted(parts, key=lambda part: part.family))
-        return named in _held_out(tuple(part.family for part in named), self.share, self.seed)
+        return named in _drawn(tuple(part.family for part in named), self.share, self.grpo_share, self.seed)[which]
 
 
 def combinations_asked(questions: Iterable[tuple[str, str]]) -> list[list[list[str]]]:
@@ -43,8 +53,13 @@ def combinations_asked(questions: Iterable[tuple[str, str]]) -> list[list[list[s
 
 
 @lru_cache(maxsize=4096)
-def _held_out(families: tuple[str, ...], share: float, seed: int) -> frozenset[tuple[NamedPart, ...]]:
+def _drawn(
+    families: tuple[str, ...], share: float, grpo_share: float, seed: int
+) -> tuple[frozenset[tuple[NamedPart, ...]], frozenset[tuple[NamedPart, ...]]]:
+    """(combinations held out, combinations left to GRPO)."""
     options = [[NamedPart(name, value) for value in FAMILIES[name].options] for name in families]
     combinations = list(product(*options))
     rng = Random("/".join([str(seed), *families]))
-    return frozenset(rng.sample(combinations, round(share * len(combinations))))
+    held_out = frozenset(rng.sample(combinations, round(share * len(combinations))))
+    rest = [combination for combination in combinations if combination not in held_out]
+    return held_out, frozenset(rng.sample(rest, round(grpo_share * len(combinations))))

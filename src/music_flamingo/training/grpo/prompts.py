@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice, zip_longest
 
 from music_flamingo.model.context import Hearing
+from music_flamingo.scoring.families import parts_asked
 from music_flamingo.training.data.audio import TrainingWindow
 from music_flamingo.training.data.items import TrainingItem
 from music_flamingo.training.data.samples import (
@@ -25,11 +26,12 @@ from music_flamingo.training.data.samples import (
     heard_of,
 )
 from music_flamingo.training.grpo.tasks import GrpoPrompt
+from music_flamingo.training.settings import AskFirst
 
 
 def draw_prompts(
     items: Sequence[TrainingItem],
-    hard: Collection[str],
+    first: Collection[str],
     shares: Mapping[str, float],
     num_samples: Mapping[str, int],
     hearing: Hearing,
@@ -42,7 +44,7 @@ def draw_prompts(
 ) -> dict[str, list[GrpoPrompt]]:
     """Family -> its candidates, `count` in all by the families' shares.
 
-    Items whose ids are `hard` come before the rest, and none comes again before all have come. With `weights` (of
+    Items whose ids are in `first` come before the rest, and none comes again before all have come. With `weights` (of
     tracks, their mean about 1) an item comes as often in a round as its track weighs, on average over rounds. A window
     holds the samples that its item (by id) must hear.
     """
@@ -51,7 +53,7 @@ def draw_prompts(
     total = sum(shares[family] for family in present)
     drawn: dict[str, list[GrpoPrompt]] = {}
     for family in present:
-        mine = _in_turn([item for item in items if item.family == family], hard, weights or {}, rng)
+        mine = _in_turn([item for item in items if item.family == family], first, weights or {}, rng)
         wanted = math.ceil(count * shares[family] / total)
         drawn[family] = [
             GrpoPrompt(
@@ -60,6 +62,15 @@ def draw_prompts(
             for item in islice(mine, wanted)
         ]
     return drawn
+
+
+def asked_first(items: Iterable[TrainingItem], hard: Collection[str], rule: AskFirst) -> frozenset[str]:
+    """Ids of the items that are asked before the rest. `hard`: those that MF-Think has chains about."""
+    if rule == "think":
+        return frozenset(hard)
+    parts = {item.id: frozenset(parts_asked(item.family, item.question) or ()) for item in items}
+    chained = {parts[id] for id in hard if id in parts}
+    return frozenset(id for id, asked in parts.items() if (asked not in chained if asked else id in hard))
 
 
 def _window(
@@ -110,22 +121,22 @@ def within_reach(
 
 
 def _in_turn(
-    items: Sequence[TrainingItem], hard: Collection[str], weights: Mapping[str, float], rng: random.Random
+    items: Sequence[TrainingItem], first: Collection[str], weights: Mapping[str, float], rng: random.Random
 ) -> Iterator[TrainingItem]:
     """Round after round of the items."""
     by_id = {item.id: item for item in items}
     for ids in _rounds({item.id: weights.get(item.track_id, 1.0) for item in items}):
-        yield from _even_over_answers([by_id[i] for i in ids], hard, rng)
+        yield from _even_over_answers([by_id[i] for i in ids], first, rng)
 
 
-def _even_over_answers(items: Sequence[TrainingItem], hard: Collection[str], rng: random.Random) -> list[TrainingItem]:
-    """All items, the answers taking turns until the rarest runs out of its own; hard ones first."""
+def _even_over_answers(items: Sequence[TrainingItem], first: Collection[str], rng: random.Random) -> list[TrainingItem]:
+    """All items, the answers taking turns until the rarest runs out of its own; those in `first` before the rest."""
     by_answer: defaultdict[str, list[TrainingItem]] = defaultdict(list)
     for item in sorted(items, key=lambda item: item.id):
         by_answer["" if item.is_caption else item.reference].append(item)
     for group in by_answer.values():
         rng.shuffle(group)
-        group.sort(key=lambda item: item.id not in hard)
+        group.sort(key=lambda item: item.id not in first)
     turns = zip_longest(*(by_answer[answer] for answer in sorted(by_answer)))
     return [item for turn in turns for item in turn if item is not None]
 
