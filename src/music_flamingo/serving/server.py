@@ -22,6 +22,7 @@ from music_flamingo.serving.access import Access
 from music_flamingo.serving.bundle import ReleaseInfo, open_release
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from kserve import ModelServer
 
     from music_flamingo.serving.engine import Engine
@@ -135,10 +136,10 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             )
             rest.config.host = options.host
             _bound(rest.config)
-            rest._add_middlewares = lambda app: None  # KServe's reads the clocks of all threads, twice a request
             local_only = not access.digests and _is_loopback(options.host)
             install_routes(model_server.app, engine, access, fetcher.run if fetcher else None, measurer, local_only)
             rest.create_application()
+            _leave_out_timings(model_server.app)
             install_errors(model_server.app, engine.info.name)
             self.setup_event_loop()
             self.register_signal_handler()
@@ -150,6 +151,16 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
                         part.close()
 
     return OneAddressServer(http_port=options.port, enable_grpc=False, workers=1, grace_period=GRACE_S)
+
+
+def _leave_out_timings(app: "FastAPI") -> None:
+    """KServe's timing middleware reads the clocks of all threads twice a request; the project's metrics hold the same.
+
+    Before the first request: Starlette builds its stack of middlewares then.
+    """
+    from timing_asgi import TimingMiddleware
+
+    app.user_middleware = [own for own in app.user_middleware if own.cls is not TimingMiddleware]
 
 
 def _bound(config: Any) -> None:
