@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from music_flamingo.model.chat import ChatTokens
 from music_flamingo.model.fused_text import FusedText
+from music_flamingo.model.roomy_cache import roomy_cache
 
 Constraint = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """(logits (V,), ids said so far) -> logits with what may not come next at minus infinity."""
@@ -82,7 +83,7 @@ class RunningBatch:
         """The same for one long prompt, a piece each time that it is gone on with; the row joins with the last."""
         with torch.inference_mode():
             embeds_1LD = self._embed(prompt, sound_ND)[None]
-            cache = DynamicCache(config=self.model.config.text_config)
+            cache = roomy_cache(self.model.config.text_config)
             mask_1L = torch.ones(1, len(prompt.ids), dtype=torch.long, device=embeds_1LD.device)
         for start in range(0, len(prompt.ids), PIECE_TOKENS):
             with torch.inference_mode():
@@ -100,7 +101,7 @@ class RunningBatch:
         embeds_BLD = torch.stack([pad(e, (0, 0, longest - len(e), 0)) for e in embeds])
         lengths = torch.tensor([[len(e)] for e in embeds], device=embeds_BLD.device)
         mask_BL = (torch.arange(longest, device=embeds_BLD.device)[None] >= longest - lengths).long()
-        cache = DynamicCache(config=self.model.config.text_config)
+        cache = roomy_cache(self.model.config.text_config)
         positions_BL = (mask_BL.cumsum(-1) - 1).clamp(min=0)
         logits_BV = self._forward(embeds_BLD, mask_BL, positions_BL, cache)
         self._merge(cache, mask_BL, logits_BV)
