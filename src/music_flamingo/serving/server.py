@@ -4,7 +4,6 @@ KServe's own routes stay: `/` (alive), `/v1/models`, `/v1/models/NAME:predict`, 
 inference is the project's own (`tensors`), and what would load or unload models answers 404.
 """
 
-import ctypes
 import ipaddress
 import logging
 import os
@@ -32,11 +31,6 @@ GRACE_S = 10
 """How long a request in flight may take to end after SIGTERM."""
 MAX_HEADER_BYTES = 64 * 2**10
 """Of one request, all its headers together."""
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Names of glibc's settings, in its malloc.h."""
-KEPT_BYTES = 32 * 2**20
-"""The most that glibc takes for either."""
-
 log = logging.getLogger(__name__)
 
 
@@ -68,14 +62,14 @@ def serve(release: Path, options: Options) -> None:
     _require_free(options.host, options.port)
     _tell(info, options.host, options.port)
     from music_flamingo.serving.audio_window import DECODER_MODULES
-    from music_flamingo.serving.isolation import preload
+    from music_flamingo.serving.isolation import keep_memory, preload
 
     preload(*DECODER_MODULES, now=True)  # while this process imports the same
     from music_flamingo.model.listener import Listener
     from music_flamingo.serving.engine import Engine
     from music_flamingo.serving.recordings import CACHE_MIB
 
-    _keep_memory()
+    keep_memory()
     listener = Listener.load(release)
     _share_cores(listener.model)
     engine = Engine(listener, info, CACHE_MIB if options.cache_mib is None else options.cache_mib)
@@ -87,16 +81,6 @@ def serve(release: Path, options: Options) -> None:
     from music_flamingo.serving.predictor import Predictor
 
     server.start([Predictor(engine)])
-
-
-def _keep_memory() -> None:
-    """Have glibc use freed memory again: arrays of some MB, given back and fetched each time, cost half the time."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return
-    for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
-        mallopt(setting, KEPT_BYTES)
 
 
 def _share_cores(model: Any) -> None:
