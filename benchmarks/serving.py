@@ -8,7 +8,8 @@ requests at once: each with a recording of its own, then four and eight question
 each round asks one after the other, in an order that turns: what else the machine does meets all of them. Times are
 medians of the rounds' ratios, within a round; processor time is that of all processes of a server. Then a song of 15
 minutes is asked about in the middle of 16 others. `--vllm`: a Python with vLLM and this package. `--memory`: so many
-requests with recordings of their own, to a server whose cache is soon full, and what memory it holds meanwhile.
+requests with recordings of their own, to a server whose cache is soon full, and what memory it holds meanwhile; that
+alone with `--forms` and nothing behind it.
 """
 
 import argparse
@@ -209,6 +210,7 @@ def memory(release: Path, requests: int, questions: Sequence[str]) -> list[str]:
             took_s = ask_all(server, bodies, CONCURRENCY).took_s
             own, decoders = _mib(server.process), sum(map(_mib, server.process.children(recursive=True)))
             lines.append(f"| {start + step} | {own + decoders:.0f} | {decoders:.0f} | {step / took_s:.0f} |")
+            print(lines[-1], flush=True)  # a run of hours need not end to have been of use
     return ["", *lines]
 
 

@@ -3,7 +3,8 @@
 import base64
 import io
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import httpx
 import numpy as np
@@ -23,6 +24,8 @@ TOKENS_A_SECOND = 25
 MAX_NEW_TOKENS = 8
 HEARD_S = (CONTEXT - MARKS - QUESTION_TOKENS - MAX_NEW_TOKENS) / TOKENS_A_SECOND
 MAX_GROWTH_MIB = 1500
+ALONE = 200
+MAX_LATER_S = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,37 @@ def test_long_songs_leave_room_for_others_and_memory_is_given_back(server):
         thread.join()
     assert held_mib() - before_mib < MAX_GROWTH_MIB
     answered(server, short)
+
+
+@pytest.mark.slow
+def test_no_other_answer_is_kept_waiting_by_a_song_that_is_heard_whole(server):
+    """Four clients ask one question after another, before the song and until it is answered."""
+    alone_s: list[float] = []
+    answers_s(server, lambda: len(alone_s) >= ALONE, alone_s)
+    heard: list[dict] = []
+    asking = threading.Thread(target=lambda: heard.append(answered(server, song(15))))
+    asking.start()
+    beside_s = answers_s(server, lambda: not asking.is_alive(), [])
+    assert heard[0]["music_flamingo"]["listened_s"] == [0.0, 900.0] and len(beside_s) > ALONE
+    assert max(beside_s) - max(alone_s) < MAX_LATER_S
+
+
+def answers_s(server: str, is_over: Callable[[], bool], taken_s: list[float]) -> list[float]:
+    """Seconds of each answer, by four clients at once."""
+
+    def ask_on(number: int) -> None:
+        short = body({"type": "text", "text": QUESTION}, recording(wav(tone(2.0 + number, 200 + 90 * number))))
+        while not is_over():
+            began_s = time.perf_counter()
+            answered(server, short)
+            taken_s.append(time.perf_counter() - began_s)
+
+    clients = [threading.Thread(target=ask_on, args=(number,)) for number in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    return taken_s
 
 
 def held_mib() -> float:

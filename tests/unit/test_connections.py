@@ -6,9 +6,13 @@ import socket
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
+from timing_asgi import TimingMiddleware
 
 from music_flamingo.serving import connections
 from music_flamingo.serving.connections import BoundedConnection
+from music_flamingo.serving.limits import BodyLimit
+from music_flamingo.serving.server import _leave_out_timings
 
 LARGE = b"x" * 2**16
 
@@ -155,3 +159,11 @@ def test_an_answer_that_nobody_reads_ends(monkeypatch):
             return len(server.server_state.connections)
 
     assert asyncio.run(ignore()) == 0
+
+
+def test_kserves_timings_are_left_out_and_every_other_middleware_stays():
+    served = FastAPI()
+    served.add_middleware(BodyLimit)
+    served.add_middleware(TimingMiddleware, client=None, metric_namer=None)
+    _leave_out_timings(served)
+    assert [own.cls for own in served.user_middleware] == [BodyLimit]

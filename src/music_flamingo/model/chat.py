@@ -17,6 +17,7 @@ from transformers import MusicFlamingoProcessor
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.model.answering import asks_to_think
+from music_flamingo.vllm_plugin.windowing import SoundWindows, audio_tokens
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -69,14 +70,17 @@ class ChatTokens:
 
 def hear(processor: MusicFlamingoProcessor, samples: np.ndarray) -> EncoderAudio:
     """Log-mel windows of float32 mono samples at the processor's rate, exactly as the processor gives them."""
-    # the part of its call that works on sound: the other half of the time would go into a text of audio marks
-    heard, _ = processor._process_audio(
-        [samples],
-        sampling_rate=processor.feature_extractor.sampling_rate,
+    # its call wants a text too, and half of the time would go into audio marks: the extractor alone, window by window
+    extractor, windows = processor.feature_extractor, SoundWindows.of(processor, {})
+    heard = samples[: windows.max_samples]
+    out = extractor(
+        [heard[start:end] for start, end in windows.chunks(len(heard))],
+        sampling_rate=extractor.sampling_rate,
         return_attention_mask=True,
         return_tensors="pt",
     )
-    return EncoderAudio(heard["input_features"], heard["input_features_mask"], int(heard["num_audio_tokens"][0]))
+    mask_WT = out["attention_mask"]
+    return EncoderAudio(out["input_features"], mask_WT, audio_tokens(int(mask_WT.sum())))
 
 
 def messages_of(

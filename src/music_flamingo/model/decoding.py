@@ -14,14 +14,17 @@ from transformers import DynamicCache
 
 from music_flamingo.model.chat import ChatTokens
 from music_flamingo.model.fused_text import FusedText
+from music_flamingo.model.roomy_cache import roomy_cache
 
 Constraint = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """(logits (V,), ids said so far) -> logits with what may not come next at minus infinity."""
 
 MAX_MASK = 2**24
 """Places of an attention mask (rows, L, L). One prompt alone needs none."""
-PIECE_TOKENS = 512
+PIECE_TOKENS, MIN_PIECE_TOKENS = 512, 32
 """Of a long prompt that is read in pieces."""
+PIECE_PAIRS = 2**20
+"""Of a piece's tokens with those before them: by these attention takes its time."""
 
 Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, DynamicCache], torch.Tensor]
 """(embeddings (B, L, D), mask (B, P), positions (B, L), cache) -> (B, V) logits of what follows the last token."""
@@ -82,14 +85,16 @@ class RunningBatch:
         """The same for one long prompt, a piece each time that it is gone on with; the row joins with the last."""
         with torch.inference_mode():
             embeds_1LD = self._embed(prompt, sound_ND)[None]
-            cache = DynamicCache(config=self.model.config.text_config)
+            cache = roomy_cache(self.model.config.text_config)
             mask_1L = torch.ones(1, len(prompt.ids), dtype=torch.long, device=embeds_1LD.device)
-        for start in range(0, len(prompt.ids), PIECE_TOKENS):
+        start = 0
+        while start < len(prompt.ids):
             with torch.inference_mode():
-                part = embeds_1LD[:, start : start + PIECE_TOKENS]
+                part = embeds_1LD[:, start : start + _piece_tokens(start)]
                 end = start + part.shape[1]
                 positions = torch.arange(start, end, device=part.device)[None]
                 logits_1V = self._forward(part, mask_1L[:, :end], positions, cache)
+            start = end
             yield
         self._merge(cache, mask_1L, logits_1V)
         self.rows.append(row)
@@ -100,7 +105,7 @@ class RunningBatch:
         embeds_BLD = torch.stack([pad(e, (0, 0, longest - len(e), 0)) for e in embeds])
         lengths = torch.tensor([[len(e)] for e in embeds], device=embeds_BLD.device)
         mask_BL = (torch.arange(longest, device=embeds_BLD.device)[None] >= longest - lengths).long()
-        cache = DynamicCache(config=self.model.config.text_config)
+        cache = roomy_cache(self.model.config.text_config)
         positions_BL = (mask_BL.cumsum(-1) - 1).clamp(min=0)
         logits_BV = self._forward(embeds_BLD, mask_BL, positions_BL, cache)
         self._merge(cache, mask_BL, logits_BV)
@@ -170,6 +175,11 @@ class RunningBatch:
             own.values = torch.cat([_to_length(own.values, length), _to_length(new.values, length)])
         masks = [pad(mask, (length - mask.shape[1], 0)) for mask in (self._mask_BP, mask_BL)]
         self._mask_BP, self._logits_BV = torch.cat(masks), torch.cat([self._logits_BV, logits_BV])
+
+
+def _piece_tokens(start: int) -> int:
+    """How many tokens are read in one piece behind so many."""
+    return min(PIECE_TOKENS, max(MIN_PIECE_TOKENS, PIECE_PAIRS // (start + PIECE_TOKENS)))
 
 
 def _read_together(lengths: Sequence[int]) -> Iterator[slice]:

@@ -2,6 +2,7 @@
 
 What a small model's step costs is mostly Python and many small products. The arithmetic is that of transformers'
 `Qwen2Model`, layer by layer; a test holds them together. Other language models go through transformers.
+Only the last token's logits are wanted: of the other tokens the last layer works out keys and values alone.
 
 B rows, L new tokens, P tokens in the cache with them (padded on the left), D width, H heads, K of keys and values.
 """
@@ -64,7 +65,7 @@ class FusedText:
         self._eps, self._width = config.rms_norm_eps, config.hidden_size
         self._layers = [_layer_of(layer) for layer in text.layers]
         self._norm, self._head = text.norm.weight.detach(), joined([model.lm_head], ROWS)
-        self._rotary = text.rotary_emb
+        self._cos, self._sin = _turns(text.rotary_emb, config.max_position_embeddings)
 
     @staticmethod
     def fits(model) -> bool:
@@ -74,6 +75,7 @@ class FusedText:
             config.model_type == "qwen2"
             and set(config.layer_types) == {"full_attention"}
             and config.hidden_act == "silu"
+            and config.rope_parameters["rope_type"] == "default"
             and model.device.type == "cpu"
             and model.dtype == torch.float32
             and torch.backends.mkldnn.is_available()
@@ -86,10 +88,7 @@ class FusedText:
     ) -> torch.Tensor:
         """(B, V) logits of what follows the last token; keys and values are added to the cache."""
         num_rows, length, _ = embeds_BLD.shape
-        cos, sin = self._rotary(embeds_BLD, positions_BL)
-        half = self._head_dim // 2
-        cos, sin = cos[:, :, None], sin[:, :, None]
-        sin = torch.cat([-sin[..., :half], sin[..., half:]], -1)
+        cos, sin, half = self._cos[positions_BL], self._sin[positions_BL], self._head_dim // 2
         seen = _seen(mask_BP, length)
         hidden, num_heads = embeds_BLD, self._heads + self._kv_heads
         for number, layer in enumerate(self._layers):
@@ -97,16 +96,38 @@ class FusedText:
             turned = qkv[:, :, :num_heads]
             turned = (turned * cos + turned.roll(half, -1) * sin).transpose(1, 2)
             keys, values = cache.layers[number].update(turned[:, self._heads :], qkv[:, :, num_heads:].transpose(1, 2))
-            heard = functional.scaled_dot_product_attention(
-                turned[:, : self._heads], keys, values, attn_mask=seen, enable_gqa=self._heads != self._kv_heads
-            )
-            hidden = hidden + layer.out(heard.transpose(1, 2).reshape(num_rows, length, -1))
+            queries = turned[:, : self._heads]
+            if number == len(self._layers) - 1:
+                queries, hidden, seen = queries[:, :, -1:], hidden[:, -1:], None if seen is None else seen[:, :, -1:]
+            hidden = hidden + layer.out(self._attended(queries, keys, values, seen))
             gate, up = layer.gate_up(self._normed(hidden, layer.after)).chunk(2, -1)
             hidden = hidden + layer.down(functional.silu(gate) * up)
         return self._head(self._normed(hidden[:, -1], self._norm))
 
+    def _attended(
+        self, queries_BHLK: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, seen: torch.Tensor | None
+    ) -> torch.Tensor:
+        """(B, L, H * K)."""
+        num_rows, _, length, _ = queries_BHLK.shape
+        if length == 1:  # the heads that share keys are read as if they were tokens of one head: each key once
+            queries_BHLK = queries_BHLK.reshape(num_rows, self._kv_heads, -1, self._head_dim)
+        shares = queries_BHLK.shape[1] != self._kv_heads
+        heard = functional.scaled_dot_product_attention(queries_BHLK, keys, values, attn_mask=seen, enable_gqa=shares)
+        if length > 1:
+            heard = heard.transpose(1, 2)
+        return heard.reshape(num_rows, length, -1)
+
     def _normed(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return functional.rms_norm(x, (self._width,), weight, self._eps)
+
+
+@torch.inference_mode()
+def _turns(rotary, num_positions: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(P, 1, K) cosine and sine of each position's turn; the sine with the sign that its half of a head wants."""
+    cos_1PK, sin_1PK = rotary(torch.zeros(1), torch.arange(num_positions)[None])
+    half = sin_1PK.shape[-1] // 2
+    sin_1PK = torch.cat([-sin_1PK[..., :half], sin_1PK[..., half:]], -1)
+    return cos_1PK[0][:, None].contiguous(), sin_1PK[0][:, None].contiguous()
 
 
 def _layer_of(layer) -> _Layer:

@@ -47,6 +47,22 @@ LEFT_S = 1.0
 """A call that nobody waits for may run so long: a process costs more than the end of most calls."""
 
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Names of glibc's settings, in its malloc.h."""
+KEPT_BYTES = 32 * 2**20
+"""The most that glibc takes for either."""
+
+
+def keep_memory() -> None:
+    """Have glibc use freed memory again: arrays of some MB, given back and fetched each time, cost half the time."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+        mallopt(setting, KEPT_BYTES)
+
+
 class Isolated:
     """A few processes that call one function. The function is a module's own; it may raise ApiError."""
 
@@ -225,6 +241,7 @@ class _Worker:
 def _work(pipe: Connection, function: Callable[..., Any], memory_bytes: int, niceness: int) -> None:
     """Until the server's end of the pipe is closed. Errors are given back: they travel as values."""
     _end_with_parent()
+    keep_memory()
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(niceness)

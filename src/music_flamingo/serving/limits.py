@@ -35,7 +35,8 @@ RAW_PATHS = "/v1/music/"
 RAW_TYPES = ("audio/", "video/", "application/octet-stream")
 """A recording may be sent raw there: it is no JSON, and nothing in it is counted."""
 MAX_JSON_ELEMENTS = 10_000
-"""Opening brackets and commas of a body of JSON; a schema of a thousand properties has about three thousand."""
+"""Of a body of JSON, by its `ELEMENT_MARKS`; a schema of a thousand properties has about three thousand."""
+ELEMENT_MARKS = (b"{", b"[", b",")
 RETRY_AFTER_S = 2
 MAX_READ_EACH = MAX_IN_HAND_EACH
 """Bodies of one client that are read at once. The loop turns a dozen times for a request, and each turn reads them all:
@@ -141,7 +142,8 @@ class _Incoming:
             words = f"{self._limit / 2**20:g} MiB" if self._limit >= 2**20 else f"{self._limit // 2**10} KiB"
             return ApiError(413, f"a request holds at most {words}; send a shorter recording.", "body_too_large")
         if self._is_json:
-            self._num_elements += part.count(b"{") + part.count(b"[") + part.count(b",")
+            # what is not there is found not to be ten times faster than it is counted: most of a body is base64
+            self._num_elements += sum(part.count(mark) for mark in ELEMENT_MARKS if mark in part)
             if self._num_elements > MAX_JSON_ELEMENTS:
                 message = f"a request holds at most {MAX_JSON_ELEMENTS} elements of JSON."
                 return ApiError(400, message, "too_many_elements")

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from music_flamingo.serving.access import Access, Guard
 from music_flamingo.serving.chat import (
+    ChatQuestion,
     ChatRequest,
     Head,
     chunks,
@@ -115,9 +116,8 @@ async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
     with ExitStack() as held:
         held.enter_context(engine.places.take())
         # 25 MiB of JSON and audio take a while to parse: not on the event loop, which answers the health probes
-        asked = await asyncio.to_thread(parse_chat, body)
-        require_model(asked.model, engine.info.name)
-        request = await _request_of(engine, fetch, asked)
+        asked, question = await asyncio.to_thread(_read, body, engine.info.name, fetch is not None)
+        request = await _request_of(engine, fetch, asked, question)
         head = Head(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), engine.info.name)
         told = measured(engine.stream(request, in_pieces=asked.stream), request.recording, started_s)
         notes = notes_on(question_text(asked), engine.info.status, engine.info.questions)
@@ -132,8 +132,17 @@ async def _chat(engine: Engine, fetch: Fetch | None, sent: Request) -> Response:
         return _HeldStream(events, held.pop_all())
 
 
-async def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest) -> Prepared:
-    question = await asyncio.to_thread(question_of, asked, fetch is not None)
+def _read(body: bytes, served: str, may_fetch: bool) -> tuple[ChatRequest, ChatQuestion]:
+    """All that is done with a body's bytes, in one thread's turn. Raises ApiError."""
+    asked = parse_chat(body)
+    require_model(asked.model, served)
+    question = question_of(asked, may_fetch)
+    if isinstance(question.audio, Upload):
+        _ = question.audio.sha256
+    return asked, question
+
+
+async def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest, question: ChatQuestion) -> Prepared:
     audio = question.audio
     await engine.grammars.check(asked.response_format)
     if isinstance(audio, AudioAddress):

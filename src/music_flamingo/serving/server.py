@@ -4,7 +4,6 @@ KServe's own routes stay: `/` (alive), `/v1/models`, `/v1/models/NAME:predict`, 
 inference is the project's own (`tensors`), and what would load or unload models answers 404.
 """
 
-import ctypes
 import ipaddress
 import logging
 import os
@@ -22,6 +21,7 @@ from music_flamingo.serving.access import Access
 from music_flamingo.serving.bundle import ReleaseInfo, open_release
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from kserve import ModelServer
 
     from music_flamingo.serving.engine import Engine
@@ -31,11 +31,6 @@ GRACE_S = 10
 """How long a request in flight may take to end after SIGTERM."""
 MAX_HEADER_BYTES = 64 * 2**10
 """Of one request, all its headers together."""
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Names of glibc's settings, in its malloc.h."""
-KEPT_BYTES = 32 * 2**20
-"""The most that glibc takes for either."""
-
 log = logging.getLogger(__name__)
 
 
@@ -67,14 +62,14 @@ def serve(release: Path, options: Options) -> None:
     _require_free(options.host, options.port)
     _tell(info, options.host, options.port)
     from music_flamingo.serving.audio_window import DECODER_MODULES
-    from music_flamingo.serving.isolation import preload
+    from music_flamingo.serving.isolation import keep_memory, preload
 
     preload(*DECODER_MODULES, now=True)  # while this process imports the same
     from music_flamingo.model.listener import Listener
     from music_flamingo.serving.engine import Engine
     from music_flamingo.serving.recordings import CACHE_MIB
 
-    _keep_memory()
+    keep_memory()
     listener = Listener.load(release)
     _share_cores(listener.model)
     engine = Engine(listener, info, CACHE_MIB if options.cache_mib is None else options.cache_mib)
@@ -86,16 +81,6 @@ def serve(release: Path, options: Options) -> None:
     from music_flamingo.serving.predictor import Predictor
 
     server.start([Predictor(engine)])
-
-
-def _keep_memory() -> None:
-    """Have glibc use freed memory again: arrays of some MB, given back and fetched each time, cost half the time."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return
-    for setting in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
-        mallopt(setting, KEPT_BYTES)
 
 
 def _share_cores(model: Any) -> None:
@@ -135,10 +120,10 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
             )
             rest.config.host = options.host
             _bound(rest.config)
-            rest._add_middlewares = lambda app: None  # KServe's reads the clocks of all threads, twice a request
             local_only = not access.digests and _is_loopback(options.host)
             install_routes(model_server.app, engine, access, fetcher.run if fetcher else None, measurer, local_only)
             rest.create_application()
+            _leave_out_timings(model_server.app)
             install_errors(model_server.app, engine.info.name)
             self.setup_event_loop()
             self.register_signal_handler()
@@ -150,6 +135,16 @@ def _server(engine: "Engine", options: Options, access: Access) -> "ModelServer"
                         part.close()
 
     return OneAddressServer(http_port=options.port, enable_grpc=False, workers=1, grace_period=GRACE_S)
+
+
+def _leave_out_timings(app: "FastAPI") -> None:
+    """KServe's timing middleware reads the clocks of all threads twice a request; the project's metrics hold the same.
+
+    Before the first request: Starlette builds its stack of middlewares then.
+    """
+    from timing_asgi import TimingMiddleware
+
+    app.user_middleware = [own for own in app.user_middleware if own.cls is not TimingMiddleware]
 
 
 def _bound(config: Any) -> None:

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -77,11 +78,16 @@ class Upload:
         """A recording that did not come as base64."""
         return cls(await asyncio.to_thread(base64.b64encode, content))
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of the base64, 64 hexadecimal digits; worked out once."""
+        return hashlib.sha256(self.base64).hexdigest()
+
     async def digest(self) -> str:
-        """SHA-256 of the base64, 64 hexadecimal digits."""
-        if len(self.base64) <= QUICK_BYTES:
-            return _sha256(self.base64)
-        return await asyncio.to_thread(_sha256, self.base64)
+        """`sha256`, for an event loop."""
+        if "sha256" not in self.__dict__ and len(self.base64) > QUICK_BYTES:
+            await asyncio.to_thread(lambda: self.sha256)
+        return self.sha256
 
     @classmethod
     def of_url(cls, url: str, may_fetch: bool = False) -> "Upload | AudioAddress":
@@ -95,10 +101,6 @@ class Upload:
             "`input_audio` or as a data: URL (data:audio/mpeg;base64,...)."
         )
         raise ApiError(400, message, "audio_url_not_allowed", "messages")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def decode_upload(upload: Upload, rate_hz: int, limits: DecodeLimits = UPLOAD_LIMITS) -> np.ndarray:
