@@ -26,8 +26,11 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 IN_PART = re.compile(
-    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does|accompan(?:y|ies)|underlies|supports?|underpins?|carries|colou?rs|beneath|throughout|within) (?:the |its |this )?{a_part()}\b",
+    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does|accompan(?:y|ies)|underlies|supports?|underpins?|carries|colou?rs|beneath|throughout|through|across|within|into|behind) (?:the |its |this )?{a_part()}\b",
     re.IGNORECASE,
+)
+_IN_LINE = re.compile(
+    rf"\b(?P<nth>{'|'.join(ORDINALS)}|last|final|opening|closing) (?:sung |vocal )?line\b", re.IGNORECASE
 )
 _LONGEST = re.compile(
     r"\b(?:for the longest|longest|most (?:of the time|often|frequent\w*|common)|dominates|predominat\w*)\b",
@@ -35,13 +38,13 @@ _LONGEST = re.compile(
 )
 _IN_FIRST = re.compile(rf"\b(?:first|opening|initial) (?:{EXACT})", re.IGNORECASE)
 _RULES = re.compile(
-    rf"\b(?:dominates|predominates in|prevails in|governs) (?:the |its |this )?{a_part()}\b", re.IGNORECASE
+    rf"\b(?:dominates|predominates in|prevails in|governs|rules|holds sway (?:in|over|through|throughout|during)) (?:the |its |this )?{a_part()}\b", re.IGNORECASE
 )
 _SHORTEST = re.compile(r"\b(?:shortest|briefest|least time)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:[2-9]|1\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
 _NTH_CHORD = re.compile(
-    r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
+    r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:(?:different|sounding|distinct|new|heard|audible) )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
     re.IGNORECASE,
 )
 
@@ -72,6 +75,8 @@ def place_in(words: str) -> Place:
             return moment_of({**time.groupdict(), "bare": time["bare"] or time["plain"]})
         if (time := _CHORD_IN.search(words)) is not None:
             return moment_of(time.groupdict())
+    if (line := _IN_LINE.search(words)) is not None:
+        return PartName("line", nth=line["nth"].lower())
     if holds(words, PART_WORDS) and (part := IN_PART.search(words)) is not None:
         return PartName.of(part.groupdict())
     if (nth := _NTH_CHORD.search(words)) is not None:

@@ -90,7 +90,8 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             for match in pattern.finditer(text):
                 groups = match.groupdict()
                 is_state = (groups.get("lasts") or "").lower() in ("is", "are")
-                if not is_state or match["adjective"]:
+                is_beat = groups.get("lasts") and (groups.get("other") or "").lower() in ("beat", "tempo")
+                if (not is_state and not is_beat) or match["adjective"]:
                     yield happens(groups, text, match[0], is_denied(text, *match.span()), match[0])
         for match in _EVERY.finditer(text) if holds(text, ("every", "each", "between")) else ():
             groups = {

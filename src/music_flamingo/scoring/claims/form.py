@@ -16,6 +16,7 @@ _NAMED_FORM = re.compile(
 _PART = re.compile(
     r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE
 )
+_SAME_PARTS = {"refrain": "chorus", "hook": "chorus", "middle eight": "bridge"}
 _FORM_WORDS = (" form", "rondo", "strophic", "through composed")
 _PART_WORDS = ("chorus", "verse", "bridge", "refrain", "outro", "intro", "coda", "breakdown", "middle eight")
 _TWO_LETTERS = re.compile("[A-E][ -]?[A-E]")
@@ -48,7 +49,7 @@ def read_form(text: str) -> Iterator[SpokenClaim]:
     for match in _LISTED.finditer(text) if holds(text, _PART_WORDS) else ():
         yield _listed(match, text)
     for match in _PART.finditer(text) if holds(text, _PART_WORDS) else ():
-        name = match[1].lower().rstrip("s")
+        name = _SAME_PARTS.get(match[1].lower().rstrip("s"), match[1].lower().rstrip("s"))
 
         def test(facts: Facts, name: str = name) -> Held:
             labels = {s.label.lower() for s in facts.sections.segments} if facts.sections else set()

@@ -98,7 +98,9 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
         if not any(m.start() < match.end() and match.start() < m.end() for m, _ in found):
             found.append((match, value))
     spans = [match.span() for match, _ in found]
-    for group in _alternatives(found, text):
+    rows = _in_rows(found, text)
+    yield from (_triad_claim(match, text, value) for match, value in rows)
+    for group in _alternatives([pair for pair in found if pair not in rows], text):
         claims = [
             key_claim(match, text, value)
             for match, value in group
@@ -127,6 +129,26 @@ def _alternatives(
     if group:
         mode = _OR_MODE.match(text, group[-1][0].end()) if len(group) == 1 else None
         yield [*group, (mode, (group[0][1][0], _mode(mode[1])))] if mode else group
+
+
+_ROW_JOINT = re.compile(
+    r",? ?(?:(?:and|to|then|into|next|on|onto|finally|back|lastly|again|before|after|over|followed|gives way|giving way|moves?|moving|goes|going|leads?|leading|turns?|turning|passes|passing|returns?|returning|comes?|by|through|via|eventually|ultimately|once more|chords?|triads?|a|an|the),? ?)*",
+    re.IGNORECASE,
+)
+_KEYS_BEFORE = re.compile(r"\b(?:keys?|tonalit\w+|modulat\w*|relative|parallel)\b[^.;]{0,40}$", re.IGNORECASE)
+LEAST_IN_A_ROW = 3
+
+
+def _in_rows(found: list[tuple[re.Match[str], KeyValue]], text: str) -> list[tuple[re.Match[str], KeyValue]]:
+    """Give the triads of every row of three or more (`Eb major, C minor and finally Eb major`): chords, and no keys."""
+    rows: list[list[tuple[re.Match[str], KeyValue]]] = []
+    for pair in sorted(found, key=lambda pair: pair[0].start()):
+        if rows and _ROW_JOINT.fullmatch(text, rows[-1][-1][0].end(), pair[0].start()):
+            rows[-1].append(pair)
+        else:
+            rows.append([pair])
+    long = (row for row in rows if len(row) >= LEAST_IN_A_ROW)
+    return [pair for row in long if not _KEYS_BEFORE.search(text, 0, row[0][0].start()) for pair in row]
 
 
 _OR = re.compile(

@@ -41,8 +41,8 @@ SOUND: tuple[tuple[str, str, Test], ...] = (
     ("origin", r"\d{2,4}s(?: (?:style|music|era|sound))?|\d{1,2}(?:st|nd|rd|th) century|century|(?:composed|written|performed|sung|recorded|played|produced) by (?!a\b|an\b|the\b|two|several|someone|one)", unknown),
 )  # fmt: skip
 _TRENDS = re.compile(
-    r"\b(?:(?P<rising>higher|ris(?:es?|ing)|increas\w+|grow\w*|up(?:wards?)?|climb\w*|louder|stronger|ascending|swell\w*|crescendo|builds?|building)|(?P<falling>lower|fall(?:s|ing)?|decreas\w+|declin\w+|softer|quieter|down(?:wards?)?|shrink\w*|fad\w+|descending|diminuendo|decrescendo)"
-    r"|(?P<steady>steady|constant|unchanged|unchanging|same|even|stable|flat|level|neither|consistent))\b",
+    r"\b(?:(?P<rising>augmente|croit|crece|aumenta|cresce|steigt|zunehmend|nimmt (?:\w+ ){0,2}zu|sube|monte|lauter|de plus en plus fort|mas fuerte|piu forte|mais forte|creciente|higher|ris(?:es?|ing)|increas\w+|grow\w*|up(?:wards?)?|climb\w*|louder|stronger|ascending|swell\w*|crescendo|builds?|building)|(?P<falling>diminue|decroit|baisse|disminuye|decrece|baja|diminuisce|cala|sinkt|abnehmend|nimmt (?:\w+ ){0,2}ab|diminui|leiser|de plus en plus (?:doux|faible)|mas (?:suave|bajo|debil)|piu piano|mais (?:suave|baixo|fraco)|lower|fall(?:s|ing)?|decreas\w+|declin\w+|softer|quieter|down(?:wards?)?|shrink\w*|fad\w+|descending|diminuendo|decrescendo)"
+    r"|(?P<steady>constante?s?|gleich ?bleibend|gleich|gleichmassig|estable|stabile|costante|no cambia|ne change pas|steady|constant|unchanged|unchanging|same|even|stable|flat|level|neither|consistent))\b",
     re.IGNORECASE,
 )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 from music_flamingo.records import Facts, Segment
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
@@ -103,6 +104,9 @@ class PartName:
     def spans(self, facts: Facts) -> list[Segment] | None:
         """Give the sections meant, or the half or quarter of the recording; None where nobody measured them."""
         number = _SHARES.get(self.name)
+        if self.name == "line":
+            lines = facts.lyrics.lines if facts.lyrics and facts.lyrics.available else []
+            return [lines[k] for k in self._chosen(list(range(len(lines))), lines)] if lines else None
         if number is None:
             places = self.places(facts)
             return None if places is None or facts.sections is None else [facts.sections.segments[k] for k in places]
@@ -132,6 +136,13 @@ _COMES_AFTER = (
 )
 _ORDERS = (
     (re.compile(rf"\b{a_part('1')}{_LEADS} {ARTICLES}{a_part('2')}", re.IGNORECASE), ("1", "2")),
+    (
+        re.compile(
+            rf"\bfrom {ARTICLES}{a_part('1')}(?: (?:straight|directly|right|on|back|immediately|over|smoothly))* (?:in|on)?to {ARTICLES}{a_part('2')}",
+            re.IGNORECASE,
+        ),
+        ("1", "2"),
+    ),
     (re.compile(rf"\b{a_part('1')},? (?:and )?then {ARTICLES}{a_part('2')}", re.IGNORECASE), ("1", "2")),
     (re.compile(rf"\b{a_part('1')}{_COMES_AFTER} {ARTICLES}{a_part('2')}", re.IGNORECASE), ("2", "1")),
     (
@@ -149,7 +160,7 @@ _ORDERS = (
         ("2", "1"),
     ),
 )
-_ORDER_WORDS = ("follow", "lead", "moves", "goes", "gives way", "passes", "flows", "turns", "precede", "before", "after", "then", "succeed", "opens", "changes")  # fmt: skip
+_ORDER_WORDS = ("from ", "follow", "lead", "moves", "goes", "gives way", "passes", "flows", "turns", "precede", "before", "after", "then", "succeed", "opens", "changes")  # fmt: skip
 HOW_OFTEN_PATTERN = r"(?:only |just |exactly |but )*(?:(?P<once>once|twice|thrice)|(?P<times>\d+) times)"
 _APPEARS = re.compile(
     rf"\b{a_part()} (?:only )?(?:appears?|occurs?|is (?:heard|sung|played|repeated)|comes|recurs|sounds) {HOW_OFTEN_PATTERN}\b",
@@ -197,8 +208,10 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
         for match in _PAIR.finditer(text) if number > 1 else ():
             yield part_claim(match, text, _pairs(match))
         for match in _APPEARS.finditer(text):
-            if PartName.of(match.groupdict()).is_known:
-                yield part_claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))
+            part, number = PartName.of(match.groupdict()), times_of(match)
+            goes_on = _THEN_OTHERS.match(text, match.end()) is not None
+            if part.is_known:
+                yield part_claim(match, text, occurs_in_a_row(part, number) if goes_on else occurs(part, number))
     if holds(
         text, ("like", "same as", "identical", "repeat", "different", "distinct", "brings back", "recall", "return")
     ):
@@ -239,6 +252,22 @@ def occurs(part: PartName, number: int) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         places = part.places(facts)
         return NOT_MEASURED if places is None else (len(places) == number, labels_of(facts))
+
+    return test
+
+
+_THEN_OTHERS = re.compile(r"(?: in a row)?,? (?:and )?(?:then|before|after which|followed by|until)\b", re.IGNORECASE)
+
+
+def occurs_in_a_row(part: PartName, number: int) -> Callable[[Facts], Held]:
+    """Whether a part stands so many times in a row, wherever it may come again."""
+
+    def test(facts: Facts) -> Held:
+        places = part.places(facts)
+        if places is None:
+            return NOT_MEASURED
+        runs = [len(list(run)) for _, run in groupby(enumerate(places), lambda pair: pair[1] - pair[0])]
+        return number in runs or len(places) == number, labels_of(facts)
 
     return test
 

@@ -27,6 +27,8 @@ from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envel
 from music_flamingo.scoring.claims.meter import answer_meter, is_meter
 from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_beside, occurs
 from music_flamingo.scoring.claims.polar import ABSENT, NO, OF_WHO, POLAR, TRUE_OR_FALSE, YES, asked_of, refused
+from music_flamingo.scoring.claims.qualities import answer_function, answer_quality
+from music_flamingo.scoring.claims.rates import answer_rate
 from music_flamingo.scoring.claims.restated import restated
 from music_flamingo.scoring.claims.signatures import answer_signature
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, without_quotes
@@ -156,7 +158,7 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         return
     polar = bool(POLAR.match(plain(question)))
     if polar and (YES.match(answer) or NO.match(answer)):
-        yield from asked_of(question) if YES.match(answer) else refused(asked_of(question))
+        yield from asked_of(question) if YES.match(answer) else _corrected(refused(asked_of(question)), answer)
     if (choice := _WITH_OR_WITHOUT.search(question)) and (word := _WITH.match(answer)):
         yield from (c.turned(word[1].lower() != "with") for c in known_claims(choice[1]))
     if not polar and grants_nothing(answer):
@@ -166,8 +168,14 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         if apart:
             yield SpokenClaim("instruments", answer, by_itself)
     topic, text = topic_of(question), plain(answer)
+    if topic == "words" and _OF_HARMONY.search(question):
+        topic = "chords"
     if topic == "key" and (relation := _RELATION.search(question)):
         yield from known_claims(f"{relation[1] if relation[1].lower() == 'parallel' else 'relative'} {answer}")
+        return
+    asked = plain(question)
+    if of_chord := [*answer_quality(asked, text), *answer_function(asked, text), *answer_rate(asked, text)]:
+        yield from of_chord
         return
     if topic in ("key", "chords") and _asks_degree(question) and (on_degree := _of_degree(question, answer)):
         yield from on_degree
@@ -190,6 +198,16 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from _ANSWERS[topic](text)
     elif topic == "form" and not any(c.kind == "form" for c in own):
         yield from read_form(f"{text} form")
+
+
+_OF_HARMONY = re.compile(r"\b(?:harmony|chords?|triads?)\b[^?]*\b(?:lines?|words?|lyrics?|phrase)\b", re.IGNORECASE)
+"""`Which chord lies under the second line?` asks for a chord, and no words."""
+
+
+def _corrected(denied: Iterable[SpokenClaim], answer: str) -> Iterator[SpokenClaim]:
+    """Give what a `no` denies; where the answer goes on and says what is there instead, that is what must be borne out."""
+    instead = {c.kind for c in known_claims(answer) if not c.is_place and not c.denied}
+    yield from (replace(claim, is_guess=True) if claim.kind in instead else claim for claim in denied)
 
 
 _DEGREE_ASKED = re.compile(
@@ -225,7 +243,8 @@ def _own_claims(question: str, answer: str, topic: str | None, polar: bool) -> l
         own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
         # `Eb, Bb and C minor` names chords, `a cadence in C minor` a key
         own = [c for c in own if c.kind != "key" or re.search(rf"\b(?:in|key of|key is|of) {re.escape(c.said)}", text)]
-        own += [*answer_degree(plain(question), text), *answer_neighbour(plain(question), text)]
+        own += [] if NO.match(answer) else answer_degree(plain(question), text)
+        own += [*answer_neighbour(plain(question), text)]
     if not polar and ABSENT.search(question):
         own = [c if c.denied else c.turned(True) for c in own]
     return own

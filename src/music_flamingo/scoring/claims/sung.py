@@ -123,7 +123,29 @@ def read_sung(text: str, quoted: str) -> Iterator[SpokenClaim]:
         for match in _QUOTE.finditer(quoted):
             said = (match[1] or match[2]).strip(" .,;:!?'\u2026")
             if " " in said:
-                yield SpokenClaim("lyrics", said, _is_sung(said), is_denied(quoted, *match.span()))
+                is_first = _edge_of(quoted, *match.span())
+                yield SpokenClaim("lyrics", said, _is_sung(said, is_first), is_denied(quoted, *match.span()))
+
+
+_FIRST, _LAST = r"opens?|opening|begins?|beginning|starts?|starting", r"ends?|ending|closes?|closing|concludes?|finish(?:es)?"
+_EDGE_BEFORE = re.compile(
+    rf"\b(?:(?P<first>{_FIRST})|{_LAST}) (?:with|on|by singing)(?: (?:the|her|his|words?|lines?|lyrics?|phrase|a|sung))*:? ?,?$|\b(?:(?P<first2>first|opening|initial)|last|final|closing) (?:line|words?|lyrics?|phrase)(?: (?:of|in) (?:the|this) (?:song|text|lyrics?|piece|track))?(?: (?:that )?(?:she|he|they|the \w+) sings?| sung| heard)?(?: (?:is|are|being|go|goes|runs?)|:|,) ?$",
+    re.IGNORECASE,
+)
+_EDGE_AFTER = re.compile(
+    rf'["\']? (?:is sung first|is sung last|(?:(?P<first>{_FIRST})|{_LAST}) (?:the|this|it|everything)\b|(?:is|are|being|as) the (?:(?P<first2>first|opening|initial)|last|final|closing) (?:line|words?|lyrics?|phrase)\b)',
+    re.IGNORECASE,
+)
+_OF_A_PART = re.compile(r"\b(?:chorus|verse|refrain|bridge|section|stanza|hook|outro|intro)\b", re.IGNORECASE)
+
+
+def _edge_of(text: str, start: int, end: int) -> bool | None:
+    """Tell whether a quote is said to be sung first (True) or last; None where it may be sung anywhere."""
+    before, after = text[max(0, start - 80) : start], text[end : end + 50]
+    found = _EDGE_BEFORE.search(before) or _EDGE_AFTER.match(after)
+    if found is None or _OF_A_PART.search(before.rpartition(". ")[2] + after.partition(".")[0]):
+        return None
+    return bool(found["first"] or found["first2"] or "sung first" in found[0])
 
 
 def answer_language(text: str) -> Iterator[SpokenClaim]:

@@ -49,10 +49,10 @@ _FAST, _SLOW, _MEDIUM = (FAST_ABOVE_BPM, 400.0), (0.0, SLOW_BELOW_BPM), (SLOW_BE
 _UPBEAT = (96.0, 400.0)
 _CLASSES = {
     **dict.fromkeys(("fast", "quick", "rapid", "rapidly", "swift", "speedy", "up tempo", "uptempo", "racing",
-                     "hurried", "breakneck", "schnell", "rapido", "rapide", "veloce", "fast paced"), _FAST),
-    **dict.fromkeys(("slow", "sluggish", "unhurried", "leisurely", "crawling", "langsam", "lent", "slow paced", "down tempo",
+                     "hurried", "breakneck", "schnell", "rapido", "rapida", "rapide", "vite", "vif", "veloce", "rasch", "lebhaft", "zugig", "fast paced"), _FAST),
+    **dict.fromkeys(("slow", "sluggish", "unhurried", "leisurely", "crawling", "langsam", "lent", "lente", "lenta", "vagaroso", "slow paced", "down tempo",
                      "downtempo", "ballad", "dragging"), _SLOW),
-    **dict.fromkeys(("medium", "moderate", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
+    **dict.fromkeys(("medium", "moderate", "modere", "moderado", "massig", "gemassigt", "mittelschnell", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
     **dict.fromkeys(("upbeat", "lively", "spirited"), _UPBEAT),
     **dict.fromkeys(("languid", "lethargic", "ponderous", "plodding", "glacial"), _SLOW),
     "brisk": (114.0, 400.0),

@@ -13,6 +13,7 @@ from music_flamingo.scoring.claims.keys import read_keys
 from music_flamingo.scoring.claims.lines import read_how_often
 from music_flamingo.scoring.claims.meter import read_meter
 from music_flamingo.scoring.claims.players import read_players
+from music_flamingo.scoring.claims.rates import read_rates
 from music_flamingo.scoring.claims.signatures import read_signatures
 from music_flamingo.scoring.claims.sounding import read_sounding
 from music_flamingo.scoring.claims.sung import read_sung, without_quotes
@@ -22,6 +23,7 @@ from music_flamingo.scoring.claims.wording import plain
 
 _READERS = (
     read_tempo,
+    read_rates,
     read_meter,
     read_keys,
     read_signatures,

@@ -65,7 +65,7 @@ _CUT = re.compile(
     r"| and (?=(?:has|have|is|are|was|were|uses?|features?|follows|moves|plays|runs|keeps|stays|sits|goes|comes|contains|includes|it|the|its)\b)"
 )
 _AFTER = re.compile(
-    r": ?(?:none|no|absent|not present|nil|without)\b|[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
+    r": ?(?:none|no|absent|not present|nil|without)\b|(?:(?! (?:and|or|but|while|that|which) )[\w ]){0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
     r" not|n't|not)\b|(?:is|are|was|were)n't|fails? to|never|remain\w* silent|stay\w* silent|play\w* no part)",
     re.IGNORECASE,
 )
