@@ -34,6 +34,10 @@ _OF_A_FORM = re.compile(r"\b(?:sections?|parts?|form|structure|theme|layout)\b",
 _IS_NO_LIST = re.compile(
     r" (?i:section|part|theme|clarinets?|trumpets?|horns?|key|instruments?|strings?|notes?|string)\b"
 )
+_SPELLS = re.compile(
+    r"\b(?:triad|chord|arpeggio|scale)(?: here)? (?:consists? of|is (?:made|built) (?:up )?(?:of|from)|is spelled|spells|contains?|comprises?|has)(?: the)?(?: notes| tones)? $",
+    re.IGNORECASE,
+)
 _WORDS = ("chord", "triad", "progression", "sequence", "harmon", "changes", "loop", "vamp", "turnaround")
 _SIGNS = (" - ", "->", "→", " > ", " | ")
 
@@ -104,6 +108,8 @@ def _come_in_order(symbols: list[str]) -> Callable[[Facts], Held]:
 
 def _is_no_list(found: list[re.Match[str]], text: str, joint: str | None) -> bool:
     """Whether letters name sections, an article, or a key: `sections A, B`, `in A ...`, `a progression in G major`."""
+    if found and _SPELLS.search(text, max(0, found[0].start() - 48), found[0].start()):
+        return True
     if not found or _IS_NO_LIST.match(text, found[-1].end()):
         return True
     bare = all(_LETTERS.fullmatch(one[0]) for one in found)

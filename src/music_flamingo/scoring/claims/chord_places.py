@@ -22,7 +22,7 @@ CHORD_AT = re.compile(
 )
 _CHORD_IN = re.compile(rf"\b(?:(?:{EXACT})(?= (?:in\b|into\b|mark\b))|{FRACTION})", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing|comes? to (?:a )?rest|settles?|lands?|resolves? (?:in the )?finally|come to a close)\b",
+    r"\b(first(?! (?:hear|heard|appear|time|enter|sound|come|reach|arriv|occur|play))|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing|comes? to (?:a )?rest|settles?|lands?|resolves? (?:in the )?finally|come to a close)\b",
     re.IGNORECASE,
 )
 IN_PART = re.compile(
@@ -43,6 +43,10 @@ _RULES = re.compile(
 _SHORTEST = re.compile(r"\b(?:shortest|briefest|least time)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:[2-9]|1\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
+_BESIDE_EDGE = re.compile(
+    r"\b(?:(?P<after>(?:after|following|follows|next to) the (?:opening|first|initial)(?: (?:1|one|chord|harmony|triad))?(?! (?-i:[A-G])))|(?:before|preceding|precedes) the (?:last|final|closing)(?: (?:1|one|chord|harmony|triad))?|penultimate|second to last|next to last)\b",
+    re.IGNORECASE,
+)
 _NTH_CHORD = re.compile(
     r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:(?:different|sounding|distinct|new|heard|audible) )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
     re.IGNORECASE,
@@ -81,6 +85,8 @@ def place_in(words: str) -> Place:
         return PartName.of(part.groupdict())
     if (nth := _NTH_CHORD.search(words)) is not None:
         return ORDINALS[(nth[1] or nth[2]).lower()] - 1
+    if (beside := _BESIDE_EDGE.search(words)) is not None:
+        return 1 if beside["after"] else -2
     if _NEIGHBOUR.search(words) or _SEVERAL.search(words):
         return None
     found = {m.lower().startswith(("first", "open", "begin", "start")) for m in _PLACE.findall(words)}
@@ -112,7 +118,7 @@ def meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tupl
         edges = [edge] if edge.end_s - edge.start_s >= SHORTEST_CHORD_S else []
         raw = [chord for s in edges if (chord := parse_chord(s.label.partition("(")[0]))]
         return [*raw, heard[place]]
-    return heard[place : place + 1]
+    return heard[place:][:1]
 
 
 def _within(spans: list[Segment], segments: list[Segment]) -> list[tuple[int, str]]:

@@ -35,7 +35,7 @@ _ROLE = r"(?: (?:chord|triad|harmony|degree|note))?"
 _OF_KEY = r"(?: (?:of|in) (?:the|this|its) (?:piece's |song's |home )?(?:key|piece|song|music|tonality|track|recording|excerpt)| here)?"
 _IS = r"(?:,? (?:which |that )?(?:is|are|was|being|would be|serves as|acts as|functions as|works as|as)|,(?= (?:[A-G]|the\b|a\b|its\b)[^,.;]{0,20}(?:[,.;]|$))|:| \()"
 _DEGREE_IS = re.compile(
-    rf"\b(?:the|its|a) (?:minor |major )?{_DEGREE.format(n='degree')}{_ROLE}{_OF_KEY}{_IS} (?:an? |the )?{_NOTE.format(n='root')}",
+    rf"(?<!from )(?<!than )(?<!to )(?<!after )(?<!before )(?<!with )(?<!except )(?<!leave )(?<!leaves )\b(?:the|its|a) (?:minor |major )?{_DEGREE.format(n='degree')}{_ROLE}{_OF_KEY}{_IS} (?:an? |the )?{_NOTE.format(n='root')}",
     re.IGNORECASE,
 )
 _IS_DEGREE = re.compile(

@@ -7,7 +7,7 @@ from statistics import median
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
-from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, moment_of, seconds_of
+from music_flamingo.scoring.claims.clock import EXACT, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.meter import bar_of
 from music_flamingo.scoring.claims.parts import PartName, a_part, parts_named
@@ -16,7 +16,7 @@ from music_flamingo.scoring.claims.wording import NUMBER, is_denied
 ROOM_S = 1.0
 _LASTS = r"(?: of music)?(?: \w+ly)? (?:lasts?|takes?|is|are|comes?|goes|go|runs?|spans?|equals?|fills?|occup\w+)(?: (?:about|around|roughly|approximately|just|only|nearly|almost|some|over|under|exactly|by|every))*"
 _OF_BEAT = re.compile(
-    rf"\b(?:(?P<bar>bars?|measures?)|(?P<beat>(?<!\d )(?:beat|pulse)))\b(?:,? (?:at|in) [^.;,]{{3,30}},)?{_LASTS} (?:every )?(?:{EXACT})",
+    rf"\b(?:(?P<bar>(?:bars?|measures?)(?: of \d(?: beats?)?)?)|(?P<beat>(?<!\d )(?:beat|pulse)))\b(?:,? (?:at|in) [^.;,]{{3,30}},)?{_LASTS} (?:every )?(?:{EXACT})",
     re.IGNORECASE,
 )
 _BORDER = r"(?:(?P<chord>chords?|harmon(?:y|ies)|harmonic)|(?P<part>sections?|section|formal|structural|form))"
@@ -136,12 +136,13 @@ _SHARE_ASKED = re.compile(
     rf"^(?:how much|(?:which|what) (?:fraction|share|part|proportion|portion)|how many seconds) of (?:the |this )?(?:whole )?(?:piece|song|music|track|recording|tune|time|total)\b[^?]*?\b{a_part()}",
     re.IGNORECASE,
 )
-_SHARE_SAID = re.compile(rf"(?P<share>half|(?:a|1|2|3|4) (?:third|quarter|fifth)s?)\b|(?:{EXACT})", re.IGNORECASE)
+_SHARE_SAID = re.compile(rf"(?P<percent>\d+(?:\.\d+)?) ?(?:%|per ?cent)|(?P<share>half|(?:a|1|2|3|4) (?:third|quarter|fifth)s?)\b|(?:{EXACT})", re.IGNORECASE)
 
 
 def _fills(part: PartName, groups: dict[str, str | None]) -> Callable[[Facts], Held]:
     """Whether all such parts together fill a share of the recording, or so many seconds."""
-    moment = moment_of(groups)
+    percent = groups.get("percent")
+    moment = Moment(float(percent) / 100, is_share=True) if percent else moment_of(groups)
 
     def test(facts: Facts) -> Held:
         spans, wanted_s = part.spans(facts), moment.at(facts)

@@ -64,7 +64,7 @@ _EDGE_WORDS = (
     "finishes",
 )
 _IS_PART = re.compile(
-    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:only )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
+    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) (?:is|brings|presents|introduces|has|restates|repeats) (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:only )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
     re.IGNORECASE,
 )
 _EVERY = re.compile(

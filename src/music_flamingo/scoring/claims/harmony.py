@@ -44,7 +44,8 @@ _ON_A_DEGREE = re.compile(
     re.IGNORECASE,
 )
 _EDGE_AFTER = re.compile(
-    r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
+    r" (?:(?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b|(?:is|comes|sounds|stands)(?: heard| played| sounded)? (?:(?P<first2>first)|last)\b)",
+    re.IGNORECASE,
 )
 _CHORD_THEN = re.compile(
     r"\b(?P<asked>[A-G](?:[#b]| sharp| flat)? ?(?:major|minor)) (?P<how>is followed by|gives way to|precedes|leads to|goes to|moves to|resolves to|comes before|follows|comes after|after) (?P<said>(?:an? )?[A-G](?:[#b]| sharp| flat)? ?(?:major|minor))"
@@ -211,7 +212,7 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     # `F# minor chords`, `an Eb chord` are triads; a bare `B-flat` leaves open which
     is_triad = bool(match[3]) or "chord" not in match[0].lower()
     if place is None and (edge := _EDGE_AFTER.match(text, match.end())) is not None:
-        place = 0 if edge["first"] else -1
+        place = 0 if edge["first"] or edge["first2"] else -1
     if place is None:
         near = _CLAUSE.split(text[max(0, match.start() - 25) : match.start()])[-1]
         nth = _NTH_IS.search(text, max(0, match.start() - 45), match.start())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, either_of
+from music_flamingo.scoring.claims.chord_rows import in_rows
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.wording import is_denied, plain
 from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
@@ -58,7 +59,7 @@ _WIDE = re.compile(
 )
 _HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
 _FROM_TO = re.compile(
-    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?$",
+    r"(?<!key )\bfrom (?:an? )?$|\bleav(?:es?|ing) (?:an? |the )?(?:tonic |home )?$|\bleav(?:es?|ing) (?:an? |the )?[A-G][^.;]{0,24} for (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?$",
     re.IGNORECASE,
 )
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
@@ -98,7 +99,7 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
         if not any(m.start() < match.end() and match.start() < m.end() for m, _ in found):
             found.append((match, value))
     spans = [match.span() for match, _ in found]
-    rows = _in_rows(found, text)
+    rows = in_rows(found, text)
     yield from (_triad_claim(match, text, value) for match, value in rows)
     for group in _alternatives([pair for pair in found if pair not in rows], text):
         claims = [
@@ -129,26 +130,6 @@ def _alternatives(
     if group:
         mode = _OR_MODE.match(text, group[-1][0].end()) if len(group) == 1 else None
         yield [*group, (mode, (group[0][1][0], _mode(mode[1])))] if mode else group
-
-
-_ROW_JOINT = re.compile(
-    r",? ?(?:(?:and|to|then|into|next|on|onto|finally|back|lastly|again|before|after|over|followed|gives way|giving way|moves?|moving|goes|going|leads?|leading|turns?|turning|passes|passing|returns?|returning|comes?|by|through|via|eventually|ultimately|once more|chords?|triads?|a|an|the),? ?)*",
-    re.IGNORECASE,
-)
-_KEYS_BEFORE = re.compile(r"\b(?:keys?|tonalit\w+|modulat\w*|relative|parallel)\b[^.;]{0,40}$", re.IGNORECASE)
-LEAST_IN_A_ROW = 3
-
-
-def _in_rows(found: list[tuple[re.Match[str], KeyValue]], text: str) -> list[tuple[re.Match[str], KeyValue]]:
-    """Give the triads of every row of three or more (`Eb major, C minor and finally Eb major`): chords, and no keys."""
-    rows: list[list[tuple[re.Match[str], KeyValue]]] = []
-    for pair in sorted(found, key=lambda pair: pair[0].start()):
-        if rows and _ROW_JOINT.fullmatch(text, rows[-1][-1][0].end(), pair[0].start()):
-            rows[-1].append(pair)
-        else:
-            rows.append([pair])
-    long = (row for row in rows if len(row) >= LEAST_IN_A_ROW)
-    return [pair for row in long if not _KEYS_BEFORE.search(text, 0, row[0][0].start()) for pair in row]
 
 
 _OR = re.compile(

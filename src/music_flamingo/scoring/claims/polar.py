@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, judge
 from music_flamingo.scoring.claims.heard import by_itself, negated
+from music_flamingo.scoring.claims.parts import PART
 from music_flamingo.scoring.claims.texts import known_claims, read_claims
 
 POLAR = re.compile(
-    r"^(?:\u00bf ?)?(?:hat|ist|sind|gibt|wird|hort|est ce|y a|tiene|hay|esta|es|ha|c'e|tem|is|are|does|do|did|can|could|has|have|was|were|will|would)\b",
+    r"^(?:\u00bf ?)?(?:hat|ist|sind|gibt|wird|hort|est ce|y a|tiene|hay|esta|es|ha|c'e|tem|is|are|does|do|did|can|could|has|have|was|were|will|would|any|anything|anybody|anyone)\b",
     re.IGNORECASE,
 )
 TRUE_OR_FALSE = re.compile(
@@ -41,6 +42,9 @@ _ACCOMPANIED = re.compile(
 """`Is the flute accompanied?` asks whether it is heard alone."""
 _GRANTED = re.compile(r"\b(?:the|these|its|all|both) (?:two|three|four|five|six|seven|eight|\d+) \w+", re.IGNORECASE)
 """`the two parts` are taken for granted, not asked for."""
+_ONE_PART = re.compile(PART, re.IGNORECASE)
+_ASKS_FOR = re.compile(rf"\b(?:an?|any|some|no) (?:\w+ )?(?:{PART})\b|^(?:hay|tiene|gibt|y a)\b", re.IGNORECASE)
+"""What asks whether there is a part at all; elsewhere a part that is named is taken for granted."""
 _IS_OF_A_KIND = re.compile(
     r"^(?:is|are) the (bass|guitars?|piano|organ|violin) (?:an? )?(electric|acoustic|upright|grand|double|distorted)\b",
     re.IGNORECASE,
@@ -75,6 +79,8 @@ def asked_of(question: str) -> list[SpokenClaim]:
     asked = [
         c for c in known_claims(question) if not c.is_place and not (c.kind == "count" and _GRANTED.search(question))
     ]
+    if not _ASKS_FOR.search(question):
+        asked = [c for c in asked if not (c.kind == "form" and _ONE_PART.fullmatch(c.said))]
     if (kind := _IS_OF_A_KIND.match(question)) is not None:
         asked = [c for c in asked if c.kind != "instruments"] + list(known_claims(f"{kind[2]} {kind[1]}"))
     if ABSENT.search(question):

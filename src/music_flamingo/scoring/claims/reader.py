@@ -22,7 +22,7 @@ from music_flamingo.scoring.claims.gates import has_digit, words_of
 from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, degree_in
 from music_flamingo.scoring.claims.heard import by_itself
 from music_flamingo.scoring.claims.keys import answer_key
-from music_flamingo.scoring.claims.lines import answer_lines, answer_words
+from music_flamingo.scoring.claims.lines import answer_lines, answer_words, sung_times
 from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_superlative, answer_texture
 from music_flamingo.scoring.claims.meter import answer_meter, is_meter
 from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_beside, occurs
@@ -181,9 +181,10 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from on_degree
         return
     own = _own_claims(question, answer, topic, polar)
-    yield from own
+    differences = list(answer_difference(asked, text))
+    yield from (c for c in own if not (differences and c.kind == "count" and c.said in differences[0].said))
     yield from _completed(question, answer)
-    if differences := list(answer_difference(plain(question), text)):
+    if differences:
         yield from differences
         return
     if topic in _OF_QUESTION:
@@ -245,6 +246,8 @@ def _own_claims(question: str, answer: str, topic: str | None, polar: bool) -> l
         own = [c for c in own if c.kind != "key" or re.search(rf"\b(?:in|key of|key is|of) {re.escape(c.said)}", text)]
         own += [] if NO.match(answer) else answer_degree(plain(question), text)
         own += [*answer_neighbour(plain(question), text)]
+    elif topic != "key" and place_in(plain(question)) in (0, -1) and any(c.kind == "chords" for c in own):
+        own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
     if not polar and ABSENT.search(question):
         own = [c if c.denied else c.turned(True) for c in own]
     return own
@@ -279,8 +282,11 @@ def _completed(question: str, answer: str) -> Iterator[SpokenClaim]:
 def _counted(question: str, text: str) -> Iterator[SpokenClaim]:
     found = COUNTED.search(plain(question))
     number = NUMBER.search(text)
+    quoted = re.search(r'"([^"]{3,})"', plain(question))
     if found is None or number is None:
         yield unmeasured("count", text)
+    elif quoted is not None and (found["what"] or "").lower() == "lines":
+        yield SpokenClaim("count", text, sung_times(quoted[1], int(number[1])))
     elif beside := _COUNTED_BESIDE.search(plain(question)):
         yield SpokenClaim(
             "count", text, counted_beside(PartName.of(beside.groupdict()), beside["side"], int(number[1]))

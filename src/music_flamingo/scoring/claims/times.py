@@ -307,7 +307,7 @@ def _has_bar(bar: int) -> Callable[[Facts], Held]:
 
 
 _FIGURE = re.compile(
-    r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|from there|of them|of these)\b| ?[<>=])"
+    r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|halves|thirds|quarters|from there|of them|of these)\b| ?[<>=])"
 )
 _BORDERS = re.compile(
     r"\b(?:compared (?:with|to)|than) [a-z ]{0,24}?\d+(?:\.\d+)?\b|\b\d+ (?-i:[A-E]) (?:sections|parts)\b|\bnearest \d+\b|\bthe \d (?-i:[A-G])(?:[#b]| sharp| flat)? (?:major|minor) |\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b",

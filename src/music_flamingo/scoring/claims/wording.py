@@ -57,7 +57,7 @@ _DENIES = re.compile(
     re.IGNORECASE,
 )
 _NO_DENIAL = re.compile(
-    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just)\b", re.I
+    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just|from nothing|out of nothing|next to nothing)\b", re.I
 )
 _CUT = re.compile(
     r"[.;:!?]\s|\n|(?:^|(?<=[.;!?] ))(?:Without|Lacking|Despite|Although)\b[^,.;]*,\s|\s(?=the (?:piece|music|song|tune|track|recording|excerpt) )|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
@@ -179,7 +179,7 @@ def plain(text: str) -> str:
     return _RUN.sub(lambda run: _value(run.group(0)), spaced)
 
 
-_NOUN_DENIED = ("no ", "with", "kein", "ohne", "sans", "sin", "senz", "lack", "devo", "free", "abse")
+_NOUN_DENIED = ("no ", "with", "kein", "ohne", "sans", "sin", "senz", "lack", "devo", "free", "abse", "noth", "nobo", "none")
 """Beginnings of denials that deny a noun, and not the phrase of time, place or key that follows it."""
 _PHRASE = re.compile(
     r"(?<=\w) (?:in (?:the key of |a key of )?(?:[A-G](?:[ -]?(?:#|b\b|sharp|flat))? ?(?:major|minor|m\b|[.,;!?]|$)|\d|(?:common|triple|duple|waltz) time)|in the key\b|(?:above|over|under|underneath|beneath|behind|below|beside|alongside|against|except|besides|apart from|other than|but|with) |at (?:a|an|about|around|roughly|just|\d))",
