@@ -208,7 +208,9 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
     answered = PartName.of(groups)
     place = _NTH_ASKED.search(question)
     if number is not None:
-        yield SpokenClaim("form", match[0], occurs(answered, times_of(number)))
+        for named in _NAMED.finditer(text):
+            part = PartName.of({**named.groupdict(), "letter": named["letter"] or named["only"]})
+            yield SpokenClaim("form", named[0], occurs(part, times_of(number)))
     elif _UNIQUE.search(question):
         yield SpokenClaim("form", match[0], occurs(answered, 1))
     elif time is not None:

@@ -36,7 +36,7 @@ _LONGEST = re.compile(
     r"\b(?:for the longest|longest|most (?:of the time|often|frequent\w*|common)|dominates|predominat\w*)\b",
     re.IGNORECASE,
 )
-_IN_FIRST = re.compile(rf"\b(?:first|opening|initial) (?:{EXACT})", re.IGNORECASE)
+_IN_FIRST = re.compile(rf"\b(?:first|opening|initial|(?P<late>last|final|closing)) (?:{EXACT})", re.IGNORECASE)
 _RULES = re.compile(
     rf"\b(?:dominates|predominates in|prevails in|governs|rules|holds sway (?:in|over|through|throughout|during)) (?:the |its |this )?{a_part()}\b", re.IGNORECASE
 )
@@ -74,7 +74,8 @@ def place_in(words: str) -> Place:
         return "shortest"
     if may_hold_time(words):
         if (first := _IN_FIRST.search(words)) is not None:
-            return Moment(seconds_of(first.groupdict()) / 2)
+            half_s = seconds_of(first.groupdict()) / 2
+            return Moment(-half_s if first["late"] else half_s)
         if (time := CHORD_AT.search(words)) is not None:
             return moment_of({**time.groupdict(), "bare": time["bare"] or time["plain"]})
         if (time := _CHORD_IN.search(words)) is not None:
@@ -139,4 +140,6 @@ def _held_longest(segments: list[Segment]) -> list[tuple[int, str]]:
             total_s[chord] = total_s.get(chord, 0.0) + s.end_s - s.start_s
     once = max(segments, key=lambda s: s.end_s - s.start_s)
     longest = [chord for chord, time_s in total_s.items() if time_s >= max(total_s.values()) - 0.05]
+    if len(longest) == len(total_s) > 1:
+        return []  # all sound equally long
     return [*longest, *(c for c in [parse_chord(once.label.partition("(")[0])] if c)]

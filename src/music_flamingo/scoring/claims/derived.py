@@ -42,7 +42,8 @@ _EACH_LASTS = re.compile(
     re.IGNORECASE,
 )
 _N_OF = re.compile(
-    rf"\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords)(?:,[^.;]{{1,60}},)? (?:of|lasting|at|last|are held for|are held|sound for|take) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
+    rf"\b(?P<parts2>sections|parts|verses|chorus(?:es)|chords),? each (?:of them )?(?:(?:of|lasting|about|around|is|held for|held) )*(?:{EXACT.replace('(?P<', '(?P<x')})"
+    rf"|\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords)(?:,[^.;]{{1,60}},)? (?:of|lasting|at|last|are held for|are held|sound for|take) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
     re.IGNORECASE,
 )
 
@@ -85,7 +86,8 @@ def _each_lasts(match: re.Match[str]) -> Callable[[Facts], Held]:
 
 
 def _all_last(match: re.Match[str]) -> Callable[[Facts], Held]:
-    time_s, kind = seconds_of(match.groupdict()), match["parts"].lower()
+    groups = {name.removeprefix("x"): said for name, said in match.groupdict().items() if said}
+    time_s, kind = seconds_of(groups), (match["parts"] or match["parts2"]).lower()
 
     def test(facts: Facts) -> Held:
         if kind in ("sections", "parts", "chords"):

@@ -83,6 +83,8 @@ _IN_THE_RELATIVE = re.compile(
     r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$|\bkey\b[^.;]{0,20} is (?:the|its) (?:relative|parallel)\b[^.;]*$",
     re.IGNORECASE,
 )
+_BUT_ITS_RELATIVE = re.compile(r"(?:major|minor),? but (?:in )?(?:its|the) (?:relative|parallel)(?: major| minor| key)?,? ?(?:of )?$", re.IGNORECASE)
+"""`not C minor but its parallel, C major`: related to the key that is denied."""
 _OF_RELATIVE = re.compile(r"\brelative (?:minor|major)(?: key)? of $", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
 _MOVES = re.compile(
@@ -245,7 +247,7 @@ def _key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str |
     before = text[: match.start()]
     related = relation or (found.group(1).lower() if (found := _RELATIVE.search(before)) else None)
     of_relative = _OF_RELATIVE.search(before) is not None
-    related = None if _IN_THE_RELATIVE.search(before) else related
+    related = None if _BUT_ITS_RELATIVE.search(before) or _IN_THE_RELATIVE.search(before) else related
     related = "relative" if _SHARES.search(before) else related
     if (edge := _AT_EDGE.match(text, match.end())) is not None and _RETURNS.search(before):
         return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)

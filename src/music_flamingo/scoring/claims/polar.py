@@ -35,8 +35,10 @@ YES, NO = (
 _SUBJECT = re.compile(
     r"^(?:is|are|does|do|did|has|have|was|were|can) the ([\w ]+?) (?!in\b|on\b|of\b|and\b|or\b)[a-z]", re.IGNORECASE
 )
+_OF_ITS_KIND = re.compile(r"\b(?:joined|accompanied|backed|supported|doubled|tuned|muted|played by)\b", re.IGNORECASE)
+"""What is asked of an instrument that is taken for granted."""
 _ACCOMPANIED = re.compile(
-    r"\b(?:accompanied|supported|backed|joined|doubled)(?: by (?:any |some )?(?:other )?(?:instruments?|players?|anything(?: else)?|others|someone|something))?\W*$",
+    r"\b(?:accompanied|supported|backed|joined|doubled)(?: by (?:any |some )?(?:other )?(?:instruments?|players?|anything(?: else)?|anyone(?: else)?|anybody(?: else)?|others|another \w+|someone(?: else)?|somebody|something))?\W*$",
     re.IGNORECASE,
 )
 """`Is the flute accompanied?` asks whether it is heard alone."""
@@ -50,7 +52,7 @@ _IS_OF_A_KIND = re.compile(
     re.IGNORECASE,
 )
 ABSENT = re.compile(
-    r"\b(?:absent|missing|lacking|silent|left out|not (?:in the \w+|heard|playing|present|used|included|part of))\b",
+    r"\b(?:absent|missing|lacking|silent|left out|never (?:appears?|heard|sounds?|plays?|used|comes?|occurs?)|(?:does not|doesn't|do not|don't) (?:belong|appear|occur|feature|play|sound|take part)|not (?:in the \w+|heard|playing|present|used|included|part of))\b",
     re.IGNORECASE,
 )
 OF_WHO = frozenset(("voice", "lyrics", "drums", "instruments"))
@@ -87,10 +89,10 @@ def asked_of(question: str) -> list[SpokenClaim]:
         return [c.turned(True) for c in asked]
     if (subject := _SUBJECT.match(question)) is not None:
         rest = [c for c in asked if not (c.kind in OF_WHO and c.said.lower() == subject[1].lower())]
-        asked = rest or asked
+        asked = rest or ([] if _OF_ITS_KIND.search(question) else asked)
         if _ACCOMPANIED.search(question):
             return [c for c in rest if c.kind not in OF_WHO] + [SpokenClaim("sound", question, negated(by_itself))]
     inverted = _INVERTED.match(question)
     if not asked and inverted:
-        asked = [c for c in read_claims("{1} {0} {2}.".format(*inverted.groups())) if not c.is_place]
+        asked = [c for c in read_claims("{1} {0} {2}.".format(*inverted.groups())) if not (c.is_place or _ONE_PART.fullmatch(c.said))]
     return asked

@@ -29,6 +29,15 @@ _ASKED = re.compile(
 _SAID = re.compile(rf"(?:\b(?:{_HEDGES}) ?)?(?<![\w.:/])(?P<n>{_N}|twice|once|thrice)(?![\w:/%]|\.\d)", re.IGNORECASE)
 _WORDS = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
 _OF_A_TEMPO = ("tempo", "bpm", "pace", "speed", "beats a minute", "beats per minute", "pulse")
+_APART = re.compile(
+    rf"\b{_BEAT}(?: (?:is|are|come|comes|fall|falls|follow|follows|lie|lies|sit))?(?: (?:one another|each other|after 1 another))?(?: (?:at|with a gap of|every|spaced))* (?:(?:{_HEDGES}) )?{_SPAN.replace('(?:(?P<span>', '(?P<every>(?:an? |1 )?)(?:(?P<span>', 1)} apart\b",
+    re.IGNORECASE,
+)
+_TOTAL = re.compile(
+    rf"\b(?:(?P<length>{_N}) ?(?:s|seconds|secs)\b[^.;]{{0,24}}? (?:make|makes|give|gives|hold|holds|contain|contains|equal|equals|yield|yields|amount to|come to|are|is))(?: (?:up|to))?(?: (?:{_HEDGES}))? (?P<n>\d{{2,4}}) {_BEAT}\b(?! (?:per|a|to|in))"
+    rf"|(?<![\d.:])(?P<n2>\d{{2,4}}) {_BEAT} (?:in all|in total|altogether|overall|all told)\b",
+    re.IGNORECASE,
+)
 _COMPARED = re.compile(
     r"\b(?:is|are|was|lies|sits|falls|comes|stays|runs|remains|being|which|and|,|at)(?: (?:in|out))?(?: (?P<not>not))?(?: (?:well|far|clearly|just|slightly|comfortably|somewhat|a little|a bit|way|safely))? "
     r"(?P<side>above|over|beyond|below|under|beneath|in excess of|short of|faster than|slower than|higher than|lower than|between)(?: the)? (?P<low>\d{2,3})(?:(?: and | to |-)(?P<high>\d{2,3}))?(?![\d/:.]|[ -]?(?:s\b|sec|minute|bars?|db|%|hz|measures?|beats? to))",
@@ -46,6 +55,12 @@ def read_rates(text: str) -> Iterator[SpokenClaim]:
             if not match["unit"].lower().startswith("min"):
                 claim = _comes(_amount(match["n"]), _seconds(match), _hedge(match))
                 yield SpokenClaim("tempo", match[0], claim, is_denied(text, *match.span()))
+    for match in _APART.finditer(text) if holds(text, ("apart",)) else ():
+        claim = _comes(1.0, _seconds(match), {"over": "under", "under": "over"}.get(_hedge(match), _hedge(match)))
+        yield SpokenClaim("tempo", match[0], claim, is_denied(text, *match.span()))
+    for match in _TOTAL.finditer(text) if has_digit(text) and holds(text, ("beats", "pulses", "clicks")) else ():
+        length_s = float(match["length"]) if match["length"] else None
+        yield SpokenClaim("tempo", match[0], _in_all(float(match["n"] or match["n2"]), length_s))
     for match in _COMPARED.finditer(text) if holds(text, _OF_A_TEMPO) else ():
         yield SpokenClaim("tempo", match[0], _lies(match), is_denied(text, *match.span()))
 
@@ -99,6 +114,19 @@ def _comes(number: float, time_s: float, hedge: str) -> Callable[[Facts], Held]:
         if hedge == "under":
             return number / MORE <= counted <= number + room / 2, fact
         return abs(counted - number) <= (1.5 * room if hedge == "about" else room), fact
+
+    return test
+
+
+def _in_all(number: float, length_s: float | None) -> Callable[[Facts], Held]:
+    """Whether so many beats fit into a length, or into the whole recording."""
+
+    def test(facts: Facts) -> Held:
+        time_s = length_s or facts.duration_s
+        if facts.tempo is None or time_s is None:
+            return NOT_MEASURED
+        counted = facts.tempo.bpm * time_s / 60
+        return abs(counted - number) <= max(2.0, 0.04 * counted), f"{counted:.0f} beats in {time_s:g} s measured"
 
     return test
 

@@ -23,6 +23,9 @@ _UNIT = (
 _ABOUT = (
     r"about|around|roughly|approximately|circa|ca\.?|some|nearly|almost|close to|near|just (?:over|under)|etwa|environ"
 )
+_SIDES = re.compile(r"(?P<under>just under|nearly|almost)|just over", re.IGNORECASE)
+ONE_SIDE = 0.08
+"""By which a tempo may lie below `just under` a figure, or above `just over` one."""
 _OVER, _UNDER = (
     r"no (?:fewer|less) than|not (?:under|below)|over|above|more than|faster than|at least|upwards of|exceeds|no slower than|past",
     (r"no more than|not (?:over|above)|under|below|less than|slower than|at most|up to|no faster than|short of"),
@@ -309,6 +312,9 @@ def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hed
             return bpm > low - BPM_TOLERANCE, fact
         if under:
             return bpm < low + BPM_TOLERANCE, fact
+        if side := _SIDES.match(about or ""):
+            below, above = (ONE_SIDE, 0.0) if side["under"] else (0.0, ONE_SIDE)
+            return low * (1 - below) - BPM_TOLERANCE <= bpm <= high * (1 + above) + BPM_TOLERANCE, fact
         room = max(BPM_TOLERANCE, TEMPO_TOLERANCE * bpm) if about else BPM_TOLERANCE
         levels = {1.0, factor}
         return any(low * k - room <= bpm <= high * k + room for k in levels), fact

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from music_flamingo.scoring.claims.base import SpokenClaim
+from music_flamingo.scoring.claims.chord_lengths import read_chord_lengths
 from music_flamingo.scoring.claims.chord_lists import read_symbols
 from music_flamingo.scoring.claims.degrees import read_degrees
 from music_flamingo.scoring.claims.derived import read_derived
@@ -23,6 +24,8 @@ from music_flamingo.scoring.claims.times import read_figures, read_times
 from music_flamingo.scoring.claims.triads import read_triads
 from music_flamingo.scoring.claims.wording import plain
 
+_CONTRAST = re.compile(r"\b(?:Unlike|In contrast to|As opposed to) [^,.;]{3,48}, ")
+"""What a text says of other music."""
 _READERS = (
     read_tempo,
     read_rates,
@@ -38,6 +41,7 @@ _READERS = (
     read_times,
     read_players,
     read_triads,
+    read_chord_lengths,
 )
 
 
@@ -53,6 +57,6 @@ def read_claims(text: str) -> tuple[SpokenClaim, ...]:
 def known_claims(text: str) -> tuple[SpokenClaim, ...]:
     """Read the claims of a text but for figures that nothing accounts for: a question may say what they count."""
     quoted = plain(text)
-    bare = with_sections(without_quotes(quoted))
+    bare = with_sections(_CONTRAST.sub("", without_quotes(quoted)))
     claims = [claim for read in _READERS for claim in read(bare)]
     return (*claims, *read_sung(bare, quoted), *read_how_often(quoted))
