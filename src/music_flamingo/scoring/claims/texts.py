@@ -1,5 +1,6 @@
 """Read every claim of a text: all readers, one after another, and what none of them accounts for."""
 
+import re
 from functools import lru_cache
 
 from music_flamingo.scoring.claims.base import SpokenClaim
