@@ -22,10 +22,15 @@ _MORE_OF = re.compile(
 )
 _MODE = re.compile(r"\b(?P<mode>major|minor)\b", re.IGNORECASE)
 _LATER = re.compile(
-    r"\b(?:which|what)\b[^?]*\b(?:comes|is heard|sounds|appears|enters|arrives) (?:(?P<later>later|last|second)|earlier|first|sooner)\b[^?]*\bor\b", re.IGNORECASE
+    r"\b(?:which|what)\b[^?]*\b(?:comes|is heard|sounds|appears|enters|arrives) (?:(?P<later>later|last|second)|earlier|first|sooner)\b[^?]*\bor\b",
+    re.IGNORECASE,
 )
-_LONGER = re.compile(r"\b(?:which|what)\b[^?]*\b(?:(?P<longer>longer|longest|most time)|shorter|shortest|least time)\b", re.IGNORECASE)
-_ALL_ALIKE = re.compile(r"\b(?:equally long|equal|the same|as long as (?:each other|one another)|neither|none|all alike)\b", re.IGNORECASE)
+_LONGER = re.compile(
+    r"\b(?:which|what)\b[^?]*\b(?:(?P<longer>longer|longest|most time)|shorter|shortest|least time)\b", re.IGNORECASE
+)
+_ALL_ALIKE = re.compile(
+    r"\b(?:equally long|equal|the same|as long as (?:each other|one another)|neither|none|all alike)\b", re.IGNORECASE
+)
 ROOM_S = 0.3
 
 
@@ -39,10 +44,15 @@ def answer_alternatives(question: str, text: str) -> Iterator[SpokenClaim]:
         return
     if not holds(question, ("chord", "triad", "harmon", "major", "minor")):
         return
-    if (more := _MORE_OF.search(question)) is not None:
+    if _MORE_OF.search(question) is not None:
         mode = _MODE.search(text)
         if mode is not None:
-            yield SpokenClaim("chords", text, _prevails("min" if mode["mode"].lower() == "minor" else "maj"), is_denied(text, *mode.span()))
+            yield SpokenClaim(
+                "chords",
+                text,
+                _prevails("min" if mode["mode"].lower() == "minor" else "maj"),
+                is_denied(text, *mode.span()),
+            )
         return
     offered, chosen = triads_in(re.sub(r"\bA (?=[a-z])", "", question)), triads_in(text)
     if chosen and len({root for root, _ in offered}) > 1:
@@ -50,7 +60,12 @@ def answer_alternatives(question: str, text: str) -> Iterator[SpokenClaim]:
             yield SpokenClaim("chords", text, _comes(chosen, offered, is_last=bool(later["later"])))
         elif (longer := _LONGER.search(question)) is not None:
             yield SpokenClaim("chords", text, _lasts(chosen, offered, is_most=bool(longer["longer"])))
-    elif not chosen and _LONGER.search(question) and holds(question, ("chord", "triad", "harmon")) and _ALL_ALIKE.search(text):
+    elif (
+        not chosen
+        and _LONGER.search(question)
+        and holds(question, ("chord", "triad", "harmon"))
+        and _ALL_ALIKE.search(text)
+    ):
         yield SpokenClaim("chords", text, _all_last_alike)
 
 

@@ -26,7 +26,9 @@ _ASKED = re.compile(
     rf"\b(?:compared (?:with|to)|next to|against|relative to) (?:the )?{_CHORD.replace('{n}', '2')}[^?]*?\bis (?:the )?{_CHORD.replace('{n}', '1')}[^?]*\b(?:longer|shorter)\b",
     re.IGNORECASE,
 )
-_SAID = re.compile(r"\b(?P<more>longer|shorter)\b(?:[^.]*?\b(?P<factor>twice|half|(?P<times>\d) times) as long)?", re.IGNORECASE)
+_SAID = re.compile(
+    r"\b(?P<more>longer|shorter)\b(?:[^.]*?\b(?P<factor>twice|half|(?P<times>\d) times) as long)?", re.IGNORECASE
+)
 ROOM = 0.15
 """Of a length, by which lengths may differ that are said to be equal."""
 
@@ -36,7 +38,9 @@ def read_chord_lengths(text: str) -> Iterator[SpokenClaim]:
     if not holds(text, ("as long as", "longer than", "shorter than")):
         return
     for match in _COMPARED.finditer(text):
-        if (match["degree1"] or match["root1"] or match["nth1"]) and (match["degree2"] or match["root2"] or match["nth2"]):
+        if (match["degree1"] or match["root1"] or match["nth1"]) and (
+            match["degree2"] or match["root2"] or match["nth2"]
+        ):
             how = match["how"].lower().split()[0]
             claim = _compares(match, {"as": "same"}.get(how, how), _factor(match), is_sum=bool(match["sum"]))
             yield SpokenClaim("chords", match[0], claim, is_denied(text, *match.span()))
@@ -89,7 +93,9 @@ def _compares(match: re.Match[str], how: str, factor: float, is_sum: bool = Fals
         first, second = one(facts), other(facts)
         if not first or not second:
             return NOT_MEASURED
-        pairs = [(a, b) for a in (max(first), sum(first)) for b in ((sum(second),) if is_sum else (max(second), sum(second)))]
+        pairs = [
+            (a, b) for a in (max(first), sum(first)) for b in ((sum(second),) if is_sum else (max(second), sum(second)))
+        ]
         fact = f"{max(first):.1f} s and {sum(second) if is_sum else max(second):.1f} s measured"
         if how == "same":
             return any(abs(a - factor * b) <= ROOM * factor * b for a, b in pairs), fact

@@ -38,7 +38,8 @@ _LONGEST = re.compile(
 )
 _IN_FIRST = re.compile(rf"\b(?:first|opening|initial|(?P<late>last|final|closing)) (?:{EXACT})", re.IGNORECASE)
 _RULES = re.compile(
-    rf"\b(?:dominates|predominates in|prevails in|governs|rules|holds sway (?:in|over|through|throughout|during)) (?:the |its |this )?{a_part()}\b", re.IGNORECASE
+    rf"\b(?:dominates|predominates in|prevails in|governs|rules|holds sway (?:in|over|through|throughout|during)) (?:the |its |this )?{a_part()}\b",
+    re.IGNORECASE,
 )
 _SHORTEST = re.compile(r"\b(?:shortest|briefest|least time)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:[2-9]|1\d|few|several|pair)", re.IGNORECASE)

@@ -138,7 +138,10 @@ _SHARE_ASKED = re.compile(
     rf"^(?:how much|(?:which|what) (?:fraction|share|part|proportion|portion)|how many seconds) of (?:the |this )?(?:whole )?(?:piece|song|music|track|recording|tune|time|total)\b[^?]*?\b{a_part()}",
     re.IGNORECASE,
 )
-_SHARE_SAID = re.compile(rf"(?P<percent>\d+(?:\.\d+)?) ?(?:%|per ?cent)|(?P<share>half|(?:a|1|2|3|4) (?:third|quarter|fifth)s?)\b|(?:{EXACT})", re.IGNORECASE)
+_SHARE_SAID = re.compile(
+    rf"(?P<percent>\d+(?:\.\d+)?) ?(?:%|per ?cent)|(?P<share>half|(?:a|1|2|3|4) (?:third|quarter|fifth)s?)\b|(?:{EXACT})",
+    re.IGNORECASE,
+)
 
 
 def _fills(part: PartName, groups: dict[str, str | None]) -> Callable[[Facts], Held]:

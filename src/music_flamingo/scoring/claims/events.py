@@ -12,6 +12,7 @@ from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.harmony import degree_in, on_degree, triads_in
 from music_flamingo.scoring.claims.part_lengths import read_part_lengths
 from music_flamingo.scoring.claims.parts import GENERAL, PartName, a_part, has_names, parts_named, read_parts
+from music_flamingo.scoring.claims.recurring import read_recurring
 from music_flamingo.scoring.claims.wording import is_denied
 
 ROOM_S, ABOUT_ROOM_S = 1.0, 2.5
@@ -63,6 +64,7 @@ _EDGE_WORDS = (
     "concludes",
     "finishes",
 )
+_EDGE_VERBS = ("open", "begin", "start", "end", "clos", "finish", "conclud")
 _IS_PART = re.compile(
     rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) (?:is|brings|presents|introduces|has|restates|repeats) (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:only )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
     re.IGNORECASE,
@@ -81,6 +83,8 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
     """Read what begins, ends or lasts when, in which order parts come, and with which a piece opens and closes."""
     yield from read_parts(text)
     yield from read_part_lengths(text)
+    if parts_named(text):
+        yield from read_recurring(text)
     if not holds(text, _VERBS):
         return
     if may_hold_time(text):
@@ -103,9 +107,9 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             yield SpokenClaim("chords", match[0], claim, is_denied(text, *match.span()))
     if parts_named(text) == 0:
         return
-    for match in _WITH.finditer(text) if holds(text, (" with ", " on ", " in ")) else ():
+    for match in _WITH.finditer(text) if holds(text, _EDGE_VERBS) else ():
         yield part_at(match.groupdict(), text, match, is_first=bool(match["first"]))
-    for match in _IS_PART.finditer(text) if holds(text, (" is ",)) else ():
+    for match in _IS_PART.finditer(text) if holds(text, ("first ", "opening ", "last ", "final ", "closing ")) else ():
         if match["letter"] or match["part"]:
             groups = {"letter": match["letter"], "part": match["part0"]}
             yield part_at(groups, text, match, is_first=bool(match["first"]))

@@ -8,7 +8,9 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.wording import is_denied
 
-_LETTERS = re.compile(r"(?<![\w'])([A-E](?:(?:[ -]?|, (?:and |then )?| and )[A-E]'?){1,})(?![\w'#])(?! (?:major|minor|flat|sharp))")
+_LETTERS = re.compile(
+    r"(?<![\w'])([A-E](?:(?:[ -]?|, (?:and |then )?| and )[A-E]'?){1,})(?![\w'#])(?! (?:major|minor|flat|sharp))"
+)
 _NAMED_FORM = re.compile(
     r"\b(ternary|binary|rondo|strophic|through composed|sonata|song|bar|verse chorus|aaba|32 bar) form\b(?! (?:the|an?|[A-E]{2}))|\b(rondo|strophic|through composed)\b",
     re.IGNORECASE,

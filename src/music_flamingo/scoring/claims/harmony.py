@@ -224,7 +224,11 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     if place is None:
         near = _CLAUSE.split(text[max(0, match.start() - 25) : match.start()])[-1]
         nth = _NTH_IS.search(text, max(0, match.start() - 45), match.start())
-        place = place_in(match[0]) if nth is None and pattern_has_edge(match[0]) else place_in((nth[0] if nth else near) + match[0])
+        place = (
+            place_in(match[0])
+            if nth is None and pattern_has_edge(match[0])
+            else place_in((nth[0] if nth else near) + match[0])
+        )
     if place is None and holds(text, PART_WORDS):
         part = IN_PART.search(text, max(0, match.start() - 45), match.start())
         place = PartName.of(part.groupdict()) if part else None

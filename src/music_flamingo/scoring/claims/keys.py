@@ -83,7 +83,10 @@ _IN_THE_RELATIVE = re.compile(
     r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$|\bkey\b[^.;]{0,20} is (?:the|its) (?:relative|parallel)\b[^.;]*$",
     re.IGNORECASE,
 )
-_BUT_ITS_RELATIVE = re.compile(r"(?:major|minor),? but (?:in )?(?:its|the) (?:relative|parallel)(?: major| minor| key)?,? ?(?:of )?$", re.IGNORECASE)
+_BUT_ITS_RELATIVE = re.compile(
+    r"(?:major|minor),? but (?:in )?(?:its|the) (?:relative|parallel)(?: major| minor| key)?,? ?(?:of )?$",
+    re.IGNORECASE,
+)
 """`not C minor but its parallel, C major`: related to the key that is denied."""
 _OF_RELATIVE = re.compile(r"\brelative (?:minor|major)(?: key)? of $", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)

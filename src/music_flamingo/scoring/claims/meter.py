@@ -71,7 +71,10 @@ _BEATS = re.compile(
     rf"|(?:every|each) (?P<nth2>{'|'.join(ORDINALS)}) beat (?:is|gets|carries|has|bears|falls)[^.;]{{0,24}}\b(?:accent\w*|stress\w*|downbeat|strong)|with (\d) beats(?=[.,;!?]|$)|to the next there are (\d{{1,2}}) beats?",
     re.IGNORECASE,
 )
-_STRONG, _WEAK = r"(?:strong|accented|stressed|heavy|main|down)", r"(?:weak|unaccented|unstressed|light|lighter|softer|weaker|up)"
+_STRONG, _WEAK = (
+    r"(?:strong|accented|stressed|heavy|main|down)",
+    r"(?:weak|unaccented|unstressed|light|lighter|softer|weaker|up)",
+)
 _WEAK_BEATS = re.compile(
     rf"\b(?P<n>\d) {_WEAK}(?: beats?| pulses?| ones?)? (?:follow|come after|after|for|to) (?:each|every|a|1|the) {_STRONG}"
     rf"|\b(?:each|every|a|1|the) {_STRONG} ?(?:beat|pulse|1)? (?:is |gets )?(?:followed by|then) (?P<n2>\d) {_WEAK}",
@@ -128,7 +131,9 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
         yield _claim(match, text, (counted, 2 * counted) if counted else tuple(int(n) for n in match.groups() if n))
     if not has_digit(text):
         return
-    for match in _WEAK_BEATS.finditer(text) if holds(text, ("weak", "light", "unaccented", "unstressed", "softer")) else ():
+    for match in (
+        _WEAK_BEATS.finditer(text) if holds(text, ("weak", "light", "unaccented", "unstressed", "softer")) else ()
+    ):
         yield _claim(match, text, (int(match["n"] or match["n2"]) + 1,))
     for match in _COUNTED_OUT.finditer(text):
         if (counted := _last_counted(match[0])) is not None:

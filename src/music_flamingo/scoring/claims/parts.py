@@ -35,7 +35,7 @@ def parts_named(text: str) -> int:
     return len(_ANY_PART.findall(text)) if holds(text, PART_WORDS) else 0
 
 
-_VERB_OF_A_PART = (
+VERB_OF_A_PART = (
     r"lasts?|begins?|starts?|enters?|ends?|returns?|comes?|takes? up|is (?:longer|shorter|heard|stated|played|repeated|sung|as long|twice|half|the|new)|are (?:equally|of|heard|the same)|follows?|closes?|opens?|alternates?|covers?|spans?|fills?|occup(?:y|ies)"
     r"|appears?|recurs?|arrives?|runs?|sets? in|makes? up|goes on|stands?|precedes?|leads?|contrasts?|differs?"
 )
@@ -45,7 +45,7 @@ def a_part(n: str = "") -> str:
     """Give the pattern of a part's name; `n` keeps the groups of several apart."""
     return (
         rf"(?:(?P<nth{n}>{ORDINAL}) )?(?:(?:contrasting|middle|main|sung) )?(?:(?P<letter{n}>(?-i:[A-E])) )?"
-        rf"(?P<part{n}>{PART})(?: (?P<late{n}>(?-i:[A-E]))\b|(?<!third)(?<!quarter)(?<!half) (?P<number{n}>[1-9])(?= (?:{_VERB_OF_A_PART})\b|[,.;:?)]|$))?"
+        rf"(?P<part{n}>{PART})(?: (?P<late{n}>(?-i:[A-E]))\b|(?<!third)(?<!quarter)(?<!half) (?P<number{n}>[1-9])(?= (?:{VERB_OF_A_PART})\b|[,.;:?)]|$))?"
     )
 
 
@@ -70,7 +70,11 @@ class PartName:
         name = name.removesuffix("es") if name.endswith("uses") else name.rstrip("s") if name != "chorus" else name
         letter = letter if name in GENERAL else ""  # `A chorus` has an article
         nth = groups.get(f"number{n}") or ""
-        return cls(_SAME.get(name, name), letter, nth and f"{nth}th" or (groups.get(f"nth{n}") or groups.get(f"alone{n}") or "").lower())
+        return cls(
+            _SAME.get(name, name),
+            letter,
+            (nth and f"{nth}th") or (groups.get(f"nth{n}") or groups.get(f"alone{n}") or "").lower(),
+        )
 
     @property
     def is_known(self) -> bool:
@@ -133,23 +137,6 @@ def has_names(facts: Facts) -> bool:
 
 
 ARTICLES = r"(?:(?:the|(?-i:a)|an|each|every|any|both|its|another|this|1|straight|right) )*"
-_BARE_LETTER = re.compile(
-    rf"(?<![\w#'])(?<!(?i:section|ections) )(?<!(?i:part|arts) )(?:(?P<two>[A-E](?:, [A-E])*,? and [A-E])|(?P<one>[A-E]))(?= (?i:then |also |only |always |both |each |first |itself )?(?i:{_VERB_OF_A_PART})\b)"
-)
-_CHORDS = ("chord", "harmon", "triad", "major", "minor", "tonic", "dominant", "note", "key")
-
-
-def with_sections(text: str) -> str:
-    """Give a plain text in which letters that do what sections do are named so: `B lasts` becomes `section B lasts`."""
-    if holds(text, _CHORDS) or _BARE_LETTER.search(text) is None:
-        return text
-
-    def named(match: re.Match[str]) -> str:
-        return re.sub(r"[A-E]", lambda letter: f"section {letter[0]}", match[0]) if match["two"] else f"section {match[0]}"
-
-    return _BARE_LETTER.sub(named, text)
-
-
 _LEADS = (
     r"(?: (?:is|was|gets))?(?: (?:then|directly|immediately|always))? (?:followed(?: immediately| directly)? by"
     r"|(?:leads|moves|goes|gives way|passes|flows|turns|changes|opens)(?: straight| directly| back| on)? ?(?:in|on)?to"
@@ -158,33 +145,51 @@ _LEADS = (
 _COMES_AFTER = (
     r" (?:(?:then |directly |immediately )?follows|comes (?:right |just |directly |straight )?after|succeeds)"
 )
+
+
+def _order(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_LEAD_WORDS = (
+    "follow",
+    "lead",
+    "moves",
+    "goes",
+    "gives way",
+    "passes",
+    "flows",
+    "turns",
+    "precede",
+    "before",
+    "opens",
+    "changes",
+)
 _ORDERS = (
-    (re.compile(rf"\b{a_part('1')}{_LEADS} {ARTICLES}{a_part('2')}", re.IGNORECASE), ("1", "2")),
+    (_order(rf"\b{a_part('1')}{_LEADS} {ARTICLES}{a_part('2')}"), ("1", "2"), _LEAD_WORDS),
     (
-        re.compile(
-            rf"\bfrom {ARTICLES}{a_part('1')}(?: (?:straight|directly|right|on|back|immediately|over|smoothly))* (?:in|on)?to {ARTICLES}{a_part('2')}",
-            re.IGNORECASE,
+        _order(
+            rf"\bfrom {ARTICLES}{a_part('1')}(?: (?:straight|directly|right|on|back|immediately|over|smoothly))* (?:in|on)?to {ARTICLES}{a_part('2')}"
         ),
         ("1", "2"),
+        ("from ",),
     ),
-    (re.compile(rf"\b{a_part('1')},? (?:and )?then {ARTICLES}{a_part('2')}", re.IGNORECASE), ("1", "2")),
-    (re.compile(rf"\b{a_part('1')}{_COMES_AFTER} {ARTICLES}{a_part('2')}", re.IGNORECASE), ("2", "1")),
+    (_order(rf"\b{a_part('1')},? (?:and )?then {ARTICLES}{a_part('2')}"), ("1", "2"), (" then ",)),
+    (_order(rf"\b{a_part('1')}{_COMES_AFTER} {ARTICLES}{a_part('2')}"), ("2", "1"), ("follow", "after", "succeed")),
     (
-        re.compile(
-            rf"\bafter {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|follows?|enters?|is|we hear|we get|we reach|starts|begins) {ARTICLES}{a_part('2')}",
-            re.IGNORECASE,
+        _order(
+            rf"\bafter {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|follows?|enters?|is|we hear|we get|we reach|starts|begins) {ARTICLES}{a_part('2')}"
         ),
         ("1", "2"),
+        ("after",),
     ),
     (
-        re.compile(
-            rf"\bbefore {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|is|we hear) {ARTICLES}{a_part('2')}",
-            re.IGNORECASE,
-        ),
+        _order(rf"\bbefore {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|is|we hear) {ARTICLES}{a_part('2')}"),
         ("2", "1"),
+        ("before",),
     ),
 )
-_ORDER_WORDS = ("from ", "follow", "lead", "moves", "goes", "gives way", "passes", "flows", "turns", "precede", "before", "after", "then", "succeed", "opens", "changes")  # fmt: skip
+"""(pattern, groups of the earlier and the later part, keywords without which it is not tried)."""
 HOW_OFTEN_PATTERN = r"(?:only |just |exactly |but )*(?:(?P<once>once|twice|thrice)|(?P<times>\d+) times)"
 _APPEARS = re.compile(
     rf"\b{a_part()} (?:only )?(?:(?P<again>comes? back|coming back|returns?|returning|recurs?|recurring|repeats?|repeated|is repeated)|appears?|occurs?|is (?:heard|sung|played)|comes|coming|appearing|heard|sung|played|occurring|sounds|sounding|alternates?) {HOW_OFTEN_PATTERN}\b",
@@ -198,14 +203,6 @@ _ALIKE = re.compile(
 )
 
 
-_RETURN_AFTER = re.compile(
-    rf"\b(?:return|reprise|repeat|repetition|recapitulation) of {ARTICLES}{a_part('1')} (?:right |directly |immediately )?(?:after|following) {ARTICLES}(?:{a_part('2')}|(?P<only2>(?-i:[A-E]))(?![\w#]))",
-    re.IGNORECASE,
-)
-_AGAIN = re.compile(
-    rf"\b{a_part()} (?:is |gets |was )?(?:(?:immediately|directly|straight away) )?(?:repeated|repeats|comes again|heard again|played again|stated again)(?P<now> (?:right away|immediately|at once|directly|straight away|right after))?",
-    re.IGNORECASE,
-)
 _PAIR = re.compile(
     rf"\b{a_part('1')}(?: and |[ /-]| \+ ){a_part('2')} (?:pair|cycle|unit|block|alternation|pattern|sequence|round)s? (?:\w+ ){{0,2}}?{HOW_OFTEN_PATTERN}\b",
     re.IGNORECASE,
@@ -230,9 +227,9 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
     number = parts_named(text)
     if number == 0:
         return
-    if number > 1 and holds(text, _ORDER_WORDS):
-        for pattern, (earlier, later) in _ORDERS:
-            for match in pattern.finditer(text):
+    if number > 1:
+        for pattern, (earlier, later), keywords in _ORDERS:
+            for match in pattern.finditer(text) if holds(text, keywords) else ():
                 one, other = PartName.of(match.groupdict(), earlier), PartName.of(match.groupdict(), later)
                 if one.is_known and other.is_known:
                     yield part_claim(match, text, follows(one, other))
@@ -240,17 +237,11 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
         for match in _PAIR.finditer(text) if number > 1 else ():
             yield part_claim(match, text, _pairs(match))
         for match in _APPEARS.finditer(text):
-            part, number = PartName.of(match.groupdict()), times_of(match)
+            part, times = PartName.of(match.groupdict()), times_of(match)
             goes_on = _THEN_OTHERS.match(text, match.end()) is not None
             if part.is_known:
-                test = occurs_in_a_row(part, number) if goes_on else occurs(part, number, number + bool(match["again"]))
+                test = occurs_in_a_row(part, times) if goes_on else occurs(part, times, times + bool(match["again"]))
                 yield part_claim(match, text, test)
-    if holds(text, ("return", "repri", "repe", "again", "recap")):
-        for match in _RETURN_AFTER.finditer(text):
-            yield part_claim(match, text, follows(PartName.of(match.groupdict(), "2"), PartName.of(match.groupdict(), "1")))
-        for match in _AGAIN.finditer(text):
-            if match["now"] or holds(match[0], ("immediately", "directly", "straight")):
-                yield part_claim(match, text, _comes_again(PartName.of(match.groupdict())))
     if holds(
         text, ("like", "same as", "identical", "repeat", "different", "distinct", "brings back", "recall", "return")
     ):
@@ -307,18 +298,6 @@ def occurs_in_a_row(part: PartName, number: int) -> Callable[[Facts], Held]:
             return NOT_MEASURED
         runs = [len(list(run)) for _, run in groupby(enumerate(places), lambda pair: pair[1] - pair[0])]
         return number in runs or len(places) == number, labels_of(facts)
-
-    return test
-
-
-def _comes_again(part: PartName) -> Callable[[Facts], Held]:
-    """Whether the section behind a part is like it."""
-
-    def test(facts: Facts) -> Held:
-        places, form = part.places(facts), form_of(facts)
-        if not places:
-            return NOT_MEASURED
-        return any(form[k] == form[k + 1] for k in places if k + 1 < len(form)), labels_of(facts)
 
     return test
 

@@ -94,5 +94,9 @@ def asked_of(question: str) -> list[SpokenClaim]:
             return [c for c in rest if c.kind not in OF_WHO] + [SpokenClaim("sound", question, negated(by_itself))]
     inverted = _INVERTED.match(question)
     if not asked and inverted:
-        asked = [c for c in read_claims("{1} {0} {2}.".format(*inverted.groups())) if not (c.is_place or _ONE_PART.fullmatch(c.said))]
+        asked = [
+            c
+            for c in read_claims("{1} {0} {2}.".format(*inverted.groups()))
+            if not (c.is_place or _ONE_PART.fullmatch(c.said))
+        ]
     return asked

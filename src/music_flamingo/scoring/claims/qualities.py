@@ -7,11 +7,9 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.chord_places import Place, heard_triads, meant, place_in
-from music_flamingo.scoring.claims.clock import Moment
 from music_flamingo.scoring.claims.degrees import degree_semitones, on_degree_of_key
-from music_flamingo.scoring.claims.gates import holds
-from music_flamingo.scoring.claims.keys import key_label, key_of
 from music_flamingo.scoring.claims.harmony import triads_in
+from music_flamingo.scoring.claims.keys import key_label, key_of
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 _QUALITIES: tuple[tuple[str, str], ...] = (
@@ -44,7 +42,7 @@ _DEGREES = {
     "sottodominante": "subdominant", "sous dominante": "subdominant", "tonic": "tonic", "dominant": "dominant", "subdominant": "subdominant",
     "supertonic": "supertonic", "mediant": "mediant", "submediant": "submediant", "subtonic": "subtonic", "leading tone": "leading tone",
 }  # fmt: skip
-_NTH = {word: numeral for word, numeral in zip(ORDINALS, ("i", "ii", "iii", "iv", "v", "vi", "vii"), strict=False)}
+_NTH = dict(zip(ORDINALS, ("i", "ii", "iii", "iv", "v", "vi", "vii"), strict=False))
 _DEGREE = re.compile(
     rf"(?<!\w)(?:(?P<name>{'|'.join(sorted(_DEGREES, key=len, reverse=True))})|(?P<nth>{'|'.join(_NTH)})|(?P<numeral>(?-i:[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))))(?!\w)",
     re.IGNORECASE,
@@ -98,8 +96,7 @@ def answer_function(question: str, text: str) -> Iterator[SpokenClaim]:
 def _place_asked(question: str) -> Place:
     if (edge := _FOREIGN_EDGE.search(question)) is not None:
         return 0 if edge["first"] else -1
-    place = place_in(question)
-    return place if isinstance(place, Moment | int) or place in ("longest", "shortest") else place
+    return place_in(question)
 
 
 def _stands_on(degree: str, place: Place) -> Callable[[Facts], Held]:

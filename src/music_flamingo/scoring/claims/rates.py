@@ -11,7 +11,9 @@ from music_flamingo.scoring.claims.wording import is_denied
 _BEAT = r"(?:beats?|pulses?|clicks?|ticks?|taps?|counts?|strokes?|crotchets?|quarter notes?|foot taps?)"
 _N = r"\d+(?:\.\d+)?"
 _FEW = r"(?:a couple of|a pair of)"
-_SPAN = rf"(?:(?P<span>{_N}|a|one|half a|half|a quarter(?: of a)?|a half) ?)?(?P<unit>s\b|secs?\b|seconds?\b|minutes?\b)"
+_SPAN = (
+    rf"(?:(?P<span>{_N}|a|one|half a|half|a quarter(?: of a)?|a half) ?)?(?P<unit>s\b|secs?\b|seconds?\b|minutes?\b)"
+)
 _HEDGES = (
     r"(?P<over>(?:just|a little|a bit|slightly|somewhat|a touch|well|clearly) (?:over|above|more than)|over|above|more than|upwards of|at least)"
     r"|(?P<under>(?:just|a little|a bit|slightly|somewhat|a touch|well|clearly) (?:under|below|less than|short of)|not quite|under|below|less than|fewer than|at most|nearly|almost)"
@@ -38,6 +40,24 @@ _TOTAL = re.compile(
     rf"|(?<![\d.:])(?P<n2>\d{{2,4}}) {_BEAT} (?:in all|in total|altogether|overall|all told)\b",
     re.IGNORECASE,
 )
+_BEAT_WORDS = ("beat", "pulse", "click", "tick", "tap", "count", "stroke", "crotchet", "quarter")
+_IN_ALL = (
+    "make",
+    "give",
+    "hold",
+    "contain",
+    "equal",
+    "yield",
+    "amount",
+    "come",
+    " is ",
+    " are ",
+    "total",
+    "overall",
+    "altogether",
+    " all",
+)
+_SIDES = ("above", "over", "beyond", "below", "under", "beneath", "excess", "short of", "er than", "between")
 _COMPARED = re.compile(
     r"\b(?:is|are|was|lies|sits|falls|comes|stays|runs|remains|being|which|and|,|at)(?: (?:in|out))?(?: (?P<not>not))?(?: (?:well|far|clearly|just|slightly|comfortably|somewhat|a little|a bit|way|safely))? "
     r"(?P<side>above|over|beyond|below|under|beneath|in excess of|short of|faster than|slower than|higher than|lower than|between)(?: the)? (?P<low>\d{2,3})(?:(?: and | to |-)(?P<high>\d{2,3}))?(?![\d/:.]|[ -]?(?:s\b|sec|minute|bars?|db|%|hz|measures?|beats? to))",
@@ -47,21 +67,23 @@ _COMPARED = re.compile(
 
 def read_rates(text: str) -> Iterator[SpokenClaim]:
     """Read `two beats a second`, `21 pulses in 12 seconds`, `a tempo of 142 lies well above 120`."""
-    if not has_digit(text):
-        if not holds(text, ("second", "half")):
-            return
-    if holds(text, ("sec", " s")):
+    of_beats = holds(text, _BEAT_WORDS)
+    if not of_beats and not holds(text, _OF_A_TEMPO):
+        return
+    if of_beats and holds(text, ("sec", " s ", " s.", "s,")):
         for match in _RATE.finditer(text):
             if not match["unit"].lower().startswith("min"):
                 claim = _comes(_amount(match["n"]), _seconds(match), _hedge(match))
                 yield SpokenClaim("tempo", match[0], claim, is_denied(text, *match.span()))
-    for match in _APART.finditer(text) if holds(text, ("apart",)) else ():
+    for match in _APART.finditer(text) if of_beats and holds(text, ("apart",)) else ():
         claim = _comes(1.0, _seconds(match), {"over": "under", "under": "over"}.get(_hedge(match), _hedge(match)))
         yield SpokenClaim("tempo", match[0], claim, is_denied(text, *match.span()))
-    for match in _TOTAL.finditer(text) if has_digit(text) and holds(text, ("beats", "pulses", "clicks")) else ():
+    if not has_digit(text):
+        return
+    for match in _TOTAL.finditer(text) if of_beats and holds(text, _IN_ALL) else ():
         length_s = float(match["length"]) if match["length"] else None
         yield SpokenClaim("tempo", match[0], _in_all(float(match["n"] or match["n2"]), length_s))
-    for match in _COMPARED.finditer(text) if holds(text, _OF_A_TEMPO) else ():
+    for match in _COMPARED.finditer(text) if holds(text, _SIDES) and holds(text, _OF_A_TEMPO) else ():
         yield SpokenClaim("tempo", match[0], _lies(match), is_denied(text, *match.span()))
 
 
@@ -70,7 +92,11 @@ def answer_rate(question: str, text: str) -> Iterator[SpokenClaim]:
     asked, said = _ASKED.search(question), _SAID.search(text)
     if asked is None or said is None or holds(question, ("bar", "measure")):
         return
-    groups = {name.removeprefix("o") if name.startswith(("ospan", "ounit")) else name: value for name, value in asked.groupdict().items() if value}
+    groups = {
+        name.removeprefix("o") if name.startswith(("ospan", "ounit")) else name: value
+        for name, value in asked.groupdict().items()
+        if value
+    }
     seconds_ = _span_s(groups.get("span"), groups["unit"])
     number = _WORDS.get(said["n"].lower()) or float(said["n"])
     yield SpokenClaim("tempo", text, _comes(number, seconds_, _hedge(said)), is_denied(text, *said.span()))

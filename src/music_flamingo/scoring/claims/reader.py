@@ -31,8 +31,8 @@ from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_
 from music_flamingo.scoring.claims.polar import ABSENT, NO, OF_WHO, POLAR, TRUE_OR_FALSE, YES, asked_of, refused
 from music_flamingo.scoring.claims.qualities import answer_function, answer_quality
 from music_flamingo.scoring.claims.rates import answer_rate
-from music_flamingo.scoring.claims.rewording import reworded
 from music_flamingo.scoring.claims.restated import restated
+from music_flamingo.scoring.claims.rewording import reworded
 from music_flamingo.scoring.claims.signatures import answer_signature
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, without_quotes
 from music_flamingo.scoring.claims.tempo import answer_tempo
@@ -162,8 +162,8 @@ def _read_together(question: str, answer: str) -> list[SpokenClaim]:
 
 def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
     if (stated := TRUE_OR_FALSE.match(plain(question))) is not None and (YES.match(answer) or NO.match(answer)):
-        asked = [c for c in read_claims(stated[1] or stated[2]) if not c.is_place]
-        yield from asked if YES.match(answer) else refused(asked)
+        said = [c for c in read_claims(stated[1] or stated[2]) if not c.is_place]
+        yield from said if YES.match(answer) else refused(said)
         return
     polar = bool(POLAR.match(plain(question))) and not (_PRONOUN.fullmatch(answer) and " or " in question)
     if polar and (YES.match(answer) or NO.match(answer)):
@@ -172,8 +172,8 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from (c.turned(word[1].lower() != "with") for c in known_claims(choice[1]))
     if not polar and grants_nothing(answer):
         apart = _APART_FROM.search(question)
-        asked = [c for c in known_claims(question) if not c.is_place and c.kind in OF_WHO]
-        yield from refused([] if apart else asked)
+        denied = [c for c in known_claims(question) if not c.is_place and c.kind in OF_WHO]
+        yield from refused([] if apart else denied)
         if apart:
             yield SpokenClaim("instruments", answer, by_itself)
     topic, text = topic_of(question), plain(answer)

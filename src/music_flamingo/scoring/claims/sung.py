@@ -130,11 +130,18 @@ def read_sung(text: str, quoted: str) -> Iterator[SpokenClaim]:
             said = (match[1] or match[2]).strip(" .,;:!?'\u2026")
             if " " in said:
                 nth = _NTH_LINE.search(quoted, max(0, match.start() - 80), match.start())
-                test = _is_sung(said, _edge_of(quoted, *match.span())) if nth is None else _is_nth(said, ORDINALS[nth[1].lower()] - 1)
+                test = (
+                    _is_sung(said, _edge_of(quoted, *match.span()))
+                    if nth is None
+                    else _is_nth(said, ORDINALS[nth[1].lower()] - 1)
+                )
                 yield SpokenClaim("lyrics", said, test, is_denied(quoted, *match.span()))
 
 
-_FIRST, _LAST = r"opens?|opening|begins?|beginning|starts?|starting", r"ends?|ending|closes?|closing|concludes?|finish(?:es)?"
+_FIRST, _LAST = (
+    r"opens?|opening|begins?|beginning|starts?|starting",
+    r"ends?|ending|closes?|closing|concludes?|finish(?:es)?",
+)
 _EDGE_BEFORE = re.compile(
     rf"\b(?:(?P<first>{_FIRST})|{_LAST}) (?:with|on|by singing)(?: (?:the|her|his|words?|lines?|lyrics?|phrase|a|sung))*:? ?,?$|\b(?:(?P<first2>first|opening|initial)|last|final|closing) (?:line|words?|lyrics?|phrase)(?: (?:of|in) (?:the|this) (?:song|text|lyrics?|piece|track))?(?: (?:that )?(?:she|he|they|the \w+) sings?| sung| heard)?(?: (?:is|are|being|go|goes|runs?)|:|,) ?$",
     re.IGNORECASE,

@@ -12,9 +12,9 @@ from music_flamingo.scoring.claims.events import read_events
 from music_flamingo.scoring.claims.form import read_form
 from music_flamingo.scoring.claims.harmony import read_chords
 from music_flamingo.scoring.claims.keys import read_keys
+from music_flamingo.scoring.claims.lettered import with_sections
 from music_flamingo.scoring.claims.lines import read_how_often
 from music_flamingo.scoring.claims.meter import read_meter
-from music_flamingo.scoring.claims.parts import with_sections
 from music_flamingo.scoring.claims.players import read_players
 from music_flamingo.scoring.claims.rates import read_rates
 from music_flamingo.scoring.claims.signatures import read_signatures

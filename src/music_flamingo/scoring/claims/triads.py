@@ -27,7 +27,7 @@ _HOW_MANY = re.compile(
     re.IGNORECASE,
 )
 _STAYS = re.compile(
-    rf"\b(?:(?:stays?|remains?|sits?|rests?|dwells?|lingers?|hovers?|keeps?|holds?)(?: put)?(?: only| solely| exclusively)? (?:on|to|over)|never (?:leaves?|moves? away from|strays? from|departs? from))(?: the| an?)?(?: tonic| home)?(?: chord of| chord,?)? (?P<chord>[A-G](?:[#b](?![a-z])| sharp| flat)?(?i: ?major| ?minor|m\b)?)(?: chord| triad| harmony)?(?P<all> (?:for the (?:whole|entire)|throughout|from (?:start|beginning) to|all (?:the way|through|the time)|the (?:whole|entire) (?:time|way|piece|song)|until the end)\b)?"
+    r"\b(?:(?:stays?|remains?|sits?|rests?|dwells?|lingers?|hovers?|keeps?|holds?)(?: put)?(?: only| solely| exclusively)? (?:on|to|over)|never (?:leaves?|moves? away from|strays? from|departs? from))(?: the| an?)?(?: tonic| home)?(?: chord of| chord,?)? (?P<chord>[A-G](?:[#b](?![a-z])| sharp| flat)?(?i: ?major| ?minor|m\b)?)(?: chord| triad| harmony)?(?P<all> (?:for the (?:whole|entire)|throughout|from (?:start|beginning) to|all (?:the way|through|the time)|the (?:whole|entire) (?:time|way|piece|song)|until the end)\b)?"
 )
 _SILENCE = re.compile(
     rf"\b(?:silence|silent|no (?:chords?|harmony|music|sound)|nothing)(?: (?:is|are))?(?: (?:heard|sounds?|sounding|played|plays))? (?:for|during|in|over)(?: (?:about|around|roughly|nearly|almost))* (?:the )?(?P<edge>first|last|opening|initial|final)? ?(?:{EXACT}|(?P<one>second)\b)",
@@ -39,17 +39,24 @@ def read_triads(text: str) -> Iterator[SpokenClaim]:
     """Read every such claim in a plain text."""
     for match in _SPELLED.finditer(text) if holds(text, _SPELLING) else ():
         yield SpokenClaim("chords", match[0], _is_spelled(match), is_denied(text, *match.span()))
-    for match in _HOW_MANY.finditer(text) if holds(text, (" minor", " major")) and holds(text, _CHORD_WORDS) else ():
+    for match in _HOW_MANY.finditer(text) if holds(text, _ARE) and holds(text, _CHORD_WORDS) else ():
         if match["how"].lower() != "of" or match["m"]:
             yield SpokenClaim("chords", match[0], _are_of_mode(match))
-    for match in _STAYS.finditer(text) if holds(text, _STAYING) else ():
+    for match in _STAYS.finditer(text) if holds(text, _ALWAYS) and holds(text, _STAYING) else ():
         if match["all"] or match[0].startswith("never"):
             yield SpokenClaim("chords", match[0], _is_alone(match["chord"]))
-    for match in _SILENCE.finditer(text) if holds(text, ("silen", "nothing", "no ")) and (may_hold_time(text) or holds(text, ("second",))) else ():
+    for match in (
+        _SILENCE.finditer(text)
+        if holds(text, ("silen", "nothing", "no chord", "no harmon", "no music", "no sound"))
+        and (may_hold_time(text) or holds(text, ("second",)))
+        else ()
+    ):
         yield SpokenClaim("chords", match[0], _is_silent(match))
 
 
-_SPELLING = ("consist", "made", "built", "spell", "contain", "compris", "triad", "chord")
+_SPELLING = ("consist", "made ", "built ", "spell", "contain", "compris", "has the notes", "is the notes")
+_ARE = (" is minor", " is major", " are minor", " are major", " is a m", "being m", " sound m", " sounds m")
+_ALWAYS = ("never", "throughout", "whole", "entire", " all ", "from start", "from beginning", "until the end")
 _CHORD_WORDS = ("chord", "triad", "harmon")
 _STAYING = ("stay", "remain", "sit", "rest", "dwell", "linger", "hover", "keep", "hold", "never")
 
@@ -73,7 +80,7 @@ def _is_spelled(match: re.Match[str]) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         if named:
             fits = any(_notes_of(chord) <= said or said <= _notes_of(chord) for chord in named)
-            return (True if fits else False), "its notes"
+            return fits, "its notes"
         key = key_of(facts)
         if key is None:
             return NOT_MEASURED

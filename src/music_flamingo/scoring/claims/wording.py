@@ -57,7 +57,8 @@ _DENIES = re.compile(
     re.IGNORECASE,
 )
 _NO_DENIAL = re.compile(
-    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just|from nothing|out of nothing|next to nothing)\b", re.I
+    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just|from nothing|out of nothing|next to nothing)\b",
+    re.I,
 )
 _CUT = re.compile(
     r"[.;:!?]\s|\n|(?:^|(?<=[.;!?] ))(?:Without|Lacking|Despite|Although)\b[^,.;]*,\s|\s(?=the (?:piece|music|song|tune|track|recording|excerpt) )|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:then|later|finally|afterwards|until|before|and|with|it|the|about|around|roughly|at|in|just)\b"
@@ -187,7 +188,22 @@ def plain(text: str) -> str:
     return _RUN.sub(lambda run: _value(run.group(0)), spaced)
 
 
-_NOUN_DENIED = ("no ", "with", "kein", "ohne", "sans", "sin", "senz", "lack", "devo", "free", "abse", "noth", "nobo", "none")
+_NOUN_DENIED = (
+    "no ",
+    "with",
+    "kein",
+    "ohne",
+    "sans",
+    "sin",
+    "senz",
+    "lack",
+    "devo",
+    "free",
+    "abse",
+    "noth",
+    "nobo",
+    "none",
+)
 """Beginnings of denials that deny a noun, and not the phrase of time, place or key that follows it."""
 _LIST_GOES_ON = re.compile(r"[^.;:!?]*?\b(?:or|nor)\b")
 _PHRASE = re.compile(
@@ -226,9 +242,7 @@ def is_denied(text: str, start: int, end: int) -> bool:
     return (before % 2 == 1) != after
 
 
-_CORRELATES = re.compile(
-    r" (?P<how>in|on|at|by|with|from|about|of|for)\b[^,.;]{1,30},? but (?P=how)\b", re.IGNORECASE
-)
+_CORRELATES = re.compile(r" (?P<how>in|on|at|by|with|from|about|of|for)\b[^,.;]{1,30},? but (?P=how)\b", re.IGNORECASE)
 FURTHEST_WORDS, FURTHEST_LETTERS = 7, 120
 """Between a denial and what it denies."""
 SUBJECT_WORDS = 2
