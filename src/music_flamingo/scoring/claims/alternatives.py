@@ -31,6 +31,11 @@ _LONGER = re.compile(
 _ALL_ALIKE = re.compile(
     r"\b(?:equally long|equal|the same|as long as (?:each other|one another)|neither|none|all alike)\b", re.IGNORECASE
 )
+_SHARE_OF_TIME = re.compile(
+    r"^(?:(?:for )?how much of|for how (?:long|many seconds)|how (?:long|many seconds))\b[^?]*\b(?:hear|heard|sounds?|spent on|stay on|rest on|is on|for)\b[^?]*?(?P<chord>(?<![\w'])(?-i:[A-G])(?:[#b](?![a-z])| sharp| flat)?(?: ?(?-i:m7?|maj7|7|major|minor)(?![\w#]))?)(?: chord| triad)?\W*$",
+    re.IGNORECASE,
+)
+_SECONDS = re.compile(r"(?<![\d.:])(\d+(?:\.\d+)?) ?(?:s|secs?|seconds?)\b", re.IGNORECASE)
 ROOM_S = 0.3
 
 
@@ -42,7 +47,7 @@ def answer_alternatives(question: str, text: str) -> Iterator[SpokenClaim]:
             other = nearer["other"] if said[0] == nearer["one"] else nearer["one"]
             yield SpokenClaim("tempo", text, _is_nearer(float(said[0]), float(other)))
         return
-    if not holds(question, ("chord", "triad", "harmon", "major", "minor")):
+    if not holds(question, ("chord", "triad", "harmon", "major", "minor", "how much")):
         return
     if _MORE_OF.search(question) is not None:
         mode = _MODE.search(text)
@@ -53,6 +58,9 @@ def answer_alternatives(question: str, text: str) -> Iterator[SpokenClaim]:
                 _prevails("min" if mode["mode"].lower() == "minor" else "maj"),
                 is_denied(text, *mode.span()),
             )
+        return
+    if (shared := _SHARE_OF_TIME.search(question)) is not None and (time := _SECONDS.search(text)) is not None:
+        yield SpokenClaim("chords", text, _sounds_for(triads_in(f" {shared['chord']}"), float(time[1])))
         return
     offered, chosen = triads_in(re.sub(r"\bA (?=[a-z])", "", question)), triads_in(text)
     if chosen and len({root for root, _ in offered}) > 1:
@@ -67,6 +75,18 @@ def answer_alternatives(question: str, text: str) -> Iterator[SpokenClaim]:
         and _ALL_ALIKE.search(text)
     ):
         yield SpokenClaim("chords", text, _all_last_alike)
+
+
+def _sounds_for(chords: list[tuple[int, str]], time_s: float) -> Callable[[Facts], Held]:
+    """Whether a chord sounds for so many seconds, all in all."""
+
+    def test(facts: Facts) -> Held:
+        total_s = sum(own_s for chord, own_s in _totals(facts).items() if chord in chords)
+        if total_s == 0:
+            return NOT_MEASURED
+        return abs(total_s - time_s) <= max(ROOM_S, 0.1 * total_s), f"{total_s:.1f} s measured"
+
+    return test
 
 
 def _is_nearer(said: float, other: float) -> Callable[[Facts], Held]:

@@ -10,7 +10,7 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.clock import EXACT, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.meter import bar_of
-from music_flamingo.scoring.claims.parts import PartName, a_part, parts_named
+from music_flamingo.scoring.claims.parts import WHOLE, PartName, a_part, parts_named
 from music_flamingo.scoring.claims.wording import NUMBER, is_denied
 
 ROOM_S = 1.0
@@ -31,7 +31,7 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 _BY_HOW_MUCH = re.compile(
-    rf"^(?:by )?how (?:much|many seconds) (?P<more>longer|shorter) (?:is|are|does|do) (?:the |an? |each )?{a_part('1')}(?: last)? than (?:the |an? |its |each )?{a_part('2')}",
+    rf"^(?:by )?how (?:much|many seconds) (?P<more>longer|shorter) (?:is|are|does|do) (?:(?P<whole>the (?:whole|entire) (?:piece|song|track|recording|music|tune)|it)|(?:the |an? |each )?{a_part('1')})(?: last)? than (?:the |an? |its |each )?{a_part('2')}",
     re.IGNORECASE,
 )
 _TIME = re.compile(EXACT, re.IGNORECASE)
@@ -173,11 +173,33 @@ def _beats_of_bars(bars: int, beats: int) -> Callable[[Facts], Held]:
     return test
 
 
+_BOTH_LAST = re.compile(
+    rf"(?:^|[,.;] )(?:both|each|they|they (?:all|both))(?: of them)? (?:takes?|lasts?|are|is|runs? for|goes? on for)(?: for| about| exactly| just| each)* (?:{EXACT})",
+    re.IGNORECASE,
+)
+_ANY_PART = re.compile(a_part(), re.IGNORECASE)
+
+
+def _last_alike(question: str, match: re.Match[str]) -> Callable[[Facts], Held]:
+    """Whether all parts that a question names last so long."""
+    parts, time_s = [PartName.of(m.groupdict()) for m in _ANY_PART.finditer(question)], seconds_of(match.groupdict())
+
+    def test(facts: Facts) -> Held:
+        lengths = [s.end_s - s.start_s for part in parts for s in part.spans(facts) or []]
+        if not lengths:
+            return NOT_MEASURED
+        return all(abs(n - time_s) <= ROOM_S for n in lengths), f"{', '.join(f'{n:.1f}' for n in lengths)} s measured"
+
+    return test
+
+
 def answer_difference(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read the answer to `How much longer is the verse than the chorus?` and to `How many beats are in four bars?`."""
     counted, number = _BEATS_IN.search(question), NUMBER.search(text)
     if counted is not None and number is not None:
         yield SpokenClaim("meter", text, _beats_of_bars(int(counted["n"]), int(number[1])))
+    if parts_named(question) and (alike := _BOTH_LAST.search(text)) is not None:
+        yield SpokenClaim("form", alike[0], _last_alike(question, alike))
     shared, share = _SHARE_ASKED.match(question), _SHARE_SAID.search(text)
     if shared is not None and share is not None:
         yield SpokenClaim("form", share[0], _fills(PartName.of(shared.groupdict()), share.groupdict()))
@@ -220,6 +242,7 @@ def _lie_at(times: str, of_chords: bool) -> Callable[[Facts], Held]:
 
 def _differ(match: re.Match[str], by_s: float) -> Callable[[Facts], Held]:
     one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+    one = PartName(WHOLE) if match.groupdict().get("whole") else one
     sign = 1 if match["more"].lower() == "longer" else -1
 
     def test(facts: Facts) -> Held:

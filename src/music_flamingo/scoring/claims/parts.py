@@ -21,6 +21,8 @@ PART_WORDS = (
     "section", "part", "material", "strain", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude",
     "breakdown", "solo", "hook", "half", "third", "quarter", "strophe", "stanza",
 )  # fmt: skip
+WHOLE = "whole"
+"""The name of the recording as a part of itself."""
 GENERAL = frozenset(("section", "part", "material", "strain"))
 _SHARES = {"half": 2, "halve": 2, "third": 3, "quarter": 4}
 _SAME = {"refrain": "chorus", "hook": "chorus", "strophe": "verse", "stanza": "verse", "introduction": "intro"}
@@ -115,6 +117,8 @@ class PartName:
     def spans(self, facts: Facts) -> list[Segment] | None:
         """Give the sections meant, or the half or quarter of the recording; None where nobody measured them."""
         number = _SHARES.get(self.name)
+        if self.name == WHOLE and facts.duration_s is not None:
+            return [Segment(start_s=0.0, end_s=facts.duration_s, label=WHOLE)]
         if self.name == "line":
             lines = facts.lyrics.lines if facts.lyrics and facts.lyrics.available else []
             return [lines[k] for k in self._chosen(list(range(len(lines))), lines)] if lines else None
