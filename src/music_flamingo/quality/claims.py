@@ -94,21 +94,21 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
     """
     settled = _is_settled(example, agreed)
     # a rule of the family bore the figures of its answer out
-    stated = (
-        claim
+    judged = [
+        (place, judge(claim, facts))
         for place, claim in claims_of(example, settled)
         if not (settled and place == "answer" and claim.kind == FIGURE)
-    )
-    judged = [judge(claim, facts) for claim in stated]
-    if reason := first_reason(judged, by_ear):
+    ]
+    if reason := first_reason((judgement for _, judgement in judged), by_ear):
         return reason
     stands = ("supported", "unmeasured") if by_ear else ("supported",)
     if example.type == "caption":
-        named = any(j.verdict in stands and not j.claim.is_place for j in judged)
+        named = any(j.verdict in stands and not j.claim.is_place for _, j in judged)
         return None if named else "covered_by_no_rule:answer: the caption names nothing that was measured"
-    if reason := _reason_against_rationale(example, facts, stands, settled):
+    of_rationale = [judgement for place, judgement in judged if place == "rationale"]
+    if reason := _reason_against_rationale(example, of_rationale, stands, settled):
         return reason
-    if settled or _is_supported(example, facts, stands):
+    if settled or _is_supported((judgement for place, judgement in judged if place == "answer"), stands):
         return None
     return f"covered_by_no_rule:answer: {example.answer[:60]!r} names nothing that was measured"
 
@@ -147,17 +147,19 @@ def _is_settled(example: Example, agreed: bool) -> bool:
     return agreed and wording is not None and re.search(wording, example.question, re.IGNORECASE) is not None
 
 
-def _is_supported(example: Example, facts: Facts, stands: Sequence[str]) -> bool:
-    judged = (judge(c, facts) for c in answer_claims(example) if not c.is_place)
-    return any(j.verdict in (("supported",) if j.claim.is_guess else stands) for j in judged)
+def _is_supported(judged: Iterable[ClaimJudgement], stands: Sequence[str]) -> bool:
+    of_music = (j for j in judged if not j.claim.is_place)
+    return any(j.verdict in (("supported",) if j.claim.is_guess else stands) for j in of_music)
 
 
-def _reason_against_rationale(example: Example, facts: Facts, stands: Sequence[str], settled: bool) -> str | None:
+def _reason_against_rationale(
+    example: Example, judged: Iterable[ClaimJudgement], stands: Sequence[str], settled: bool
+) -> str | None:
     """Reject many words that lead from nothing measured to an answer; a family with a rule may explain that rule."""
     has_rule = settled and example.family not in FAMILIES
     if has_rule or len(example.rationale.split()) < LONG_RATIONALE_WORDS:
         return None
-    if any(judge(c, facts).verdict in stands for c in read_claims(example.rationale)):
+    if any(judgement.verdict in stands for judgement in judged):
         return None
     return f"covered_by_no_rule:rationale: {example.rationale[:60]!r} names nothing that was measured"
 

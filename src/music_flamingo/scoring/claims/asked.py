@@ -51,6 +51,8 @@ _BETWEEN = re.compile(r"\b(?:between|separates?)\b", re.IGNORECASE)
 _CONTRASTING = re.compile(r"\bcontrast\w*|\bdiffer(?:s|ent)\b|\bstands out\b", re.IGNORECASE)
 _NAMED = re.compile(rf"\b{a_part()}\b|\b(?P<only>(?-i:[A-E]))\b(?! [a-z])", re.IGNORECASE)
 _A_PART = re.compile(rf"\b{a_part()}\b", re.IGNORECASE)
+_NTH_ONE = re.compile(rf"\b({'|'.join(ORDINALS)}|last|final) 1\b", re.IGNORECASE)
+"""`The third one` is a part where a question asks for parts."""
 _SAME = re.compile(r"\b(?:neither|both|equal\w*|same|none|all)\b", re.IGNORECASE)
 _FEW = {"once": 1, "one": 1, "twice": 2, "thrice": 3, "never": 0}
 _TOLD = re.compile(r"\b(?:only|just)?\s*(once|twice|thrice|never)\b", re.IGNORECASE)
@@ -193,6 +195,7 @@ def _how_often(text: str) -> int | None:
 
 def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read the part that a question asks for: first, last, next to another, between two, the longest."""
+    text = _NTH_ONE.sub(r"\1 section", text)
     match, asked = _NAMED.search(text), _A_PART.search(re.sub(r"^(?:which|what) \w+", "which", question))
     if re.search(r"\b(?:longer|longest|shorter|shortest|most time|least time)\b", question, re.IGNORECASE):
         yield from _longest(question, text, match)
@@ -205,7 +208,9 @@ def answer_part(question: str, text: str) -> Iterator[SpokenClaim]:
     answered = PartName.of(groups)
     place = _NTH_ASKED.search(question)
     if number is not None:
-        yield SpokenClaim("form", match[0], occurs(answered, times_of(number)))
+        for named in _NAMED.finditer(text):
+            part = PartName.of({**named.groupdict(), "letter": named["letter"] or named["only"]})
+            yield SpokenClaim("form", named[0], occurs(part, times_of(number)))
     elif _UNIQUE.search(question):
         yield SpokenClaim("form", match[0], occurs(answered, 1))
     elif time is not None:

@@ -22,7 +22,7 @@ _JOINT = r"(?:,? (?:and|to|then|then to|followed by|into|before|back to|finally)
 _LIST = rf"(?:{SYMBOL}{_JOINT})*{SYMBOL}"
 _HEADER = r"(?:chords?|chordal|triads?|progressions?|sequences?|harmon(?:y|ies|ic)|changes|loop|vamp|turnaround)"
 _AFTER_HEADER = re.compile(
-    rf"\b(?i:{_HEADER})\b(?:(?!\b(?i:keys?|tonality|dominant|tonic|subdominant|degree|notes?|sections?|forms?|relative|melody|third|voice|vocals?|bass)\b)[^.;!?]){{0,60}}?(?:(?P<joint>\b(?i:of|is|are|being|from|between|on|with|in|uses?|follows?|including|includes?|comprises?|comprising|features?|featuring|through|around|by|as|goes|moves|runs|traverses|using|containing|to|at|like|following|used|heard|played)\b|[:(])(?: (?i:the|a|an|chords?|steady|pattern|triads?|sequence|progression|simple|repeating|repeated|just|only|mainly|primarily|either|of|from|around|between|on|as|at))* ?|(?<=chords),? (?=[A-G])|(?<=triads),? (?=[A-G]))(?P<list>{_LIST})"
+    rf"\b(?i:{_HEADER})\b(?:(?!\b(?i:keys?|tonality|dominant|tonic|subdominant|degree|notes?|sections?|forms?|relative|melody|third|voice|vocals?|bass)\b)[^.;!?]){{0,60}}?(?:(?P<joint>\b(?i:of|is|are|being|from|between|on|with|in|uses?|follows?|including|includes?|comprises?|comprising|features?|featuring|through|around|by|as|goes|moves|runs|traverses|using|containing|to|at|like|following|used|heard|played)\b|[:(])(?: (?i:the|a|an|chords?|steady|pattern|triads?|sequence|progression|simple|repeating|repeated|just|only|mainly|primarily|either|of|from|around|between|on|as|at))* ?|(?<=chords),? (?=[A-G])|(?<=triads),? (?=[A-G])|(?<=progression),? (?={SYMBOL}{_JOINT}[A-G])|(?<=sequence),? (?={SYMBOL}{_JOINT}[A-G])|(?<=changes),? (?={SYMBOL}{_JOINT}[A-G]))(?P<list>{_LIST})"
 )
 _BEFORE_HEADER = re.compile(rf"(?P<list>{SYMBOL}{_JOINT}{_LIST})(?= (?:\w+ )?(?i:{_HEADER})\b)")
 _ROW = re.compile(rf"(?P<list>{SYMBOL}(?P<sign> - | ?-> ?| ?→ ?| > | \| | ){SYMBOL}(?:(?P=sign){SYMBOL})+)")
@@ -33,6 +33,10 @@ _LETTERS = re.compile(r"[A-E]")
 _OF_A_FORM = re.compile(r"\b(?:sections?|parts?|form|structure|theme|layout)\b", re.IGNORECASE)
 _IS_NO_LIST = re.compile(
     r" (?i:section|part|theme|clarinets?|trumpets?|horns?|key|instruments?|strings?|notes?|string)\b"
+)
+_SPELLS = re.compile(
+    r"\b(?:triad|chord|arpeggio|scale)(?: here)? (?:consists? of|is (?:made|built) (?:up )?(?:of|from)|is spelled|spells|contains?|comprises?|has)(?: the)?(?: notes| tones)? $",
+    re.IGNORECASE,
 )
 _WORDS = ("chord", "triad", "progression", "sequence", "harmon", "changes", "loop", "vamp", "turnaround")
 _SIGNS = (" - ", "->", "→", " > ", " | ")
@@ -56,6 +60,8 @@ _ROOTS = re.compile(r"\b[A-G]\S{0,5} [A-G]\S{0,5} [A-G]")
 def _of_list(match: re.Match[str], text: str, taken: set[int]) -> Iterator[SpokenClaim]:
     start, listed = match.start("list"), match["list"]
     found = list(_ONE.finditer(text, start, match.end("list")))
+    if len(found) > 1 and found[0][0] == "A" and text[found[0].end() : found[1].start()] == " ":
+        found = found[1:]  # `a B minor chord` at the beginning of a sentence
     joint = match.groupdict().get("joint")
     if _is_no_list(found, text, joint):
         return
@@ -102,6 +108,8 @@ def _come_in_order(symbols: list[str]) -> Callable[[Facts], Held]:
 
 def _is_no_list(found: list[re.Match[str]], text: str, joint: str | None) -> bool:
     """Whether letters name sections, an article, or a key: `sections A, B`, `in A ...`, `a progression in G major`."""
+    if found and _SPELLS.search(text, max(0, found[0].start() - 48), found[0].start()):
+        return True
     if not found or _IS_NO_LIST.match(text, found[-1].end()):
         return True
     bare = all(_LETTERS.fullmatch(one[0]) for one in found)

@@ -22,26 +22,34 @@ CHORD_AT = re.compile(
 )
 _CHORD_IN = re.compile(rf"\b(?:(?:{EXACT})(?= (?:in\b|into\b|mark\b))|{FRACTION})", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\b(first|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing|comes? to (?:a )?rest|settles?|lands?|resolves? (?:in the )?finally|come to a close)\b",
+    r"\b(first(?! (?:hear|heard|appear|time|enter|sound|come|reach|arriv|occur|play))|opens?|opening|begins?|starts?|last|ends?|stops?|ending|closes?|closing|final|finishes|concludes?|concluding|finishing|comes? to (?:a )?rest|settles?|lands?|resolves? (?:in the )?finally|come to a close)\b",
     re.IGNORECASE,
 )
 IN_PART = re.compile(
-    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does|accompan(?:y|ies)|underlies|supports?|underpins?|carries|colou?rs|beneath|throughout|within) (?:the |its |this )?{a_part()}\b",
+    rf"\b(?:in|during|throughout|for|fills?|under|over|occupies|covers|of|does|accompan(?:y|ies)|underlies|supports?|underpins?|carries|colou?rs|beneath|throughout|through|across|within|into|behind) (?:the |its |this )?{a_part()}\b",
     re.IGNORECASE,
+)
+_IN_LINE = re.compile(
+    rf"\b(?P<nth>{'|'.join(ORDINALS)}|last|final|opening|closing) (?:sung |vocal )?line\b", re.IGNORECASE
 )
 _LONGEST = re.compile(
     r"\b(?:for the longest|longest|most (?:of the time|often|frequent\w*|common)|dominates|predominat\w*)\b",
     re.IGNORECASE,
 )
-_IN_FIRST = re.compile(rf"\b(?:first|opening|initial) (?:{EXACT})", re.IGNORECASE)
+_IN_FIRST = re.compile(rf"\b(?:first|opening|initial|(?P<late>last|final|closing)) (?:{EXACT})", re.IGNORECASE)
 _RULES = re.compile(
-    rf"\b(?:dominates|predominates in|prevails in|governs) (?:the |its |this )?{a_part()}\b", re.IGNORECASE
+    rf"\b(?:dominates|predominates in|prevails in|governs|rules|holds sway (?:in|over|through|throughout|during)) (?:the |its |this )?{a_part()}\b",
+    re.IGNORECASE,
 )
 _SHORTEST = re.compile(r"\b(?:shortest|briefest|least time)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:first|last|opening|closing|final) (?:[2-9]|1\d|few|several|pair)", re.IGNORECASE)
 _NEIGHBOUR = re.compile(r"\b(?:follow\w*|after|before|next|preced\w*|leads? (?:in)?to)\b", re.IGNORECASE)
+_BESIDE_EDGE = re.compile(
+    r"\b(?:(?P<after>(?:after|following|follows|next to) the (?:opening|first|initial)(?: (?:1|one|chord|harmony|triad))?(?! (?-i:[A-G])))|(?:before|preceding|precedes) the (?:last|final|closing)(?: (?:1|one|chord|harmony|triad))?|penultimate|second to last|next to last)\b",
+    re.IGNORECASE,
+)
 _NTH_CHORD = re.compile(
-    r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:different )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
+    r"\b(second|third|fourth|fifth|sixth|seventh|eighth) (?:(?:different|sounding|distinct|new|heard|audible) )?(?:chord|harmony|triad)\b|\bcomes (second|third|fourth|fifth)\b",
     re.IGNORECASE,
 )
 
@@ -67,15 +75,20 @@ def place_in(words: str) -> Place:
         return "shortest"
     if may_hold_time(words):
         if (first := _IN_FIRST.search(words)) is not None:
-            return Moment(seconds_of(first.groupdict()) / 2)
+            half_s = seconds_of(first.groupdict()) / 2
+            return Moment(-half_s if first["late"] else half_s)
         if (time := CHORD_AT.search(words)) is not None:
             return moment_of({**time.groupdict(), "bare": time["bare"] or time["plain"]})
         if (time := _CHORD_IN.search(words)) is not None:
             return moment_of(time.groupdict())
+    if (line := _IN_LINE.search(words)) is not None:
+        return PartName("line", nth=line["nth"].lower())
     if holds(words, PART_WORDS) and (part := IN_PART.search(words)) is not None:
         return PartName.of(part.groupdict())
     if (nth := _NTH_CHORD.search(words)) is not None:
         return ORDINALS[(nth[1] or nth[2]).lower()] - 1
+    if (beside := _BESIDE_EDGE.search(words)) is not None:
+        return 1 if beside["after"] else -2
     if _NEIGHBOUR.search(words) or _SEVERAL.search(words):
         return None
     found = {m.lower().startswith(("first", "open", "begin", "start")) for m in _PLACE.findall(words)}
@@ -107,7 +120,7 @@ def meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tupl
         edges = [edge] if edge.end_s - edge.start_s >= SHORTEST_CHORD_S else []
         raw = [chord for s in edges if (chord := parse_chord(s.label.partition("(")[0]))]
         return [*raw, heard[place]]
-    return heard[place : place + 1]
+    return heard[place:][:1]
 
 
 def _within(spans: list[Segment], segments: list[Segment]) -> list[tuple[int, str]]:
@@ -128,4 +141,6 @@ def _held_longest(segments: list[Segment]) -> list[tuple[int, str]]:
             total_s[chord] = total_s.get(chord, 0.0) + s.end_s - s.start_s
     once = max(segments, key=lambda s: s.end_s - s.start_s)
     longest = [chord for chord, time_s in total_s.items() if time_s >= max(total_s.values()) - 0.05]
+    if len(longest) == len(total_s) > 1:
+        return []  # all sound equally long
     return [*longest, *(c for c in [parse_chord(once.label.partition("(")[0])] if c)]

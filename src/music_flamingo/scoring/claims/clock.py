@@ -16,7 +16,7 @@ _MINUTES = r"(?:min|mins|minutes?|minutos?|minuten|minuti|minuto)\b"
 _DECADE = r"(?!(?:1[5-9]|20)\d0s\b)"
 EXACT = (
     r"(?P<clock>\d{1,2}:[0-5]\d)(?![\w:])"
-    r"|(?P<of_unit>half|1 half|a half|a quarter|1 quarter|3 quarters)(?: of)? (?:a|1) (?P<unit>minute|hour)\b"
+    r"|(?P<of_unit>half|1 half|a half|a quarter|1 quarter|3 quarters)(?: of)?(?: (?:a|1))? (?P<unit>minute|hour)\b"
     rf"|(?P<mixed>{_N}|a) and (?P<mixed_part>a half|a quarter|3 quarters|(?:a|1|2) thirds?) {_MINUTES}"
     rf"|(?P<min>{_N}|a)(?: (?:whole|full|good|entire|little|short|long))? ?{_MINUTES}(?: flat| sharp)?"
     rf"(?:(?:,| and|, and)? (?P<minsec>{_N}) ?{_SECONDS}| and (?P<min_part>a half|a quarter|3 quarters))?"
@@ -40,7 +40,7 @@ _PARTS = {"half": 0.5, "quarter": 0.25, "third": 1 / 3, "fifth": 0.2}
 
 @dataclass(frozen=True)
 class Moment:
-    """A time that a text names: seconds, or a share of the recording."""
+    """A time that a text names: seconds, from the end where they are negative, or a share of the recording."""
 
     seconds: float
     is_share: bool = False
@@ -48,7 +48,7 @@ class Moment:
     def at(self, facts: Facts) -> float | None:
         """Give the time (s) in a recording; None where nobody measured how long it is."""
         if not self.is_share:
-            return self.seconds
+            return self.seconds if self.seconds >= 0 or facts.duration_s is None else facts.duration_s + self.seconds
         return None if facts.duration_s is None else self.seconds * facts.duration_s
 
     def room(self, facts: Facts) -> float:

@@ -35,7 +35,7 @@ _ROLE = r"(?: (?:chord|triad|harmony|degree|note))?"
 _OF_KEY = r"(?: (?:of|in) (?:the|this|its) (?:piece's |song's |home )?(?:key|piece|song|music|tonality|track|recording|excerpt)| here)?"
 _IS = r"(?:,? (?:which |that )?(?:is|are|was|being|would be|serves as|acts as|functions as|works as|as)|,(?= (?:[A-G]|the\b|a\b|its\b)[^,.;]{0,20}(?:[,.;]|$))|:| \()"
 _DEGREE_IS = re.compile(
-    rf"\b(?:the|its|a) (?:minor |major )?{_DEGREE.format(n='degree')}{_ROLE}{_OF_KEY}{_IS} (?:an? |the )?{_NOTE.format(n='root')}",
+    rf"(?<!from )(?<!than )(?<!to )(?<!after )(?<!before )(?<!with )(?<!except )(?<!leave )(?<!leaves )\b(?:the|its|a) (?:minor |major )?{_DEGREE.format(n='degree')}{_ROLE}{_OF_KEY}{_IS} (?:an? |the )?{_NOTE.format(n='root')}",
     re.IGNORECASE,
 )
 _IS_DEGREE = re.compile(
@@ -56,6 +56,11 @@ _ROLE_OF = re.compile(
     rf"\b(?:scale degree|degree|function|role|roman numeral|numeral) of (?:the )?{_NOTE.format(n='root')}[^.;]{{0,24}} is (?:the |an? |that of (?:the )?)?(?P<degree>{'|'.join(_NAMED)}|(?-i:[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))\b)",
     re.IGNORECASE,
 )
+_ROW_OF_DEGREES = re.compile(
+    rf"(?P<chords>(?:[A-G][\w# ]{{0,9}}, )*[A-G][\w# ]{{0,9}},? and [A-G][\w# ]{{0,9}}?)(?: chords)? (?:are|serve as|act as|function as|form|being)(?: \w+ly)? (?P<degrees>(?:(?:the |its )?(?:{'|'.join(_NAMED)}|{_NUMERAL}),? (?:and )?)+(?:the |its )?(?:{'|'.join(_NAMED)}|{_NUMERAL}))(?!\w)",
+)
+_A_NOTE = re.compile(_NOTE.format(n="root"))
+_A_DEGREE = re.compile(rf"(?<!\w)(?:{'|'.join(_NAMED)}|{_NUMERAL})(?!\w)")
 _ORDINALS = {
     "first": "i",
     "second": "ii",
@@ -87,12 +92,21 @@ def read_degrees(text: str) -> Iterator[SpokenClaim]:
         groups = {name.replace("2", ""): said for name, said in match.groupdict().items() if said}
         yield SpokenClaim("key", match[0], _stands_above(groups), is_denied(text, *match.span()))
     for match in _ONE_THEN.finditer(text):
-        degrees = [_semitones(match["one"]), _semitones(match["other"])]
+        degrees = [degree_semitones(match["one"]), degree_semitones(match["other"])]
         if match["how"].strip(" ,").lower().split()[-1] in ("follows", "after", "from"):
             degrees.reverse()
         yield SpokenClaim("chords", match[0], _in_row(degrees), is_denied(text, *match.span()))
+    rows = list(_ROW_OF_DEGREES.finditer(text))
+    for match in rows:
+        notes = [_pitch(m["root"], m["root_shift"]) for m in _A_NOTE.finditer(match["chords"])]
+        degrees_said = _A_DEGREE.findall(match["degrees"])
+        if len(notes) == len(degrees_said):
+            for degree, root in zip(degrees_said, notes, strict=True):
+                yield SpokenClaim("key", match[0], on_degree_of_key(degree, root), is_denied(text, *match.span()))
     for pattern in (_DEGREE_IS, _IS_DEGREE):
         for match in pattern.finditer(text):
+            if any(row.start() <= match.start() < row.end() for row in rows):
+                continue
             root = _pitch(match["root"], match["root_shift"])
             yield SpokenClaim("key", match[0], on_degree_of_key(match["degree"], root), is_denied(text, *match.span()))
 
@@ -102,7 +116,8 @@ def _pitch(letter: str, accidental: str | None) -> int:
     return (PITCH_CLASSES[letter.lower()] + shift) % 12
 
 
-def _semitones(degree: str) -> tuple[int, ...]:
+def degree_semitones(degree: str) -> tuple[int, ...]:
+    """Give the semitones above the tonic of a degree by its name or numeral; several where minor lowers it."""
     name = degree.lower()
     if name in _NAMED:
         return _NAMED[name]
@@ -115,7 +130,7 @@ def answer_numeral(text: str) -> Iterator[SpokenClaim]:
     match = re.fullmatch(r"[^\w#]*(?P<degree>[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i))\W*", text)
     if match is None:
         return
-    wanted = _semitones(match["degree"])
+    wanted = degree_semitones(match["degree"])
 
     def test(facts: Facts) -> Held:
         key, heard = key_of(facts), heard_triads(facts)
@@ -142,7 +157,7 @@ def _in_row(degrees: list[tuple[int, ...]]) -> Callable[[Facts], Held]:
 
 def on_degree_of_key(degree: str, root: int) -> Callable[[Facts], Held]:
     """Whether a root stands on a degree of the measured key."""
-    wanted = _semitones(degree)
+    wanted = degree_semitones(degree)
 
     def test(facts: Facts) -> Held:
         key = key_of(facts)
@@ -158,7 +173,7 @@ def on_degree_of_key(degree: str, root: int) -> Callable[[Facts], Held]:
 def _stands_above(groups: dict[str, str]) -> Callable[[Facts], Held]:
     """Whether one note stands above another by a degree: true or false by itself, a fact where the other is the tonic."""
     tonic, root = (_pitch(groups[n], groups.get(f"{n}_shift")) for n in ("tonic", "root"))
-    fits = (root - tonic) % 12 in _semitones(groups["degree"])
+    fits = (root - tonic) % 12 in degree_semitones(groups["degree"])
 
     def test(facts: Facts) -> Held:
         key = key_of(facts)

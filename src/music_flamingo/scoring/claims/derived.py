@@ -7,16 +7,16 @@ from statistics import median
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
-from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, moment_of, seconds_of
+from music_flamingo.scoring.claims.clock import EXACT, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.meter import bar_of
-from music_flamingo.scoring.claims.parts import PartName, a_part, parts_named
+from music_flamingo.scoring.claims.parts import WHOLE, PartName, a_part, parts_named
 from music_flamingo.scoring.claims.wording import NUMBER, is_denied
 
 ROOM_S = 1.0
 _LASTS = r"(?: of music)?(?: \w+ly)? (?:lasts?|takes?|is|are|comes?|goes|go|runs?|spans?|equals?|fills?|occup\w+)(?: (?:about|around|roughly|approximately|just|only|nearly|almost|some|over|under|exactly|by|every))*"
 _OF_BEAT = re.compile(
-    rf"\b(?:(?P<bar>bars?|measures?)|(?P<beat>(?<!\d )(?:beat|pulse)))\b(?:,? (?:at|in) [^.;,]{{3,30}},)?{_LASTS} (?:every )?(?:{EXACT})",
+    rf"\b(?:(?P<bar>(?:bars?|measures?)(?: of \d(?: beats?)?)?)|(?P<beat>(?<!\d )(?:beat|pulse)))\b(?:,? (?:at|in) [^.;,]{{3,30}},)?{_LASTS} (?:every )?(?:{EXACT})",
     re.IGNORECASE,
 )
 _BORDER = r"(?:(?P<chord>chords?|harmon(?:y|ies)|harmonic)|(?P<part>sections?|section|formal|structural|form))"
@@ -31,7 +31,7 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 _BY_HOW_MUCH = re.compile(
-    rf"^(?:by )?how (?:much|many seconds) (?P<more>longer|shorter) (?:is|are|does|do) (?:the |an? |each )?{a_part('1')}(?: last)? than (?:the |an? |its |each )?{a_part('2')}",
+    rf"^(?:by )?how (?:much|many seconds) (?P<more>longer|shorter) (?:is|are|does|do) (?:(?P<whole>the (?:whole|entire) (?:piece|song|track|recording|music|tune)|it)|(?:the |an? |each )?{a_part('1')})(?: last)? than (?:the |an? |its |each )?{a_part('2')}",
     re.IGNORECASE,
 )
 _TIME = re.compile(EXACT, re.IGNORECASE)
@@ -42,7 +42,8 @@ _EACH_LASTS = re.compile(
     re.IGNORECASE,
 )
 _N_OF = re.compile(
-    rf"\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords)(?:,[^.;]{{1,60}},)? (?:of|lasting|at|last|are held for|are held|sound for|take) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
+    rf"\b(?P<parts2>sections|parts|verses|chorus(?:es)|chords),? each (?:of them )?(?:(?:of|lasting|about|around|is|held for|held) )*(?:{EXACT.replace('(?P<', '(?P<x')})"
+    rf"|\b(?:(?P<n>\d+) )?(?P<parts>sections|parts|verses|chorus(?:es)|halves|quarters|chords)(?:,[^.;]{{1,60}},)? (?:of|lasting|at|last|are held for|are held|sound for|take) (?:about |around |roughly )?(?:{EXACT}) (?:each|apiece)",
     re.IGNORECASE,
 )
 
@@ -85,7 +86,8 @@ def _each_lasts(match: re.Match[str]) -> Callable[[Facts], Held]:
 
 
 def _all_last(match: re.Match[str]) -> Callable[[Facts], Held]:
-    time_s, kind = seconds_of(match.groupdict()), match["parts"].lower()
+    groups = {name.removeprefix("x"): said for name, said in match.groupdict().items() if said}
+    time_s, kind = seconds_of(groups), (match["parts"] or match["parts2"]).lower()
 
     def test(facts: Facts) -> Held:
         if kind in ("sections", "parts", "chords"):
@@ -136,12 +138,16 @@ _SHARE_ASKED = re.compile(
     rf"^(?:how much|(?:which|what) (?:fraction|share|part|proportion|portion)|how many seconds) of (?:the |this )?(?:whole )?(?:piece|song|music|track|recording|tune|time|total)\b[^?]*?\b{a_part()}",
     re.IGNORECASE,
 )
-_SHARE_SAID = re.compile(rf"(?P<share>half|(?:a|1|2|3|4) (?:third|quarter|fifth)s?)\b|(?:{EXACT})", re.IGNORECASE)
+_SHARE_SAID = re.compile(
+    rf"(?P<percent>\d+(?:\.\d+)?) ?(?:%|per ?cent)|(?P<share>half|(?:a|1|2|3|4) (?:third|quarter|fifth)s?)\b|(?:{EXACT})",
+    re.IGNORECASE,
+)
 
 
 def _fills(part: PartName, groups: dict[str, str | None]) -> Callable[[Facts], Held]:
     """Whether all such parts together fill a share of the recording, or so many seconds."""
-    moment = moment_of(groups)
+    percent = groups.get("percent")
+    moment = Moment(float(percent) / 100, is_share=True) if percent else moment_of(groups)
 
     def test(facts: Facts) -> Held:
         spans, wanted_s = part.spans(facts), moment.at(facts)
@@ -167,11 +173,33 @@ def _beats_of_bars(bars: int, beats: int) -> Callable[[Facts], Held]:
     return test
 
 
+_BOTH_LAST = re.compile(
+    rf"(?:^|[,.;] )(?:both|each|they|they (?:all|both))(?: of them)? (?:takes?|lasts?|are|is|runs? for|goes? on for)(?: for| about| exactly| just| each)* (?:{EXACT})",
+    re.IGNORECASE,
+)
+_ANY_PART = re.compile(a_part(), re.IGNORECASE)
+
+
+def _last_alike(question: str, match: re.Match[str]) -> Callable[[Facts], Held]:
+    """Whether all parts that a question names last so long."""
+    parts, time_s = [PartName.of(m.groupdict()) for m in _ANY_PART.finditer(question)], seconds_of(match.groupdict())
+
+    def test(facts: Facts) -> Held:
+        lengths = [s.end_s - s.start_s for part in parts for s in part.spans(facts) or []]
+        if not lengths:
+            return NOT_MEASURED
+        return all(abs(n - time_s) <= ROOM_S for n in lengths), f"{', '.join(f'{n:.1f}' for n in lengths)} s measured"
+
+    return test
+
+
 def answer_difference(question: str, text: str) -> Iterator[SpokenClaim]:
     """Read the answer to `How much longer is the verse than the chorus?` and to `How many beats are in four bars?`."""
     counted, number = _BEATS_IN.search(question), NUMBER.search(text)
     if counted is not None and number is not None:
         yield SpokenClaim("meter", text, _beats_of_bars(int(counted["n"]), int(number[1])))
+    if parts_named(question) and (alike := _BOTH_LAST.search(text)) is not None:
+        yield SpokenClaim("form", alike[0], _last_alike(question, alike))
     shared, share = _SHARE_ASKED.match(question), _SHARE_SAID.search(text)
     if shared is not None and share is not None:
         yield SpokenClaim("form", share[0], _fills(PartName.of(shared.groupdict()), share.groupdict()))
@@ -214,6 +242,7 @@ def _lie_at(times: str, of_chords: bool) -> Callable[[Facts], Held]:
 
 def _differ(match: re.Match[str], by_s: float) -> Callable[[Facts], Held]:
     one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
+    one = PartName(WHOLE) if match.groupdict().get("whole") else one
     sign = 1 if match["more"].lower() == "longer" else -1
 
     def test(facts: Facts) -> Held:

@@ -12,6 +12,7 @@ from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.harmony import degree_in, on_degree, triads_in
 from music_flamingo.scoring.claims.part_lengths import read_part_lengths
 from music_flamingo.scoring.claims.parts import GENERAL, PartName, a_part, has_names, parts_named, read_parts
+from music_flamingo.scoring.claims.recurring import read_recurring
 from music_flamingo.scoring.claims.wording import is_denied
 
 ROOM_S, ABOUT_ROOM_S = 1.0, 2.5
@@ -63,8 +64,9 @@ _EDGE_WORDS = (
     "concludes",
     "finishes",
 )
+_EDGE_VERBS = ("open", "begin", "start", "end", "clos", "finish", "conclud")
 _IS_PART = re.compile(
-    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) is (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:only )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
+    rf"\b(?:(?P<first>first|opening)|(?P<last>last|final|closing)) (?:section|part) (?:is|brings|presents|introduces|has|restates|repeats) (?:(?:new|different|contrasting|another 1)[:,;]? (?:it is |namely )?)?(?:an? |the |its )?(?:only )?(?:(?P<letter>(?-i:[A-E]))\b)?(?: ?(?P<part>{a_part('0')}))?",
     re.IGNORECASE,
 )
 _EVERY = re.compile(
@@ -81,6 +83,8 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
     """Read what begins, ends or lasts when, in which order parts come, and with which a piece opens and closes."""
     yield from read_parts(text)
     yield from read_part_lengths(text)
+    if parts_named(text):
+        yield from read_recurring(text)
     if not holds(text, _VERBS):
         return
     if may_hold_time(text):
@@ -90,7 +94,8 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             for match in pattern.finditer(text):
                 groups = match.groupdict()
                 is_state = (groups.get("lasts") or "").lower() in ("is", "are")
-                if not is_state or match["adjective"]:
+                is_beat = groups.get("lasts") and (groups.get("other") or "").lower() in ("beat", "tempo")
+                if (not is_state and not is_beat) or match["adjective"]:
                     yield happens(groups, text, match[0], is_denied(text, *match.span()), match[0])
         for match in _EVERY.finditer(text) if holds(text, ("every", "each", "between")) else ():
             groups = {
@@ -102,9 +107,9 @@ def read_events(text: str) -> Iterator[SpokenClaim]:
             yield SpokenClaim("chords", match[0], claim, is_denied(text, *match.span()))
     if parts_named(text) == 0:
         return
-    for match in _WITH.finditer(text) if holds(text, (" with ", " on ", " in ")) else ():
+    for match in _WITH.finditer(text) if holds(text, _EDGE_VERBS) else ():
         yield part_at(match.groupdict(), text, match, is_first=bool(match["first"]))
-    for match in _IS_PART.finditer(text) if holds(text, (" is ",)) else ():
+    for match in _IS_PART.finditer(text) if holds(text, ("first ", "opening ", "last ", "final ", "closing ")) else ():
         if match["letter"] or match["part"]:
             groups = {"letter": match["letter"], "part": match["part0"]}
             yield part_at(groups, text, match, is_first=bool(match["first"]))

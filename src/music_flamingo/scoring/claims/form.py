@@ -8,7 +8,9 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.wording import is_denied
 
-_LETTERS = re.compile(r"(?<![\w'])([A-E](?:[ -]?[A-E]'?){1,})(?![\w'#])(?! (?:major|minor|flat|sharp))")
+_LETTERS = re.compile(
+    r"(?<![\w'])([A-E](?:(?:[ -]?|, (?:and |then )?| and )[A-E]'?){1,})(?![\w'#])(?! (?:major|minor|flat|sharp))"
+)
 _NAMED_FORM = re.compile(
     r"\b(ternary|binary|rondo|strophic|through composed|sonata|song|bar|verse chorus|aaba|32 bar) form\b(?! (?:the|an?|[A-E]{2}))|\b(rondo|strophic|through composed)\b",
     re.IGNORECASE,
@@ -16,9 +18,11 @@ _NAMED_FORM = re.compile(
 _PART = re.compile(
     r"\b(chorus(?:es)?|verses?|bridge|refrain|pre chorus|outro|intro|coda|breakdown|middle eight)\b", re.IGNORECASE
 )
+_SAME_PARTS = {"refrain": "chorus", "hook": "chorus", "middle eight": "bridge"}
 _FORM_WORDS = (" form", "rondo", "strophic", "through composed")
 _PART_WORDS = ("chorus", "verse", "bridge", "refrain", "outro", "intro", "coda", "breakdown", "middle eight")
-_TWO_LETTERS = re.compile("[A-E][ -]?[A-E]")
+_TWO_LETTERS = re.compile("[A-E](?:[ -]?|, (?:and |then )?| and )[A-E]")
+_CHORD_WORDS = ("chord", "harmon", "triad", "progression")
 _FORMS = {
     "ternary": "ABA",
     "binary": "AB",
@@ -41,6 +45,8 @@ def read_form(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about the form in a plain text."""
     for match in _LETTERS.finditer(text) if _TWO_LETTERS.search(text) else ():
         letters = re.sub(r"[^A-E]", "", match[1])
+        if ("," in match[1] or "and" in match[1]) and (holds(text, _CHORD_WORDS) or len(set(letters)) == len(letters)):
+            continue
         if letters.startswith("A") and (len(letters) > 2 or "form" in text.lower()):
             yield _form(match, text, letters)
     for match in _NAMED_FORM.finditer(text) if holds(text, _FORM_WORDS) else ():
@@ -48,7 +54,7 @@ def read_form(text: str) -> Iterator[SpokenClaim]:
     for match in _LISTED.finditer(text) if holds(text, _PART_WORDS) else ():
         yield _listed(match, text)
     for match in _PART.finditer(text) if holds(text, _PART_WORDS) else ():
-        name = match[1].lower().rstrip("s")
+        name = _SAME_PARTS.get(match[1].lower().rstrip("s"), match[1].lower().rstrip("s"))
 
         def test(facts: Facts, name: str = name) -> Held:
             labels = {s.label.lower() for s in facts.sections.segments} if facts.sections else set()

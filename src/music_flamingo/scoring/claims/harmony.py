@@ -44,7 +44,8 @@ _ON_A_DEGREE = re.compile(
     re.IGNORECASE,
 )
 _EDGE_AFTER = re.compile(
-    r" (?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b", re.IGNORECASE
+    r" (?:(?:(?P<first>opens|begins|starts)|ends|closes|concludes|finishes) (?:the|this|it)\b|(?:is|comes|sounds|stands)(?: heard| played| sounded)? (?:(?P<first2>first)|last)\b)|,? (?:and |which |so )?(?:it )?(?:is|was) (?:also )?the (?:(?P<first3>first|opening)|last|final|closing) (?:chord|harmony|triad)\b",
+    re.IGNORECASE,
 )
 _CHORD_THEN = re.compile(
     r"\b(?P<asked>[A-G](?:[#b]| sharp| flat)? ?(?:major|minor)) (?P<how>is followed by|gives way to|precedes|leads to|goes to|moves to|resolves to|comes before|follows|comes after|after) (?P<said>(?:an? )?[A-G](?:[#b]| sharp| flat)? ?(?:major|minor))"
@@ -205,17 +206,29 @@ _NTH_IS = re.compile(
 )
 
 
+_BEGINS_WITH_EDGE = re.compile(r"(?:opens?|begins?|starts?|ends?|closes?|finishes|rests?)\b", re.IGNORECASE)
+
+
+def pattern_has_edge(said: str) -> bool:
+    """Tell whether the words of a chord say themselves that it is the first or the last: `ends on D`."""
+    return _BEGINS_WITH_EDGE.match(said) is not None
+
+
 def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     accidental = {"sharp": "#", "flat": "b"}.get(match[2] or "", match[2] or "")
     wanted = parse_chord(f"{match[1]}{accidental}{_KINDS.get(match[3] or '', match[3] or '')}")
     # `F# minor chords`, `an Eb chord` are triads; a bare `B-flat` leaves open which
     is_triad = bool(match[3]) or "chord" not in match[0].lower()
     if place is None and (edge := _EDGE_AFTER.match(text, match.end())) is not None:
-        place = 0 if edge["first"] else -1
+        place = 0 if edge["first"] or edge["first2"] or edge["first3"] else -1
     if place is None:
         near = _CLAUSE.split(text[max(0, match.start() - 25) : match.start()])[-1]
         nth = _NTH_IS.search(text, max(0, match.start() - 45), match.start())
-        place = place_in((nth[0] if nth else near) + match[0])
+        place = (
+            place_in(match[0])
+            if nth is None and pattern_has_edge(match[0])
+            else place_in((nth[0] if nth else near) + match[0])
+        )
     if place is None and holds(text, PART_WORDS):
         part = IN_PART.search(text, max(0, match.start() - 45), match.start())
         place = PartName.of(part.groupdict()) if part else None

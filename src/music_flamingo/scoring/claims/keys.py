@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, either_of
+from music_flamingo.scoring.claims.chord_rows import in_rows
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.wording import is_denied, plain
 from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
@@ -58,7 +59,7 @@ _WIDE = re.compile(
 )
 _HARMONY = re.compile(r"\b(?:harmon(?:y|ies)|chords?|progression)\b[^.;]*$", re.IGNORECASE)
 _FROM_TO = re.compile(
-    r"(?<!key )\bfrom (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?$",
+    r"(?<!key )\bfrom (?:an? )?$|\bleav(?:es?|ing) (?:an? |the )?(?:tonic |home )?$|\bleav(?:es?|ing) (?:an? |the )?[A-G][^.;]{0,24} for (?:an? )?$|\bfrom (?:an? )?[A-G][^.;]{0,24} (?:(?:straight|directly|back|on|down|up) )*(?:in)?to (?:an? )?$|\b[A-G][\w# ]{0,9} (?:major|minor) (?:is followed by|gives way to|precedes|after|before|follows|then|leads to|goes to|moves to|resolves to) (?:an? )?$",
     re.IGNORECASE,
 )
 _TONALITY = re.compile(r"\b(?:key|tonality|modulat\w*|tonic|in|of) $|\b(?:modulat\w*|key)\b[^.;]*$", re.IGNORECASE)
@@ -82,6 +83,11 @@ _IN_THE_RELATIVE = re.compile(
     r"\b(?:set|written|played|is|stays|remains|pitched) in (?:the|its) (?:relative|parallel)\b[^.;]*$|\bkey\b[^.;]{0,20} is (?:the|its) (?:relative|parallel)\b[^.;]*$",
     re.IGNORECASE,
 )
+_BUT_ITS_RELATIVE = re.compile(
+    r"(?:major|minor),? but (?:in )?(?:its|the) (?:relative|parallel)(?: major| minor| key)?,? ?(?:of )?$",
+    re.IGNORECASE,
+)
+"""`not C minor but its parallel, C major`: related to the key that is denied."""
 _OF_RELATIVE = re.compile(r"\brelative (?:minor|major)(?: key)? of $", re.IGNORECASE)
 _SHARES = re.compile(r"\b(?:shares?|same)\b[^.;]*key signature (?:with|as|of) $", re.IGNORECASE)
 _MOVES = re.compile(
@@ -98,7 +104,9 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
         if not any(m.start() < match.end() and match.start() < m.end() for m, _ in found):
             found.append((match, value))
     spans = [match.span() for match, _ in found]
-    for group in _alternatives(found, text):
+    rows = in_rows(found, text)
+    yield from (_triad_claim(match, text, value) for match, value in rows)
+    for group in _alternatives([pair for pair in found if pair not in rows], text):
         claims = [
             key_claim(match, text, value)
             for match, value in group
@@ -242,7 +250,7 @@ def _key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str |
     before = text[: match.start()]
     related = relation or (found.group(1).lower() if (found := _RELATIVE.search(before)) else None)
     of_relative = _OF_RELATIVE.search(before) is not None
-    related = None if _IN_THE_RELATIVE.search(before) else related
+    related = None if _BUT_ITS_RELATIVE.search(before) or _IN_THE_RELATIVE.search(before) else related
     related = "relative" if _SHARES.search(before) else related
     if (edge := _AT_EDGE.match(text, match.end())) is not None and _RETURNS.search(before):
         return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)

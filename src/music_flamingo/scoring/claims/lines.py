@@ -100,7 +100,7 @@ def _is_line(said: str, place: int) -> Callable[[Facts], Held]:
 
 
 _OFTEN_SUNG = re.compile(
-    rf'"(?P<line>[^"]{{5,}})"[^."]{{0,30}}?\b(?:is (?:heard|sung|repeated)|occurs|appears|comes|returns|recurs|twice|once) ?{HOW_OFTEN_PATTERN}',
+    rf'"(?P<line>[^"]{{5,}})"(?:[^."]{{0,30}}?\b(?:is (?:heard|sung|repeated)|occurs|appears|comes|returns|recurs|twice|once))? ?{HOW_OFTEN_PATTERN}',
     re.IGNORECASE,
 )
 

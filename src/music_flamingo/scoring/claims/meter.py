@@ -66,11 +66,21 @@ _BEATS = re.compile(
     rf"(?<![\d.])(\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?|schlage|temps|tiempos) (?:to|per|in|a|for|within|of|pro|par|por|make)"
     rf" ?(?:up )?(?:the |a |an |each |every |one )?{_BAR}\b"
     rf"|{_BAR} (?:has|have|holds?|contains?|consists? of|of|with|counts?|spans?) (\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?)"
-    rf"|(?:accents?|downbeats?|(?:strong|main|heavy|accented|first) (?:beat|pulse)s?) (?:return\w*|come\w*|fall\w*|recur\w*) (?:after |on |every |each )+(?:(\d) or )?(\d) beats?"
+    rf"|(?:accents?|downbeats?|(?:strong|main|heavy|accented|first) (?:beat|pulse)s?) (?:return\w*|come\w*|fall\w*|recur\w*|repeat\w*|land\w*|arriv\w*|is (?:felt|heard))(?: (?:back|again|around|round|regularly))* (?:after |on |every |each |at )+(?:(\d) or )?(\d) beats?"
     rf"|groups? of (\d) beats?|(?:accents?|accented|downbeats?|stress\w*)[^.;]{{0,20}} (?:every|each) (?P<nth>{'|'.join(ORDINALS)}) beat\b"
     rf"|(?:every|each) (?P<nth2>{'|'.join(ORDINALS)}) beat (?:is|gets|carries|has|bears|falls)[^.;]{{0,24}}\b(?:accent\w*|stress\w*|downbeat|strong)|with (\d) beats(?=[.,;!?]|$)|to the next there are (\d{{1,2}}) beats?",
     re.IGNORECASE,
 )
+_STRONG, _WEAK = (
+    r"(?:strong|accented|stressed|heavy|main|down)",
+    r"(?:weak|unaccented|unstressed|light|lighter|softer|weaker|up)",
+)
+_WEAK_BEATS = re.compile(
+    rf"\b(?P<n>\d) {_WEAK}(?: beats?| pulses?| ones?)? (?:follow|come after|after|for|to) (?:each|every|a|1|the) {_STRONG}"
+    rf"|\b(?:each|every|a|1|the) {_STRONG} ?(?:beat|pulse|1)? (?:is |gets )?(?:followed by|then) (?P<n2>\d) {_WEAK}",
+    re.IGNORECASE,
+)
+"""Weak beats behind a strong one: the bar has one more."""
 _IN = re.compile(
     r"(?<!\w)(?:is )?in (2|3|4|5|6|7|9|12)(?=[.,;!?]|$| (?:and|with|throughout|time|to|at|but|rather|not|all|for|on|from|by|played|which)\b)",
     re.IGNORECASE,
@@ -121,6 +131,10 @@ def read_meter(text: str) -> Iterator[SpokenClaim]:
         yield _claim(match, text, (counted, 2 * counted) if counted else tuple(int(n) for n in match.groups() if n))
     if not has_digit(text):
         return
+    for match in (
+        _WEAK_BEATS.finditer(text) if holds(text, ("weak", "light", "unaccented", "unstressed", "softer")) else ()
+    ):
+        yield _claim(match, text, (int(match["n"] or match["n2"]) + 1,))
     for match in _COUNTED_OUT.finditer(text):
         if (counted := _last_counted(match[0])) is not None:
             yield _claim(match, text, (counted,))

@@ -44,6 +44,10 @@ _FIRST_SECONDS = re.compile(
     rf"\b(?P<edge>first|last|opening|final) (?:{EXACT}) (?:is|are|form|make up|belong to|contain|hold) {ARTICLES}{a_part()}",
     re.IGNORECASE,
 )
+_SPANS_FIRST = re.compile(
+    rf"\b{a_part()} (?:spans|covers|fills|occupies|takes up|takes|makes up|lasts|is heard (?:in|during|over)|runs for|goes on for|holds) {ARTICLES}(?P<edge>first|last|opening|final) (?:{EXACT})",
+    re.IGNORECASE,
+)
 _LIES_IN = re.compile(
     rf"\b{a_part('1')} (?:(?:is|lies|comes|stands|falls|sits) )?in {ARTICLES}(?P<nth2>{ORDINAL}) (?P<part2>half|third|quarter)\b",
     re.IGNORECASE,
@@ -81,6 +85,9 @@ def _two_alike(match: re.Match[str]) -> Callable[[Facts], Held]:
     return test
 
 
+_SHARES_OF = tuple(f"{share} of" for share in ("half", "third", "thirds", "quarter", "quarters", "fifth", "fifths"))
+
+
 def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
     """Read how long parts are in a plain text."""
     if parts_named(text) == 0 and not holds(text, ("equally", "same length", "equal length", "in length")):
@@ -97,15 +104,19 @@ def read_part_lengths(text: str) -> Iterator[SpokenClaim]:
             yield part_claim(match, text, all_equal)
         for match in _UNEQUAL.finditer(text):
             yield part_claim(match, text, _unequal)
-    if may_hold_time(text):
+    if may_hold_time(text) and holds(text, ("first ", "last ", "opening ", "final ")):
         for match in _FIRST_SECONDS.finditer(text):
             yield part_claim(match, text, _fills_the_edge(match))
-    for match in _SPANS.finditer(text) if may_hold_time(text) else ():
+        for match in _SPANS_FIRST.finditer(text):
+            yield part_claim(match, text, _is_the_edge(match))
+    for match in (
+        _SPANS.finditer(text) if may_hold_time(text) and holds(text, (" to ", "until", "till", "through")) else ()
+    ):
         yield part_claim(match, text, _spans(PartName.of(match.groupdict()), match["from"], match["to"]))
     for match in _LIES_IN.finditer(text) if parts_named(text) > 1 and holds(text, ("half", "third", "quarter")) else ():
         one, other = PartName.of(match.groupdict(), "1"), PartName.of(match.groupdict(), "2")
         yield part_claim(match, text, _lies_in(one, other))
-    for match in _IS_A_SHARE.finditer(text) if holds(text, (" of ",)) else ():
+    for match in _IS_A_SHARE.finditer(text) if holds(text, _SHARES_OF) else ():
         share = moment_of({"share": match["share"]}).seconds
         yield part_claim(match, text, _is_a_share(PartName.of(match.groupdict()), share))
     for match in (
@@ -218,6 +229,29 @@ def _fills_the_edge(match: re.Match[str]) -> Callable[[Facts], Held]:
         return [Segment(start_s=start_s, end_s=start_s + time_s, label="edge")]
 
     return _fills(PartName.of(match.groupdict()), spans)
+
+
+def _is_the_edge(match: re.Match[str]) -> Callable[[Facts], Held]:
+    """Whether a part begins with the recording, or ends with it, and lasts so long."""
+    time_s, is_first, part = (
+        seconds_of(match.groupdict()),
+        match["edge"].lower() in ("first", "opening"),
+        PartName.of(match.groupdict()),
+    )
+
+    def test(facts: Facts) -> Held:
+        spans = part.spans(facts)
+        if not spans or facts.duration_s is None:
+            return NOT_MEASURED
+        room_s = max(1.0, 0.05 * time_s)
+        fits = any(
+            abs(s.end_s - s.start_s - time_s) <= room_s
+            and (s.start_s <= room_s if is_first else s.end_s >= facts.duration_s - room_s)
+            for s in spans
+        )
+        return fits, f"{', '.join(f'{s.start_s:.1f} to {s.end_s:.1f}' for s in spans[:4])} s measured"
+
+    return test
 
 
 def _fills(part: PartName, spans_of: Callable[[Facts], list[Segment] | None]) -> Callable[[Facts], Held]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 from music_flamingo.records import Facts, Segment
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
@@ -20,6 +21,8 @@ PART_WORDS = (
     "section", "part", "material", "strain", "verse", "chorus", "refrain", "bridge", "intro", "outro", "coda", "middle eight", "interlude",
     "breakdown", "solo", "hook", "half", "third", "quarter", "strophe", "stanza",
 )  # fmt: skip
+WHOLE = "whole"
+"""The name of the recording as a part of itself."""
 GENERAL = frozenset(("section", "part", "material", "strain"))
 _SHARES = {"half": 2, "halve": 2, "third": 3, "quarter": 4}
 _SAME = {"refrain": "chorus", "hook": "chorus", "strophe": "verse", "stanza": "verse", "introduction": "intro"}
@@ -34,11 +37,17 @@ def parts_named(text: str) -> int:
     return len(_ANY_PART.findall(text)) if holds(text, PART_WORDS) else 0
 
 
+VERB_OF_A_PART = (
+    r"lasts?|begins?|starts?|enters?|ends?|returns?|comes?|takes? up|is (?:longer|shorter|heard|stated|played|repeated|sung|as long|twice|half|the|new)|are (?:equally|of|heard|the same)|follows?|closes?|opens?|alternates?|covers?|spans?|fills?|occup(?:y|ies)"
+    r"|appears?|recurs?|arrives?|runs?|sets? in|makes? up|goes on|stands?|precedes?|leads?|contrasts?|differs?"
+)
+
+
 def a_part(n: str = "") -> str:
     """Give the pattern of a part's name; `n` keeps the groups of several apart."""
     return (
         rf"(?:(?P<nth{n}>{ORDINAL}) )?(?:(?:contrasting|middle|main|sung) )?(?:(?P<letter{n}>(?-i:[A-E])) )?"
-        rf"(?P<part{n}>{PART})(?: (?P<late{n}>(?-i:[A-E]))\b)?"
+        rf"(?P<part{n}>{PART})(?: (?P<late{n}>(?-i:[A-E]))\b|(?<!third)(?<!quarter)(?<!half) (?P<number{n}>[1-9])(?= (?:{VERB_OF_A_PART})\b|[,.;:?)]|$))?"
     )
 
 
@@ -62,7 +71,12 @@ class PartName:
         name = (groups.get(f"part{n}") or "section").lower()
         name = name.removesuffix("es") if name.endswith("uses") else name.rstrip("s") if name != "chorus" else name
         letter = letter if name in GENERAL else ""  # `A chorus` has an article
-        return cls(_SAME.get(name, name), letter, (groups.get(f"nth{n}") or groups.get(f"alone{n}") or "").lower())
+        nth = groups.get(f"number{n}") or ""
+        return cls(
+            _SAME.get(name, name),
+            letter,
+            (nth and f"{nth}th") or (groups.get(f"nth{n}") or groups.get(f"alone{n}") or "").lower(),
+        )
 
     @property
     def is_known(self) -> bool:
@@ -103,6 +117,11 @@ class PartName:
     def spans(self, facts: Facts) -> list[Segment] | None:
         """Give the sections meant, or the half or quarter of the recording; None where nobody measured them."""
         number = _SHARES.get(self.name)
+        if self.name == WHOLE and facts.duration_s is not None:
+            return [Segment(start_s=0.0, end_s=facts.duration_s, label=WHOLE)]
+        if self.name == "line":
+            lines = facts.lyrics.lines if facts.lyrics and facts.lyrics.available else []
+            return [lines[k] for k in self._chosen(list(range(len(lines))), lines)] if lines else None
         if number is None:
             places = self.places(facts)
             return None if places is None or facts.sections is None else [facts.sections.segments[k] for k in places]
@@ -121,7 +140,7 @@ def has_names(facts: Facts) -> bool:
     return bool(facts.sections) and any(len(s.label) > 2 for s in facts.sections.segments)  # type: ignore[union-attr]
 
 
-ARTICLES = r"(?:(?:the|a|an|each|every|any|both|its|another|this|1|straight|right) )*"
+ARTICLES = r"(?:(?:the|(?-i:a)|an|each|every|any|both|its|another|this|1|straight|right) )*"
 _LEADS = (
     r"(?: (?:is|was|gets))?(?: (?:then|directly|immediately|always))? (?:followed(?: immediately| directly)? by"
     r"|(?:leads|moves|goes|gives way|passes|flows|turns|changes|opens)(?: straight| directly| back| on)? ?(?:in|on)?to"
@@ -130,29 +149,54 @@ _LEADS = (
 _COMES_AFTER = (
     r" (?:(?:then |directly |immediately )?follows|comes (?:right |just |directly |straight )?after|succeeds)"
 )
+
+
+def _order(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_LEAD_WORDS = (
+    "follow",
+    "lead",
+    "moves",
+    "goes",
+    "gives way",
+    "passes",
+    "flows",
+    "turns",
+    "precede",
+    "before",
+    "opens",
+    "changes",
+)
 _ORDERS = (
-    (re.compile(rf"\b{a_part('1')}{_LEADS} {ARTICLES}{a_part('2')}", re.IGNORECASE), ("1", "2")),
-    (re.compile(rf"\b{a_part('1')},? (?:and )?then {ARTICLES}{a_part('2')}", re.IGNORECASE), ("1", "2")),
-    (re.compile(rf"\b{a_part('1')}{_COMES_AFTER} {ARTICLES}{a_part('2')}", re.IGNORECASE), ("2", "1")),
+    (_order(rf"\b{a_part('1')}{_LEADS} {ARTICLES}{a_part('2')}"), ("1", "2"), _LEAD_WORDS),
     (
-        re.compile(
-            rf"\bafter {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|follows?|enters?|is|we hear|we get|we reach|starts|begins) {ARTICLES}{a_part('2')}",
-            re.IGNORECASE,
+        _order(
+            rf"\bfrom {ARTICLES}{a_part('1')}(?: (?:straight|directly|right|on|back|immediately|over|smoothly))* (?:in|on)?to {ARTICLES}{a_part('2')}"
         ),
         ("1", "2"),
+        ("from ",),
+    ),
+    (_order(rf"\b{a_part('1')},? (?:and )?then {ARTICLES}{a_part('2')}"), ("1", "2"), (" then ",)),
+    (_order(rf"\b{a_part('1')}{_COMES_AFTER} {ARTICLES}{a_part('2')}"), ("2", "1"), ("follow", "after", "succeed")),
+    (
+        _order(
+            rf"\bafter {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|follows?|enters?|is|we hear|we get|we reach|starts|begins) {ARTICLES}{a_part('2')}"
+        ),
+        ("1", "2"),
+        ("after",),
     ),
     (
-        re.compile(
-            rf"\bbefore {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|is|we hear) {ARTICLES}{a_part('2')}",
-            re.IGNORECASE,
-        ),
+        _order(rf"\bbefore {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|is|we hear) {ARTICLES}{a_part('2')}"),
         ("2", "1"),
+        ("before",),
     ),
 )
-_ORDER_WORDS = ("follow", "lead", "moves", "goes", "gives way", "passes", "flows", "turns", "precede", "before", "after", "then", "succeed", "opens", "changes")  # fmt: skip
+"""(pattern, groups of the earlier and the later part, keywords without which it is not tried)."""
 HOW_OFTEN_PATTERN = r"(?:only |just |exactly |but )*(?:(?P<once>once|twice|thrice)|(?P<times>\d+) times)"
 _APPEARS = re.compile(
-    rf"\b{a_part()} (?:only )?(?:appears?|occurs?|is (?:heard|sung|played|repeated)|comes|recurs|sounds) {HOW_OFTEN_PATTERN}\b",
+    rf"\b{a_part()} (?:only )?(?:(?P<again>comes? back|coming back|returns?|returning|recurs?|recurring|repeats?|repeated|is repeated)|appears?|occurs?|is (?:heard|sung|played)|comes|coming|appearing|heard|sung|played|occurring|sounds|sounding|alternates?) {HOW_OFTEN_PATTERN}\b",
     re.IGNORECASE,
 )
 HOW_OFTEN = re.compile(rf"\b{HOW_OFTEN_PATTERN}\b", re.IGNORECASE)
@@ -187,9 +231,9 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
     number = parts_named(text)
     if number == 0:
         return
-    if number > 1 and holds(text, _ORDER_WORDS):
-        for pattern, (earlier, later) in _ORDERS:
-            for match in pattern.finditer(text):
+    if number > 1:
+        for pattern, (earlier, later), keywords in _ORDERS:
+            for match in pattern.finditer(text) if holds(text, keywords) else ():
                 one, other = PartName.of(match.groupdict(), earlier), PartName.of(match.groupdict(), later)
                 if one.is_known and other.is_known:
                     yield part_claim(match, text, follows(one, other))
@@ -197,8 +241,11 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
         for match in _PAIR.finditer(text) if number > 1 else ():
             yield part_claim(match, text, _pairs(match))
         for match in _APPEARS.finditer(text):
-            if PartName.of(match.groupdict()).is_known:
-                yield part_claim(match, text, occurs(PartName.of(match.groupdict()), times_of(match)))
+            part, times = PartName.of(match.groupdict()), times_of(match)
+            goes_on = _THEN_OTHERS.match(text, match.end()) is not None
+            if part.is_known:
+                test = occurs_in_a_row(part, times) if goes_on else occurs(part, times, times + bool(match["again"]))
+                yield part_claim(match, text, test)
     if holds(
         text, ("like", "same as", "identical", "repeat", "different", "distinct", "brings back", "recall", "return")
     ):
@@ -233,12 +280,28 @@ def follows(earlier: PartName, later: PartName) -> Callable[[Facts], Held]:
     return test
 
 
-def occurs(part: PartName, number: int) -> Callable[[Facts], Held]:
-    """Whether a part stands so many times in a piece."""
+def occurs(part: PartName, *numbers: int) -> Callable[[Facts], Held]:
+    """Whether a part stands so many times in a piece; several numbers where a text leaves open whether the first counts."""
 
     def test(facts: Facts) -> Held:
         places = part.places(facts)
-        return NOT_MEASURED if places is None else (len(places) == number, labels_of(facts))
+        return NOT_MEASURED if places is None else (len(places) in numbers, labels_of(facts))
+
+    return test
+
+
+_THEN_OTHERS = re.compile(r"(?: in a row)?,? (?:and )?(?:then|before|after which|followed by|until)\b", re.IGNORECASE)
+
+
+def occurs_in_a_row(part: PartName, number: int) -> Callable[[Facts], Held]:
+    """Whether a part stands so many times in a row, wherever it may come again."""
+
+    def test(facts: Facts) -> Held:
+        places = part.places(facts)
+        if places is None:
+            return NOT_MEASURED
+        runs = [len(list(run)) for _, run in groupby(enumerate(places), lambda pair: pair[1] - pair[0])]
+        return number in runs or len(places) == number, labels_of(facts)
 
     return test
 

@@ -44,6 +44,11 @@ _NOT_OF_A_PLACE = re.compile(
     r" (?:horns?|guitars?|sixth|6th|augmented|lyrics?|vocals?|words?|language|text|terms?|tempo|names?|markings?|speaking|singing)\b",
     re.IGNORECASE,
 )
+_IS_A_PERSON = re.compile(r"(?:ists?|ers?|player)$", re.IGNORECASE)
+_SINGS_LIKE = re.compile(
+    r"(?: (?:line|melody|solo|part))?(?: (?:that|which|softly|gently|sweetly|quietly|slowly|\w+ly))* (?:sings|singing|sung|sang|hums|humming|croons|whispers|cries|speaks|chants)",
+    re.IGNORECASE,
+)
 _SOLO = re.compile(r"([\w ]+) solos?", re.IGNORECASE)
 _OF_DRUMS = re.compile(r"\b(?:drums?|percussion|cymbals?|snare) (?:is|are|being|was|were)(?: \w+)? $", re.IGNORECASE)
 _OF_A_SOUND = re.compile(
@@ -56,9 +61,14 @@ _NAMED = {"instruments": heard.plays, "genre": heard.in_style, "origin": heard.i
 
 def read_players(text: str) -> Iterator[SpokenClaim]:
     """Read every claim about players, singers, genre, origin, loudness and texture in a plain text."""
+    player_end = -1
     for number, match in _ALL.scan(text):
         kind, _, test = _KINDS[number]
         start, end = match.span()
+        if kind == "instruments" and not _IS_A_PERSON.search(match[0]):
+            player_end = end
+        if kind == "voice" and 0 <= player_end <= start and _SINGS_LIKE.fullmatch(text, player_end, end):
+            continue  # `the flute sings its melody`
         if kind in ("voice", "instruments", "drums") and (
             _LIKE.search(text, max(0, start - 48), start) or _LIKE_AFTER.match(text, end)
         ):

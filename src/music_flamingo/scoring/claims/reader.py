@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
+from music_flamingo.scoring.claims.alternatives import answer_alternatives
 from music_flamingo.scoring.claims.asked import (
     answer_event,
     answer_extreme,
@@ -13,6 +14,7 @@ from music_flamingo.scoring.claims.asked import (
     answer_times,
 )
 from music_flamingo.scoring.claims.base import SpokenClaim, unmeasured
+from music_flamingo.scoring.claims.chord_lengths import answer_chord_length
 from music_flamingo.scoring.claims.chord_places import place_in
 from music_flamingo.scoring.claims.degrees import answer_numeral, read_degrees
 from music_flamingo.scoring.claims.derived import answer_difference
@@ -22,12 +24,15 @@ from music_flamingo.scoring.claims.gates import has_digit, words_of
 from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, degree_in
 from music_flamingo.scoring.claims.heard import by_itself
 from music_flamingo.scoring.claims.keys import answer_key
-from music_flamingo.scoring.claims.lines import answer_lines, answer_words
+from music_flamingo.scoring.claims.lines import answer_lines, answer_words, sung_times
 from music_flamingo.scoring.claims.loudness import answer_dynamics, answer_envelope, answer_superlative, answer_texture
 from music_flamingo.scoring.claims.meter import answer_meter, is_meter
 from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_beside, occurs
 from music_flamingo.scoring.claims.polar import ABSENT, NO, OF_WHO, POLAR, TRUE_OR_FALSE, YES, asked_of, refused
+from music_flamingo.scoring.claims.qualities import answer_function, answer_quality
+from music_flamingo.scoring.claims.rates import answer_rate
 from music_flamingo.scoring.claims.restated import restated
+from music_flamingo.scoring.claims.rewording import reworded
 from music_flamingo.scoring.claims.signatures import answer_signature
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, without_quotes
 from music_flamingo.scoring.claims.tempo import answer_tempo
@@ -58,6 +63,8 @@ _OF_QUESTION = {
     "dynamics": answer_superlative,
 }
 """Topics whose answers only the question's words explain."""
+_OFFERS = re.compile(r"\b(?:or|whether)\b|: [^?,]+, [^?]+\?")
+"""What a question only offers, it does not take for granted."""
 _NOBODY = re.compile(r"^\W*(?:nobody|no one|none|nothing|nowhere|neither)\b", re.IGNORECASE)
 _WITH_OR_WITHOUT = re.compile(r"\bwith or without ([\w ]+)", re.IGNORECASE)
 _WITH = re.compile(r"^\W*(with|without)\b", re.IGNORECASE)
@@ -69,6 +76,8 @@ _COUNTED_BESIDE = re.compile(
 )
 _DISTINCT = re.compile(r"\b(?:distinct|different|unique)\b", re.IGNORECASE)
 _IN_SECONDS = re.compile(r"\bseconds\b", re.IGNORECASE)
+_IN_MINUTES = re.compile(r"\bhow many minutes\b", re.IGNORECASE)
+_ONLY_A_NUMBER = re.compile(r"[a-z ]{0,24}\d+(?:\.\d+)?(?: and a half)?", re.IGNORECASE)
 _IS_HEARD_THERE = re.compile(r"\b(?:hear|heard|playing|plays|sounds|are we|do we have)\b", re.IGNORECASE)
 _CHORD_LASTS = re.compile(
     r"\b(?:chord|harmony|triad)\b[^?]*?\b(?:lasts|is held|is sustained|sounds|stays)\b(?: for| only| just| about| exactly)* (?P<time>\d[\w :.]*)",
@@ -94,7 +103,7 @@ _CHORD_BEGINS = re.compile(
 )
 _BEGINS = re.compile(r"\b(?:begins?|starts?|enters?|returns?|comes|arrives?|ends?|stops?|sets in)\b", re.IGNORECASE)
 MOST_WORDS_OF_AN_EVENT = 9
-_PRONOUN = re.compile(r"\W*(she|he|her|him)\W*", re.IGNORECASE)
+_PRONOUN = re.compile(r"\W*(she|he|her|him)(?: (?:does|did|is|sings))?\W*", re.IGNORECASE)
 SHORT_WORDS = 4
 """Of an answer that only its question's noun completes."""
 _RELATION = re.compile(r"\b(relative|parallel|shares?)\b(?! the (?:melody|tune))", re.IGNORECASE)
@@ -111,7 +120,7 @@ def grants_nothing(answer: str) -> bool:
 @lru_cache(maxsize=16384)
 def read_premises(question: str) -> tuple[SpokenClaim, ...]:
     """Read what a question takes for granted; a yes-or-no question and one between alternatives grant nothing."""
-    if POLAR.match(plain(question)) or re.search(r"\b(?:or|whether)\b", question):
+    if POLAR.match(plain(question)) or _OFFERS.search(question) or ABSENT.search(question):
         return tuple(c for c in read_claims(question) if c.is_place)
     if topic_of(question) in ("event", "chords", "lasts") and not _IN_A_KEY.search(question):
         return tuple(c for c in read_claims(question) if c.kind != "key")
@@ -128,6 +137,8 @@ def read_answer(question: str, answer: str, alone: bool = False) -> tuple[Spoken
 
 
 def _in_context(question: str, answer: str, alone: bool) -> Iterator[SpokenClaim]:
+    if (asked := reworded(plain(question))) != plain(question):
+        question = asked
     found = list(_all_in_context(question, answer))
     if not alone and all(claim.is_place for claim in found):
         found += _read_together(question, answer)
@@ -151,31 +162,39 @@ def _read_together(question: str, answer: str) -> list[SpokenClaim]:
 
 def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
     if (stated := TRUE_OR_FALSE.match(plain(question))) is not None and (YES.match(answer) or NO.match(answer)):
-        asked = [c for c in read_claims(stated[1] or stated[2]) if not c.is_place]
-        yield from asked if YES.match(answer) else refused(asked)
+        said = [c for c in read_claims(stated[1] or stated[2]) if not c.is_place]
+        yield from said if YES.match(answer) else refused(said)
         return
-    polar = bool(POLAR.match(plain(question)))
+    polar = bool(POLAR.match(plain(question))) and not (_PRONOUN.fullmatch(answer) and " or " in question)
     if polar and (YES.match(answer) or NO.match(answer)):
-        yield from asked_of(question) if YES.match(answer) else refused(asked_of(question))
+        yield from asked_of(question) if YES.match(answer) else _corrected(refused(asked_of(question)), answer)
     if (choice := _WITH_OR_WITHOUT.search(question)) and (word := _WITH.match(answer)):
         yield from (c.turned(word[1].lower() != "with") for c in known_claims(choice[1]))
     if not polar and grants_nothing(answer):
         apart = _APART_FROM.search(question)
-        asked = [c for c in known_claims(question) if not c.is_place and c.kind in OF_WHO]
-        yield from refused([] if apart else asked)
+        denied = [c for c in known_claims(question) if not c.is_place and c.kind in OF_WHO]
+        yield from refused([] if apart else denied)
         if apart:
             yield SpokenClaim("instruments", answer, by_itself)
     topic, text = topic_of(question), plain(answer)
+    if topic == "words" and _OF_HARMONY.search(question):
+        topic = "chords"
     if topic == "key" and (relation := _RELATION.search(question)):
         yield from known_claims(f"{relation[1] if relation[1].lower() == 'parallel' else 'relative'} {answer}")
+        return
+    asked = plain(question)
+    readers = (answer_alternatives, answer_chord_length, answer_quality, answer_function, answer_rate)
+    if of_its_kind := [claim for read in readers for claim in read(asked, text)]:
+        yield from of_its_kind
         return
     if topic in ("key", "chords") and _asks_degree(question) and (on_degree := _of_degree(question, answer)):
         yield from on_degree
         return
     own = _own_claims(question, answer, topic, polar)
-    yield from own
+    differences = list(answer_difference(asked, text))
+    yield from (c for c in own if not (differences and c.kind == "count" and c.said in differences[0].said))
     yield from _completed(question, answer)
-    if differences := list(answer_difference(plain(question), text)):
+    if differences:
         yield from differences
         return
     if topic in _OF_QUESTION:
@@ -184,12 +203,24 @@ def _all_in_context(question: str, answer: str) -> Iterator[SpokenClaim]:
         yield from _counted(question, text)
     elif topic == "length" and _IN_SECONDS.search(question) and NUMBER.fullmatch(text.strip(" .")):
         yield from (replace(c, said=text) for c in answer_length(f"{text.strip(' .')} seconds"))
+    elif topic == "length" and _IN_MINUTES.search(question) and _ONLY_A_NUMBER.fullmatch(text.strip(" .")):
+        yield from (replace(c, said=text) for c in answer_length(f"{text.strip(' .')} minutes"))
     elif topic in _ANSWERS and not any(
         c.kind == topic and (topic != "tempo" or has_digit(c.said) or not has_digit(text)) for c in own
     ):
         yield from _ANSWERS[topic](text)
     elif topic == "form" and not any(c.kind == "form" for c in own):
         yield from read_form(f"{text} form")
+
+
+_OF_HARMONY = re.compile(r"\b(?:harmony|chords?|triads?)\b[^?]*\b(?:lines?|words?|lyrics?|phrase)\b", re.IGNORECASE)
+"""`Which chord lies under the second line?` asks for a chord, and no words."""
+
+
+def _corrected(denied: Iterable[SpokenClaim], answer: str) -> Iterator[SpokenClaim]:
+    """Give what a `no` denies; where the answer goes on and says what is there instead, that is what must be borne out."""
+    instead = {c.kind for c in known_claims(answer) if not c.is_place and not c.denied}
+    yield from (replace(claim, is_guess=True) if claim.kind in instead else claim for claim in denied)
 
 
 _DEGREE_ASKED = re.compile(
@@ -225,7 +256,10 @@ def _own_claims(question: str, answer: str, topic: str | None, polar: bool) -> l
         own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
         # `Eb, Bb and C minor` names chords, `a cadence in C minor` a key
         own = [c for c in own if c.kind != "key" or re.search(rf"\b(?:in|key of|key is|of) {re.escape(c.said)}", text)]
-        own += [*answer_degree(plain(question), text), *answer_neighbour(plain(question), text)]
+        own += [] if NO.match(answer) else answer_degree(plain(question), text)
+        own += [*answer_neighbour(plain(question), text)]
+    elif topic != "key" and place_in(plain(question)) in (0, -1) and any(c.kind == "chords" for c in own):
+        own = [*(c for c in own if c.kind != "chords"), *answer_chord(text, place_in(plain(question)))]
     if not polar and ABSENT.search(question):
         own = [c if c.denied else c.turned(True) for c in own]
     return own
@@ -260,8 +294,11 @@ def _completed(question: str, answer: str) -> Iterator[SpokenClaim]:
 def _counted(question: str, text: str) -> Iterator[SpokenClaim]:
     found = COUNTED.search(plain(question))
     number = NUMBER.search(text)
+    quoted = re.search(r'"([^"]{3,})"', plain(question))
     if found is None or number is None:
         yield unmeasured("count", text)
+    elif quoted is not None and (found["what"] or "").lower() == "lines":
+        yield SpokenClaim("count", text, sung_times(quoted[1], int(number[1])))
     elif beside := _COUNTED_BESIDE.search(plain(question)):
         yield SpokenClaim(
             "count", text, counted_beside(PartName.of(beside.groupdict()), beside["side"], int(number[1]))

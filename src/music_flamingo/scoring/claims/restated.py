@@ -138,7 +138,7 @@ def _is_verbal(rest: str) -> bool:
 
 
 _VERB = re.compile(
-    r"\b(begin|start|enter|end|stop|finish|arrive|return|come|appear|change|kick|drop|last|set|join|close|conclude|leave|sound|give way|move|resolve|occur|happen|first|play|sing|open|repeat|reach|fade|build|grow)\b",
+    r"\b(begin|start|enter|end|stop|finish|arrive|return|come|appear|change|kick|drop|last|set|join|close|conclude|leave|sound|give way|move|resolve|occur|happen|first|play|sing|open|repeat|reach|fade|build|grow|lie|stand|fall|sit|stay|take|go|fill|occupy|cover|span|lead|follow|run)\b",
     re.IGNORECASE,
 )
 
@@ -146,7 +146,7 @@ _VERB = re.compile(
 def _inflected(rest: str) -> str:
     """`the first chorus kick in` -> `the first chorus kicks in`: a statement's verb has its s."""
     return (
-        _VERB.sub(lambda m: f"{m[1]}es" if m[1].lower().endswith(("ch", "sh")) else f"{m[1]}s", rest, count=1)
+        _VERB.sub(lambda m: f"{m[1]}es" if m[1].lower().endswith(("ch", "sh", "go")) else f"{m[1]}s", rest, count=1)
         if "first" not in rest[:9].lower()
         else _VERB.sub(lambda m: m[1] if m[1].lower() == "first" else f"{m[1]}s", rest, count=2)
     )

@@ -9,7 +9,7 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.heard import voice_of_a_kind
 from music_flamingo.scoring.claims.names import LANGUAGES
-from music_flamingo.scoring.claims.wording import is_denied
+from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 _LANGUAGE = "|".join(LANGUAGES)
 _IN_LANGUAGE = re.compile(
@@ -32,6 +32,10 @@ _ABOUT = re.compile(
     rf"|\b(?:{_OF_WORDS}|{_OF_SONG})\b[^.;?]{{0,30}}?\b(?:about(?! (?:\d|half|a (?:minute|third|quarter|second|half)))|tells? (?:of|the story)|speaks? (?:of|about)|celebrat(?:es?|ing)|mourn(?:s|ing)?|laments?|long(?:s|ing) for|yearn(?:s|ing)? for|praises?)"
     r"|\b(?:sings?|sung|sang|singing|lyrics|words|themes|(?:songs?|story|tales?)(?= of (?!(?:about |around |roughly )?(?:\d|moderate|fast|slow|medium|this|that|the|its|such|low|high)))) of(?! (?:the (?:song|piece|text|verse|chorus|words|lyrics|lines?)\b|words|text|lyrics|songs?|verses?|\d)))"
     r" (?P<theme>[^.,;?!]+?)(?=[.,;?!]|$| (?:is|are|was|in which|that|which|who|with|over|sung|played|while|and (?:a|the|has|is)|in [A-G])\b)",
+    re.IGNORECASE,
+)
+_AND_THEME = re.compile(
+    r",? and ((?:an?|the) (?!(?:\w+ )?(?:guitars?|drums?|piano|band|voice|singer|chorus|music|tempo|beat|bass|song|melody|key|verse|volume)\b)[^.,;?!]+?)(?=[.,;?!]|$| (?:over|while|with|sung|played|in [A-G])\b)",
     re.IGNORECASE,
 )
 _ASKS = re.compile(r"(?:what|which|who|where)\b", re.IGNORECASE)
@@ -119,11 +123,47 @@ def read_sung(text: str, quoted: str) -> Iterator[SpokenClaim]:
             if text[match.end() :].startswith("?") and _ASKS.match(text):
                 continue  # `What does the lyric mention?`
             yield _theme(match["theme"], is_denied(text, *match.span("theme")))
+            if (other := _AND_THEME.match(text, match.end())) is not None:
+                yield _theme(other[1], False)
     if '"' in quoted or "'" in quoted:
         for match in _QUOTE.finditer(quoted):
             said = (match[1] or match[2]).strip(" .,;:!?'\u2026")
             if " " in said:
-                yield SpokenClaim("lyrics", said, _is_sung(said), is_denied(quoted, *match.span()))
+                nth = _NTH_LINE.search(quoted, max(0, match.start() - 80), match.start())
+                test = (
+                    _is_sung(said, _edge_of(quoted, *match.span()))
+                    if nth is None
+                    else _is_nth(said, ORDINALS[nth[1].lower()] - 1)
+                )
+                yield SpokenClaim("lyrics", said, test, is_denied(quoted, *match.span()))
+
+
+_FIRST, _LAST = (
+    r"opens?|opening|begins?|beginning|starts?|starting",
+    r"ends?|ending|closes?|closing|concludes?|finish(?:es)?",
+)
+_EDGE_BEFORE = re.compile(
+    rf"\b(?:(?P<first>{_FIRST})|{_LAST}) (?:with|on|by singing)(?: (?:the|her|his|words?|lines?|lyrics?|phrase|a|sung))*:? ?,?$|\b(?:(?P<first2>first|opening|initial)|last|final|closing) (?:line|words?|lyrics?|phrase)(?: (?:of|in) (?:the|this) (?:song|text|lyrics?|piece|track))?(?: (?:that )?(?:she|he|they|the \w+) sings?| sung| heard)?(?: (?:is|are|being|go|goes|runs?)|:|,) ?$",
+    re.IGNORECASE,
+)
+_EDGE_AFTER = re.compile(
+    rf'["\']? (?:is sung first|is sung last|(?:(?P<first>{_FIRST})|{_LAST}) (?:the|this|it|everything)\b|(?:is|are|being|as) the (?:(?P<first2>first|opening|initial)|last|final|closing) (?:line|words?|lyrics?|phrase)\b)',
+    re.IGNORECASE,
+)
+_NTH_LINE = re.compile(
+    rf"\b({'|'.join([*ORDINALS][1:])}) (?:line|phrase)(?: (?:of|in) (?:the|this|her|his) \w+)?(?: (?:that )?(?:she|he|they|the \w+) sings?| sung| heard)?(?: (?:is|being|goes|runs|reads)|:|,) ?$",
+    re.IGNORECASE,
+)
+_OF_A_PART = re.compile(r"\b(?:chorus|verse|refrain|bridge|section|stanza|hook|outro|intro)\b", re.IGNORECASE)
+
+
+def _edge_of(text: str, start: int, end: int) -> bool | None:
+    """Tell whether a quote is said to be sung first (True) or last; None where it may be sung anywhere."""
+    before, after = text[max(0, start - 80) : start], text[end : end + 50]
+    found = _EDGE_BEFORE.search(before) or _EDGE_AFTER.match(after)
+    if found is None or _OF_A_PART.search(before.rpartition(". ")[2] + after.partition(".")[0]):
+        return None
+    return bool(found["first"] or found["first2"] or "sung first" in found[0])
 
 
 def answer_language(text: str) -> Iterator[SpokenClaim]:
@@ -192,6 +232,18 @@ def _is_sung(said: str, is_first: bool | None = None) -> Callable[[Facts], Held]
                 f" {wanted}"
             ), "other words measured there"
         return f" {wanted} " in f" {sung} ", "other words measured"
+
+    return test
+
+
+def _is_nth(said: str, place: int) -> Callable[[Facts], Held]:
+    wanted = _bare(said)
+
+    def test(facts: Facts) -> Held:
+        lines = lines_of(facts)
+        if not lines:
+            return voice_of_a_kind(facts)
+        return place < len(lines) and wanted in lines[place], "other words measured there"
 
     return test
 

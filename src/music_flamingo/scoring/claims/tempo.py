@@ -23,6 +23,9 @@ _UNIT = (
 _ABOUT = (
     r"about|around|roughly|approximately|circa|ca\.?|some|nearly|almost|close to|near|just (?:over|under)|etwa|environ"
 )
+_SIDES = re.compile(r"(?P<under>just under|nearly|almost)|just over", re.IGNORECASE)
+ONE_SIDE = 0.08
+"""By which a tempo may lie below `just under` a figure, or above `just over` one."""
 _OVER, _UNDER = (
     r"no (?:fewer|less) than|not (?:under|below)|over|above|more than|faster than|at least|upwards of|exceeds|no slower than|past",
     (r"no more than|not (?:over|above)|under|below|less than|slower than|at most|up to|no faster than|short of"),
@@ -40,21 +43,32 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _TERMS: dict[str, tuple[float, float]] = {
-    "larghissimo": (0, 40), "largo": (0, 66), "larghetto": (56, 72), "lento": (0, 76), "adagio": (48, 80),
+    "larghissimo": (0, 40), "largo": (0, 66), "grave": (0, 66), "lentissimo": (0, 60), "adagissimo": (0, 60), "vivacissimo": (150, 400), "allegrissimo": (150, 400),
+    "andante moderato": (84, 112), "allegro moderato": (108, 132), "larghetto": (56, 72), "lento": (0, 76), "adagio": (48, 80),
     "adagietto": (65, 84), "andante": (74, 110), "andantino": (78, 112), "moderato": (106, 122),
     "allegretto": (106, 128), "allegro": (118, 170), "vivace": (136, 180), "presto": (164, 400),
     "prestissimo": (180, 400),
 }  # fmt: skip
 _FAST, _SLOW, _MEDIUM = (FAST_ABOVE_BPM, 400.0), (0.0, SLOW_BELOW_BPM), (SLOW_BELOW_BPM, FAST_ABOVE_BPM)
 _UPBEAT = (96.0, 400.0)
+_OF_CHARACTER = {
+    **dict.fromkeys(("lazy", "languorous", "funereal", "drowsy", "sleepy", "trudging", "lumbering"), _SLOW),
+    **dict.fromkeys(("relaxed", "laid back", "easygoing", "easy going", "calm", "gentle", "unrushed", "measured", "deliberate"), (0.0, FAST_ABOVE_BPM)),
+    **dict.fromkeys(("stately", "strolling", "ambling"), (0.0, 112.0)),
+    **dict.fromkeys(("energetic", "driving", "bouncy", "snappy", "peppy", "sprightly", "zippy", "bustling", "animated"), _UPBEAT),
+}  # fmt: skip
+"""Classes that are claims about the tempo only where a tempo or a pace is said to be so: `a driving pace`."""
 _CLASSES = {
     **dict.fromkeys(("fast", "quick", "rapid", "rapidly", "swift", "speedy", "up tempo", "uptempo", "racing",
-                     "hurried", "breakneck", "schnell", "rapido", "rapide", "veloce", "fast paced"), _FAST),
-    **dict.fromkeys(("slow", "sluggish", "unhurried", "leisurely", "crawling", "langsam", "lent", "slow paced", "down tempo",
+                     "hurried", "breakneck", "schnell", "rapido", "rapida", "rapide", "vite", "vif", "veloce", "rasch", "lebhaft", "zugig", "fast paced"), _FAST),
+    **dict.fromkeys(("slow", "sluggish", "unhurried", "leisurely", "crawling", "langsam", "lent", "lente", "lenta", "vagaroso", "slow paced", "down tempo",
                      "downtempo", "ballad", "dragging"), _SLOW),
-    **dict.fromkeys(("medium", "moderate", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
+    **dict.fromkeys(("medium", "moderate", "modere", "moderado", "massig", "gemassigt", "mittelschnell", "mid tempo", "midtempo", "moderately paced", "walking", "medium paced"), _MEDIUM),
     **dict.fromkeys(("upbeat", "lively", "spirited"), _UPBEAT),
     **dict.fromkeys(("languid", "lethargic", "ponderous", "plodding", "glacial"), _SLOW),
+    **dict.fromkeys(("frantic", "frenetic", "hectic", "blistering", "blazing", "rushing", "galloping", "hurtling", "furious", "feverish",
+                     "high speed", "hasty", "headlong", "whirlwind", "lightning", "rocketing", "sprinting"), _FAST),
+    **_OF_CHARACTER,
     "brisk": (114.0, 400.0),
     **_TERMS,
 }  # fmt: skip
@@ -95,6 +109,7 @@ _THING_BEFORE = re.compile(
 THING_LETTERS = 64
 """Before a class, in which what it is said of stands."""
 _GOES_ON = re.compile(r" to| at", re.IGNORECASE)
+_A_TEMPO = re.compile(r"\b(?:tempo|pace|speed|bpm|pulse)\b", re.IGNORECASE)
 _ALONE = frozenset((*_TERMS, "upbeat", "up tempo", "uptempo", "mid tempo", "midtempo", "down tempo", "downtempo"))
 """Classes that are said of nothing but a tempo."""
 _BARE_CLASS = re.compile(rf"\b(?P<bare>{_NAMES})(?:ly)?\b", re.IGNORECASE)
@@ -239,6 +254,8 @@ def _classes(text: str, taken: list[tuple[int, int]]) -> Iterator[tuple[str, int
         if before is None and after is None and name[1].lower() not in _ALONE and not _is_of_a_noun(name, text):
             continue
         start, end = before.start() if before else name.start(), after.end() if after else name.end()
+        if name[1].lower() in _OF_CHARACTER and not _A_TEMPO.search(text, start, end):
+            continue
         if not any(a < end and start < b for a, b in taken):
             yield name[1], name.start(), start, end
 
@@ -295,6 +312,9 @@ def _of_numbers(match: re.Match[str], text: str, feel: re.Match[str] | None, hed
             return bpm > low - BPM_TOLERANCE, fact
         if under:
             return bpm < low + BPM_TOLERANCE, fact
+        if side := _SIDES.match(about or ""):
+            below, above = (ONE_SIDE, 0.0) if side["under"] else (0.0, ONE_SIDE)
+            return low * (1 - below) - BPM_TOLERANCE <= bpm <= high * (1 + above) + BPM_TOLERANCE, fact
         room = max(BPM_TOLERANCE, TEMPO_TOLERANCE * bpm) if about else BPM_TOLERANCE
         levels = {1.0, factor}
         return any(low * k - room <= bpm <= high * k + room for k in levels), fact

@@ -71,7 +71,7 @@ _SPREADS = re.compile(
     re.IGNORECASE,
 )
 """`runs over eight bars` counts eight, and not more."""
-_SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer) $", re.IGNORECASE)
+_SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer|which|what|any) $", re.IGNORECASE)
 _OF_PART = re.compile(
     r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|chords|harmony|harmonies|triad|longest|any)\b|\bIt lasts\b.*next",
     re.IGNORECASE,
@@ -103,7 +103,7 @@ def read_times(text: str) -> Iterator[SpokenClaim]:
         elif _is_one(match) and _RATE.search(before):
             continue  # 104 times a minute
         elif match["clock"] or not _EVERY.search(before) or (not _is_one(match) and before.endswith("in ")):
-            yield SpokenClaim("time", match[0], _inside(time_s), denied, is_place=True)
+            yield SpokenClaim("time", match[0], _inside(time_s), is_place=True)
     for match in _COUNT.finditer(text) if has_figure and holds(text, _COUNT_WORDS) else ():
         yield from _count_of(match, text)
     for match in _RANGE.finditer(text) if has_figure and holds(text, ("db", "decibel")) else ():
@@ -307,7 +307,7 @@ def _has_bar(bar: int) -> Callable[[Facts], Held]:
 
 
 _FIGURE = re.compile(
-    r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|from there|of them|of these)\b| ?[<>=])"
+    r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|halves|thirds|quarters|from there|of them|of these)\b| ?[<>=])"
 )
 _BORDERS = re.compile(
     r"\b(?:compared (?:with|to)|than) [a-z ]{0,24}?\d+(?:\.\d+)?\b|\b\d+ (?-i:[A-E]) (?:sections|parts)\b|\bnearest \d+\b|\bthe \d (?-i:[A-G])(?:[#b]| sharp| flat)? (?:major|minor) |\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b",

@@ -57,16 +57,25 @@ _DENIES = re.compile(
     re.IGNORECASE,
 )
 _NO_DENIAL = re.compile(
-    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just)\b", re.I
+    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just|from nothing|out of nothing|next to nothing)\b",
+    re.I,
 )
 _CUT = re.compile(
-    r"[.;:!?]\s|\n|(?:^|(?<=[.;!?] ))(?:Without|Lacking|Despite|Although)\b[^,.;]*,\s|\s(?=the (?:piece|music|song|tune|track|recording|excerpt) )|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:and|with|it|the|about|around|roughly|at|in|just)\b"
+    r"[.;:!?]\s|\n|(?:^|(?<=[.;!?] ))(?:Without|Lacking|Despite|Although)\b[^,.;]*,\s|\s(?=the (?:piece|music|song|tune|track|recording|excerpt) )|^\W*(?:[Nn]o|[Yy]es|[Nn]ope|[Nn]ein|[Nn]on)[,;:] |,? (?:but|while|whereas|although|though|yet|however|only|just|so|therefore|thus|hence|which|because|since)\b|, (?:then|later|finally|afterwards|until|before|and|with|it|the|about|around|roughly|at|in|just)\b"
     r"|(?:,| and| or) (?=(?:no|not|without|never|neither|nothing|nobody|none|no one) )|,? (?=nor\b)"
     r"| and (?=(?:has|have|is|are|was|were|uses?|features?|follows|moves|plays|runs|keeps|stays|sits|goes|comes|contains|includes|it|the|its)\b)"
 )
+_OF_A_PREDICATE = (
+    r" (?:(?:singing|sung|sings?|written|set|played|playing|moving|moves?|stay\w*|really|quite|very|just|only|merely|exactly|at all|always|even) ){0,2}"
+    r"(?:in (?!(?:this|the (?:piece|music|mix|song|track|recording|clip|excerpt|arrangement|ensemble|band))\b)|on |from |plucked|bowed|struck|strummed|acoustic|electric|distorted|joined|accompanied|alone|solo|loud|soft|quiet|fast|slow)"
+)
+"""What a denial behind a subject denies of it, and not that it is there: `the fiddle tune isn't in a major key`."""
+_AND_ANOTHER = r"(?:,? (?:and|or|nor) (?:(?:the|any|a) )?\w+(?: \w+)?)?"
 _AFTER = re.compile(
-    r": ?(?:none|no|absent|not present|nil|without)\b|[\w ]{0,12}\b(?:(?:is|are|was|were) (?:absent|missing|not\b|nowhere|never|silent)|(?:do|does|did|can|could|would|will)(?:"
-    r" not|n't|not)\b|(?:is|are|was|were)n't|fails? to|never|remain\w* silent|stay\w* silent|play\w* no part)",
+    rf": ?(?:none|no|absent|not present|nil|without)\b|{_AND_ANOTHER} (?:is|are|was|were) (?:both |all |also |entirely |completely )?(?:absent|missing|nowhere|silent)\b"
+    r"|(?:(?! (?:and|or|but|while|that|which) )[\w ]){0,12}\b(?:(?:is|are|was|were) (?:absent|missing|nowhere|never|silent)"
+    rf"|(?:is|are|was|were)(?: not|n't)\b(?!{_OF_A_PREDICATE})|(?:do|does|did|can|could|would|will)(?: not|n't)\b(?!{_OF_A_PREDICATE})"
+    r"|fails? to|never|remain\w* silent|stay\w* silent|play\w* no part)",
     re.IGNORECASE,
 )
 
@@ -179,8 +188,24 @@ def plain(text: str) -> str:
     return _RUN.sub(lambda run: _value(run.group(0)), spaced)
 
 
-_NOUN_DENIED = ("no ", "with", "kein", "ohne", "sans", "sin", "senz", "lack", "devo", "free", "abse")
+_NOUN_DENIED = (
+    "no ",
+    "with",
+    "kein",
+    "ohne",
+    "sans",
+    "sin",
+    "senz",
+    "lack",
+    "devo",
+    "free",
+    "abse",
+    "noth",
+    "nobo",
+    "none",
+)
 """Beginnings of denials that deny a noun, and not the phrase of time, place or key that follows it."""
+_LIST_GOES_ON = re.compile(r"[^.;:!?]*?\b(?:or|nor)\b")
 _PHRASE = re.compile(
     r"(?<=\w) (?:in (?:the key of |a key of )?(?:[A-G](?:[ -]?(?:#|b\b|sharp|flat))? ?(?:major|minor|m\b|[.,;!?]|$)|\d|(?:common|triple|duple|waltz) time)|in the key\b|(?:above|over|under|underneath|beneath|behind|below|beside|alongside|against|except|besides|apart from|other than|but|with) |at (?:a|an|about|around|roughly|just|\d))",
 )
@@ -190,6 +215,9 @@ def _ends_noun(text: str, a: int, b: int, start: int) -> bool:
     """Whether what a denial from `a` to `b` denies ends before `start`: `no drums in C major` denies no key."""
     if not text[a : a + 4].lower().startswith(_NOUN_DENIED):
         return False
+    comma = text.find(",", b, start)
+    if comma >= 0 and _LIST_GOES_ON.match(text, comma) is None:
+        return True  # `no drums, moderate tempo`; but `no drums, bass or voice`
     return any(m.start() > b and m.start() < start for m in _PHRASE.finditer(text, b, start + 12))
 
 
@@ -206,12 +234,15 @@ def is_denied(text: str, start: int, end: int) -> bool:
             for a, b in near
             if not _ends_noun(text, a, b, start)
         )
+    if before and _CORRELATES.match(text, end):
+        before = 0  # `not singing in Spanish but in English`
     after = holds(text, _AFTER_WORDS) and holds(text[end : end + AFTER_LETTERS], _AFTER_WORDS)
     if after:
         after = _AFTER.match(text, end) is not None
     return (before % 2 == 1) != after
 
 
+_CORRELATES = re.compile(r" (?P<how>in|on|at|by|with|from|about|of|for)\b[^,.;]{1,30},? but (?P=how)\b", re.IGNORECASE)
 FURTHEST_WORDS, FURTHEST_LETTERS = 7, 120
 """Between a denial and what it denies."""
 SUBJECT_WORDS = 2
