@@ -27,6 +27,12 @@ class WindowPayload(TrackPayload, SoundClaims):
     singer: Literal["female", "male"] | None = None
     """A woman or a man who sings, where that is clear."""
 
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it is music of which only absences are known: no drums, no voice, or nothing at all."""
+        is_named = bool(self.instruments or self.has_voice or self.has_drums or self.texture or self.lead_envelope)
+        return self.content in (None, "music") and not is_named and self.dynamics_trend in (None, "steady")
+
 
 class TextReply(RecordPart):
     text: str = Field(min_length=1)
