@@ -92,6 +92,7 @@ def known_of(window: CaptionWindow) -> WindowPayload:
         content=facts.content.kind if facts.content else None,
         instruments=[i.name for i in facts.instruments.labels] if facts.instruments else [],
         has_voice=facts.voice.present if facts.voice else None,
+        is_spoken=bool(facts.voice and facts.voice.heard and not facts.voice.sings),
         singer=facts.voice.register_heard if facts.voice else None,
     )
 

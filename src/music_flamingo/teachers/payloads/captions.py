@@ -24,6 +24,8 @@ class WindowPayload(TrackPayload, SoundClaims):
     """What a tagger heard in this window, the surest first."""
     has_voice: bool | None = None
     """Whether somebody sings or speaks in it; None where it is not sure."""
+    is_spoken: bool = False
+    """The voice speaks, and does not sing."""
     singer: Literal["female", "male"] | None = None
     """A woman or a man who sings, where that is clear."""
 

@@ -13,7 +13,7 @@ from music_flamingo.teachers.payloads import (
     TextReply,
     WindowPayload,
 )
-from music_flamingo.teachers.scripted.players import NAMED_INSTRUMENTS, SINGS, are_heard, players, sings
+from music_flamingo.teachers.scripted.players import NAMED_INSTRUMENTS, SINGS, SPEAKS, are_heard, players, sings
 from music_flamingo.teachers.scripted.words import listed, one_of, sentence
 from music_flamingo.teachers.theory import form_letters, roman_numeral
 
@@ -31,7 +31,7 @@ def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextRep
     heard = []
     named = [name for name in payload.instruments[:NAMED_INSTRUMENTS] if "drum" not in name and name != "voice"]
     if payload.has_voice and payload.content == "music":
-        heard.append(SINGS[payload.singer])
+        heard.append(SPEAKS if payload.is_spoken else SINGS[payload.singer])
     if named:
         heard.append(are_heard(named))
     heard += [one_of(claim.in_window, rng) for _, claim in heard_claims(payload)]
