@@ -58,7 +58,9 @@ def warmed(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(supervised, "train_supervised", train_supervised)
-        manifests = world.run("warmup", data, **settings(controls={"direct": 3, "longer": 2, "own_process": False}))
+        manifests = world.run(
+            "warmup", data, **settings(controls={"direct": 3, "longer": 2, "longer_threads": 1, "own_process": False})
+        )
     return data, manifests, taught
 
 
@@ -121,5 +123,7 @@ def test_a_control_in_a_process_of_its_own_is_the_same_model(warmed, tmp_path):
     data, _, _ = warmed
     for port in ("think", "tracks", "speech", "sft_model"):
         (tmp_path / port).symlink_to(data / port)
-    manifests = world.run("warmup", tmp_path, **settings(controls={"direct": 3, "longer": 2, "own_process": True}))
+    manifests = world.run(
+        "warmup", tmp_path, **settings(controls={"direct": 3, "longer": 2, "longer_threads": 1, "own_process": True})
+    )
     assert manifests["warmup_model"].digest == read_manifest(data / "warmup_model").digest

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.listening import CORPUS, EVALUATE, give, give_held_out, make_truth, save_tiny
 
+from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.manifest import read_manifest
 from music_flamingo.core.ports import Folder, Table
 from music_flamingo.core.stage import execute
@@ -22,6 +23,7 @@ from music_flamingo.evaluation.thinking import (
     single_items,
     thinking_results,
 )
+from music_flamingo.evaluation.thinking_exam import refuse_taught
 from music_flamingo.evaluation.thinking_tables import (
     difference_sentences,
     page_of,
@@ -38,6 +40,7 @@ from music_flamingo.scoring.families import (
     heard_in_truth,
     parts_asked,
 )
+from music_flamingo.scoring.families.combinations import combinations_asked
 from music_flamingo.stages.evaluate import STAGE
 
 EXAM = {
@@ -232,6 +235,21 @@ def test_card_and_page_show_both_controls_the_ceiling_and_the_chains():
 
 
 # --- the stage --------------------------------------------------------------------------------------------------------
+
+
+def test_combinations_that_training_asked_about_cannot_count_as_never_taught(tmp_path):
+    rule = HALF.model_dump()
+    exam = exam_of(held_out=rule)
+    kept = [i for i in ITEMS if not HALF.holds_out(parts_asked(i.family, i.question))]
+    asked = combinations_asked((item.family, item.question) for item in kept)
+    (tmp_path / "plan.json").write_text(json.dumps({"combinations": asked}))
+    refuse_taught(exam, tmp_path)
+    all_asked = combinations_asked((item.family, item.question) for item in ITEMS)
+    assert len(all_asked) > len(asked)
+    (tmp_path / "plan.json").write_text(json.dumps({"combinations": all_asked}))
+    with pytest.raises(ConfigError, match=r"evaluate\.thinking\.held_out and synthesize\.composites\.held_out"):
+        refuse_taught(exam, tmp_path)
+    refuse_taught(exam_of(), tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,11 @@
 """Put the exam of composite questions to a run's models: which job asks what of whom, and what the answers come to."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.ports import Table
 from music_flamingo.evaluation.answering import AnswerJob
 from music_flamingo.evaluation.controls import shuffled_tracks
@@ -20,6 +22,8 @@ from music_flamingo.evaluation.thinking import (
 )
 from music_flamingo.records import Prediction, Track
 from music_flamingo.records.prediction import Condition
+from music_flamingo.scoring.families import NamedPart
+from music_flamingo.scoring.families.combinations import ASKED
 from music_flamingo.training.controls import CONTROLS_FOLDER, DIRECT, LONGER
 
 MIN_WORKS = 2
@@ -35,6 +39,22 @@ class Asking:
     batch_size: int
     max_new_tokens: int
     seed: int
+
+
+def refuse_taught(exam: ThinkingExam, grpo_model: Path) -> None:
+    """Raise ConfigError where training asked about a combination that the exam takes for one never taught together."""
+    from music_flamingo.training.log import PLAN_NAME
+
+    plan = grpo_model / PLAN_NAME
+    if exam.held_out is None or not plan.is_file():
+        return
+    for combination in json.loads(plan.read_text()).get(ASKED, []):
+        if exam.held_out.holds_out(NamedPart(family, value) for family, value in combination):
+            named = ", ".join(f"{family} {value}" for family, value in combination)
+            raise ConfigError(
+                f"training asked about {named} together, and evaluate.thinking.held_out counts this as never taught. "
+                "Give evaluate.thinking.held_out and synthesize.composites.held_out the same share and seed, or null."
+            )
 
 
 def thinking_jobs(

@@ -43,7 +43,7 @@ from music_flamingo.evaluation.summary import (
 )
 from music_flamingo.evaluation.tables import markdown_table
 from music_flamingo.evaluation.thinking import ThinkingExam
-from music_flamingo.evaluation.thinking_exam import MIN_WORKS, Asking, score_thinking, thinking_jobs
+from music_flamingo.evaluation.thinking_exam import MIN_WORKS, Asking, refuse_taught, score_thinking, thinking_jobs
 from music_flamingo.evaluation.thinking_tables import headline, thinking_table
 from music_flamingo.records import Facts, Prediction, Score, Track, Truth, trusted
 from music_flamingo.records.prediction import Condition
@@ -176,6 +176,7 @@ def _thinking_jobs(
 ) -> list[AnswerJob]:
     if config.thinking is None:
         return []
+    refuse_taught(config.thinking, models["grpo"].root)
     asking = Asking(config.batch_size, config.max_new_tokens, config.seed)
     return thinking_jobs(config.thinking, known, {name: folder.root for name, folder in models.items()}, tracks, asking)
 

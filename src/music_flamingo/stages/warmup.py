@@ -35,6 +35,8 @@ class ControlSteps(TrainingSettings):
     """Steps of answering plainly, from the SFT model: shorter targets, so more steps than the warm-up has."""
     longer: Count
     """Further steps of the warm-up, for as much computing as GRPO takes."""
+    longer_threads: Count
+    """Threads of those: they come last, when `direct` has left its core."""
     own_process: bool = Field(json_schema_extra=NOT_IDENTITY)
     """Train `direct` in a process of its own while the others train: another core, and as much memory again."""
 
@@ -94,7 +96,8 @@ def run(
     direct = partial(_train_direct, config, steps, think, tracks, sft_model, warmup_model)
     with alongside(direct, own_process=steps.own_process and num_ranks() == 1):
         metrics = think_aloud("warmup", config, sft_model.root, own, warmup_model.work)
-        longer = config.model_copy(update={"steps": steps.longer, "seed": config.seed + 1})
+        further = {"steps": steps.longer, "seed": config.seed + 1, "threads": steps.longer_threads}
+        longer = config.model_copy(update=further)
         think_aloud(LONGER, longer, own, control_folder(own, LONGER), warmup_model.work / LONGER)
     return metrics
 

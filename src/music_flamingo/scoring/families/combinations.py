@@ -13,8 +13,12 @@ from random import Random
 from pydantic import BaseModel, ConfigDict, Field
 
 from music_flamingo.core.ranges import Seed
+from music_flamingo.scoring.families.checks import parts_asked
 from music_flamingo.scoring.families.composite import NamedPart
 from music_flamingo.scoring.families.registry import FAMILIES
+
+ASKED = "combinations"
+"""Of a model's plan.json: what it was asked about together, as `combinations_asked` gives it."""
 
 
 class HeldOutCombinations(BaseModel):
@@ -30,6 +34,12 @@ class HeldOutCombinations(BaseModel):
         """Whether these parts are never asked about together in training."""
         named = tuple(sorted(parts, key=lambda part: part.family))
         return named in _held_out(tuple(part.family for part in named), self.share, self.seed)
+
+
+def combinations_asked(questions: Iterable[tuple[str, str]]) -> list[list[list[str]]]:
+    """The combinations that composite questions (family, words) ask about, each once, as [[family, value], ...]."""
+    asked = {frozenset(parts) for family, words in questions if (parts := parts_asked(family, words))}
+    return sorted(sorted([part.family, part.value] for part in parts) for parts in asked)
 
 
 @lru_cache(maxsize=4096)

@@ -19,6 +19,7 @@ from music_flamingo.model.listener import Ask, Listener
 from music_flamingo.records import Example, Track
 from music_flamingo.records.chain import HeardClaim
 from music_flamingo.rewards.judge import PARTS, can_be_scored
+from music_flamingo.scoring.families.combinations import ASKED, combinations_asked
 from music_flamingo.training.backend import grpo_backend
 from music_flamingo.training.data.audio import Recordings, SoundBank
 from music_flamingo.training.data.items import Curriculum, TrainingItem, curriculum, item_of_example
@@ -147,7 +148,8 @@ def train_grpo(
         plan["num_rollouts"] = collect(work, out.root)
         save_trained(model, processor, out.root, start.root)
         write_log(out.root, lines)
-        write_plan(out.root, plan)
+        asked = ((item.family, item.question) for item in questions.taught.items)
+        write_plan(out.root, {**plan, ASKED: combinations_asked(asked)})
     names = ("reward", *(f"reward_{part}" for part in PARTS), "kl", "entropy")
     counted = {f"num_{name}": int(sum(line.get(name, 0) for line in lines)) for name in ("redrawn", "passed_over")}
     return {**plan, **counted, "steps": len(lines), **last_means(lines, *names)}
