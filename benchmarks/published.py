@@ -13,7 +13,7 @@ from music_flamingo.core.shards import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PLACES = ("--work", "--data", "--release", "--vllm")
+PLACES = ("--recordings", "--hard", "--work", "--data", "--release", "--vllm")
 """Options that say where things lie: no part of what was measured."""
 
 

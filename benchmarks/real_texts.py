@@ -5,8 +5,8 @@
     python benchmarks/real_texts.py facts.jsonl --seed 2 > texts.txt   another draw
 
 Captions of windows and rich captions, questions and chains, as far as validation keeps them. Facts are as trusted as
-params.yaml has it, and chains are of the families that `reason` writes about. 40 captions, 60 questions and 20 chains,
-spread over the recordings.
+params.yaml has it, and chains are those that `reason` keeps of what it would write for a reader (`style: full`).
+40 captions, 60 questions and 20 chains, spread over the recordings.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from typing import TypeVar
 from music_flamingo.audio.windows import tile
 from music_flamingo.core.params import load_params, stage_json
 from music_flamingo.quality.checks import Limits, Song, reason_against
+from music_flamingo.reasoning.writing import Manner, Topic, write_chain
 from music_flamingo.records import Example, Facts, Track, trusted
-from music_flamingo.scoring.families import evidence_of
-from music_flamingo.stages.captions import CaptionsConfig, CaptionWindow, request
+from music_flamingo.scoring.families import FAMILIES
+from music_flamingo.stages.captions import CaptionsConfig, CaptionWindow, describe
 from music_flamingo.stages.facts import FactsConfig, gated
+from music_flamingo.stages.reason import ReasonConfig
 from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
 from music_flamingo.teachers import open_teacher
-from music_flamingo.teachers.payloads import ChainPayload, SongFacts, closed_questions
-from music_flamingo.teachers.scripted.chains import write_chain
 
 CAPTIONS, QUESTIONS, CHAINS = 40, 60, 20
 T = TypeVar("T")
@@ -57,7 +57,8 @@ def main() -> None:
         asked = [e for e in kept if e.type != "caption"]
         questions.append([f"{facts.id}: {e.question} -> {e.answer} [{e.rationale}]" for e in shuffled(asked, draw)])
         hard = [e for e in shuffled(asked, f"chain/{draw}") if e.family not in params["reason"]["trivial"]]
-        chains.append([f"{facts.id}: {e.question} -> {chain_of(e, facts)}" for e in hard])
+        thoughts = [(e, chain_of(params, e, facts, asked)) for e in hard]
+        chains.append([f"{facts.id}: {e.question} -> {thought}" for e, thought in thoughts if thought])
     for name, lists, most in (
         ("caption", captions, CAPTIONS),
         ("question", questions, QUESTIONS),
@@ -83,23 +84,19 @@ def examples_of(
 def windows_of(params: dict, track: Track, facts: Facts) -> list[str]:
     """The captions of the windows of 30 s."""
     config = CaptionsConfig.model_validate_json(stage_json(params, "captions"))
+    cuts = enumerate(tile(facts.duration_s or 0.0, config.window_s, config.shortest_s))
+    windows = [CaptionWindow(track, facts, number, start_s, end_s) for number, (start_s, end_s) in cuts]
     teacher = open_teacher(config.teacher)
-    found = []
-    for number, (start_s, end_s) in enumerate(tile(facts.duration_s or 0.0, config.window_s, config.shortest_s)):
-        asked = request(config, CaptionWindow(track, facts, number, start_s, end_s), None)
-        found.append(f"{facts.id} {start_s:.0f}-{end_s:.0f} s: {teacher.ask(asked).text}")
-    return found
+    written = [describe(config, teacher, window) for window in windows]
+    return [f"{facts.id} {c.start_s:.0f}-{c.end_s:.0f} s: {c.text}" for c in written if c.is_ok]
 
 
-def chain_of(example: Example, facts: Facts) -> str:
-    """The chain of thought that leads to the answer."""
-    known = SongFacts.of(facts, facts.duration_s or 0.0)
-    payload = ChainPayload(
-        track_id=facts.id, style="full", facts=known, closed=closed_questions(facts),
-        family=example.family, question=example.question, options=list(example.options), answer=example.answer,
-        rationale=example.rationale, evidence=list(evidence_of(example.family, example.question)),
-    )  # fmt: skip
-    return f"{write_chain(payload, random.Random(0)).text} So: {example.answer}"
+def chain_of(params: dict, example: Example, facts: Facts, asked: list[Example]) -> str | None:
+    """The chain of thought that leads to the answer, in sentences for a reader; None where none is kept."""
+    reason = ReasonConfig.model_validate_json(stage_json(params, "reason"))
+    topic = Topic(example, facts, [e for e in asked if e.family in FAMILIES], {}, "teacher_choice")
+    written = write_chain(Manner("full", reason.limits, reason.seed), open_teacher(reason.teacher), topic, None)
+    return f"{written.thinking} So: {example.answer}" if written.is_ok else None
 
 
 def shuffled(items: list[T], seed: str) -> list[T]:

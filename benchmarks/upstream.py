@@ -54,16 +54,26 @@ class Upstream:
             key=key, chords=chords, sections=sections, dynamics=None, sound=None, lyrics=None, problems=[],
         )  # fmt: skip
 
+    def bar_tempo(self, path: Path) -> float | None:
+        """The tempo of madmom's downbeat chain alone; None where it finds no two beats."""
+        bars = self._bar_network(self._bar_nets(str(path)))
+        return 60 / float(np.median(np.diff(bars[:, 0]))) if len(bars) > 1 else None
+
+    def madmom_key(self, path: Path) -> str:
+        """The label of madmom's key network alone."""
+        from madmom.features.key import key_prediction_to_label
+
+        return str(key_prediction_to_label(self._key_net(str(path))))
+
     def _key(self, path: Path) -> Key:
         """The vote of the default's three tools: essentia's braw and shaath, madmom's net."""
         from essentia.standard import KeyExtractor, MonoLoader
-        from madmom.features.key import key_prediction_to_label
 
         votes = []
         for profile in ("braw", "shaath"):
             name, scale, _ = KeyExtractor(profileType=profile)(MonoLoader(filename=str(path), sampleRate=RATE_HZ)())
             votes.append(_key(f"{name} {scale}"))
-        votes.append(_key(key_prediction_to_label(self._key_net(str(path)))))
+        votes.append(_key(self.madmom_key(path)))
         labels = [vote.label for vote in votes]
         return max(votes, key=lambda vote: labels.count(vote.label))  # the first of equals
 

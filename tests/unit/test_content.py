@@ -31,7 +31,7 @@ RULES = TrustRules(least_confidence={"key": 0.45}, min_partials=5.0, min_partial
 
 
 def content(kind="music", num_partials=20.0, singing=0.0) -> Content:
-    shares = {"music_share": 0.9, "singing_share": singing, "speech_share": 0.0}
+    shares = {"music_share": 0.9 if kind == "music" else 0.0, "singing_share": singing, "speech_share": 0.0}
     return Content(
         kind=kind, num_partials=num_partials, partials_share=0.05, heard=[], confidence=0.9, **shares, **songs.TOOL
     )
@@ -76,9 +76,10 @@ def test_silence_is_nothing_and_says_so(detector):
 
 
 def test_speech_over_music_is_music_where_the_music_prevails(detector):
-    assert detector.kind_of(0.9, 0.4) == "music"
-    assert detector.kind_of(0.5, 0.6) == "speech"
-    assert detector.kind_of(0.49, 0.29) == "neither"
+    assert detector.kind_of(0.9, 0.4, 0.0) == "music"
+    assert detector.kind_of(0.5, 0.6, 0.4) == "speech"
+    assert detector.kind_of(0.5, 0.6, 0.5) == "music", "it is played, however much is spoken over it"
+    assert detector.kind_of(0.49, 0.29, 0.49) == "neither"
 
 
 def test_noise_and_clicks_hold_no_partials_and_chords_hold_many():

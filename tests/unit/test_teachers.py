@@ -319,18 +319,21 @@ def test_evidence_without_a_fact_is_left_out():
 
 
 def test_a_chain_on_another_family_ends_with_its_rationale():
-    said = chain(songs.make_facts(), "cadence", ("mode",), "full", "half", "The last harmonies are I and V.")
-    assert said.endswith("The last harmonies are I and V.") and "four semitones" in said
+    said = chain(songs.make_facts(), "cadence", ("mode",), "short", "half", "The last harmonies are I and V.")
+    assert said == "The third is major. The last harmonies are I and V."
+    assert chain(songs.make_facts(), "cadence", (), "full", "half", "They are I and V.") == "They are I and V."
 
 
-@pytest.mark.parametrize("style", ["short", "full"])
-def test_steps_carry_the_claims_of_the_sentences_they_were_split_from(style):
+@pytest.mark.parametrize(
+    ("style", "before"), [("short", [("drums", "yes"), ("texture", "chords")]), ("full", [("", ""), ("", "")])]
+)
+def test_steps_carry_the_claims_of_the_sentences_they_were_split_from(style, before):
     facts = songs.make_facts()
     said = chain(facts, "mode", ("drums", "texture"), style)
     payload = SplitPayload(track_id="t", family="mode", thinking=f"{said} That is all.", closed=[])
     steps = ask(TEACHER, "step_split", payload, StepsReply, 1).steps
     claims = [(s.family, s.claim) for s in steps]
-    assert claims == [("drums", "yes"), ("texture", "chords"), ("mode", "major"), ("", "")]
+    assert claims == [*before, ("mode", "major"), ("", "")]
     assert " ".join(s.text for s in steps) == f"{said} That is all."
 
 

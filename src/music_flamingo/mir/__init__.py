@@ -97,6 +97,10 @@ class ContentDetector(Protocol):
         """Find music, singing and speech over time."""
         ...
 
+    def sure_speech(self, signal: Signal) -> float:
+        """Measure the share of the audible time in which somebody speaks beyond doubt, whatever else sounds."""
+        ...
+
 
 class BeatTracker(Protocol):
     """Estimates beats, meter and tempo."""

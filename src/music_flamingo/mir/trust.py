@@ -2,7 +2,9 @@
 
 not_music      the recording is of something else: nothing musical is said of it
 no_pitch       nothing holds a pitch (drums, clicks, noise): no key, no chords, no melody
+not_known      whether it is music is not known: too short, or drums in what is said to be none
 sung           a voice leads: whether it is struck or bowed is no question
+spoken         somebody speaks over the music: beats, texture and envelope may be those of the words
 unaccompanied  one voice sings alone: its pulse is free, and the beats that are found in it are syllables
 unsure         the confidence is below the fact's least
 unsung         words come with the recording, and nobody is heard to sing or speak in it
@@ -14,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.core.ranges import Fraction
-from music_flamingo.mir.voices import VOICE, hears_drums
+from music_flamingo.mir.voices import VOICE, hears_drums, speaks_over_music
 from music_flamingo.records import MEASURED, Content, Facts, Withheld
-from music_flamingo.records.heard import HAS_DRUMS, SOUND_CLAIMS
+from music_flamingo.records.heard import HAS_DRUMS, LEAD_ENVELOPE, SOUND_CLAIMS, TEXTURE
 
 MUSICAL = tuple(name for name in MEASURED if name not in ("content", "voice"))
 """A voice may speak where there is no music."""
@@ -28,6 +30,10 @@ OF_CLAIMS = {
 NEEDS_PITCH = ("key", "chords", *(claim.fact for claim in SOUND_CLAIMS if claim.needs_pitch))
 
 OF_PULSE = ("beats", "tempo")
+SHORTEST_S = 2.0
+"""In less a detector hears no music where some plays: in 5 of 41 pitched recordings of 1 s."""
+MUSIC_UNDER_SPEECH = 0.15
+"""Share of music from which on speech is not said to be without any."""
 ACCOMPANIED_FROM = 0.1
 """Share of the time in which there is music and nobody sings, from which on something accompanies. No fit: the one
 unaccompanied song of the shared recordings has 0, a band with a singer .36."""
@@ -80,6 +86,10 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
     content = facts.content
     if content is not None and content.kind != "music":
         yield from (Withheld(fact=name, reason="not_music") for name in MUSICAL)
+    if content is not None and is_not_known(facts, content, rules):
+        yield from (Withheld(fact=name, reason="not_known") for name in ("content", "voice", *MUSICAL))
+    if speaks_over_music(facts):
+        yield from (Withheld(fact=name, reason="spoken") for name in (*OF_PULSE, TEXTURE.fact, LEAD_ENVELOPE.fact))
     if content is not None and content.singing_share >= rules.sung_from_share and _is_alone(facts, content):
         yield from (Withheld(fact=name, reason="unaccompanied") for name in OF_PULSE)
     yield from _unsure(facts, rules, MEASURED)
@@ -101,6 +111,16 @@ def _unsure(facts: Facts, rules: TrustRules, names: Iterable[str]) -> Iterator[W
         confidence = _confidence(facts, name)
         if confidence is not None and confidence < rules.least_confidence.get(name, 0.0):
             yield Withheld(fact=name, reason="unsure")
+
+
+def is_not_known(facts: Facts, content: Content, rules: TrustRules) -> bool:
+    """Whether what the recording is of is left open: the tools disagree, or there is too little of it."""
+    drums = facts.sound is not None and facts.sound.has_drums and bool(hears_drums(facts.instruments))
+    if content.kind == "music":
+        return not is_pitched(content, rules) and facts.sound is not None and not facts.sound.has_drums
+    if content.kind == "speech":
+        return content.music_share >= MUSIC_UNDER_SPEECH
+    return drums or (facts.duration_s is not None and facts.duration_s < SHORTEST_S)
 
 
 def _is_voiceless(facts: Facts, rules: TrustRules) -> bool:

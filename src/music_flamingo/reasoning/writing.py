@@ -92,7 +92,7 @@ def _checked_steps(
     example, limits = topic.example, manner.limits
     evidence = evidence_for(example, manner)
     steps = draft(teacher, example, topic.facts, topic.audible, evidence, manner.style, manner.seed, heard)
-    if reason := reason_against_text(steps, limits, topic.names):
+    if reason := reason_against_text(steps, limits, topic.names) or _reason_against_number(steps, example, manner):
         return steps, reason
     steps = _check(steps, topic, limits, affirm, frozenset())
     reason = reason_to_discard(steps, example.family, limits) or _reason_against_checks(steps, example)
@@ -117,6 +117,12 @@ def evidence_for(example: Example, manner: Manner) -> tuple[str, ...]:
         return evidence
     rng = random.Random(request_seed(manner.seed, "checks", [example.id]))
     return evidence[: 1 + rng.choices(range(len(manner.checks)), manner.checks)[0]]
+
+
+def _reason_against_number(steps: Sequence[Step], example: Example, manner: Manner) -> str | None:
+    """`one_step`: a chain for a reader that says one thing reasons from nothing; None for a composite question."""
+    is_bare = manner.style == "full" and len(steps) < 2 and parts_asked(example.family, example.question) is None
+    return "one_step" if is_bare else None
 
 
 def _reason_against_checks(steps: Sequence[Step], example: Example) -> str | None:

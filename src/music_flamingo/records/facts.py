@@ -131,7 +131,9 @@ class Lyrics(Measured):
     """Why there are none, where `available` is false."""
 
 
-WhyWithheld = Literal["not_music", "no_pitch", "unsure", "sung", "unaccompanied", "unsung", "disputed"]
+WhyWithheld = Literal[
+    "not_music", "not_known", "no_pitch", "unsure", "sung", "spoken", "unaccompanied", "unsung", "disputed"
+]
 
 
 class Withheld(RecordPart):

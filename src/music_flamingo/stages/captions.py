@@ -2,7 +2,8 @@
 
 Surface facts alone: what is heard, without tempo, key or chords, so that nothing invented here is carried on. A track
 is cut into windows of equal length; the last one is shorter. Times are seconds from the start of the track. A teacher
-that hears is sent the window's sound. A window whose call fails is kept without words, under its reason.
+that hears is sent the window's sound. A window whose call fails is kept without words, under its reason, and so
+is one of which the facts name nothing.
 """
 
 from collections.abc import Iterable
@@ -36,6 +37,8 @@ from music_flamingo.teachers.config import AudioFormat
 from music_flamingo.teachers.payloads import TextReply, WindowPayload
 
 PROMPT = "initial_caption"
+NOTHING_NAMED = "nothing_named"
+"""The reason of a window of which only is known what it lacks."""
 
 
 class CaptionsConfig(StageConfig):
@@ -77,10 +80,10 @@ def windows_of(config: CaptionsConfig, tracks: Iterable[Track], facts: Iterable[
     return found
 
 
-def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | None) -> TeacherRequest[TextReply]:
-    """The call that describes a window; `form` is that in which the teacher hears, or None."""
+def known_of(window: CaptionWindow) -> WindowPayload:
+    """What is known of the sound of a window."""
     track, facts = window.track, during(window.facts, window.start_s, window.end_s)
-    payload = WindowPayload(
+    return WindowPayload(
         track_id=track.id,
         start_s=round(window.start_s, 2),
         end_s=round(window.end_s, 2),
@@ -89,15 +92,24 @@ def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | N
         content=facts.content.kind if facts.content else None,
         instruments=[i.name for i in facts.instruments.labels] if facts.instruments else [],
         has_voice=facts.voice.present if facts.voice else None,
+        is_spoken=bool(facts.voice and facts.voice.heard and not facts.voice.sings),
         singer=facts.voice.register_heard if facts.voice else None,
     )
+
+
+def request(config: CaptionsConfig, window: CaptionWindow, form: AudioFormat | None) -> TeacherRequest[TextReply]:
+    """The call that describes a window; `form` is that in which the teacher hears, or None."""
+    track = window.track
     seed = request_seed(config.seed, PROMPT, [track.id, str(window.index)])
     sound = cut(track.audio.bytes, window.start_s, window.end_s, form) if form and track.audio else None
-    return TeacherRequest(PROMPT, payload, TextReply, seed, sound)
+    return TeacherRequest(PROMPT, known_of(window), TextReply, seed, sound)
 
 
 def describe(config: CaptionsConfig, teacher: Teacher, window: CaptionWindow) -> Caption:
-    """The caption of a window; one without words, under its reason, where the call failed."""
+    """The caption of a window; one without words, under its reason, where the call failed or there is nothing to say.
+
+    A teacher that hears finds words of its own for what no fact names.
+    """
     caption = Caption(
         id=f"{window.track.id}/{window.index}",
         track_id=window.track.id,
@@ -106,6 +118,8 @@ def describe(config: CaptionsConfig, teacher: Teacher, window: CaptionWindow) ->
         text="",
         teacher=stamp(teacher, PROMPT),
     )
+    if teacher.audio is None and known_of(window).names_nothing:
+        return caption.quarantined(NOTHING_NAMED)
     try:
         text = teacher.ask(request(config, window, teacher.audio)).text
     except TeacherFailedError as error:

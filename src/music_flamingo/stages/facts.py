@@ -41,6 +41,7 @@ from music_flamingo.mir import (
     Signal,
     SoundDescriber,
     to_signal,
+    voices,
 )
 from music_flamingo.mir.choices import (
     BeatsChoice,
@@ -62,7 +63,6 @@ from music_flamingo.mir.opinions import SecondOpinions
 from music_flamingo.mir.probabilities import with_probabilities
 from music_flamingo.mir.thirds import with_thirds_of
 from music_flamingo.mir.trust import TrustRules, withheld
-from music_flamingo.mir.voices import heard_voice, with_tagged_drums, with_voice
 from music_flamingo.records import MEASURED, Facts, Track
 from music_flamingo.sources.annotated import read_annotated, with_annotated
 
@@ -254,13 +254,15 @@ def heard(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
     if key and (changes := ask("key_changes", tools.key_changes, lambda tool: tool.follow(signal))):
         key = with_changes(key, changes)
     chords = ask("chords", tools.chords, lambda tool: tool.recognise(signal))
-    others = tools.opinions or NOBODY
-    chords = others.on(chords, others.chords, signal)
-    if key and chords:
-        chords = with_thirds_of(key, chords, signal)
+    chords = (others := tools.opinions or NOBODY).on(chords, others.chords, signal)
+    chords = with_thirds_of(key, chords, signal) if key and chords else chords
     tags = ask("instruments", tools.instruments, lambda tool: tool.tag(signal))
-    voice = heard_voice(content, tags.voice if tags else None)
-    has_voice = voice.present if voice else None
+    players = tags.instruments if tags else None
+    sound = voices.with_tagged_drums(ask("sound", tools.sound, lambda tool: tool.describe(signal)), tags)
+    content = voices.with_drums_alone(content, players, sound, rhythm.beats if rhythm else None)
+    talk = ask("content", tools.content, lambda tool: voices.talk_share(tool, content, signal))
+    voice = voices.heard_voice(content, tags.voice if tags else None, talk or 0.0)
+    sung = voices.sings_in(content, voice)
     return Facts(
         id=track.id if track else NO_TRACK,
         work_id=track.work_id if track else NO_TRACK,
@@ -271,9 +273,9 @@ def heard(track: Track | None, signal: Signal, tools: Toolbox) -> Facts:
         chords=chords,
         sections=ask("sections", tools.sections, lambda tool: tool.find(signal)),
         dynamics=ask("dynamics", tools.dynamics, lambda tool: tool.measure(signal)),
-        sound=with_tagged_drums(ask("sound", tools.sound, lambda tool: tool.describe(signal)), tags),
-        lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, has_voice)) if track else None,
-        instruments=with_voice(tags.instruments, voice) if tags else None,
+        sound=sound,
+        lyrics=ask("lyrics", tools.lyrics, lambda tool: tool.read(track, signal, sung)) if track else None,
+        instruments=voices.with_voice(players, voice) if players else None,
         content=content,
         voice=voice,
         genre=tags.genre if tags else None,

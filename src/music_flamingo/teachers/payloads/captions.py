@@ -24,8 +24,16 @@ class WindowPayload(TrackPayload, SoundClaims):
     """What a tagger heard in this window, the surest first."""
     has_voice: bool | None = None
     """Whether somebody sings or speaks in it; None where it is not sure."""
+    is_spoken: bool = False
+    """The voice speaks, and does not sing."""
     singer: Literal["female", "male"] | None = None
     """A woman or a man who sings, where that is clear."""
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it is music of which only absences are known: no drums, no voice, or nothing at all."""
+        is_named = bool(self.instruments or self.has_voice or self.has_drums or self.texture or self.lead_envelope)
+        return self.content in (None, "music") and not is_named and self.dynamics_trend in (None, "steady")
 
 
 class TextReply(RecordPart):

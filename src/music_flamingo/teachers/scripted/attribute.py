@@ -4,7 +4,7 @@ import random
 
 from music_flamingo.teachers.payloads import QuestionsReply, SongFacts, SongPayload, WrittenQuestion
 from music_flamingo.teachers.scripted.asking import asked, audible_of, reworded_of
-from music_flamingo.teachers.scripted.players import players, sings
+from music_flamingo.teachers.scripted.players import SPEAKS, players, sings
 from music_flamingo.teachers.scripted.words import listed, seconds, time_span, whole
 
 SHOWN_VOICES = 4
@@ -51,6 +51,8 @@ def _players(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
 
 def _voice_reason(facts: SongFacts, singing: str | None, named: list[str]) -> str:
     """Where the voice is heard and what it does; or what is heard instead of one."""
+    if singing is None and facts.has_voice:
+        return f"{SPEAKS.capitalize()}, and no voice sings."
     if singing is None:
         instead = f"What is heard is the sound of {listed(named)}. " if named else ""
         return f"{instead}No voice is heard."

@@ -2,8 +2,9 @@
 
 import random
 import re
+from collections.abc import Mapping
 
-from music_flamingo.scoring.families import FAMILIES, check_sentence, parts_asked
+from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION, check_sentence, parts_asked
 from music_flamingo.scoring.timed import claims_by_words, longest_of, spoken_span, without_span
 from music_flamingo.teachers.payloads import (
     ChainPayload,
@@ -15,15 +16,17 @@ from music_flamingo.teachers.payloads import (
     TextReply,
     TimedChainPayload,
 )
+from music_flamingo.teachers.scripted.reasoned import reasons_of
 
-_SENTENCE = re.compile(r"[^.!?]+[.!?]+(?=\s|$)|\S[^.!?]*$")
+_SENTENCE = re.compile(r"\S(?:[^.!?]|[.!?]+(?![.!?\s]|$))*[.!?]*")
+"""Ends at a mark before a space: the point of `0.4 s` ends none."""
 
 NOT_HEARD = "The rest of it cannot be told for sure."
 """What stands for a sentence in free words that was not heard: nothing is claimed."""
 
 
 def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
-    """The evidence in the order given, as far as there are facts for it, then the step that holds the answer.
+    """The evidence, as far as there are facts for it, then the step that holds the answer.
 
     Of a composite question each part in the evidence is checked: what is heard, right or wrong.
     """
@@ -32,13 +35,23 @@ def write_chain(payload: ChainPayload, rng: random.Random) -> TextReply:
         checked = [part for part in parts if part.family in payload.evidence and part.family in answers]
         checks = [check_sentence(part, answers[part.family], payload.style) for part in checked]
         return TextReply(text=" ".join(checks) or "Listen to the whole piece.")
-    said = [family for family in payload.evidence if family in answers and family != payload.family]
-    sentences = [FAMILIES[family].claims[answers[family]].in_style(payload.style) for family in said]
+    sentences = _evidence(payload, answers)
     if payload.family in FAMILIES:
         sentences.append(FAMILIES[payload.family].claims[payload.answer].in_style(payload.style))
-    elif payload.rationale:
+    elif payload.rationale and (payload.style == "short" or not reasons_of(payload)):
         sentences.append(payload.rationale)
     return TextReply(text=" ".join(sentences) or "Listen to the whole piece.")
+
+
+def _evidence(payload: ChainPayload, answers: Mapping[str, str]) -> list[str]:
+    """What comes before the answer: for a reader what it follows from, for a small model what else is heard.
+
+    A reader learns nothing about drums from the texture; a small model listens better after it (docs/decisions/253).
+    """
+    if payload.style == "full" and payload.family != SHORT_CAPTION:
+        return reasons_of(payload)
+    said = [family for family in payload.evidence if family in answers and family != payload.family]
+    return [FAMILIES[family].claims[answers[family]].in_style(payload.style) for family in said]
 
 
 def write_timed_chain(payload: TimedChainPayload, rng: random.Random) -> TextReply:

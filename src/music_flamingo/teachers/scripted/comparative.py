@@ -33,13 +33,13 @@ def write_comparative(payload: SongPayload, rng: random.Random) -> QuestionsRepl
     return QuestionsReply(questions=questions + audible_of("comparative", payload, [whole(facts)]))
 
 
-def _louder(facts: SongFacts) -> str | None:
+def louder_of(facts: SongFacts) -> str | None:
     """Which of HALVES is louder; None where nobody measured it."""
     trends = {"falling": HALVES[0], "rising": HALVES[1], "steady": HALVES[2]}
     return trends[facts.dynamics_trend] if facts.dynamics_trend else None
 
 
-def _changes(facts: SongFacts) -> tuple[int, int]:
+def changes_by_half(facts: SongFacts) -> tuple[int, int]:
     """How often the harmony changes in the first half and in the second."""
     middle_s, changes = facts.duration_s / 2, [s.start_s for s in facts.spans[1:]]
     return sum(t < middle_s for t in changes), sum(t >= middle_s for t in changes)
@@ -49,7 +49,7 @@ def _busier(facts: SongFacts) -> str | None:
     """In which of HALVES the harmony changes more often; None with too few harmonies to say."""
     if len(facts.spans) < 3:
         return None
-    before, after = _changes(facts)
+    before, after = changes_by_half(facts)
     alike = abs(before - after) <= ALIKE_WITHIN * (before + after)
     return HALVES[2] if alike else HALVES[0 if before > after else 1]
 
@@ -60,7 +60,7 @@ def _both_halves(facts: SongFacts) -> list[Reference]:
 
 
 def _louder_half(facts: SongFacts) -> list[WrittenQuestion]:
-    answer = _louder(facts)
+    answer = louder_of(facts)
     if answer is None or facts.dynamics_trend == "steady":
         return []
     wording = "Which half is louder: first half, second half or both alike?"
@@ -72,7 +72,7 @@ def _busier_half(facts: SongFacts) -> list[WrittenQuestion]:
     answer = _busier(facts)
     if answer is None:
         return []
-    before, after = _changes(facts)
+    before, after = changes_by_half(facts)
     wording = "In which half does the harmony change more often: first half, second half or both alike?"
     rationale = f"There are {before} changes before {seconds(facts.duration_s / 2)} and {after} from there on."
     return [asked("busier_half", "comparison", wording, answer, rationale, _both_halves(facts), HALVES)]
@@ -80,11 +80,11 @@ def _busier_half(facts: SongFacts) -> list[WrittenQuestion]:
 
 def _leading_half(facts: SongFacts) -> list[WrittenQuestion]:
     """A composite of two comparisons: a near miss where the harmony changes more often in the other, or in both."""
-    louder, busier = _louder(facts), _busier(facts)
+    louder, busier = louder_of(facts), _busier(facts)
     if louder is None or busier is None or louder == HALVES[2]:
         return []
     leads = louder == busier
-    before, after = _changes(facts)
+    before, after = changes_by_half(facts)
     wording = "Is the half that is louder also the one in which the harmony changes more often, yes or no?"
     rationale = (
         f"The loudness is {facts.dynamics_trend}, and the harmony changes {before} times and then {after} times."

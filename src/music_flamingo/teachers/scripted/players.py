@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from music_flamingo.teachers.scripted.words import listed
 
 NAMED_INSTRUMENTS = 5
+SPEAKS = "somebody speaks"
 SINGS = {"female": "a woman sings", "male": "a man sings", None: "somebody sings"}
 
 

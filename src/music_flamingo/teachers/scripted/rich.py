@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from music_flamingo.scoring.families import meter_class
 from music_flamingo.teachers.payloads import SongFacts, SongPayload, TextReply
-from music_flamingo.teachers.scripted.players import ensemble, sings
+from music_flamingo.teachers.scripted.players import SPEAKS, ensemble, sings
 from music_flamingo.teachers.scripted.short import LONGEST_PROGRESSION, TRENDS, heard_claims, progression
 from music_flamingo.teachers.scripted.words import felt_at, first_words, listed, number, one_of, plural, seconds
 from music_flamingo.teachers.theory import (
@@ -101,6 +101,8 @@ def _sound(facts: SongFacts, rng: random.Random) -> list[str]:
         first_s = min(s.start_s for s in facts.voice)
         entry = f" from {seconds(first_s)} on" if first_s > LATE_ENTRY_S else ""
         text.append(f"{singing[0].upper()}{singing[1:]}{entry}.")
+    elif facts.has_voice and facts.voice:
+        text.append(f"{SPEAKS.capitalize()} over the music.")
     elif facts.has_voice is False:
         text.append(rng.choice(("It is instrumental.", "No voice is heard.")))
     return text + [one_of(claim.in_rich, rng) for _, claim in heard_claims(facts)]

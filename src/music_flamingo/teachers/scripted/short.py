@@ -13,11 +13,11 @@ from music_flamingo.teachers.payloads import (
     TextReply,
     WindowPayload,
 )
-from music_flamingo.teachers.scripted.players import NAMED_INSTRUMENTS, SINGS, are_heard, players, sings
+from music_flamingo.teachers.scripted.players import NAMED_INSTRUMENTS, SINGS, SPEAKS, are_heard, players, sings
 from music_flamingo.teachers.scripted.words import listed, one_of, sentence
 from music_flamingo.teachers.theory import form_letters, roman_numeral
 
-DRUMS, NO_DRUMS = (FAMILIES["drums"].claims[answer] for answer in ("yes", "no"))
+DRUMS = FAMILIES["drums"].claims["yes"]
 TRENDS = {"steady": "steady in level", "rising": "growing louder", "falling": "growing softer"}
 NOT_MUSIC = {"speech": "Someone speaks; no music is heard.", "neither": "No music is heard."}
 LONGEST_PROGRESSION = 8
@@ -31,15 +31,12 @@ def write_initial_caption(payload: WindowPayload, rng: random.Random) -> TextRep
     heard = []
     named = [name for name in payload.instruments[:NAMED_INSTRUMENTS] if "drum" not in name and name != "voice"]
     if payload.has_voice and payload.content == "music":
-        heard.append(SINGS[payload.singer])
+        heard.append(SPEAKS if payload.is_spoken else SINGS[payload.singer])
     if named:
         heard.append(are_heard(named))
     heard += [one_of(claim.in_window, rng) for _, claim in heard_claims(payload)]
     if payload.dynamics_trend in ("rising", "falling"):
         heard.append("over the whole track it grows " + ("louder" if payload.dynamics_trend == "rising" else "softer"))
-    if heard == list(NO_DRUMS.in_window):
-        kind = "Instrumental music" if payload.has_voice is False else "Music"
-        return TextReply(text=f"{kind} without drums is heard.")
     if len(heard) == 1 and heard[0] in DRUMS.in_window:
         return TextReply(text="Drums are heard.")  # nobody is known with whom they play along
     return TextReply(text=sentence(listed(heard) if heard else "music is heard"))

@@ -32,13 +32,8 @@ def _tempo(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
     if facts.tempo_bpm is None or facts.also_bpm is not None:
         return []
     bpm = f"{facts.tempo_bpm:.0f} BPM"
-    pace, term = tempo_class(facts.tempo_bpm), tempo_term(facts.tempo_bpm)
-    rule = {
-        "slow": f"below {SLOW_BELOW_BPM:.0f}",
-        "medium": f"between {SLOW_BELOW_BPM:.0f} and {FAST_ABOVE_BPM:.0f}",
-        "fast": f"above {FAST_ABOVE_BPM:.0f}",
-    }[pace]
-    questions = audible(payload, "tempo_class", [whole(facts)], f"It runs at {bpm}, and {rule} is {pace}.")
+    term = tempo_term(facts.tempo_bpm)
+    questions = audible(payload, "tempo_class", [whole(facts)], runs_at(facts.tempo_bpm))
     wording = rng.choice(("What is the tempo in beats per minute?", "How many beats are there in a minute?"))
     questions.append(asked("bpm", "open", wording, bpm, f"The beats follow each other at {bpm}.", [whole(facts)]))
     borders = [border for border, _ in TEMPO_TERMS[:-1]]
@@ -47,6 +42,17 @@ def _tempo(payload: SongPayload, rng: random.Random) -> list[WrittenQuestion]:
         rationale = f"At {bpm} the metronome's scale reads {term}."
         questions.append(asked("tempo_term", "multiple_choice", wording, term, rationale, [whole(facts)]))
     return questions
+
+
+def runs_at(bpm: float) -> str:
+    """Say the tempo, and the rule by which it is slow, medium or fast."""
+    pace = tempo_class(bpm)
+    rule = {
+        "slow": f"below {SLOW_BELOW_BPM:.0f}",
+        "medium": f"between {SLOW_BELOW_BPM:.0f} and {FAST_ABOVE_BPM:.0f}",
+        "fast": f"above {FAST_ABOVE_BPM:.0f}",
+    }[pace]
+    return f"It runs at {bpm:.0f} BPM, and {rule} is {pace}."
 
 
 def _meter(payload: SongPayload) -> list[WrittenQuestion]:
