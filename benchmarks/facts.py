@@ -194,7 +194,10 @@ def hear_recordings(judges: Judges, recordings: Path, hard: Path | None, setting
             signal = to_signal(*decode_original(path, config.limits))
             with threadpool_limits(limits=1):
                 count_ours(judges, "recordings", gated(measure(None, signal, tools), config.trust), bpm, key)
-                judges.hear("recordings", path, signal.duration_s, bpm, key)
+                with tempfile.TemporaryDirectory() as folder:  # as WAV: madmom reads nothing else by itself
+                    copied = Path(folder) / "song.wav"
+                    soundfile.write(copied, signal.samples, RATE_HZ, subtype="PCM_16")
+                    judges.hear("recordings", copied, signal.duration_s, bpm, key)
             print(path.name, flush=True)
 
 
