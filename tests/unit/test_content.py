@@ -27,7 +27,9 @@ from music_flamingo.stages.synthesize import _songs, write_track
 from music_flamingo.teachers.scripted import ScriptedTeacher
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
-RULES = TrustRules(least_confidence={"key": 0.45}, min_partials=5.0, min_partials_share=0.15, sung_from_share=0.3)
+RULES = TrustRules(
+    least_confidence={"key": 0.45}, min_partials=5.0, min_partials_share=0.15, sung_from_share=0.3, two_levels_from=0.95
+)
 
 
 def content(kind="music", num_partials=20.0, singing=0.0) -> Content:
@@ -144,7 +146,13 @@ def test_a_claim_of_a_fact_that_is_missing_is_no_error():
 
 def test_a_rule_about_an_unknown_fact_is_refused():
     with pytest.raises(ValueError, match="no facts: tune"):
-        TrustRules(least_confidence={"tune": 0.5}, min_partials=5.0, min_partials_share=0.15, sung_from_share=0.3)
+        TrustRules(
+            least_confidence={"tune": 0.5},
+            min_partials=5.0,
+            min_partials_share=0.15,
+            sung_from_share=0.3,
+            two_levels_from=0.95,
+        )
 
 
 def test_no_question_and_no_caption_of_music_is_written_about_speech():

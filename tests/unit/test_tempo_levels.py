@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support import songs
 
 from music_flamingo.mir.backbeat import backbeat
 from music_flamingo.mir.bar_network import BarNetwork, Bars
@@ -16,6 +17,7 @@ from music_flamingo.mir.tempo_levels import (
     load_level_model,
     tempo_levels,
 )
+from music_flamingo.mir.trust import TrustRules, withheld
 from music_flamingo.records import Tempo, TempoLevel
 from music_flamingo.scoring.claims import read_claims
 from music_flamingo.scoring.families import FAMILIES
@@ -137,3 +139,30 @@ def test_levels_are_probabilities_with_and_without_drums() -> None:
     for heard in (rises, np.zeros_like(rises)):
         found = tempo_levels(120.0, 4, activations, heard)
         assert sum(level.probability for level in found) == pytest.approx(1.0, abs=0.002)
+
+
+RULES = TrustRules(
+    least_confidence={"tempo": 0.8},
+    min_partials=5.0,
+    min_partials_share=0.15,
+    sung_from_share=0.3,
+    two_levels_from=0.95,
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "confidence", "is_trusted"),
+    [(0.55, 0.43, 0.97, True), (0.43, 0.55, 0.97, False), (0.5, 0.42, 0.92, False)],
+)
+def test_two_levels_are_trusted_where_the_first_is_likelier_and_both_are_nearly_sure(
+    first, second, confidence, is_trusted
+):
+    found = levels((90.0, first), (180.0, second)) if first > second else levels((180.0, second), (90.0, first))
+    tempo = Tempo(bpm=90.2, also_bpm=180.0, levels=found, **STAMP | {"confidence": confidence})
+    kept_back = {entry.fact for entry in withheld(songs.make_facts(tempo=tempo), RULES)}
+    assert ("tempo" not in kept_back) is is_trusted
+
+
+def test_two_levels_of_an_annotation_have_no_odds_and_need_none():
+    tempo = Tempo(bpm=90.0, also_bpm=180.0, levels=[], **STAMP | {"confidence": 1.0})
+    assert not withheld(songs.make_facts(tempo=tempo), RULES)

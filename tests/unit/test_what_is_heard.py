@@ -19,7 +19,9 @@ from music_flamingo.teachers.payloads import SongFacts
 from music_flamingo.teachers.scripted.attribute import _voice_reason
 from music_flamingo.teachers.scripted.short import write_initial_caption
 
-RULES = TrustRules(least_confidence={}, min_partials=5.0, min_partials_share=0.15, sung_from_share=0.3)
+RULES = TrustRules(
+    least_confidence={}, min_partials=5.0, min_partials_share=0.15, sung_from_share=0.3, two_levels_from=0.95
+)
 TEACHER = open_teacher(ScriptedConfig(kind="scripted"))
 PULSE, LINES = {"beats", "tempo"}, {"sound.texture", "sound.lead_envelope"}
 

@@ -12,12 +12,13 @@ disputed       the tagger hears drums where the analysis of the sound hears none
 """
 
 from collections.abc import Iterable, Iterator
+from math import log
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from music_flamingo.core.ranges import Fraction
 from music_flamingo.mir.voices import VOICE, hears_drums, speaks_over_music
-from music_flamingo.records import MEASURED, Content, Facts, Withheld
+from music_flamingo.records import MEASURED, Content, Facts, Tempo, Withheld
 from music_flamingo.records.heard import HAS_DRUMS, LEAD_ENVELOPE, SOUND_CLAIMS, TEXTURE
 
 MUSICAL = tuple(name for name in MEASURED if name not in ("content", "voice"))
@@ -51,6 +52,9 @@ class TrustRules(BaseModel):
     """... unless they hold this share of the power."""
     sung_from_share: float = Field(gt=0, le=1)
     """Of the audible time: from here on a voice leads."""
+    two_levels_from: Fraction
+    """The least probability that one of two levels is right, for a tempo that names two: one is right at best, so it is
+    to be surer than a tempo that names one. Two levels of which the second is the likelier are not trusted."""
 
     @field_validator("least_confidence")
     @classmethod
@@ -95,6 +99,8 @@ def _reasons(facts: Facts, rules: TrustRules) -> Iterator[Withheld]:
     yield from _unsure(facts, rules, MEASURED)
     if any(entry.fact == "beats" for entry in _unsure(facts, rules, ("beats",))):
         yield Withheld(fact="tempo", reason="unsure")  # it was counted from them
+    if facts.tempo is not None and _is_level_open(facts.tempo, rules):
+        yield Withheld(fact="tempo", reason="unsure")
     if content is not None and not is_pitched(content, rules):
         yield from (Withheld(fact=name, reason="no_pitch") for name in NEEDS_PITCH)
     if content is not None and content.singing_share >= rules.sung_from_share:
@@ -121,6 +127,15 @@ def is_not_known(facts: Facts, content: Content, rules: TrustRules) -> bool:
     if content.kind == "speech":
         return content.music_share >= MUSIC_UNDER_SPEECH
     return drums or (facts.duration_s is not None and facts.duration_s < SHORTEST_S)
+
+
+def _is_level_open(tempo: Tempo, rules: TrustRules) -> bool:
+    """Whether two levels are said and the second is the likelier, or neither is likely enough."""
+    if tempo.also_bpm is None:
+        return False
+    odds = {level.bpm: level.probability for level in tempo.levels} or {tempo.bpm: 0.0}
+    first, second = (odds[min(odds, key=lambda bpm: abs(log(bpm / said)))] for said in (tempo.bpm, tempo.also_bpm))
+    return second > first or tempo.confidence < rules.two_levels_from
 
 
 def _is_voiceless(facts: Facts, rules: TrustRules) -> bool:
