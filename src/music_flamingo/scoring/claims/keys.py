@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from music_flamingo.records import Facts
 from music_flamingo.scoring.chords import parse_chord
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, either_of
-from music_flamingo.scoring.claims.chord_rows import in_rows
+from music_flamingo.scoring.claims.chord_rows import LEAST_IN_A_ROW, in_rows
 from music_flamingo.scoring.claims.gates import holds, words_of
 from music_flamingo.scoring.claims.wording import is_denied, plain
 from music_flamingo.scoring.normalise import PITCH_CLASSES, parse_key
@@ -104,7 +104,7 @@ def read_keys(text: str) -> Iterator[SpokenClaim]:
         if not any(m.start() < match.end() and match.start() < m.end() for m, _ in found):
             found.append((match, value))
     spans = [match.span() for match, _ in found]
-    rows = in_rows(found, text)
+    rows = in_rows(found, text) if len(found) >= LEAST_IN_A_ROW else []
     yield from (_triad_claim(match, text, value) for match, value in rows)
     for group in _alternatives([pair for pair in found if pair not in rows], text):
         claims = [

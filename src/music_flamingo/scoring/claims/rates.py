@@ -57,7 +57,7 @@ _IN_ALL = (
     "altogether",
     " all",
 )
-_SIDES = ("above", "over", "beyond", "below", "under", "beneath", "excess", "short of", "er than", "between")
+_SIDE = re.compile(r"(?:above|over|beyond|below|under|beneath|of|than|between)(?: the)? \d{2,3}\b")
 _COMPARED = re.compile(
     r"\b(?:is|are|was|lies|sits|falls|comes|stays|runs|remains|being|which|and|,|at)(?: (?:in|out))?(?: (?P<not>not))?(?: (?:well|far|clearly|just|slightly|comfortably|somewhat|a little|a bit|way|safely))? "
     r"(?P<side>above|over|beyond|below|under|beneath|in excess of|short of|faster than|slower than|higher than|lower than|between)(?: the)? (?P<low>\d{2,3})(?:(?: and | to |-)(?P<high>\d{2,3}))?(?![\d/:.]|[ -]?(?:s\b|sec|minute|bars?|db|%|hz|measures?|beats? to))",
@@ -67,6 +67,8 @@ _COMPARED = re.compile(
 
 def read_rates(text: str) -> Iterator[SpokenClaim]:
     """Read `two beats a second`, `21 pulses in 12 seconds`, `a tempo of 142 lies well above 120`."""
+    if not has_digit(text) and not holds(text, ("second",)):
+        return
     of_beats = holds(text, _BEAT_WORDS)
     if not of_beats and not holds(text, _OF_A_TEMPO):
         return
@@ -83,7 +85,7 @@ def read_rates(text: str) -> Iterator[SpokenClaim]:
     for match in _TOTAL.finditer(text) if of_beats and holds(text, _IN_ALL) else ():
         length_s = float(match["length"]) if match["length"] else None
         yield SpokenClaim("tempo", match[0], _in_all(float(match["n"] or match["n2"]), length_s))
-    for match in _COMPARED.finditer(text) if holds(text, _SIDES) and holds(text, _OF_A_TEMPO) else ():
+    for match in _COMPARED.finditer(text) if _SIDE.search(text) and holds(text, _OF_A_TEMPO) else ():
         yield SpokenClaim("tempo", match[0], _lies(match), is_denied(text, *match.span()))
 
 
