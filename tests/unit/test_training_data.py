@@ -208,11 +208,11 @@ def test_composite_questions_of_parts_that_no_chain_puts_together_come_first_if_
         for texture in FAMILIES["texture"].options[:2]
     )
     items = [
-        replace(world.item("t0"), id="chained", family="all_heard", question=one),
-        replace(world.item("t1"), id="same parts", family="all_heard", question=one),
-        replace(world.item("t2"), id="new parts", family="all_heard", question=another),
-        replace(world.item("t3"), id="single, chained"),
-        replace(world.item("t4"), id="single"),
+        replace(world.item(TRACKS[0]), id="chained", family="all_heard", question=one),
+        replace(world.item(TRACKS[1]), id="same parts", family="all_heard", question=one),
+        replace(world.item(TRACKS[2]), id="new parts", family="all_heard", question=another),
+        replace(world.item(TRACKS[3]), id="single, chained"),
+        replace(world.item(TRACKS[4]), id="single"),
     ]
     hard = {"chained", "single, chained"}
     assert asked_first(items, hard, "think") == hard
