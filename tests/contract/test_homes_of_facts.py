@@ -14,15 +14,15 @@ from music_flamingo.scoring.families import on_sound
 ROOT = Path(__file__).resolve().parents[2]
 
 MOST = {
-    "lead_envelope": 5,
-    "texture": 11,
-    "has_drums": 15,
-    "beats_per_bar": 22,
-    "also_bpm": 8,
+    "lead_envelope": 6,
+    "texture": 12,
+    "has_drums": 17,
+    "beats_per_bar": 23,
+    "also_bpm": 9,
     "register_heard": 10,
-    "key_changes": 3,
+    "key_changes": 4,
     "dynamics_range_db": 3,
-    "tempo_class": 7,
+    "tempo_class": 8,
 }
 """Field of a fact, or a family -> source files that name it: its record, its tools, and whoever needs this very fact.
 A file that treats all facts of a kind alike takes them from `records` (SOUND_CLAIMS, MEASURED) and names none."""
