@@ -180,9 +180,9 @@ def test_a_run_shorter_than_its_warm_up_still_has_a_schedule():
     assert rates(Constant(kind="constant", warmup_steps=2), 4) == [0.0, 0.5, 1.0, 1.0]
 
 
-def drawn(count: int, hard=()):
+def drawn(count: int, first=()):
     items = [world.item(t, family) for t in TRACKS for family in ("tone", "other")]
-    return draw_prompts(items, hard, {"tone": 3.0, "other": 1.0}, SECONDS, world.hearing(), RULE, count=count, seed=0)
+    return draw_prompts(items, first, {"tone": 3.0, "other": 1.0}, SECONDS, world.hearing(), RULE, count=count, seed=0)
 
 
 def test_prompts_keep_to_their_families_shares_and_are_even_over_answers():
@@ -199,7 +199,7 @@ def test_no_question_comes_again_before_all_have_come():
 
 def test_questions_of_mf_think_come_first():
     hard = {"t6/other", "t7/other"}
-    assert {p.item.id for p in drawn(8, hard)["other"]} == hard
+    assert {p.item.id for p in drawn(8, (hard,))["other"]} == hard
 
 
 def test_composite_questions_of_parts_that_no_chain_puts_together_come_first_if_wanted():
@@ -215,8 +215,14 @@ def test_composite_questions_of_parts_that_no_chain_puts_together_come_first_if_
         replace(world.item(TRACKS[4]), id="single"),
     ]
     hard = {"chained", "single, chained"}
-    assert asked_first(items, hard, "think") == hard
-    assert asked_first(items, hard, "new_combinations") == {"new parts", "single, chained"}
+    assert asked_first(items, hard, "think") == (hard,)
+    assert asked_first(items, hard, "think_and_new") == ({"new parts"}, hard)
+
+
+def test_what_is_asked_first_comes_in_turns():
+    new, hard = {"t0/other", "t2/other"}, {"t4/other", "t6/other"}
+    first = [p.item.id for p in drawn(16, (new, hard))["other"] if p.item.reference == "low"]
+    assert len(first) == 2 and len(new & set(first)) == len(hard & set(first)) == 1
 
 
 def reach(items, on_overflow="window_by_references", room: int = 10**9, samples=None):

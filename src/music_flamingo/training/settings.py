@@ -247,7 +247,7 @@ class VllmGeneration(TrainingSettings):
 Generation = Annotated[TransformersGeneration | VllmGeneration, Field(discriminator="kind")]
 
 
-AskFirst = Literal["think", "new_combinations"]
+AskFirst = Literal["think", "think_and_new"]
 
 
 class GrpoConfig(StageConfig):
@@ -270,8 +270,8 @@ class GrpoConfig(StageConfig):
     """Draw this many times the prompts needed and keep those the model is least sure of; 1 keeps all."""
     ask_first: AskFirst
     """Questions that are drawn before the rest of MF-Skills: those of MF-Think, which were chosen for being hard; or
-    composite ones of parts that no chain puts together, where an answer by heart fails and going through all parts
-    pays."""
+    those in turns with composite ones of parts that no chain puts together, where an answer by heart fails and going
+    through all parts pays."""
     beta: NonNegative
     """Weight of the KL divergence to the model that training starts from."""
     epsilon: PositiveFraction

@@ -28,10 +28,13 @@ from music_flamingo.training.data.samples import (
 from music_flamingo.training.grpo.tasks import GrpoPrompt
 from music_flamingo.training.settings import AskFirst
 
+AskedFirst = Sequence[Collection[str]]
+"""Ids of items that are asked before the rest: collections that take turns, and share no id."""
+
 
 def draw_prompts(
     items: Sequence[TrainingItem],
-    first: Collection[str],
+    first: AskedFirst,
     shares: Mapping[str, float],
     num_samples: Mapping[str, int],
     hearing: Hearing,
@@ -44,7 +47,7 @@ def draw_prompts(
 ) -> dict[str, list[GrpoPrompt]]:
     """Family -> its candidates, `count` in all by the families' shares.
 
-    Items whose ids are in `first` come before the rest, and none comes again before all have come. With `weights` (of
+    Items of `first` come before the rest, and none comes again before all have come. With `weights` (of
     tracks, their mean about 1) an item comes as often in a round as its track weighs, on average over rounds. A window
     holds the samples that its item (by id) must hear.
     """
@@ -64,13 +67,13 @@ def draw_prompts(
     return drawn
 
 
-def asked_first(items: Iterable[TrainingItem], hard: Collection[str], rule: AskFirst) -> frozenset[str]:
-    """Ids of the items that are asked before the rest. `hard`: those that MF-Think has chains about."""
+def asked_first(items: Iterable[TrainingItem], hard: Collection[str], rule: AskFirst) -> AskedFirst:
+    """What is asked before the rest. `hard`: ids of the items that MF-Think has chains about."""
     if rule == "think":
-        return frozenset(hard)
+        return (hard,)
     parts = {item.id: frozenset(parts_asked(item.family, item.question) or ()) for item in items}
     chained = {parts[id] for id in hard if id in parts}
-    return frozenset(id for id, asked in parts.items() if (asked not in chained if asked else id in hard))
+    return frozenset(id for id, asked in parts.items() if asked and asked not in chained), hard
 
 
 def _window(
@@ -121,7 +124,7 @@ def within_reach(
 
 
 def _in_turn(
-    items: Sequence[TrainingItem], first: Collection[str], weights: Mapping[str, float], rng: random.Random
+    items: Sequence[TrainingItem], first: AskedFirst, weights: Mapping[str, float], rng: random.Random
 ) -> Iterator[TrainingItem]:
     """Round after round of the items."""
     by_id = {item.id: item for item in items}
@@ -129,16 +132,24 @@ def _in_turn(
         yield from _even_over_answers([by_id[i] for i in ids], first, rng)
 
 
-def _even_over_answers(items: Sequence[TrainingItem], first: Collection[str], rng: random.Random) -> list[TrainingItem]:
-    """All items, the answers taking turns until the rarest runs out of its own; those in `first` before the rest."""
+def _even_over_answers(items: Sequence[TrainingItem], first: AskedFirst, rng: random.Random) -> list[TrainingItem]:
+    """All items, the answers taking turns until the rarest runs out of its own; those of `first` before the rest."""
     by_answer: defaultdict[str, list[TrainingItem]] = defaultdict(list)
     for item in sorted(items, key=lambda item: item.id):
         by_answer["" if item.is_caption else item.reference].append(item)
     for group in by_answer.values():
         rng.shuffle(group)
-        group.sort(key=lambda item: item.id not in first)
-    turns = zip_longest(*(by_answer[answer] for answer in sorted(by_answer)))
-    return [item for turn in turns for item in turn if item is not None]
+    return _in_turns([_first_of(by_answer[answer], first) for answer in sorted(by_answer)])
+
+
+def _first_of(items: Sequence[TrainingItem], first: AskedFirst) -> list[TrainingItem]:
+    """The collections of `first` in turns, then the rest."""
+    leading = _in_turns([[item for item in items if item.id in ids] for ids in first])
+    return leading + [item for item in items if not any(item.id in ids for ids in first)]
+
+
+def _in_turns(groups: Iterable[Sequence[TrainingItem]]) -> list[TrainingItem]:
+    return [item for turn in zip_longest(*groups) for item in turn if item is not None]
 
 
 def _rounds(weights: Mapping[str, float]) -> Iterator[list[str]]:

@@ -24,7 +24,14 @@ from music_flamingo.training.backend import grpo_backend
 from music_flamingo.training.data.audio import Recordings, SoundBank
 from music_flamingo.training.data.items import Curriculum, TrainingItem, curriculum, item_of_example
 from music_flamingo.training.data.samples import WindowRule
-from music_flamingo.training.grpo.prompts import asked_first, draw_prompts, interleave, most_doubtful, within_reach
+from music_flamingo.training.grpo.prompts import (
+    AskedFirst,
+    asked_first,
+    draw_prompts,
+    interleave,
+    most_doubtful,
+    within_reach,
+)
 from music_flamingo.training.grpo.rollouts import collect
 from music_flamingo.training.grpo.tasks import GrpoPrompt, rules_of, task_of
 from music_flamingo.training.log import log_lines, write_log, write_plan
@@ -48,8 +55,8 @@ class Questions:
     bank: SoundBank
     hard: Collection[str]
     """Ids of the examples in MF-Think."""
-    first: Collection[str]
-    """Ids of those that are asked before the rest."""
+    first: AskedFirst
+    """Ids of the examples that are asked before the rest."""
     num_unscorable: int
     """Examples that no part of the reward can be computed for: they are not asked."""
     must_hear: Mapping[str, tuple[int, int]]
