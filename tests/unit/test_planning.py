@@ -73,11 +73,11 @@ def test_tokens_and_cost_follow_the_stated_rule(data):
 
 
 def test_sound_costs_25_tokens_a_second(data):
-    """Against the scripted teacher, which is asked the same words and hears nothing."""
+    """Against the scripted teacher, which hears nothing and is asked the same words, but of windows without facts."""
     with TeacherServer() as server:
         hears = for_stage("captions", teacher(server, None))
     silent, heard = (row(plan(given, data, NUM_TRACKS), "captions")[0] for given in (params(), params(captions=hears)))
-    assert heard[2] - silent[2] == NUM_TRACKS * 75.0 * AUDIO_TOKENS_PER_S
+    assert heard[2] - silent[2] == pytest.approx(NUM_TRACKS * 75.0 * AUDIO_TOKENS_PER_S, rel=0.05)
 
 
 def test_the_teachers_of_validate_are_planned_as_they_are_then_asked(data):

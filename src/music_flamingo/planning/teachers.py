@@ -95,14 +95,15 @@ def _config(stage: Stage, kind: type[Config], params: Mapping[str, Any]) -> Conf
 
 
 def plan_captions(config: captions.CaptionsConfig, catalogue: Catalogue) -> tuple[dict[str, list[Caption]], PlanRow]:
-    """The number of windows is exact: it follows from the durations."""
+    """The number of windows is exact: it follows from the durations. A teacher that hears is asked about each, another
+    one about those that facts name something of."""
     planner, described = Planner(config.teacher), {}
     for track, facts in catalogue.sample:
         found = captions.windows_of(config, [track], [facts])
         described[track.id] = [captions.describe(config, planner, window) for window in found]
     planner.close()
     lengths = (list(tile(d, config.window_s, config.shortest_s)) for d in catalogue.durations_s)
-    factor = sum(map(len, lengths)) / planner.need.calls
+    factor = sum(map(len, lengths)) / sum(map(len, described.values()))
     return described, PlanRow("captions", config.teacher, planner.need.times(factor))
 
 
