@@ -39,3 +39,8 @@ def parse_chord(text: str) -> tuple[int, str] | None:
         return None
     shift = _SHIFTS[(accidental or "").strip()]
     return (PITCH_CLASSES[letter.lower()] + shift) % 12, triad
+
+
+def triad_of(label: str) -> tuple[int, str] | None:
+    """Give the triad that a measured chord's label names, without what stands in brackets; None where it names none."""
+    return parse_chord(label.partition("(")[0])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.chord_places import heard_triads
 from music_flamingo.scoring.claims.gates import has_digit, holds
@@ -131,7 +131,7 @@ def _totals(facts: Facts) -> dict[tuple[int, str], float]:
     """Give the seconds that each triad sounds, all in all."""
     total_s: dict[tuple[int, str], float] = {}
     for s in facts.chords.segments if facts.chords else []:
-        chord = parse_chord(s.label.partition("(")[0]) if s.label not in "NX" else None
+        chord = triad_of(s.label) if s.label not in "NX" else None
         if chord is not None:
             total_s[chord] = total_s.get(chord, 0.0) + s.end_s - s.start_s
     return total_s

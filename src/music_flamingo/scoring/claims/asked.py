@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
 from music_flamingo.scoring.claims.clock import EXACT, WHEN, Moment, moment_of
 from music_flamingo.scoring.claims.events import BEGINS, EDGE_CHORD, ENDS, ROOM_S, THING, happens, part_at
@@ -146,7 +146,7 @@ def _chord_lasts(triads: list[tuple[int, str]], moment: Moment, edge: re.Match[s
         lengths = [
             s.end_s - s.start_s
             for s in facts.chords.segments
-            if parse_chord(s.label.partition("(")[0]) in triads or (not triads and s.label not in "NX")
+            if triad_of(s.label) in triads or (not triads and s.label not in "NX")
         ]
         if edge is not None:
             lengths = lengths[:1] if edge["first"] else lengths[-1:]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts, Segment
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.degrees import degree_semitones
 from music_flamingo.scoring.claims.gates import holds
@@ -71,7 +71,7 @@ def _lengths(match: re.Match[str], n: str) -> Callable[[Facts], list[float]]:
         heard = [s for s in facts.chords.segments if s.label not in "NX"] if facts.chords else []
 
         def fits(s: Segment) -> bool:
-            chord = parse_chord(s.label.partition("(")[0])
+            chord = triad_of(s.label)
             if chord is None:
                 return False
             if degree:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from music_flamingo.records import Facts
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import parse_chord, triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.chord_places import heard_triads
 from music_flamingo.scoring.claims.gates import holds
@@ -143,7 +143,7 @@ def _is_heard(symbol: str) -> Callable[[Facts], Held]:
     def test(facts: Facts) -> Held:
         if facts.chords is None or wanted is None:
             return NOT_MEASURED
-        heard = {parse_chord(s.label.partition("(")[0]) for s in facts.chords.segments if s.label not in "NX"}
+        heard = {triad_of(s.label) for s in facts.chords.segments if s.label not in "NX"}
         return wanted in heard, f"{', '.join(dict.fromkeys(s.label for s in facts.chords.segments))} measured"
 
     return test

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Literal
 
 from music_flamingo.records import Facts, Segment
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import triad_of
 from music_flamingo.scoring.claims.clock import EXACT, FRACTION, TIME, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.parts import PART_WORDS, PartName, a_part
@@ -57,11 +57,7 @@ _NTH_CHORD = re.compile(
 def heard_triads(facts: Facts) -> list[tuple[int, str]]:
     """Give the triads that sound, one after another, without passing ones; runs of one triad as one."""
     segments = facts.chords.segments if facts.chords else []
-    triads = [
-        parse_chord(s.label.partition("(")[0])
-        for s in segments
-        if s.end_s - s.start_s >= SHORTEST_CHORD_S and s.label not in "NX"
-    ]
+    triads = [triad_of(s.label) for s in segments if s.end_s - s.start_s >= SHORTEST_CHORD_S and s.label not in "NX"]
     return [chord for chord, _ in groupby(c for c in triads if c)]
 
 
@@ -104,13 +100,13 @@ def meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tupl
     if place == "shortest":
         named = [s for s in facts.chords.segments if s.label not in "NX"]
         brief = min(named, key=lambda s: s.end_s - s.start_s)
-        return [c for c in [parse_chord(brief.label.partition("(")[0])] if c]
+        return [c for c in [triad_of(brief.label)] if c]
     if isinstance(place, Moment):
         time_s = place.at(facts)
         if time_s is None:
             return None
         near = [s for s in facts.chords.segments if s.start_s - PLACE_ROOM_S <= time_s <= s.end_s + PLACE_ROOM_S]
-        return [chord for s in near if (chord := parse_chord(s.label.partition("(")[0]))]
+        return [chord for s in near if (chord := triad_of(s.label))]
     if isinstance(place, PartName):
         spans = place.spans(facts)
         return _within(spans, facts.chords.segments) if spans and place.is_known else None
@@ -118,7 +114,7 @@ def meant(place: Place, facts: Facts, heard: list[tuple[int, str]]) -> list[tupl
         segments = [s for s in facts.chords.segments if s.label not in "NX"]
         edge = segments[place]
         edges = [edge] if edge.end_s - edge.start_s >= SHORTEST_CHORD_S else []
-        raw = [chord for s in edges if (chord := parse_chord(s.label.partition("(")[0]))]
+        raw = [chord for s in edges if (chord := triad_of(s.label))]
         return [*raw, heard[place]]
     return heard[place:][:1]
 
@@ -128,7 +124,7 @@ def _within(spans: list[Segment], segments: list[Segment]) -> list[tuple[int, st
     found = []
     for s in segments:
         shared_s = max(min(s.end_s, span.end_s) - max(s.start_s, span.start_s) for span in spans)
-        if shared_s >= SHORTEST_CHORD_S and (chord := parse_chord(s.label.partition("(")[0])):
+        if shared_s >= SHORTEST_CHORD_S and (chord := triad_of(s.label)):
             found.append(chord)
     return found
 
@@ -137,10 +133,10 @@ def _held_longest(segments: list[Segment]) -> list[tuple[int, str]]:
     """Give the triads that sound longest, all in all or at once."""
     total_s: dict[tuple[int, str], float] = {}
     for s in segments:
-        if (chord := parse_chord(s.label.partition("(")[0])) is not None:
+        if (chord := triad_of(s.label)) is not None:
             total_s[chord] = total_s.get(chord, 0.0) + s.end_s - s.start_s
     once = max(segments, key=lambda s: s.end_s - s.start_s)
     longest = [chord for chord, time_s in total_s.items() if time_s >= max(total_s.values()) - 0.05]
     if len(longest) == len(total_s) > 1:
         return []  # all sound equally long
-    return [*longest, *(c for c in [parse_chord(once.label.partition("(")[0])] if c)]
+    return [*longest, *(c for c in [triad_of(once.label)] if c)]

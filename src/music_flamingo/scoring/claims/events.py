@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from music_flamingo.records import Facts, Segment
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.clock import TIME, may_hold_time, moment_of
 from music_flamingo.scoring.claims.form import form_of
@@ -197,7 +197,7 @@ def _times_of_chords(
     """Give times of the chord that is named, or of any; `the first change` is the second chord's beginning."""
     heard = [s for s in segments if s.label not in "NX"]
     if triads:
-        chosen = [at(s) for s in heard if parse_chord(s.label.partition("(")[0]) in triads]
+        chosen = [at(s) for s in heard if triad_of(s.label) in triads]
         return chosen[:1] if re.search(r"\bfirst\b", words, re.IGNORECASE) else chosen
     if (edge := EDGE_CHORD.search(words)) is not None:
         return [at(s) for s in (heard[:1] if edge["first"] else heard[-1:])]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from music_flamingo.records import Facts
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import parse_chord, triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, either_of
 from music_flamingo.scoring.claims.chord_rows import LEAST_IN_A_ROW, in_rows
 from music_flamingo.scoring.claims.gates import holds, words_of
@@ -314,7 +314,7 @@ def _edge_claim(match: re.Match[str], text: str, value: KeyValue, place: int) ->
 
     def test(facts: Facts) -> Held:
         labels = [s.label for s in facts.chords.segments if s.label not in "NX"] if facts.chords else []
-        chord = parse_chord(labels[place].partition("(")[0]) if labels else None
+        chord = triad_of(labels[place]) if labels else None
         if chord is None:
             return NOT_MEASURED
         fits = chord[0] == value[0] and value[1] in (None, "minor" if chord[1] == "min" else "major")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.chord_places import Place, heard_triads, meant, place_in
 from music_flamingo.scoring.claims.degrees import degree_semitones, on_degree_of_key
@@ -121,7 +121,7 @@ def _labels_asked(question: str) -> Callable[[Facts], list[str]]:
 
     def find(facts: Facts) -> list[str]:
         labels = [s.label for s in facts.chords.segments if s.label not in "NX"] if facts.chords else []
-        named = [(label, chord) for label in labels if (chord := parse_chord(label.partition("(")[0]))]
+        named = [(label, chord) for label in labels if (chord := triad_of(label))]
         key = key_of(facts)
         if name is not None:
             wanted = degree_semitones(name)

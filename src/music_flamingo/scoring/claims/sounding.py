@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts, Segment
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.clock import TIME, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
@@ -100,7 +100,7 @@ def _chord_spans(name: str) -> Spans:
     def spans(facts: Facts) -> list[Segment] | None:
         if facts.chords is None:
             return None
-        return [s for s in facts.chords.segments if parse_chord(s.label.partition("(")[0]) in triads]
+        return [s for s in facts.chords.segments if triad_of(s.label) in triads]
 
     return spans
 

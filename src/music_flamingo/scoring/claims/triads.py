@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts
-from music_flamingo.scoring.chords import parse_chord
+from music_flamingo.scoring.chords import triad_of
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.chord_places import heard_triads
 from music_flamingo.scoring.claims.clock import EXACT, may_hold_time, seconds_of
@@ -139,7 +139,7 @@ def _is_silent(match: re.Match[str]) -> Callable[[Facts], Held]:
 
     def test(facts: Facts) -> Held:
         segments = facts.chords.segments if facts.chords else []
-        sounding = [s for s in segments if s.label not in "NX" and parse_chord(s.label.partition("(")[0])]
+        sounding = [s for s in segments if s.label not in "NX" and triad_of(s.label)]
         if not sounding or facts.duration_s is None:
             return NOT_MEASURED
         silent_s = sounding[0].start_s if is_first else facts.duration_s - sounding[-1].end_s

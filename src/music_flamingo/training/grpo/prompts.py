@@ -139,16 +139,16 @@ def _even_over_answers(items: Sequence[TrainingItem], first: AskedFirst, rng: ra
         by_answer["" if item.is_caption else item.reference].append(item)
     for group in by_answer.values():
         rng.shuffle(group)
-    return _in_turns([_first_of(by_answer[answer], first) for answer in sorted(by_answer)])
+    return _alternating([_first_of(by_answer[answer], first) for answer in sorted(by_answer)])
 
 
 def _first_of(items: Sequence[TrainingItem], first: AskedFirst) -> list[TrainingItem]:
     """The collections of `first` in turns, then the rest."""
-    leading = _in_turns([[item for item in items if item.id in ids] for ids in first])
+    leading = _alternating([[item for item in items if item.id in ids] for ids in first])
     return leading + [item for item in items if not any(item.id in ids for ids in first)]
 
 
-def _in_turns(groups: Iterable[Sequence[TrainingItem]]) -> list[TrainingItem]:
+def _alternating(groups: Iterable[Sequence[TrainingItem]]) -> list[TrainingItem]:
     return [item for turn in zip_longest(*groups) for item in turn if item is not None]
 
 
