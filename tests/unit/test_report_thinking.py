@@ -6,6 +6,7 @@ import pytest
 from support.report_ports import make_run, thinking
 from test_report import build
 
+from music_flamingo.report.site import _environment
 from music_flamingo.report.thinking_chart import ROWS, gains, thinking_chart
 
 MODELS = [*(name for name, _, _ in ROWS.values()), "GRPO, another recording"]
@@ -45,10 +46,30 @@ def test_the_first_page_says_in_a_sentence_what_thinking_and_grpo_gain_and_again
     assert "rendered performances" in said
 
 
+def sentence(results):
+    return _environment().get_template("parts.j2").module.gained(gains(results))
+
+
 def test_a_gain_whose_interval_holds_zero_is_called_no_clear_difference(site):
-    assert [round(100 * d.difference) for *_, d in gains(thinking())] == [16, 6, 3]
-    said = words_of((site / "index.html").read_text())
-    assert "no clear difference" in said
+    found = thinking()
+    shown = [gain.all for gain in gains(found)]
+    assert [round(100 * d.difference) for d in shown] == [16, 6, 3]
+    assert "(no clear difference)" not in words_of((site / "index.html").read_text())
+    level = [d.model_copy(update={"low": -0.01}) for d in found.differences]
+    said = words_of(sentence(found.model_copy(update={"differences": level})))
+    assert said.count("(no clear difference)") == 3
+
+
+def test_the_sentence_says_of_which_parts_the_gain_of_thinking_is_made():
+    found = thinking()
+    halves = [
+        d.model_copy(update={"family": family, "difference": gained})
+        for d in found.differences
+        for family, gained in (("held_out", 0.4), ("taught", 0.01))
+    ]
+    both = found.model_copy(update={"differences": [*found.differences, *halves]})
+    assert "never names together thinking aloud is +40.0, of others +1.0." in words_of(sentence(both))
+    assert "never names" not in words_of(sentence(found))
 
 
 def test_marks_lie_on_an_axis_that_holds_every_interval():

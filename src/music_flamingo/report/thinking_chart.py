@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from music_flamingo.evaluation.thinking import ALL, JOINED, ThinkingDifference, ThinkingResults, ThinkingRow
+from music_flamingo.evaluation.thinking import (
+    ALL,
+    HELD_OUT,
+    JOINED,
+    TAUGHT,
+    ThinkingDifference,
+    ThinkingResults,
+    ThinkingRow,
+)
 from music_flamingo.evaluation.thinking_tables import rows_of
 from music_flamingo.report.charts import Tick, nice_values
 
@@ -52,6 +60,17 @@ class ModelMarks:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """A difference in words, and of what it is made where combinations of parts are held out of training."""
+
+    what: str
+    over: str
+    all: ThinkingDifference
+    never_taught: ThinkingDifference | None
+    taught: ThinkingDifference | None
+
+
+@dataclass(frozen=True)
 class ThinkingChart:
     """Lines over one axis, in percent of right answers."""
 
@@ -89,10 +108,14 @@ def thinking_chart(results: ThinkingResults) -> ThinkingChart:
     return ThinkingChart(tuple(line(*pair) for pair in rows), ticks, ceiling)
 
 
-def gains(results: ThinkingResults) -> list[tuple[str, str, ThinkingDifference]]:
-    """(what, what it is held against, greedy difference over all questions): the exam in a sentence."""
-    found = {(d.model, d.minus_model): d for d in results.differences if d.drawn == "greedy" and d.family == ALL}
-    return [(*words, found[pair]) for pair, words in FIRST_SAID.items() if pair in found]
+def gains(results: ThinkingResults) -> list[Gain]:
+    """The exam in a sentence: what thinking gains, and GRPO over its start and over its control, by greedy answers."""
+    found = {(d.model, d.minus_model, d.family): d for d in results.differences if d.drawn == "greedy"}
+    return [
+        Gain(what, over, found[*pair, ALL], found.get((*pair, HELD_OUT)), found.get((*pair, TAUGHT)))
+        for pair, (what, over) in FIRST_SAID.items()
+        if (*pair, ALL) in found
+    ]
 
 
 def _whole_percent(share: float | None) -> int | None:
