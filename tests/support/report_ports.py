@@ -18,6 +18,7 @@ from music_flamingo.core.record import Provenance
 from music_flamingo.core.shards import write_atomic
 from music_flamingo.core.stage import PortType, Stage, StageConfig, execute
 from music_flamingo.evaluation.summary import Corpus, Difference, Evaluation, write_evaluation
+from music_flamingo.evaluation.thinking import PAIRS, ThinkingDifference, ThinkingResults, ThinkingRow
 from music_flamingo.records import (
     Audio,
     Beats,
@@ -45,6 +46,7 @@ from music_flamingo.records import (
     Track,
     Truth,
 )
+from music_flamingo.records.prediction import Condition, Drawn
 from music_flamingo.scoring.families import FAMILIES
 
 RATE_HZ = 16000
@@ -398,7 +400,30 @@ def _evaluation(songs_only: bool) -> Evaluation:
         Difference(model=m, minus_model=o, minus_condition=c, family="all", difference=d, low=d - 0.06, high=d + 0.06)
         for m, o, c, d in pairs
     ]
-    return Evaluation(note="", chance=chance, differences=differences, corpus=corpus)
+    return Evaluation(note="", chance=chance, differences=differences, corpus=corpus, thinking=thinking())
+
+
+def thinking() -> ThinkingResults:
+    """An exam of composite questions: thinking gains clearly, GRPO does greedy and not sampled."""
+    levels = {"direct": 0.50, "warmup": 0.66, "longer": 0.69, "grpo": 0.72, "joined": 0.76}
+    chains = {"warmup": (0.7, 0.6), "longer": (0.8, 0.7), "grpo": (0.9, 0.85)}
+
+    def row(model: str, condition: Condition, drawn: Drawn, value: float) -> ThinkingRow:
+        whole, faithful = chains.get(model, (None, None))
+        span = {"accuracy": value, "low": value - 0.04, "high": value + 0.04, "whole": whole, "faithful": faithful}
+        counts = {"num_items": 720, "num_works": 123}
+        return ThinkingRow(model=model, condition=condition, drawn=drawn, family="all", **span, **counts)
+
+    rows = [row(model, "audio", "greedy", value) for model, value in levels.items()]
+    rows += [row(model, "audio", "sampled", value - 0.06) for model, value in levels.items() if model != "joined"]
+    rows += [row("grpo", "shuffled", "greedy", 0.45)]
+    gained = [
+        ThinkingDifference(model=model, minus_model=minus, drawn=drawn, difference=d, low=d - 0.03, high=d + 0.03)
+        for drawn in ("greedy", "sampled")
+        for model, minus in PAIRS
+        for d in [(levels[model] - levels[minus]) * (1.0 if drawn == "greedy" else 0.4)]
+    ]
+    return ThinkingResults(rows=rows, differences=gained)
 
 
 def _log(root: Path, model: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import yaml
 
 from music_flamingo import cli, stages
 from music_flamingo.core.errors import UserError
+from music_flamingo.core.manifest import Manifest, begin, complete
 from music_flamingo.runs.workspace import prepare, profile_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,44 @@ def test_every_help_opens_with_a_command_that_runs(capsys):
 def test_a_missing_source_folder_is_named_with_the_remedy(capsys, tmp_path):
     assert cli.main(["repro", "--source", str(tmp_path / "no")]) == 2
     assert "Give a folder of wav, flac, mp3" in capsys.readouterr().err
+
+
+def seal(port: Path) -> None:
+    """A finished port without files."""
+    empty = {"key": "k", "config": {}, "inputs": {}, "files": (), "num_records": None, "status": {}, "metrics": {}}
+    complete(port, Manifest(stage="ingest", port=port.name, record="folder", digest="d" * 64, **empty))
+
+
+def test_verifying_nothing_is_no_success(capsys, tmp_path):
+    assert cli.main(["verify", "--data", str(tmp_path)]) == 2
+    assert f"{tmp_path} holds no finished port: nothing was verified" in capsys.readouterr().err
+
+
+def test_verify_names_the_ports_that_are_unfinished(capsys, tmp_path):
+    seal(tmp_path / "truth")
+    begin(tmp_path / "tracks", "k")
+    assert cli.main(["verify", "--data", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == ["dddddddddddddddd  truth", "unfinished        tracks"]
+
+
+def test_a_store_without_measurements_says_so(capsys, tmp_path):
+    assert cli.main(["measurements", "--data", str(tmp_path)]) == 0
+    assert "holds no measurements" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("place", "said"), [("no.parquet", "is not there"), ("empty", "holds no facts")])
+def test_facts_that_are_not_there_are_named_before_any_record_is_checked(capsys, tmp_path, place, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "records.jsonl").write_text('{"text": "A song."}')
+    assert cli.main(["check", str(tmp_path / place), str(tmp_path / "records.jsonl")]) == 2
+    words = capsys.readouterr().err
+    assert f"{tmp_path / place} {said}. Give the port of the stage `facts`" in words
+
+
+def test_another_port_is_not_taken_for_facts(capsys, tmp_path):
+    seal(tmp_path / "tracks")
+    assert cli.main(["check", str(tmp_path / "tracks"), str(tmp_path / "records.jsonl")]) == 2
+    assert "holds `tracks`, not facts" in capsys.readouterr().err
 
 
 def test_an_unknown_profile_is_answered_with_the_list():

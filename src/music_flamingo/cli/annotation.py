@@ -163,6 +163,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from music_flamingo.stages.validate import ValidateConfig
     from music_flamingo.teachers.replies import found_json
 
+    _require_facts(arguments.facts)
     config = parse_config(stages.load("validate"), stage_json(resolved(arguments), "validate"))
     assert isinstance(config, ValidateConfig)
     num_kept = num_records = 0
@@ -173,6 +174,23 @@ def _check(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         print(f"{num_kept} of {num_records} records would be kept, as far as rules on one track decide.")
     return 0
+
+
+def _require_facts(path: Path) -> None:
+    """Raises UserError where there is nothing to hold records against, or another port than facts."""
+    from music_flamingo.core.errors import UserError
+    from music_flamingo.core.manifest import MANIFEST_NAME, read_manifest
+    from music_flamingo.core.shards import shard_paths
+
+    wanted = "the port of the stage `facts` (e.g. data/facts), one of its Parquet files, or JSON lines of facts"
+    if not path.exists():
+        raise UserError(f"{path} is not there. Give {wanted}.")
+    port = path if path.is_dir() else path.parent
+    name = read_manifest(port).port if path.suffix != ".jsonl" and (port / MANIFEST_NAME).is_file() else "facts"
+    if name != "facts":
+        raise UserError(f"{path} holds `{name}`, not facts. Give {wanted}.")
+    if path.is_dir() and not shard_paths(path):
+        raise UserError(f"{path} holds no facts. Give {wanted}.")
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -182,7 +182,9 @@ def _measurements(arguments: argparse.Namespace) -> int:
     if arguments.unused_days is not None:
         count, num_bytes = prune(folder, arguments.unused_days)
         print(f"{count} measurements removed, {num_bytes / 2**20:.1f} MiB")
-    for recipe in kept_recipes(folder):
+    if not (kept := kept_recipes(folder)):
+        print(f"{folder} holds no measurements: nothing was measured there yet.")
+    for recipe in kept:
         size = f"{recipe.count} measurements, {recipe.num_bytes / 2**20:.1f} MiB"
         print(f"{recipe.name:24s} {size}, last used {recipe.idle_days:.0f} days ago")
     return 0
@@ -213,7 +215,8 @@ def _params(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from music_flamingo.core.manifest import MANIFEST_NAME, verify
+    from music_flamingo.core.errors import UserError
+    from music_flamingo.core.manifest import MANIFEST_NAME, PROGRESS_NAME, verify
 
     if arguments.release:
         from music_flamingo.serving.bundle import open_release, require_digest
@@ -222,10 +225,18 @@ def _verify(arguments: argparse.Namespace) -> int:
             require_digest(arguments.release, arguments.sha256)
         print(f"{open_release(arguments.release).name}: every byte of {arguments.release} is as it was sealed")
         return 0
-    for path in sorted(arguments.data.glob(f"*/{MANIFEST_NAME}")):
+    finished = sorted(arguments.data.glob(f"*/{MANIFEST_NAME}"))
+    if not finished:
+        raise UserError(
+            f"{arguments.data} holds no finished port: nothing was verified. Name a run's data, e.g. "
+            "--data runs/smoke/data (`mf runs` lists the runs)."
+        )
+    for path in finished:
         manifest = verify(path.parent)
         counted = "" if manifest.num_records is None else f"  {manifest.num_records} records"
         print(f"{manifest.digest[:16]}  {manifest.port}{counted}")
+    for path in sorted(arguments.data.glob(f"*/{PROGRESS_NAME}")):
+        print(f"{'unfinished':16s}  {path.parent.name}")
     return 0
 
 

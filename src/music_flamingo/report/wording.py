@@ -12,6 +12,10 @@ class Wording:
 
     work: str
     """Of one work, in the singular."""
+    recording: str
+    """Of one recording, in the singular: what it is made of belongs to every figure."""
+    origin: str
+    """Where the sound of the examination comes from."""
     grouping: str
     """What is known to share a split."""
     splits: Mapping[str, str]
@@ -24,6 +28,8 @@ class Wording:
 
 PIECES = Wording(
     work="piece",
+    recording="rendered performance",
+    origin="All sound is rendered from scores; real recordings are harder.",
     grouping="All performances of a piece stand in one split, so that nothing tested was ever trained on.",
     splits={"test": "held out for the examination", "train": "trained on", "dev": "used for tuning"},
     examined="Held-out pieces, with their audio, with another's, and with none.",
@@ -32,6 +38,8 @@ PIECES = Wording(
 )
 SONGS = Wording(
     work="song",
+    recording="recording",
+    origin="The sound is that of the recordings given.",
     grouping="Recordings of the same artist and title stand in one split, and so do those that sound the same. Other "
     "recordings of one work, such as cover versions and single tracks of a mix, are not recognised.",
     splits={"test": "set apart, not trained on", "train": "trained on", "dev": "set apart for tuning"},

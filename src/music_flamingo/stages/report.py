@@ -25,6 +25,7 @@ from music_flamingo.report.run import ReportInputs, TrackRow, teachers, track_ro
 from music_flamingo.report.site import Site
 from music_flamingo.report.skills import skills_tables
 from music_flamingo.report.songs import write_song_pages
+from music_flamingo.report.thinking_chart import gains, thinking_chart
 from music_flamingo.report.training import curves
 from music_flamingo.report.wording import wording_of
 
@@ -100,7 +101,7 @@ def _write_run(
         coverage=held,
         results=scored,
         note=evaluation.note,
-        thinking=page_of(evaluation.thinking) if evaluation.thinking else None,
+        **_thinking(evaluation),
         figures=_figures(made, held),
         stages=stage_views(made.manifests, {"evaluate": wording_of(made.truth.manifest).examined}),
         teachers=writers,
@@ -112,11 +113,20 @@ def _write_run(
     )
 
 
+def _thinking(evaluation: Evaluation) -> dict[str, Any]:
+    """The exam of composite questions for both pages that show it; without it there is no `thinking`."""
+    exam = evaluation.thinking
+    if exam is None:
+        return {"thinking": None}
+    return {"thinking": page_of(exam), "chart": thinking_chart(exam), "gains": gains(exam)}
+
+
 def _figures(made: ReportInputs, held: CatalogueCoverage) -> list[tuple[int, str]]:
     """The run in six numbers."""
+    words = wording_of(made.truth.manifest)
     return [
-        (held.num_works, f"{wording_of(made.truth.manifest).work}s"),
-        (held.num_tracks, "recordings"),
+        (held.num_works, f"{words.work}s"),
+        (held.num_tracks, f"{words.recording}s"),
         (len(made.captions), "captions"),
         (held.num_questions, f"of {len(made.candidates):,} examples kept"),
         (held.chains.num_kept, f"of {held.chains.num_kept + held.chains.num_discarded:,} chains of thought kept"),
@@ -143,7 +153,7 @@ def _write_evaluation(
         results=scored,
         note=evaluation.note,
         overall=[d for d in evaluation.differences if d.family == ALL],
-        thinking=page_of(evaluation.thinking) if evaluation.thinking else None,
+        **_thinking(evaluation),
         looked_at=looked_at,
         addresses=addresses,
         names={r.id: r.name for r in rows},
