@@ -18,7 +18,6 @@ from music_flamingo.cluster.workload import Workload, trial_job
 
 State = Literal["ok", "missing", "unseen"]
 OLDEST_SERVER, OLDEST_KSERVE, OLDEST_PIPELINES = "1.29", "0.20", "2.17"
-KUEUE_VERSIONS = ("v1beta2", "v1beta1")
 MANIFESTS = "kubectl apply -k manifests/overlays/OVERLAY"
 INSTALL = {
     "kubeflow.org/v1": "install the Kubeflow training operator 1.9, or submit with JOB_KIND=trainjob",

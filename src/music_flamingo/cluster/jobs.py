@@ -176,6 +176,12 @@ def mounts() -> list[dict[str, Any]]:
     return [{"name": name, "mountPath": path} for name, path in paths.items()]
 
 
+def placement(settings: JobSettings) -> Resource:
+    """The fields of a pod that say on which nodes it may run; none where the settings leave it open."""
+    fields = {"nodeSelector": settings.node_selector, "tolerations": settings.tolerations}
+    return {name: value for name, value in fields.items() if value}
+
+
 def volumes(settings: JobSettings) -> list[Resource]:
     """Volumes of a training pod: shared claim, shared memory, temporary files."""
     return [

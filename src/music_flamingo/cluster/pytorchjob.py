@@ -12,6 +12,7 @@ from music_flamingo.cluster.jobs import (
     Resource,
     StageJob,
     container,
+    placement,
     queued,
     volumes,
 )
@@ -88,10 +89,7 @@ def _pod(settings: JobSettings, main: Resource) -> Resource:
         "containers": [main],
         "volumes": volumes(settings),
     }
-    if settings.node_selector:
-        pod["nodeSelector"] = settings.node_selector
-    if settings.tolerations:
-        pod["tolerations"] = settings.tolerations
+    pod |= placement(settings)
     if settings.priority_class:
         pod["priorityClassName"] = settings.priority_class
     return pod

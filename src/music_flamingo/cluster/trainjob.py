@@ -17,6 +17,7 @@ from music_flamingo.cluster.jobs import (
     container,
     environment,
     mounts,
+    placement,
     queued,
     volumes,
 )
@@ -45,7 +46,7 @@ class TrainJobs:
             "metadata": queued(settings),
             "spec": {
                 "runtimeRef": {
-                    "apiGroup": "trainer.kubeflow.org",
+                    "apiGroup": self.group,
                     "kind": "ClusterTrainingRuntime",
                     "name": settings.runtime,
                 },
@@ -94,9 +95,6 @@ def _patch(settings: JobSettings, main: Resource) -> Resource:
         "containers": [{"name": NODE, "securityContext": main["securityContext"], "volumeMounts": mounts()}],
         "volumes": volumes(settings),
     }
-    if settings.node_selector:
-        pod["nodeSelector"] = settings.node_selector
-    if settings.tolerations:
-        pod["tolerations"] = settings.tolerations
+    pod |= placement(settings)
     job = {"name": NODE, "template": {"spec": {"template": {"spec": pod}}}}
     return {"manager": MANAGER, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": [job]}}}}

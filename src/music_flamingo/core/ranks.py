@@ -23,11 +23,6 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def local_rank() -> int:
-    """The rank among those of this machine."""
-    return _number("LOCAL_RANK", 0)
-
-
 def _number(name: str, otherwise: int) -> int:
     text = os.environ.get(name, "")
     try:

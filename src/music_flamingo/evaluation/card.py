@@ -8,8 +8,6 @@ from music_flamingo.evaluation.tables import difference_lines, markdown_table
 from music_flamingo.evaluation.thinking_tables import INTRODUCTION, thinking_table
 from music_flamingo.records import Score
 
-HELD_AGAINST = {"truth": "against the truth", "facts": "by tools' facts"}
-
 
 def model_card(
     name: str,

@@ -75,16 +75,6 @@ class SpeechSource(Protocol):
         """Read the utterances of one unit."""
 
 
-class SpeechSourceConfig(Protocol):
-    """What the parameters of each kind of source can do."""
-
-    def open(self, limits: DecodeLimits) -> SpeechSource:
-        """Make the source; raises where its folder is missing."""
-
-    def listing_sha256(self) -> str | None:
-        """Stands for the files of the corpus; None where there are none."""
-
-
 def take_in(corpus: str, said: SpokenUtterance, limits: DecodeLimits, provenance: Provenance) -> Utterance:
     """The utterance with its audio; one that cannot be used is quarantined with its reason."""
     samples, problem = None, said.problem or (None if _has_words(said) else NO_WORDS)
