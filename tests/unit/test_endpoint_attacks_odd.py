@@ -9,6 +9,7 @@ import struct
 import numpy as np
 import pytest
 
+from music_flamingo.audio import decode
 from music_flamingo.audio.decode import BadAudioError, QuarantineReason, decode_model_copy, decode_original
 from music_flamingo.core.errors import UserError
 from music_flamingo.serving.access import Access
@@ -37,11 +38,11 @@ def float_wav(samples: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("num_channels", [1, 2])
 @pytest.mark.parametrize("peak", [3e38, 1e20, 1e7])
-@pytest.mark.parametrize("decode", [decode_model_copy, decode_original])
-def test_samples_too_large_for_any_computation_are_refused_before_the_model_hears_them(decode, peak, num_channels):
+@pytest.mark.parametrize("decoded", [decode_model_copy, decode_original])
+def test_samples_too_large_for_any_computation_are_refused_before_the_model_hears_them(decoded, peak, num_channels):
     noise = np.random.default_rng(0).uniform(-1, 1, (48_000, num_channels)).astype(np.float32) * np.float32(peak)
     with np.errstate(over="ignore"), pytest.raises(BadAudioError, match="full scale") as refused:
-        decode(float_wav(noise), UPLOAD_LIMITS)
+        decoded(float_wav(noise), UPLOAD_LIMITS)
     assert refused.value.reason is QuarantineReason.NOT_A_NUMBER
 
 
@@ -50,8 +51,29 @@ def test_samples_that_a_program_left_at_sixteen_bits_scale_are_heard():
     assert len(decode_model_copy(float_wav(noise), UPLOAD_LIMITS)) == 48_000
 
 
-def test_a_file_of_nothing_but_damage_is_left_long_before_its_end():
-    frame = bytes([0xFF, 0xF1, 0x50, 0x80, 0x01, 0x1F, 0xFC, 0x00])  # AAC whose frames hold a byte each
+def aac(seconds: float) -> bytes:
+    """Noise, in ADTS frames."""
+    import av
+
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="adts") as container:
+        stream = container.add_stream("aac", rate=44_100, layout="mono")
+        noise = np.random.default_rng(0).uniform(-0.3, 0.3, (1, int(seconds * 44_100))).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="mono")
+        frame.sample_rate = 44_100
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return buffer.getvalue()
+
+
+def damaged_frame(whole: bytes) -> bytes:
+    """A frame with the header of others and nothing sound in it, 16 bytes long."""
+    head = bytearray(whole[:7])
+    head[3], head[4], head[5] = head[3] & 0xFC, 16 >> 3, head[5] & 0x1F | (16 & 7) << 5
+    return bytes(head) + b"\xff" * 9
+
+
+def test_a_file_of_nothing_but_damage_is_left_long_before_its_end(monkeypatch):
     read: list[int] = []
 
     class Counted(io.BytesIO):
@@ -59,14 +81,13 @@ def test_a_file_of_nothing_but_damage_is_left_long_before_its_end():
             read.append(self.tell())
             return super().read(size)
 
-    import music_flamingo.audio.decode as module
-
-    whole = frame * 2_000_000
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(BadAudioError) as refused:
-        patch.setattr(module, "_reading", lambda source: Counted(source))
-        decode_model_copy(whole, UPLOAD_LIMITS)
-    assert refused.value.reason in (QuarantineReason.UNREADABLE, QuarantineReason.EMPTY)
-    assert max(read) < len(whole) / 2
+    good = aac(3.0)
+    bad = good + damaged_frame(good) * 400_000
+    monkeypatch.setattr(decode, "_reading", lambda source: Counted(source))
+    with pytest.raises(BadAudioError, match="packets are damaged") as refused:
+        decode_model_copy(bad, UPLOAD_LIMITS)
+    assert refused.value.reason is QuarantineReason.UNREADABLE
+    assert max(read) < len(bad) / 10
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
