@@ -48,8 +48,12 @@ TRUNCATED_BELOW = 0.98
 TRUNCATED_MISSING_S = 0.5
 MAX_DAMAGED = 0.02
 """Of a file's packets."""
+MANY_DAMAGED = 2000
+"""When more are, and most of what was read, nothing further is read: a file of 25 MiB can hold millions."""
 BLOCK_S = 1.0
 """Frames are gathered into blocks of about this length: filters run faster on few long blocks."""
+MAX_PEAK = 1e6
+"""Of samples in floats; some programs write them from -32,768 to 32,767. The power of 1e20 has no float32."""
 MAX_INT = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
 
 
@@ -129,13 +133,11 @@ class AudioStream:
     def _check_length(self, decoded_s: float) -> None:
         missing_s = (self.claimed_s or 0.0) - decoded_s
         if missing_s > TRUNCATED_MISSING_S and decoded_s < TRUNCATED_BELOW * (self.claimed_s or 0.0):
-            raise BadAudioError(
-                QuarantineReason.TRUNCATED, f"it claims {self.claimed_s:.1f} s and holds {decoded_s:.1f} s"
-            )
+            words = f"it claims {self.claimed_s:.1f} s and holds {decoded_s:.1f} s"
+            raise BadAudioError(QuarantineReason.TRUNCATED, words)
         if decoded_s < self._limits.min_duration_s:
-            raise BadAudioError(
-                QuarantineReason.TOO_SHORT, f"{decoded_s:.2f} s; the shortest is {self._limits.min_duration_s} s"
-            )
+            words = f"{decoded_s:.2f} s; the shortest is {self._limits.min_duration_s} s"
+            raise BadAudioError(QuarantineReason.TOO_SHORT, words)
 
 
 @contextmanager
@@ -205,9 +207,8 @@ def _start(
     tags = {k.casefold(): v for k, v in {**stream.metadata, **container.metadata}.items()}
     num_chars = sum(len(k) + len(v) for k, v in tags.items())
     if num_chars > limits.max_tag_chars:
-        raise BadAudioError(
-            QuarantineReason.TAGS_TOO_LARGE, f"{num_chars} characters; the most is {limits.max_tag_chars}"
-        )
+        words = f"{num_chars} characters; the most is {limits.max_tag_chars}"
+        raise BadAudioError(QuarantineReason.TAGS_TOO_LARGE, words)
     frames = _decode(container)
     first = next(frames, None)
     if first is None:
@@ -258,14 +259,11 @@ def _of_one_form(frames: Iterator[Any], first: Any) -> Iterator[Any]:
 
 def _check_form(rate_hz: int, num_channels: int, limits: DecodeLimits) -> None:
     if not 1 <= num_channels <= limits.max_channels:
-        raise BadAudioError(
-            QuarantineReason.TOO_MANY_CHANNELS, f"{num_channels} channels; the most is {limits.max_channels}"
-        )
+        words = f"{num_channels} channels; the most is {limits.max_channels}"
+        raise BadAudioError(QuarantineReason.TOO_MANY_CHANNELS, words)
     if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
-        raise BadAudioError(
-            QuarantineReason.BAD_RATE,
-            f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken",
-        )
+        words = f"{rate_hz} Hz; between {limits.min_rate_hz} and {limits.max_rate_hz} Hz are taken"
+        raise BadAudioError(QuarantineReason.BAD_RATE, words)
 
 
 def _decode(container: Any) -> Iterator[Any]:
@@ -280,6 +278,8 @@ def _decode(container: Any) -> Iterator[Any]:
                 frames = packet.decode()
             except (av.error.FFmpegError, EOFError):
                 num_damaged += 1
+                if num_damaged > MANY_DAMAGED and num_damaged > num_packets / 2:
+                    break
                 continue
             for frame in frames:
                 if frame.samples:
@@ -326,6 +326,8 @@ def require_audible(mono: np.ndarray) -> None:
     Channels that cancel each other out are loud each and silent together.
     """
     peak = float(np.max(np.abs(mono), initial=0.0))
+    if not peak <= MAX_PEAK:  # NaN is neither
+        raise BadAudioError(QuarantineReason.NOT_A_NUMBER, f"its loudest sample is {peak:.3g}, and 1 is full scale")
     if peak < 10 ** (SILENT_BELOW_DBFS / 20):
         words = f"{20 * np.log10(peak):.0f} dBFS" if peak else "0"
         raise BadAudioError(QuarantineReason.SILENT, f"the peak of its channels together is {words}")

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from music_flamingo.core import manifest as manifests
 from music_flamingo.core import telemetry
+from music_flamingo.core.contradictions import contradictions, refused_parameters
 from music_flamingo.core.errors import ConfigError
 from music_flamingo.core.hashing import sha256_json
 from music_flamingo.core.identity import Closure, closure
@@ -115,16 +116,13 @@ def _key(start: Start, input_digests: Mapping[str, str]) -> str:
 def parse_config(stage: Stage, config_json: str) -> StageConfig:
     """The stage's configuration from JSON text. Raises ConfigError naming each field, its value and the rule."""
     try:
-        return stage.config.model_validate_json(config_json)
+        config = stage.config.model_validate_json(config_json)
     except ValidationError as error:
-        lines = [
-            f"  {stage.name}.{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r})" for e in error.errors()
-        ]
-        raise ConfigError(
-            f"stage `{stage.name}` cannot use these parameters:\n"
-            + "\n".join(lines)
-            + f"\nMend them under `{stage.name}:` in params.yaml or in the profile."
-        ) from error
+        found = [(".".join(map(str, e["loc"])), f"{e['msg']} (found {e['input']!r})") for e in error.errors()]
+        raise refused_parameters(stage.name, found) from error
+    if found := list(contradictions(config)):
+        raise refused_parameters(stage.name, found)
+    return config
 
 
 def execute(

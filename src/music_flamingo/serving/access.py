@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from music_flamingo.core.errors import UserError
 from music_flamingo.serving.errors import ApiError
-from music_flamingo.serving.fairness import CLIENT
+from music_flamingo.serving.fairness import CLIENT, network_of
 from music_flamingo.serving.metrics import ERRORS
 
 GUARDED = ("/openai/", "/v1/", "/v2/models/")
@@ -47,7 +47,16 @@ def _read_keys(path: Path) -> tuple[bytes, ...]:
     if not path.is_file():
         raise UserError(f"{path} is not a file: give one with an API key a line.")
     # utf-8-sig: a mark at the beginning, as some editors write it, is no part of the first key
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text ({error}): save it as UTF-8, with a key a line.") from error
+    for number, line in enumerate(lines, 1):
+        if not (line.startswith("#") or all("!" <= char <= "~" for char in line)):
+            raise UserError(
+                f"{path}, line {number}: a key has letters, digits and signs of ASCII, and no spaces; put a comment on "
+                "a line of its own."
+            )
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys or any(len(key) < MIN_KEY_CHARS for key in keys):
         raise UserError(
@@ -112,4 +121,4 @@ class Guard:
 
 def _address(scope: Scope) -> bytes:
     client = scope.get("client")
-    return str(client[0] if client else "").encode()
+    return network_of(str(client[0]) if client else "").encode()

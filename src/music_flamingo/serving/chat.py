@@ -16,6 +16,7 @@ from music_flamingo.serving.detokenizer import TextDelta, split
 from music_flamingo.serving.errors import ApiError, echo
 from music_flamingo.serving.formats import ResponseFormat
 from music_flamingo.serving.recordings import CachedWindow
+from music_flamingo.serving.stream import shown
 from music_flamingo.serving.uploads import SUFFIXES, AudioAddress, Upload
 
 MAX_NEW_TOKENS = 4096
@@ -276,15 +277,19 @@ async def chunks(
     """The answer as server-sent events, each as soon as its words are said."""
     start = head.of("chat.completion.chunk")
     yield _event({**start, "choices": [_choice({"role": "assistant", "content": ""})]})
-    async for said in told:
-        if isinstance(said, TextDelta):
-            name = "content" if said.kind == "content" else "reasoning_content"
-            yield _event({**start, "choices": [_choice({name: said.text})]})
-            continue
-        more = {"music_flamingo": extension(said, recording, notes)}
-        yield _event({**start, "choices": [_choice({}, _finish(said))], **more})
-        if include_usage:
-            yield _event({**start, "choices": [], "usage": _usage(said, recording)})
+    try:
+        async for said in told:
+            if isinstance(said, TextDelta):
+                name = "content" if said.kind == "content" else "reasoning_content"
+                yield _event({**start, "choices": [_choice({name: said.text})]})
+                continue
+            more = {"music_flamingo": extension(said, recording, notes)}
+            yield _event({**start, "choices": [_choice({}, _finish(said))], **more})
+            if include_usage:
+                yield _event({**start, "choices": [], "usage": _usage(said, recording)})
+    except Exception as error:  # the status is sent already: what ends the answer is its last event, as with OpenAI
+        yield _event(shown(error).body())
+        return
     yield "data: [DONE]\n\n"
 
 

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from music_flamingo.serving.fairness import network_of
+
 HEADERS_S = 20.0
 """From a connection, or from a request's first byte, to the end of its headers; also for what a refused request still
 sends."""
@@ -103,7 +105,7 @@ class BoundedConnection(H11Protocol):
 
     @property
     def _address(self) -> str:
-        return self.client[0] if self.client else ""
+        return network_of(self.client[0]) if self.client else ""
 
     def _expect_headers(self) -> None:
         if self._headers_due is None and not self.transport.is_closing():

@@ -1,12 +1,13 @@
 """Share places fairly among clients: a client with many requests in hand waits behind one with few.
 
-A client is known by its key, or by its address where there are no keys. Whatever waits in a queue is ranked by how many
-requests of its client were in hand when it came; equals in the order of their coming. Both travel with the request's
-task (context variables): a queue needs nobody to hand them on.
+A client is known by its key, or by its address's network where there are no keys. Whatever waits in a queue is ranked
+by how many requests of its client were in hand when it came; equals in the order of their coming. Both travel with the
+request's task (context variables): a queue needs nobody to hand them on.
 """
 
 import asyncio
 import heapq
+import ipaddress
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,18 @@ RETRY_AFTER_S = 2
 
 CLIENT: ContextVar[bytes] = ContextVar("client", default=b"")
 RANK: ContextVar[int] = ContextVar("rank", default=0)
+
+
+def network_of(host: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one: whoever rents a machine has all of the addresses in that."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    inner = address.ipv4_mapped
+    return str(inner or ipaddress.ip_network((address, 64), strict=False))
 
 
 def busy(message: str) -> ApiError:

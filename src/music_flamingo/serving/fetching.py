@@ -30,15 +30,23 @@ FETCHING_S = 30.0
 """For one address with its redirects, from its name to its last byte, however slowly its headers come."""
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
-    for network in ("fec0::/10", "168.63.129.16/32", "192.0.0.0/24", "64:ff9b::/96", "64:ff9b:1::/48")
+    for network in (
+        *("fec0::/10", "168.63.129.16/32", "192.0.0.0/24", "64:ff9b::/96", "64:ff9b:1::/48"),
+        *("192.88.99.0/24", "3fff::/20"),
+    )
 )
-"""Counted as global by Python: old site-local addresses, a cloud's metadata services, what translates to IPv4."""
+"""Counted as global by Python: old site-local addresses, a cloud's metadata services, what translates to IPv4, relays
+to 6to4, the newer examples of documentation."""
+ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+"""Above the last 32 bits of an IPv6 address: those are an IPv4 address, to which routers of such networks hand on."""
 
 
 def is_public(address: Address) -> bool:
     """Not of this machine, its network, a cloud's metadata service, or a mapped form of these."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if int(address) >> 32 & 0xFFFF_FFFF in ISATAP:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public(inner)
     if any(address.version == network.version and address in network for network in NOT_PUBLIC):

@@ -61,7 +61,11 @@ class NamedSchema(_Part):
     @field_validator("json_schema")
     @classmethod
     def _short(cls, schema: dict[str, Any]) -> dict[str, Any]:
-        if (length := len(json.dumps(schema))) > MAX_SCHEMA_CHARS:
+        try:
+            length = len(json.dumps(schema, allow_nan=False))
+        except ValueError as error:
+            raise ValueError(f"a schema holds numbers that JSON has: {error}") from error
+        if length > MAX_SCHEMA_CHARS:
             raise ValueError(f"a schema has at most {MAX_SCHEMA_CHARS} characters; this one has {length}")
         return schema
 

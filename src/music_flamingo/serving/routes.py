@@ -1,7 +1,6 @@
 """The OpenAI routes on KServe's application, and errors in OpenAI's shape for everything below `/openai`."""
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -36,21 +35,18 @@ from music_flamingo.serving.fetching import Fetch
 from music_flamingo.serving.limits import BodyLimit
 from music_flamingo.serving.listening_routes import AudioBody, listening_router
 from music_flamingo.serving.measuring import Measurer
-from music_flamingo.serving.metrics import ERRORS
 from music_flamingo.serving.notes import notes_on
 from music_flamingo.serving.openapi import CompletionSchema, ModelList, TensorResponse, answers, describe, reads
 from music_flamingo.serving.page_guard import PageGuard
 from music_flamingo.serving.predictor import Instances, parse_instances, predictions
 from music_flamingo.serving.scheduler import AdmittedRequest as Prepared
-from music_flamingo.serving.stream import first_then_rest, last, measured
+from music_flamingo.serving.stream import first_then_rest, last, measured, shown
 from music_flamingo.serving.tensors import BINARY_HEADER, TensorRequest, parse_tensors, tensor_response
 from music_flamingo.serving.uploads import AudioAddress, Upload, random_seed
 
 PREFIX = "/openai/v1"
 PAGE = "/ui"
 PAGE_FILES = Path(__file__).parent / "page"
-
-log = logging.getLogger(__name__)
 
 
 def install_routes(
@@ -210,9 +206,8 @@ async def _no_such_work() -> None:
 
 
 async def _api_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ApiError)
-    ERRORS.labels(error.code).inc()
-    return JSONResponse(error.body(), error.status, headers=error.headers)
+    refused = shown(error)
+    return JSONResponse(refused.body(), refused.status, headers=refused.headers)
 
 
 async def _kserve_error(status: int, _: Request, error: Exception) -> JSONResponse:
@@ -231,7 +226,5 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _our_fault(_: Request, error: Exception) -> JSONResponse:
-    log.error("a request failed", exc_info=error)
-    ERRORS.labels("internal_error").inc()
-    shaped = ApiError(500, "the server failed on this request; its log says why.", "internal_error")
+    shaped = shown(error)
     return JSONResponse(shaped.body(), shaped.status)

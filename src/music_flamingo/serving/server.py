@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 GRACE_S = 10
 """How long a request in flight may take to end after SIGTERM."""
+MAX_PER_MINUTE, MAX_CACHE_MIB = 1_000_000, 2**20
+"""Beyond which an option is a slip."""
 MAX_HEADER_BYTES = 64 * 2**10
 """Of one request, all its headers together."""
 log = logging.getLogger(__name__)
@@ -51,6 +53,15 @@ class Options:
     measure: "Measure | None" = None
     """The tools behind /v1/music; None: those routes say that there are none."""
 
+    def __post_init__(self) -> None:
+        for name, value, least, most in (
+            ("--port", self.port, 1, 65_535),
+            ("--requests-per-minute", self.requests_per_minute, 1, MAX_PER_MINUTE),
+            ("--cache-mib", self.cache_mib, 0, MAX_CACHE_MIB),
+        ):
+            if value is not None and not least <= value <= most:
+                raise UserError(f"{name} is {value}: give a whole number from {least} to {most}.")
+
 
 def serve(release: Path, options: Options) -> None:
     """Serve until SIGINT or SIGTERM.
@@ -59,6 +70,7 @@ def serve(release: Path, options: Options) -> None:
     """
     info = open_release(release)
     access = Access.of(options.api_keys, options.requests_per_minute)
+    _require_named_proxies(access)
     _require_free(options.host, options.port)
     _tell(info, options.host, options.port)
     from music_flamingo.serving.audio_window import DECODER_MODULES
@@ -160,6 +172,14 @@ def _bound(config: Any) -> None:
     config.ws = "none"
     config.h11_max_incomplete_event_size = MAX_HEADER_BYTES
     config.proxy_headers = bool(os.environ.get("FORWARDED_ALLOW_IPS"))
+
+
+def _require_named_proxies(access: Access) -> None:
+    if not access.digests and "*" in os.environ.get("FORWARDED_ALLOW_IPS", ""):
+        raise UserError(
+            "FORWARDED_ALLOW_IPS is *: without keys a client is known by its address, and so any client could give "
+            "itself another each time. Name the addresses or networks of your proxies (10.0.0.0/8), or give --api-keys."
+        )
 
 
 def _is_loopback(host: str) -> bool:

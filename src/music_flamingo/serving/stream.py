@@ -1,14 +1,18 @@
-"""Async-stream helpers: metrics, collect, peek first token."""
+"""Async-stream helpers: metrics, collect, peek first token; and what a client sees of an error."""
 
+import logging
 import time
 from collections.abc import AsyncIterator
 
 from music_flamingo.model.listener import ListenerOutput
 from music_flamingo.serving import metrics
 from music_flamingo.serving.detokenizer import TextDelta
+from music_flamingo.serving.errors import ApiError
 from music_flamingo.serving.recordings import CachedWindow
 
 Told = AsyncIterator[TextDelta | ListenerOutput]
+
+log = logging.getLogger(__name__)
 
 
 async def measured(told: Told, recording: CachedWindow, started_s: float) -> Told:
@@ -47,3 +51,12 @@ async def first_then_rest(told: Told) -> Told:
             yield said
 
     return all_of_them()
+
+
+def shown(error: Exception) -> ApiError:
+    """The error as a client gets it, counted; of our own faults the log has what they were."""
+    if not isinstance(error, ApiError):
+        log.error("a request failed", exc_info=error)
+        error = ApiError(500, "the server failed on this request; its log says why.", "internal_error")
+    metrics.ERRORS.labels(error.code).inc()
+    return error

@@ -5,7 +5,7 @@ inputs: `question` BYTES [N], `audio` BYTES [N] (base64) -> outputs: `text`, `th
 """
 
 from math import prod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,7 +23,7 @@ class Tensor(_Part):
     """An input tensor of BYTES."""
 
     name: Literal["question", "audio"]
-    shape: list[int] = Field(min_length=1, max_length=2)
+    shape: list[Annotated[int, Field(ge=1, le=MAX_INSTANCES)]] = Field(min_length=1, max_length=2)
     datatype: Literal["BYTES"]
     data: list[str] = Field(min_length=1, max_length=MAX_INSTANCES)
     parameters: dict[str, Any] | None = None
