@@ -45,14 +45,14 @@ _IN_PART = re.compile(
 
 def _in_part(match: re.Match[str]) -> Callable[[Facts], Held]:
     """Whether a chord sounds in a part for a good while."""
-    chords, part = chord_spans(match["chord"]), PartName.of(match.groupdict())
+    chords, part = _chord_spans(match["chord"]), PartName.of(match.groupdict())
 
     def test(facts: Facts) -> Held:
         spans, parts = chords(facts), part.spans(facts)
         if spans is None or not parts:
             return NOT_MEASURED
         shared_s = max((min(s.end_s, p.end_s) - max(s.start_s, p.start_s) for s in spans for p in parts), default=0.0)
-        return shared_s > ROOM_S, listed(spans)
+        return shared_s > ROOM_S, _listed(spans)
 
     return test
 
@@ -91,10 +91,10 @@ def _spans_of(match: re.Match[str]) -> Spans:
     """Give what finds the spans of the part or chord that a match names."""
     if match["part"]:
         return PartName.of(match.groupdict()).spans
-    return chord_spans(match["chord"])
+    return _chord_spans(match["chord"])
 
 
-def chord_spans(name: str) -> Spans:
+def _chord_spans(name: str) -> Spans:
     triads = triads_in(f" {name}")
 
     def spans(facts: Facts) -> list[Segment] | None:
@@ -105,7 +105,7 @@ def chord_spans(name: str) -> Spans:
     return spans
 
 
-def listed(spans: list[Segment]) -> str:
+def _listed(spans: list[Segment]) -> str:
     return (", ".join(f"{s.start_s:.1f} to {s.end_s:.1f}" for s in spans[:4]) or "none") + " s measured"
 
 
@@ -115,7 +115,7 @@ def _fills(spans_of: Spans, start_s: float, end_s: float) -> Callable[[Facts], H
         if spans is None:
             return NOT_MEASURED
         shared_s = sum(max(0.0, min(end_s, s.end_s) - max(start_s, s.start_s)) for s in spans)
-        return shared_s >= SHARE_FILLED * (end_s - start_s), listed(spans)
+        return shared_s >= SHARE_FILLED * (end_s - start_s), _listed(spans)
 
     return test
 
@@ -128,6 +128,6 @@ def _sounds_beside(spans_of: Spans, moment: Moment, side: float) -> Callable[[Fa
         if spans is None or time_s is None:
             return NOT_MEASURED
         beside_s, room_s = time_s + side * (ROOM_S + moment.room(facts)), 0.0 if side else ROOM_S
-        return any(s.start_s - room_s <= beside_s <= s.end_s + room_s for s in spans), listed(spans)
+        return any(s.start_s - room_s <= beside_s <= s.end_s + room_s for s in spans), _listed(spans)
 
     return test
