@@ -27,6 +27,8 @@ from music_flamingo.stages.validate import ValidateConfig
 
 FOLDER = Path(__file__).parent / "statements"
 BY = {"tool": "by hand", "tool_version": "1", "confidence": 0.9}
+APART = ("seventeenth", "nineteenth")
+"""Sets on whose account no reader was changed: what they show is what to expect of statements nobody has read."""
 FORMS = ("open", "count", "time", "choice", "why")
 
 

@@ -24,12 +24,13 @@ from music_flamingo.scoring.claims import (
 )
 from music_flamingo.scoring.claims.base import unmeasured
 from music_flamingo.scoring.claims.gates import has_digit, holds
+from music_flamingo.scoring.claims.relations import RELATION
 from music_flamingo.scoring.claims.times import FIGURE
 from music_flamingo.scoring.families import FAMILIES, parts_asked, without_verdict
 from music_flamingo.scoring.timed import without_span
 
-NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time", FIGURE})
-"""Kinds that no judge may confirm: figures, keys and chords need a fact."""
+NEVER_BY_EAR = frozenset({"tempo", "meter", "key", "chords", "count", "time", FIGURE, RELATION})
+"""Kinds that no judge may confirm: figures, keys, chords and what relates them need a fact."""
 WORDINGS: dict[str, str] = {
     "bpm": r"tempo|beats",
     "tempo_term": r"tempo",
@@ -93,11 +94,11 @@ def reason_against_claims(example: Example, facts: Facts, by_ear: bool, agreed: 
     out.
     """
     settled = _is_settled(example, agreed)
-    # a rule of the family bore the figures of its answer out
+    # a rule of the family bore the figures of its answer out, and what relates them
     judged = [
         (place, judge(claim, facts))
         for place, claim in claims_of(example, settled)
-        if not (settled and place == "answer" and claim.kind == FIGURE)
+        if not (settled and (claim.kind == RELATION or (place == "answer" and claim.kind == FIGURE)))
     ]
     if reason := first_reason((judgement for _, judgement in judged), by_ear):
         return reason

@@ -27,6 +27,8 @@ class SpokenClaim:
     """Only points at a place in time: nothing to support, but it must lie inside the recording."""
     is_guess: bool = False
     """Supports where it holds, and says nothing where it does not."""
+    beside: str = ""
+    """Words around it of which its test takes account: `the third chord is` before `D major`."""
 
     def turned(self, denied: bool) -> "SpokenClaim":
         """Give the claim denied once more, or as it stands."""

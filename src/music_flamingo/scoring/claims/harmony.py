@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from music_flamingo.records import Facts
@@ -129,7 +130,7 @@ def read_chords(text: str, place: Place = None) -> Iterator[SpokenClaim]:
         side = "before" if match["how"].endswith(("follows", "after")) else "after"
         yield from answer_neighbour(f"{side} {match['asked']}", match["said"])
     for match in _CHORD_BESIDE.finditer(text) if names_chords else ():
-        yield from answer_neighbour(match["asked"], match["said"])
+        yield from (replace(c, beside=match[0]) for c in answer_neighbour(match["asked"], match["said"]))
     for match in _ON_A_DEGREE.finditer(text) if holds(text, DEGREES_NAMED) else ():
         edge = place_in(match[0])
         yield _degree_claim(match, text, match["degree"], edge)
@@ -219,7 +220,9 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
     wanted = parse_chord(f"{match[1]}{accidental}{_KINDS.get(match[3] or '', match[3] or '')}")
     # `F# minor chords`, `an Eb chord` are triads; a bare `B-flat` leaves open which
     is_triad = bool(match[3]) or "chord" not in match[0].lower()
+    beside = ""
     if place is None and (edge := _EDGE_AFTER.match(text, match.end())) is not None:
+        beside = edge[0]
         place = 0 if edge["first"] or edge["first2"] or edge["first3"] else -1
     if place is None:
         near = _CLAUSE.split(text[max(0, match.start() - 25) : match.start()])[-1]
@@ -229,9 +232,11 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
             if nth is None and pattern_has_edge(match[0])
             else place_in((nth[0] if nth else near) + match[0])
         )
+        beside = (nth[0] if nth else near) if place is not None else ""
     if place is None and holds(text, PART_WORDS):
         part = IN_PART.search(text, max(0, match.start() - 45), match.start())
         place = PartName.of(part.groupdict()) if part else None
+        beside = part[0] if part else ""
 
     def test(facts: Facts) -> Held:
         heard = heard_triads(facts)
@@ -246,7 +251,7 @@ def _chord(match: re.Match[str], text: str, place: Place = None) -> SpokenClaim:
         fits = any(wanted == chord or (not is_triad and wanted[0] == chord[0]) for chord in chosen)
         return fits, f"{named} measured in this order"
 
-    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
+    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()), beside=beside)
 
 
 def triads_in(text: str) -> list[tuple[int, str]]:

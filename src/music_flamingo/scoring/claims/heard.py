@@ -185,9 +185,29 @@ def register(name: str) -> Test:
     return test
 
 
+_PLAYERS = {"duo": 2, "duet": 2, "trio": 3, "quartet": 4, "quintet": 5, "sextet": 6, "septet": 7, "octet": 8}
+
+
+def _are_so_many(number: int) -> Test:
+    """Whether so many instruments were heard, a singer counted or not; more may play than a tagger heard."""
+
+    def test(facts: Facts) -> Held:
+        heard = len(facts.instruments.labels) if facts.instruments else 0
+        if not heard:
+            return NOT_MEASURED
+        fact = f"{heard} instruments measured"
+        if number in (heard, heard + 1 if voice(facts)[0] else heard):
+            return True, fact
+        return (False, fact) if heard > number else (None, fact)
+
+    return test
+
+
 @lru_cache(maxsize=1024)
 def plays(name: str) -> Test:
     """Whether a tagger heard an instrument of this name; of what it did not hear nobody knows."""
+    if (number := _PLAYERS.get(name.lower())) is not None:
+        return _are_so_many(number)
     wanted = _stems(name)
 
     def test(facts: Facts) -> Held:

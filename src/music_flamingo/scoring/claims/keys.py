@@ -253,7 +253,7 @@ def _key_claim(match: re.Match[str], text: str, value: KeyValue, relation: str |
     related = None if _BUT_ITS_RELATIVE.search(before) or _IN_THE_RELATIVE.search(before) else related
     related = "relative" if _SHARES.search(before) else related
     if (edge := _AT_EDGE.match(text, match.end())) is not None and _RETURNS.search(before):
-        return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0)
+        return _edge_claim(match, text, value, -1 if edge[1].lower() in ("end", "close") else 0, edge[0])
     if (edge := _ON_AN_EDGE.search(before)) is not None:
         return _edge_claim(match, text, value, 0 if edge["first"] else -1)
     if _FOLLOWED.match(text, match.end()) or (
@@ -296,7 +296,7 @@ _FOLLOWED = re.compile(
 )
 _IN_KEY_BEFORE = re.compile(r"\b(?:in|key|tonality|mode)(?: (?:of|is))? $", re.IGNORECASE)
 _IS_A_CHORD = re.compile(
-    r"(?:,? (?:which |that )?(?:is|as|being|serves as|acts as|functions as)|,|:)? ?(?:\()?(?:the|its|a|an)? ?(?:minor |major )?(?:(?-i:[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii))\b(?: chord| of\b)?|(?:super|sub)?(?:tonic|dominant|mediant)\b(?: chord| of\b))"
+    r" (?:is|was)(?: also)? (?:the|its|an?) (?:[a-z]+ ){1,3}(?:chord|triad|harmony)\b|(?:,? (?:which |that )?(?:is|as|being|serves as|acts as|functions as)|,|:)? ?(?:\()?(?:the|its|a|an)? ?(?:minor |major )?(?:(?-i:[b#]?(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii))\b(?: chord| of\b)?|(?:super|sub)?(?:tonic|dominant|mediant)\b(?: chord| of\b))"
     r"|,[^,.;]{1,28}, (?:is|was) (?:held|heard|sustained|played)\b|,[^,.;]{1,28}, (?:follows|sounds|enters|returns|lasts|appears|precedes|leads|resolves)\b"
     r"|, (?:follows|enters|returns|appears|precedes|leads|resolves|is (?:held|heard|reached))\b"
     r"| (?:(?:is|was) (?:held|heard|sustained|played|reached|introduced)\b|follows|sounds|enters|returns|lasts|appears|precedes|resolves|leads|accompanies|gives way|alternates)\b(?! throughout)",
@@ -309,7 +309,7 @@ _RETURNS = re.compile(
 )
 
 
-def _edge_claim(match: re.Match[str], text: str, value: KeyValue, place: int) -> SpokenClaim:
+def _edge_claim(match: re.Match[str], text: str, value: KeyValue, place: int, beside: str = "") -> SpokenClaim:
     """Claim that the first or the last chord is a triad: `it returns to A minor at the end`."""
 
     def test(facts: Facts) -> Held:
@@ -320,7 +320,7 @@ def _edge_claim(match: re.Match[str], text: str, value: KeyValue, place: int) ->
         fits = chord[0] == value[0] and value[1] in (None, "minor" if chord[1] == "min" else "major")
         return fits, f"{labels[place]} measured there"
 
-    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()))
+    return SpokenClaim("chords", match[0], test, is_denied(text, *match.span()), beside=beside)
 
 
 def _triad_claim(match: re.Match[str], text: str, value: KeyValue) -> SpokenClaim:

@@ -65,7 +65,7 @@ _SPOKEN = re.compile(
 _BEATS = re.compile(
     rf"(?<![\d.])(\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?|schlage|temps|tiempos) (?:to|per|in|a|for|within|of|pro|par|por|make)"
     rf" ?(?:up )?(?:the |a |an |each |every |one )?{_BAR}\b"
-    rf"|{_BAR} (?:has|have|holds?|contains?|consists? of|of|with|counts?|spans?) (\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?)"
+    rf"|{_BAR} (?:has|have|holds?|contains?|consists? of|of|with|counts?|spans?|carr(?:y|ies)|features?|gets?|includes?|comprises?|bears?|receives?|shows?) (\d{{1,2}}) (?:\w+ )?(?:beats?|pulses?|counts?)"
     rf"|(?:accents?|downbeats?|(?:strong|main|heavy|accented|first) (?:beat|pulse)s?) (?:return\w*|come\w*|fall\w*|recur\w*|repeat\w*|land\w*|arriv\w*|is (?:felt|heard))(?: (?:back|again|around|round|regularly))* (?:after |on |every |each |at )+(?:(\d) or )?(\d) beats?"
     rf"|groups? of (\d) beats?|(?:accents?|accented|downbeats?|stress\w*)[^.;]{{0,20}} (?:every|each) (?P<nth>{'|'.join(ORDINALS)}) beat\b"
     rf"|(?:every|each) (?P<nth2>{'|'.join(ORDINALS)}) beat (?:is|gets|carries|has|bears|falls)[^.;]{{0,24}}\b(?:accent\w*|stress\w*|downbeat|strong)|with (\d) beats(?=[.,;!?]|$)|to the next there are (\d{{1,2}}) beats?",

@@ -155,20 +155,7 @@ def _order(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-_LEAD_WORDS = (
-    "follow",
-    "lead",
-    "moves",
-    "goes",
-    "gives way",
-    "passes",
-    "flows",
-    "turns",
-    "precede",
-    "before",
-    "opens",
-    "changes",
-)
+_LEAD_WORDS = ("follow", "lead", "moves", "goes", "gives way", "passes", "flows", "turns", "precede", "before", "opens", "changes")  # fmt: skip
 _ORDERS = (
     (_order(rf"\b{a_part('1')}{_LEADS} {ARTICLES}{a_part('2')}"), ("1", "2"), _LEAD_WORDS),
     (
@@ -188,6 +175,20 @@ _ORDERS = (
         ("after",),
     ),
     (
+        _order(
+            rf"\bafter {ARTICLES}(?:\d+ seconds? )?(?:(?:short|brief|long|quiet|soft|instrumental) )?{a_part('1')},? {ARTICLES}{a_part('2')} (?:begins?|starts?|enters?|follows?|comes?|arrives?|sets? in)"
+        ),
+        ("1", "2"),
+        ("after",),
+    ),
+    (
+        _order(
+            rf"\b{a_part('1')} (?:comes|is heard|enters|stands|appears|sounds) (?:\w+,? )?after {ARTICLES}{a_part('2')}"
+        ),
+        ("2", "1"),
+        (" after ",),
+    ),
+    (
         _order(rf"\bbefore {ARTICLES}{a_part('1')},? (?:there )?(?:comes?|is|we hear) {ARTICLES}{a_part('2')}"),
         ("2", "1"),
         ("before",),
@@ -196,7 +197,7 @@ _ORDERS = (
 """(pattern, groups of the earlier and the later part, keywords without which it is not tried)."""
 HOW_OFTEN_PATTERN = r"(?:only |just |exactly |but )*(?:(?P<once>once|twice|thrice)|(?P<times>\d+) times)"
 _APPEARS = re.compile(
-    rf"\b{a_part()} (?:only )?(?:(?P<again>comes? back|coming back|returns?|returning|recurs?|recurring|repeats?|repeated|is repeated)|appears?|occurs?|is (?:heard|sung|played)|comes|coming|appearing|heard|sung|played|occurring|sounds|sounding|alternates?) {HOW_OFTEN_PATTERN}\b",
+    rf"\b{a_part()},? (?:only )?(?:(?P<again>comes? back|coming back|returns?|returning|recurs?|recurring|repeats?|repeated|is repeated)|appears?|occurs?|is (?:heard|sung|played)|comes|coming|appearing|heard|sung|played|occurring|sounds|sounding|alternates?) {HOW_OFTEN_PATTERN}\b",
     re.IGNORECASE,
 )
 HOW_OFTEN = re.compile(rf"\b{HOW_OFTEN_PATTERN}\b", re.IGNORECASE)
@@ -209,6 +210,10 @@ _ALIKE = re.compile(
 
 _PAIR = re.compile(
     rf"\b{a_part('1')}(?: and |[ /-]| \+ ){a_part('2')} (?:pair|cycle|unit|block|alternation|pattern|sequence|round)s? (?:\w+ ){{0,2}}?{HOW_OFTEN_PATTERN}\b",
+    re.IGNORECASE,
+)
+_ALTERNATE = re.compile(
+    rf"\balternat\w+ (?:between )?{ARTICLES}{a_part('1')} (?:and|with) {ARTICLES}{a_part('2')} {HOW_OFTEN_PATTERN}\b",
     re.IGNORECASE,
 )
 
@@ -238,8 +243,8 @@ def read_parts(text: str) -> Iterator[SpokenClaim]:
                 if one.is_known and other.is_known:
                     yield part_claim(match, text, follows(one, other))
     if holds(text, ("once", "twice", "thrice", "times")):
-        for match in _PAIR.finditer(text) if number > 1 else ():
-            yield part_claim(match, text, _pairs(match))
+        for pattern in (_PAIR, _ALTERNATE) if number > 1 else ():
+            yield from (part_claim(match, text, _pairs(match)) for match in pattern.finditer(text))
         for match in _APPEARS.finditer(text):
             part, times = PartName.of(match.groupdict()), times_of(match)
             goes_on = _THEN_OTHERS.match(text, match.end()) is not None

@@ -27,7 +27,7 @@ _KINDS: tuple[tuple[str, str, heard.Test], ...] = (
     ("lyrics", r"lyrics?|lyrical|lyricist|the words (?:are|speak|tell|say)|the text (?:is|speaks|tells)", heard.words),
     ("genre", GENRES, heard.unknown),
     ("origin", PEOPLES, heard.unknown),
-    ("sound", r"(?:all )?alone|(?:all )?by (?:itself|himself|herself)|on its own|(?:the )?(?:only|sole) instrument\w*|no (?:other|further|additional|accompanying) instruments?\w*|without (?:any )?(?:other|further|additional) instruments?|no accompaniment|nothing else (?:plays|is heard|sounds)", heard.by_itself),
+    ("sound", r"(?:all )?alone|(?:all )?by (?:itself|himself|herself)|on its own|(?:the )?(?:only|sole) instrument\w*|no (?:other|further|additional|accompanying) instruments?\w*|without (?:any )?(?:other|further|additional) instruments?|no accompaniment|(?:nobody|no one|nothing)(?: else)? (?:accompanies|supports|joins|backs|doubles)|nothing else (?:plays|is heard|sounds)", heard.by_itself),
     *DYNAMICS,
     *SOUND,
 )  # fmt: skip
@@ -55,6 +55,7 @@ _OF_A_SOUND = re.compile(
     r"electronic(?:ally)? (?:drum\w*|percussion|beats?|piano|keyboards?|organ|instrument\w*|sounds?|bass|kit|effects?|produced)\b",
     re.IGNORECASE,
 )
+_FOR_A_WHILE = re.compile(r"\b(?:seconds?|moments?|beats?|bars?) $", re.IGNORECASE)
 _LANGUAGE = re.compile(r"\b(?:in|into|to|from) $", re.IGNORECASE)
 _NAMED = {"instruments": heard.plays, "genre": heard.in_style, "origin": heard.in_style}
 
@@ -79,6 +80,12 @@ def read_players(text: str) -> Iterator[SpokenClaim]:
             continue  # each note fades after its attack
         if kind == "sound" and _OF_DRUMS.search(text, max(0, start - 24), start):
             continue  # `no drum is struck` says nothing of the lead
+        if (
+            kind == "sound"
+            and match[0].lower().startswith("without")
+            and _FOR_A_WHILE.search(text, max(0, start - 32), start)
+        ):
+            continue  # `after a second without harmony`
         if kind == "genre" and _OF_A_SOUND.match(text, start):
             continue  # `electronic drums` name the drums
         if kind == "origin" and (_NOT_OF_A_PLACE.match(text, end) or _LANGUAGE.search(text, max(0, start - 6), start)):

@@ -7,6 +7,7 @@ from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, judge
 from music_flamingo.scoring.claims.heard import by_itself, negated
 from music_flamingo.scoring.claims.parts import PART
+from music_flamingo.scoring.claims.relations import RELATION
 from music_flamingo.scoring.claims.texts import known_claims, read_claims
 
 POLAR = re.compile(
@@ -97,6 +98,6 @@ def asked_of(question: str) -> list[SpokenClaim]:
         asked = [
             c
             for c in read_claims("{1} {0} {2}.".format(*inverted.groups()))
-            if not (c.is_place or _ONE_PART.fullmatch(c.said))
+            if not (c.is_place or c.kind == RELATION or _ONE_PART.fullmatch(c.said))
         ]
     return asked

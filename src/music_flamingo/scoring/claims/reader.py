@@ -19,6 +19,7 @@ from music_flamingo.scoring.claims.chord_places import place_in
 from music_flamingo.scoring.claims.degrees import answer_numeral, read_degrees
 from music_flamingo.scoring.claims.derived import answer_difference
 from music_flamingo.scoring.claims.events import read_events
+from music_flamingo.scoring.claims.figures import read_figures
 from music_flamingo.scoring.claims.form import read_form
 from music_flamingo.scoring.claims.gates import has_digit, words_of
 from music_flamingo.scoring.claims.harmony import answer_chord, answer_degree, answer_neighbour, degree_in
@@ -31,13 +32,14 @@ from music_flamingo.scoring.claims.parts import PART, PartName, a_part, counted_
 from music_flamingo.scoring.claims.polar import ABSENT, NO, OF_WHO, POLAR, TRUE_OR_FALSE, YES, asked_of, refused
 from music_flamingo.scoring.claims.qualities import answer_function, answer_quality
 from music_flamingo.scoring.claims.rates import answer_rate
+from music_flamingo.scoring.claims.relations import RELATION, read_relations
 from music_flamingo.scoring.claims.restated import restated
 from music_flamingo.scoring.claims.rewording import reworded
 from music_flamingo.scoring.claims.signatures import answer_signature
 from music_flamingo.scoring.claims.sung import answer_language, answer_theme, without_quotes
 from music_flamingo.scoring.claims.tempo import answer_tempo
 from music_flamingo.scoring.claims.texts import known_claims, read_claims
-from music_flamingo.scoring.claims.times import FIGURE, answer_length, count_claim, read_figures
+from music_flamingo.scoring.claims.times import FIGURE, answer_length, count_claim
 from music_flamingo.scoring.claims.topics import COUNTED, topic_of
 from music_flamingo.scoring.claims.wording import NUMBER, plain
 
@@ -120,6 +122,10 @@ def grants_nothing(answer: str) -> bool:
 @lru_cache(maxsize=16384)
 def read_premises(question: str) -> tuple[SpokenClaim, ...]:
     """Read what a question takes for granted; a yes-or-no question and one between alternatives grant nothing."""
+    return tuple(claim for claim in _premises(question) if claim.kind != RELATION)
+
+
+def _premises(question: str) -> tuple[SpokenClaim, ...]:
     if POLAR.match(plain(question)) or _OFFERS.search(question) or ABSENT.search(question):
         return tuple(c for c in read_claims(question) if c.is_place)
     if topic_of(question) in ("event", "chords", "lasts") and not _IN_A_KEY.search(question):
@@ -133,7 +139,9 @@ def read_premises(question: str) -> tuple[SpokenClaim, ...]:
 def read_answer(question: str, answer: str, alone: bool = False) -> tuple[SpokenClaim, ...]:
     """Read the claims of an answer in the light of its question; `alone`: never as one statement with it."""
     claims = tuple(_in_context(question, answer, alone))
-    return (*claims, *read_figures(without_quotes(plain(answer)), claims))
+    text = without_quotes(plain(answer))
+    relations = read_relations(text, claims) if len(text.split()) >= SHORT_WORDS else ()
+    return (*claims, *read_figures(text, claims), *relations)
 
 
 def _in_context(question: str, answer: str, alone: bool) -> Iterator[SpokenClaim]:

@@ -9,6 +9,7 @@ from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.heard import voice_of_a_kind
 from music_flamingo.scoring.claims.names import LANGUAGES
+from music_flamingo.scoring.claims.parts import PartName, a_part
 from music_flamingo.scoring.claims.wording import ORDINALS, is_denied
 
 _LANGUAGE = "|".join(LANGUAGES)
@@ -135,7 +136,10 @@ def read_sung(text: str, quoted: str) -> Iterator[SpokenClaim]:
                     if nth is None
                     else _is_nth(said, ORDINALS[nth[1].lower()] - 1)
                 )
-                yield SpokenClaim("lyrics", said, test, is_denied(quoted, *match.span()))
+                beside = nth[0] if nth else ""
+                yield SpokenClaim("lyrics", said, test, is_denied(quoted, *match.span()), beside=beside)
+                if (part := _IN_A_PART.match(quoted, match.end())) is not None:
+                    yield SpokenClaim("lyrics", part[0].strip('"'), _is_sung_in(said, PartName.of(part.groupdict())))
 
 
 _FIRST, _LAST = (
@@ -152,6 +156,10 @@ _EDGE_AFTER = re.compile(
 )
 _NTH_LINE = re.compile(
     rf"\b({'|'.join([*ORDINALS][1:])}) (?:line|phrase)(?: (?:of|in) (?:the|this|her|his) \w+)?(?: (?:that )?(?:she|he|they|the \w+) sings?| sung| heard)?(?: (?:is|being|goes|runs|reads)|:|,) ?$",
+    re.IGNORECASE,
+)
+_IN_A_PART = re.compile(
+    rf'["\']?,? (?:(?:which|that) )?(?:(?:is|are|was)(?: first| only)? )?(?:heard|sung|comes?|appears?|occurs?|falls?|belongs?|found|stands?|lies)(?: only| first| again)? (?:in|during|to|at) (?:the |an? )?{a_part()}',
     re.IGNORECASE,
 )
 _OF_A_PART = re.compile(r"\b(?:chorus|verse|refrain|bridge|section|stanza|hook|outro|intro)\b", re.IGNORECASE)
@@ -232,6 +240,22 @@ def _is_sung(said: str, is_first: bool | None = None) -> Callable[[Facts], Held]
                 f" {wanted}"
             ), "other words measured there"
         return f" {wanted} " in f" {sung} ", "other words measured"
+
+    return test
+
+
+def _is_sung_in(said: str, part: PartName) -> Callable[[Facts], Held]:
+    """Whether a line with such words sounds while a part lasts."""
+    wanted = _bare(said)
+
+    def test(facts: Facts) -> Held:
+        lines = facts.lyrics.lines if facts.lyrics and facts.lyrics.available else []
+        spans = part.spans(facts) if part.is_known else None
+        if not lines or not spans:
+            return NOT_MEASURED
+        sung = [line for line in lines if wanted in _bare(line.label)]
+        fits = any(min(a.end_s, b.end_s) - max(a.start_s, b.start_s) > 1.0 for a in sung for b in spans)
+        return fits, ", ".join(f"{a.start_s:.1f} to {a.end_s:.1f}" for a in sung) + " s measured"
 
     return test
 

@@ -9,6 +9,7 @@ from music_flamingo.scoring.claims.chord_lists import read_symbols
 from music_flamingo.scoring.claims.degrees import read_degrees
 from music_flamingo.scoring.claims.derived import read_derived
 from music_flamingo.scoring.claims.events import read_events
+from music_flamingo.scoring.claims.figures import read_figures
 from music_flamingo.scoring.claims.form import read_form
 from music_flamingo.scoring.claims.harmony import read_chords
 from music_flamingo.scoring.claims.keys import read_keys
@@ -16,12 +17,16 @@ from music_flamingo.scoring.claims.lettered import with_sections
 from music_flamingo.scoring.claims.lines import read_how_often
 from music_flamingo.scoring.claims.meter import read_meter
 from music_flamingo.scoring.claims.players import read_players
+from music_flamingo.scoring.claims.quantified import read_quantified
 from music_flamingo.scoring.claims.rates import read_rates
+from music_flamingo.scoring.claims.relations import read_relations
+from music_flamingo.scoring.claims.sequences import read_sequences
+from music_flamingo.scoring.claims.shares import read_shares
 from music_flamingo.scoring.claims.signatures import read_signatures
 from music_flamingo.scoring.claims.sounding import read_sounding
 from music_flamingo.scoring.claims.sung import read_sung, without_quotes
 from music_flamingo.scoring.claims.tempo import read_tempo
-from music_flamingo.scoring.claims.times import read_figures, read_times
+from music_flamingo.scoring.claims.times import read_times
 from music_flamingo.scoring.claims.triads import read_triads
 from music_flamingo.scoring.claims.wording import plain
 
@@ -43,6 +48,9 @@ _READERS = (
     read_players,
     read_triads,
     read_chord_lengths,
+    read_quantified,
+    read_shares,
+    read_sequences,
 )
 
 
@@ -51,7 +59,7 @@ def read_claims(text: str) -> tuple[SpokenClaim, ...]:
     """Read every claim of a text; what it quotes are words of a song."""
     claims, bare = known_claims(text), with_sections(without_quotes(plain(text)))
     symbols = read_symbols(bare, " ".join(claim.said for claim in claims))
-    return (*claims, *symbols, *read_figures(bare, claims))
+    return (*claims, *symbols, *read_figures(bare, claims), *read_relations(bare, claims))
 
 
 @lru_cache(maxsize=1024)

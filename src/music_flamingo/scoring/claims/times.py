@@ -1,7 +1,7 @@
 """Claims in figures: how long, when, how many bars, sections, chords and lines, which part in a hundred."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim, unmeasured
@@ -30,7 +30,7 @@ _THING = re.compile(
 )
 _COUNT = re.compile(
     r"(?<![\w./:#])(?P<n>\d+) (?:(?P<of>\w+) )?"
-    r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|part(?= [a-z])|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses?|chorus(?:es)?|refrains?|bridges?|intros?|outros?|percent)\b(?! of (?:4|the))"
+    r"(?P<what>bars?|measures?|downbeats|takte|sections?|parts|part(?= [a-z])|chords?|triads?|harmonies|lines of (?:words|text|lyrics)|verses?|chorus(?:es)?|refrains?|bridges?|intros?|outros?|percent)\b(?! of (?:4\b|the))"
     r"|(?P<p>\d+(?:\.\d+)?) ?%",
     re.IGNORECASE,
 )
@@ -60,10 +60,19 @@ _BAR_WORDS = ("bar", "measure", "downbeat")
 _HEDGE = re.compile(
     r"(more than|over|about|around|at least|fewer than|less than|up to|nearly|roughly|almost) $", re.IGNORECASE
 )
+_RANGE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(?:db|decibels?)\b", re.IGNORECASE)
+RANGE_TOLERANCE_DB = 1.5
 _PER = re.compile(r"\b(?:in|per|to|of|for) $", re.IGNORECASE)
 _SOME = frozenset(("outer", "main", "other", "last", "first", "final", "inner"))
 _SOME_NOT_COUNTED = _SOME | {"beat", "beats", "count", "pulse", "note", "second", "minute", "string", "step", "way"}
 """`a four-beat bar` counts beats, and `three-note chords` notes."""
+_COUNTED_ELSEWHERE = frozenset(
+    ("major", "minor", "contrasting", "different", "distinct", "alternating", "unique", "differing")
+)
+"""`two minor chords`, `two contrasting sections`: `quantified.py` reads them; chords that differ are counted here."""
+_OF_CHORDS = ("chord", "triad", "harmon", "line", "verse", "bar", "measure")
+_IS_ONE_OF_ALL = re.compile(r"\b(?:with|to|by|on|from|as|into|than|for) (?:just |exactly )?$", re.IGNORECASE)
+"""`every section coincides with one chord` counts no chords of the piece."""
 _LETTERS = ("A", "B", "C", "D", "E")
 _AFTER_OR_BEFORE = re.compile(r"\b(?:after|before|between) $", re.IGNORECASE)
 _SPREADS = re.compile(
@@ -71,7 +80,7 @@ _SPREADS = re.compile(
     re.IGNORECASE,
 )
 """`runs over eight bars` counts eight, and not more."""
-_SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer|which|what|any) $", re.IGNORECASE)
+SOME_OF = re.compile(r"(?:last|first|next|these|other|final|outer|which|what|any) $", re.IGNORECASE)
 _OF_PART = re.compile(
     r"\b(?:both|each|they|section|verse|chorus|bridge|intro|introduction|outro|coda|refrain|solo|half|part|line|notes?|words?|bars?|measures?|beats?|next longest|chord|chords|harmony|harmonies|triad|longest|any)\b|\bIt lasts\b.*next",
     re.IGNORECASE,
@@ -138,10 +147,15 @@ def _count_of(match: re.Match[str], text: str) -> Iterator[SpokenClaim]:
     hedge = _HEDGE.search(text, max(0, start - 12), start)
     if hedge is not None and hedge[1].lower() == "over" and _SPREADS.search(text, 0, hedge.start()):
         hedge = None
-    if hedge is not None and _SOME_OF.search(text, max(0, hedge.start() - 6), hedge.start()):
+    if hedge is not None and SOME_OF.search(text, max(0, hedge.start() - 6), hedge.start()):
         hedge = None
+    of_kinds = match["of"] in ("major", "minor") or not (match["what"] or "").lower().startswith(_OF_CHORDS)
+    if ((match["of"] or "").lower() in _COUNTED_ELSEWHERE and of_kinds) or (
+        match["n"] == "1" and _IS_ONE_OF_ALL.search(text, 0, start)
+    ):
+        return
     if (match["of"] or "").lower() in _SOME_NOT_COUNTED or (
-        hedge is None and _SOME_OF.search(text, max(0, start - 6), start)
+        hedge is None and SOME_OF.search(text, max(0, start - 6), start)
     ):
         return
     start = hedge.start() if hedge else start
@@ -304,47 +318,3 @@ def _has_bar(bar: int) -> Callable[[Facts], Held]:
         return NOT_MEASURED if bars is None else (bar <= bars, f"{bars} bars measured")
 
     return test
-
-
-_FIGURE = re.compile(
-    r"(?<![\w.:/#])(?<!\d[.,])(?<![<>=] )\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d| ?(?:s|secs?|seconds?|min|minutes?|semitones?|half steps?|times|changes|lines|halves|thirds|quarters|from there|of them|of these)\b| ?[<>=])"
-)
-_BORDERS = re.compile(
-    r"\b(?:compared (?:with|to)|than) [a-z ]{0,24}?\d+(?:\.\d+)?\b|\b\d+ (?-i:[A-E]) (?:sections|parts)\b|\bnearest \d+\b|\bthe \d (?-i:[A-G])(?:[#b]| sharp| flat)? (?:major|minor) |\b(?:above|below|over|under|between) \d+(?: and \d+)? is\b",
-    re.IGNORECASE,
-)
-"""`above 128 is fast` defines a word, and says nothing of the music."""
-_TIMES_OVER = re.compile(
-    r"\b(?:heard|sung|played|repeated|repeats|recurs|returns|appears|occurs|sounds|comes)(?: (?:about|exactly|only|just|back))* (?P<n>\d+ times)\b(?! (?:as|faster|slower|louder|softer|longer|shorter|per|a minute|the|\d))",
-    re.IGNORECASE,
-)
-_RANGE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?(?:db|decibels?)\b", re.IGNORECASE)
-RANGE_TOLERANCE_DB = 1.5
-_NO_FIGURE = frozenset(("0", "1"))
-
-
-def _without(text: str, parts: Sequence[str]) -> str:
-    """Give a text without any of some parts of it, which may overlap."""
-    covered = bytearray(len(text))
-    for part in parts:
-        start = text.find(part)
-        while start >= 0:
-            covered[start : start + len(part)] = b"\1" * len(part)
-            start = text.find(part, start + 1)
-    return "".join(letter for letter, gone in zip(text, covered, strict=True) if not gone)
-
-
-def read_figures(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenClaim]:
-    """Read the figures of a plain text that no claim accounts for: nobody measured what they count."""
-    if not has_digit(text):
-        return
-    text = _BORDERS.sub("", text)
-    text = _without(text, [claim.said for claim in claims if has_digit(claim.said)])
-    for match in _TIMES_OVER.finditer(text):
-        if not any(match["n"] in claim.said for claim in claims):
-            yield unmeasured(FIGURE, match[0])
-    for match in _FIGURE.finditer(text):
-        before = text[max(0, match.start() - 6) : match.start()]
-        is_counted = match[0] not in _NO_FIGURE and not _SOME_OF.search(before)
-        if is_counted and not is_denied(text, *match.span()):  # `three, not four` counts no four
-            yield unmeasured(FIGURE, match[0])

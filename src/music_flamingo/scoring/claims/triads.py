@@ -30,7 +30,8 @@ _STAYS = re.compile(
     r"\b(?:(?:stays?|remains?|sits?|rests?|dwells?|lingers?|hovers?|keeps?|holds?)(?: put)?(?: only| solely| exclusively)? (?:on|to|over)|never (?:leaves?|moves? away from|strays? from|departs? from))(?: the| an?)?(?: tonic| home)?(?: chord of| chord,?)? (?P<chord>[A-G](?:[#b](?![a-z])| sharp| flat)?(?i: ?major| ?minor|m\b)?)(?: chord| triad| harmony)?(?P<all> (?:for the (?:whole|entire)|throughout|from (?:start|beginning) to|all (?:the way|through|the time)|the (?:whole|entire) (?:time|way|piece|song)|until the end)\b)?"
 )
 _SILENCE = re.compile(
-    rf"\b(?:silence|silent|no (?:chords?|harmony|music|sound)|nothing)(?: (?:is|are))?(?: (?:heard|sounds?|sounding|played|plays))? (?:for|during|in|over)(?: (?:about|around|roughly|nearly|almost))* (?:the )?(?P<edge>first|last|opening|initial|final)? ?(?:{EXACT}|(?P<one>second)\b)",
+    rf"\b(?:silence|silent|no (?:chords?|harmony|music|sound)|nothing)(?: (?:is|are))?(?: (?:heard|sounds?|sounding|played|plays))? (?:for|during|in|over)(?: (?:about|around|roughly|nearly|almost))* (?:the )?(?P<edge>first|last|opening|initial|final)? ?(?:{EXACT}|(?P<one>second)\b)"
+    rf"|\b(?:after|following)(?: (?:about|around|roughly|nearly|almost))* (?:{EXACT.replace('(?P<', '(?P<x_')}|(?P<x_one>a second|1 second)) (?:of silence|without (?:any )?(?:harmony|chords?|sound|music))\b",
     re.IGNORECASE,
 )
 
@@ -47,7 +48,7 @@ def read_triads(text: str) -> Iterator[SpokenClaim]:
             yield SpokenClaim("chords", match[0], _is_alone(match["chord"]))
     for match in (
         _SILENCE.finditer(text)
-        if holds(text, ("silen", "nothing", "no chord", "no harmon", "no music", "no sound"))
+        if holds(text, ("silen", "without", "nothing", "no chord", "no harmon", "no music", "no sound"))
         and (may_hold_time(text) or holds(text, ("second",)))
         else ()
     ):
@@ -134,7 +135,8 @@ SILENCE_ROOM_S = 0.75
 
 def _is_silent(match: re.Match[str]) -> Callable[[Facts], Held]:
     """Whether no chord sounds for so long at the beginning, or at the end."""
-    time_s = 1.0 if match["one"] else seconds_of(match.groupdict())
+    groups = {name.removeprefix("x_"): said for name, said in match.groupdict().items() if said}
+    time_s = 1.0 if groups.get("one") else seconds_of(groups)
     is_first = (match["edge"] or "first").lower() not in ("last", "final")
 
     def test(facts: Facts) -> Held:

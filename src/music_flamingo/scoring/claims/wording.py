@@ -57,7 +57,8 @@ _DENIES = re.compile(
     re.IGNORECASE,
 )
 _NO_DENIAL = re.compile(
-    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just|from nothing|out of nothing|next to nothing)\b",
+    r"\b(?:no (?:more|less|fewer|doubt|slower|faster|longer) than|not only|no doubt|not just|from nothing|out of nothing|next to nothing)\b"
+    r"|\b(?:nobody|no one|nothing|no (?:other )?instruments?)(?: else)? (?:accompan\w+|supports?|joins?|backs?|doubles?) (?=(?:the|this|its) )",
     re.I,
 )
 _CUT = re.compile(
