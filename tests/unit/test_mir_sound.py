@@ -155,6 +155,13 @@ def test_a_modulation_by_a_tritone_is_a_boundary():
     assert times[0][0] == 0 and all(a[1] == b[0] for a, b in pairwise(times))
 
 
+@pytest.mark.parametrize(("tail_s", "last"), [(4.5, "A"), (12.0, "B")])
+def test_a_tail_of_less_than_a_twentieth_is_no_section(tail_s, last):
+    body, tail = tones([60, 64, 67] * 64, 0.5), tones([66], tail_s)
+    sections = RepeatedSections(**{**FORM, "repeat_above": 2.0}).find(Signal(np.concatenate([body, tail])))
+    assert (sections.segments[-1].label, sections.segments[-1].end_s) == (last, pytest.approx(96 + tail_s))
+
+
 @pytest.mark.parametrize("seconds", [0.05, 0.5, 3.0])
 def test_a_short_recording_is_one_section(seconds):
     sections = RepeatedSections(**FORM).find(Signal(tones([60], seconds)))

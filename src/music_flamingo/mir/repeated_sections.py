@@ -33,6 +33,8 @@ STEADY_CHROMA, STEADY_DB = 0.02, 3.0
 SHIFTS = range(-3, 4)
 """Sections are laid upon each other within 0.6 s."""
 SILENT_BELOW = 1e-4
+TAIL_SHARE = 0.05
+"""Of the recording: what is shorter at its end is how the section before it dies away, and no section."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ class RepeatedSections:
             if not waiting and (split := self._split(change, sorted(found), least)):
                 found[split] = min(1.0, float(change[split]))
                 waiting = [split]
+        last = max(found)
+        if last > first and len(features) - last < TAIL_SHARE * len(features):
+            del found[last]
         del found[first]
         return {t: clear for t, clear in found.items() if t > 0}
 
