@@ -21,6 +21,7 @@ import numpy as np
 from calibration_set import MADE, SEED, make, read
 from published import publish
 from real import half_of, tempo_credit
+from reliability import calibration_error
 from sklearn.linear_model import LogisticRegression
 
 from music_flamingo.core.hashing import sha256_json
@@ -43,7 +44,7 @@ HEAD = (
     "| confidence | origin | clips | recordings | right | calibration error | 95 % | by chance alone |",
     "|---|---|---|---|---|---|---|---|",
 )
-BINS, RESAMPLES, PENALTY = 5, 1000, 10.0
+RESAMPLES, PENALTY = 1000, 10.0
 KEY_TOOL, CHORDS_TOOL = "vote:essentia:braw+essentia:shaath+madmom:cnn", "chordino"
 
 
@@ -139,13 +140,6 @@ def tempo_claim(clip: Heard) -> Claim | None:
 
 
 # --- calibration -----------------------------------------------------------------------------------------------------
-
-
-def calibration_error(confidences: np.ndarray, right: np.ndarray) -> float:
-    """Expected calibration error over five bins of the confidence."""
-    bins = np.minimum(BINS - 1, (confidences * BINS).astype(int))
-    off = np.bincount(bins, confidences - right, BINS)
-    return float(np.abs(off).sum() / len(right))
 
 
 def row(title: str, origin: str, claims: list[Claim]) -> list[str]:

