@@ -63,9 +63,9 @@ async def _upload_of(request: Request) -> Upload:
     body = await request.body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith(("audio/", "video/")) or kind == "application/octet-stream":
-        return await Upload.of_bytes(body)
+        return Upload(body)
     try:
-        return Upload.of_text((await asyncio.to_thread(AudioBody.model_validate_json, body)).audio.b64)
+        return await asyncio.to_thread(lambda: Upload.of_text(AudioBody.model_validate_json(body).audio.b64))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(place) for place in first["loc"])[:200]

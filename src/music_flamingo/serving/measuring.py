@@ -14,7 +14,7 @@ from music_flamingo.records.example import CATEGORIES
 from music_flamingo.scoring.families import FAMILIES, SHORT_CAPTION
 from music_flamingo.serving.isolation import Isolated
 from music_flamingo.serving.shared_work import SharedWork
-from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, audio_errors, decoded_base64
+from music_flamingo.serving.uploads import UPLOAD_LIMITS, Upload, audio_errors
 
 MEASURING_S = 180.0
 """For one recording: tools take 1.4 s a minute of audio on one core."""
@@ -57,7 +57,7 @@ class Measurer:
 
 def _measure(measure: Measure, upload: Upload) -> Facts:
     with audio_errors():
-        return measure(decoded_base64(upload), UPLOAD_LIMITS)
+        return measure(upload.content, UPLOAD_LIMITS)
 
 
 def facts_json(facts: Facts) -> dict[str, Any]:

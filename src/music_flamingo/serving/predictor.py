@@ -65,7 +65,7 @@ async def predictions(engine: Engine, instances: Sequence[Instance]) -> list[dic
 async def _predict(engine: Engine, instance: Instance) -> dict[str, Any]:
     started_s = time.monotonic()
     with engine.places.take():
-        recording = await engine.hear(Upload.of_text(instance.audio.b64))
+        recording = await engine.hear(await asyncio.to_thread(Upload.of_text, instance.audio.b64))
         request = await asyncio.to_thread(engine.prepare, recording, instance.question)
         heard = await last(measured(engine.stream(request, in_pieces=False), recording, started_s))
     return _prediction(heard, recording)

@@ -143,7 +143,7 @@ async def _request_of(engine: Engine, fetch: Fetch | None, asked: ChatRequest, q
     await engine.grammars.check(asked.response_format)
     if isinstance(audio, AudioAddress):
         assert fetch is not None
-        audio = await Upload.of_bytes(await fetch(audio.url))
+        audio = Upload(await fetch(audio.url))
     return await asyncio.to_thread(
         engine.prepare,
         await engine.hear(audio),
