@@ -12,79 +12,38 @@ from music_flamingo.scoring.claims.gates import words_of
 
 RELATION = "relation"
 """The kind of a relation that no other claim accounts for."""
+_WORD = re.compile(r"\w+")
 _WORDS = frozenset(
-    [
-        "more",
-        "fewer",
-        "less",
-        "most",
-        "least",
-        "longer",
-        "shorter",
-        "longest",
-        "shortest",
-        "earlier",
-        "later",
-        "twice",
-        "thrice",
-        "half",
-        "double",
-        "before",
-        "after",
-        "until",
-        "till",
-        "first",
-        "last",
-        "second",
-        "third",
-        "fourth",
-        "fifth",
-        "final",
-        "only",
-        "every",
-        "all",
-        "never",
-        "always",
-        "throughout",
-        "entire",
-        "entirely",
-        "whole",
-        "exclusively",
-        "solely",
-        "mostly",
-        "mainly",
-        "same",
-        "equal",
-        "equally",
-        "both",
-        "each",
-        "than",
-        "immediately",
-        "directly",
-        "end",
-        "beginning",
-        "halfway",
-        "latter",
-        "former",
-        "between",
-        "either",
-        "remaining",
-        "majority",
-    ]
+    _WORD.findall("""
+        more fewer less most least longer shorter longest shortest earlier later twice thrice half double before
+        after until till first last second third fourth fifth final only every all never always throughout entire
+        entirely whole exclusively solely mostly mainly same equal equally both each than immediately directly end
+        beginning halfway latter former between either remaining majority
+    """)
 )
 _ORDERED = frozenset(("chords", "form", "count", "time", "lyrics"))
 """Kinds of claims about things that stand in time, one before another."""
 _OF_COURSE = frozenset(("dynamics", "loudness"))
 """Kinds whose claims say how something goes on: `until the end` belongs to them."""
 _SENTENCE = re.compile(r"[.!?;]\s+")
-_HARMLESS = re.compile(
-    r"\b(?:(?:at|in|above|first of|after|for|best of|most of|all in) all|all (?:in|at|without|while|alone|along|of (?:this|it|which))|rather than|other than|more or less|more than|less than|at first|at last|at least|at most"
-    r"|each (?:bar|measure|beat|other|time|note|of them)|every (?:bar|measure|beat)|half (?:a |an )?(?:minute|hour|step)|\d+ seconds?|seconds? long|a second|once more|the first time|most likely|first and foremost|after (?:a|another|about|around|just|roughly|\d)[^,]{0,24}"
-    r"|more (?:specifically|precisely|generally)|in the end|both (?=[a-z]+ and)|before any|last \d (?:harmonies|chords) (?:make|form)|(?:moves|moving|alternat\w+|switch\w+|goes|going) between|a third minutes?|(?:major|minor|perfect|an?) (?:second|third|fourth|fifth)(?! (?:section|part|verse|chorus|chord|line))"
-    r"|(?:first|final|last|opening|closing) (?=(?-i:[A-G])(?:[#b]| flat| sharp)?(?: major| minor|m)?\b)|each(?=[.,;]|$| (?:sustained|held|ringing)\b(?! for)| (?:verse|chorus|section|part) is (?:longer|shorter))|for the most part|as a whole|on the whole|the rest of)\b|(?:^|[.;:] )(?:First|Second|Third|Finally|Last),",
-    re.IGNORECASE,
+_HARMLESS = (
+    r"(?:at|in|above|first of|after|for|best of|most of|all in) all",
+    r"all (?:in|at|without|while|alone|along|of (?:this|it|which))",
+    r"rather than|other than|more or less|more than|less than|at first|at last|at least|at most|in the end",
+    r"for the most part|as a whole|on the whole|the rest of|once more|the first time|most likely|first and foremost",
+    r"more (?:specifically|precisely|generally)|both (?=[a-z]+ and)|before any",
+    r"each (?:bar|measure|beat|other|time|note|of them)|every (?:bar|measure|beat)",
+    r"each(?=[.,;]|$| (?:sustained|held|ringing)\b(?! for)| (?:verse|chorus|section|part) is (?:longer|shorter))",
+    r"half (?:a |an )?(?:minute|hour|step)|\d+ seconds?|seconds? long|a second|a third minutes?",
+    r"after (?:a|another|about|around|just|roughly|\d)[^,]{0,24}",
+    r"last \d (?:harmonies|chords) (?:make|form)|(?:moves|moving|alternat\w+|switch\w+|goes|going) between",
+    r"(?:major|minor|perfect|an?) (?:second|third|fourth|fifth)(?! (?:section|part|verse|chorus|chord|line))",
+    r"(?:first|final|last|opening|closing) (?=(?-i:[A-G])(?:[#b]| flat| sharp)?(?: major| minor|m)?\b)",
 )
-_WORD = re.compile(r"\w+")
+"""Turns of speech in which such a word relates nothing."""
+_IS_HARMLESS = re.compile(
+    rf"\b(?:{'|'.join(_HARMLESS)})\b|(?:^|[.;:] )(?:First|Second|Third|Finally|Last),", re.IGNORECASE
+)
 
 
 def read_relations(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenClaim]:
@@ -97,7 +56,7 @@ def read_relations(text: str, claims: Sequence[SpokenClaim]) -> Iterator[SpokenC
         if not claim.is_place or claim.beside
         for word in _WORD.findall(f"{claim.said} {claim.beside}".lower())
     }
-    for sentence in _SENTENCE.split(_HARMLESS.sub("", text)):
+    for sentence in _SENTENCE.split(_IS_HARMLESS.sub("", text)):
         lower = sentence.lower()
         left = [word for word in _WORD.findall(lower) if word in _WORDS and word not in read]
         if not left:
