@@ -95,7 +95,13 @@ def test_no_worker_outlives_its_driver(sign, tmp_path):
         "            print('started', flush=True)\n"
     )
     name, value = mark.split("=")
-    driver = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env={**os.environ, name: value})
+    # what a shell starts in the background would not hear the interrupt
+    driver = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        env={**os.environ, name: value},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert driver.stdout is not None
     assert driver.stdout.readline() == b"started\n"
     assert len(sleepers(mark)) >= 3

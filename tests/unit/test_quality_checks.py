@@ -163,7 +163,7 @@ def test_answers_are_held_against_the_facts(family, answer, fits):
         ("It has three beats to the bar.", "meter"),
         ("The recording has eight bars.", None),
         ("The recording has nine bars.", "meter"),
-        ("It moves from Am to G7.", None),
+        ("It moves from Am to Dm.", None),
         ("It moves from Am to F#m7.", "chords"),
         ("A major event.", None),
         ("There are no drums.", "drums"),

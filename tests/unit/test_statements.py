@@ -112,6 +112,7 @@ def test_a_caption_names_something_measured():
 @pytest.mark.parametrize(
     ("track", "text", "verdict"),
     [
+        ("jig", "The chord Dbm sounds at the end.", "contradicted"),
         ("song", "There are more verses than choruses.", "contradicted"),
         ("song", "There are as many verses as choruses.", "supported"),
         ("song", "The harmony stays entirely within major chords.", "contradicted"),

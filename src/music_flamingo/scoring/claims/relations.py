@@ -41,8 +41,18 @@ _HARMLESS = (
     r"(?:first|final|last|opening|closing) (?=(?-i:[A-G])(?:[#b]| flat| sharp)?(?: major| minor|m)?\b)",
 )
 """Turns of speech in which such a word relates nothing."""
+_S = r"\d+(?:\.\d+)? s"
+_NTH = r"(?:first|second|third|fourth|fifth|last) section"
+_OF_STEPS = (
+    r"the (?:first|last) (?:bar|downbeat|line) (?:begins|ends|is) (?:at )?|, the last (?=at \d)|lie between, and the last \w+ begins",
+    r"the last \w+ harmonies (?=are )|changes (?:before|after) (?=\d)|the line lies between (?=\d)",
+    rf"the {_NTH}(?=, from {_S}(?: to {_S}, (?:lasts|is the next)| on, sounds ))|the next longest:?(?= \d)|sounds (?:un)?like the first",
+    rf"the first section (?=ends at {_S})|where the second takes over",
+)
+"""Of steps that lead to an answer, which is held against the facts for what it relates."""
 _IS_HARMLESS = re.compile(
-    rf"\b(?:{'|'.join(_HARMLESS)})\b|(?:^|[.;:] )(?:First|Second|Third|Finally|Last),", re.IGNORECASE
+    rf"\b(?:{'|'.join(_HARMLESS)})\b|{'|'.join(_OF_STEPS)}|(?:^|[.;:] )(?:First|Second|Third|Finally|Last),",
+    re.IGNORECASE,
 )
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 
 from music_flamingo.records import Facts, Segment
-from music_flamingo.scoring.chords import triad_of
+from music_flamingo.scoring.chords import parse_chord, triad_of
 from music_flamingo.scoring.claims.degrees import degree_semitones
 from music_flamingo.scoring.claims.harmony import triads_in
 from music_flamingo.scoring.claims.keys import key_of
 from music_flamingo.scoring.claims.parts import PartName, a_part
 
 CHORD = (
-    r"(?<![\w#/'])(?-i:[A-G])(?:(?:#|b(?![a-z])| sharp| flat)(?:(?: major| minor|m7?|maj7|7)(?![\w#]))?"
-    r"|(?: major| minor|m7?|maj7|7)(?![\w#])|(?= chord))(?! (?:key|scale))"
+    r"(?<![\w#/'])(?-i:[A-G])(?:(?:#|b(?![a-z])|b(?=m(?![a-z])|maj7|dim|aug)| sharp| flat)(?:(?: major| minor|m7?|maj7|dim7?|aug|7)(?![\w#]))?"
+    r"|(?: major| minor|m7?|maj7|dim7?|aug|7)(?![\w#])|(?= chord)|(?<=\bchord [A-G])(?![\w#']))(?! (?:key|scale))"
 )
 """A chord whose name cannot be an article or a section's letter."""
 DEGREE = r"tonic|supertonic|mediant|subdominant|dominant|submediant|home chord"
@@ -31,7 +31,9 @@ Spans = Callable[[Facts], list[Segment] | None]
 def spans_of(groups: Mapping[str, str | None], n: str = "") -> Spans | None:
     """Give what finds the spans of the thing that the groups of `a_thing(n)` name; None where they leave open which."""
     if chord := groups.get(f"chord{n}"):
-        triads = triads_in(f" {chord}")
+        triads = triads_in(f" {chord}") or [c for c in [parse_chord(chord)] if c]
+        if not triads:
+            return None
         return lambda facts: _chords(facts, lambda c, _: c in triads)
     if degree := groups.get(f"degree{n}"):
         above = degree_semitones("tonic" if degree.lower() == "home chord" else degree)
