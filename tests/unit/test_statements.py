@@ -149,3 +149,13 @@ def test_a_relation_that_no_claim_accounts_for_is_not_kept():
     assert (
         first_reason((judge(c, facts) for c in read_claims("She sings in G major until the end.")), by_ear=True) is None
     )
+
+
+def test_a_chord_that_only_passes_at_the_end_is_not_the_last_one():
+    facts = TRACKS["song"]
+    *before, last = facts.chords.segments
+    passing = last.model_copy(update={"start_s": last.end_s - 0.2, "label": "F#:min"})
+    segments = [*before, last.model_copy(update={"end_s": passing.start_s}), passing]
+    facts = facts.model_copy(update={"chords": facts.chords.model_copy(update={"segments": segments})})
+    name = last.label.replace(":maj", "").replace(":min", "m")
+    assert {judge(c, facts).verdict for c in read_claims(f"The chord {name} sounds at the end.")} == {"supported"}
