@@ -54,10 +54,15 @@ _NTH_CHORD = re.compile(
 )
 
 
+def is_heard(chord: Segment) -> bool:
+    """Whether a chord is more than a passing one."""
+    return chord.label not in "NX" and chord.end_s - chord.start_s >= SHORTEST_CHORD_S
+
+
 def heard_triads(facts: Facts) -> list[tuple[int, str]]:
     """Give the triads that sound, one after another, without passing ones; runs of one triad as one."""
     segments = facts.chords.segments if facts.chords else []
-    triads = [triad_of(s.label) for s in segments if s.end_s - s.start_s >= SHORTEST_CHORD_S and s.label not in "NX"]
+    triads = [triad_of(s.label) for s in segments if is_heard(s)]
     return [chord for chord, _ in groupby(c for c in triads if c)]
 
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 
-from music_flamingo.records import Facts, Segment
+from music_flamingo.records import Facts
 from music_flamingo.scoring.claims.base import NOT_MEASURED, Held, SpokenClaim
-from music_flamingo.scoring.claims.chord_places import SHORTEST_CHORD_S
+from music_flamingo.scoring.claims.chord_places import is_heard
 from music_flamingo.scoring.claims.clock import EXACT, Moment, may_hold_time, moment_of, seconds_of
 from music_flamingo.scoring.claims.gates import holds
 from music_flamingo.scoring.claims.parts import PartName, a_part, parts_named
@@ -207,7 +207,7 @@ def _comes_nth(match: re.Match[str], spans_of_thing: Spans) -> Callable[[Facts],
         spans, kinds = spans_of_thing(facts), facts.chords if of_chords else facts.sections
         if spans is None or kinds is None:
             return NOT_MEASURED
-        of_kind = [s for s in kinds.segments if not of_chords or _is_heard(s)]
+        of_kind = [s for s in kinds.segments if not of_chords or is_heard(s)]
         fits = -1 <= place < len(of_kind) and any(s.start_s == of_kind[place].start_s for s in spans)
         return fits, named(spans)
 
@@ -221,16 +221,12 @@ def _stands_at_edges(match: re.Match[str], spans_of_thing: Spans) -> Callable[[F
 
     def test(facts: Facts) -> Held:
         spans, kinds = spans_of_thing(facts), facts.chords if of_chords else facts.sections
-        of_kind = [s for s in kinds.segments if not of_chords or _is_heard(s)] if kinds else []
+        of_kind = [s for s in kinds.segments if not of_chords or is_heard(s)] if kinds else []
         if spans is None or not of_kind:
             return NOT_MEASURED
         return all(any(s.start_s == of_kind[k].start_s for s in spans) for k in edges), named(spans)
 
     return test
-
-
-def _is_heard(chord: Segment) -> bool:
-    return chord.label not in "NX" and chord.end_s - chord.start_s >= SHORTEST_CHORD_S
 
 
 def _fills_the_edge(match: re.Match[str], spans_of_thing: Spans, share: float = 0.85) -> Callable[[Facts], Held]:
